@@ -1,0 +1,117 @@
+"""Settings to start from: the documented runs, and one preset a model where none is asked for."""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from experiments.documented import RUNS, DocumentedRun, Reading
+from imgcls_jax import console
+from imgcls_jax.config import Config
+from imgcls_jax.errors import UserError
+
+
+@dataclasses.dataclass(frozen=True)
+class Preset:
+    """A name for folders and the settings; `run` is the documented run they reproduce, if any."""
+
+    name: str
+    settings: Mapping[str, Any]
+    run: DocumentedRun | None = None
+
+
+# What the document planned, "try a CNN or augmentation": both.
+CNN = Preset(
+    name="cnn",
+    settings={
+        "dataset": "fashion_mnist",
+        "model": "cnn",
+        "optimizer": "adamw",
+        "lr": 0.003,
+        "weight_decay": 0.02,
+        "decay": "kernels",
+        "schedule": "cosine",
+        "warmup_epochs": 1.0,
+        "augment": ("flip", "shift"),
+        "batch_size": 128,
+        "epochs": 12,
+    },
+)
+
+
+def choose(number: int | None, given: Mapping[str, Any]) -> Preset:
+    """The preset of a run number or, without one, of the model on the command line.
+
+    Raises:
+      UserError: for a number that no documented run has.
+    """
+    if number is None:
+        if given.get("model") == "cnn":
+            return CNN
+        number = 9 if given.get("model") == "linear" else 5
+    if number not in RUNS:
+        raise UserError(
+            f"there is no documented run {number} here; choose one of "
+            f"{', '.join(map(str, RUNS))}, see --list_runs."
+        )
+    found = RUNS[number]
+    return Preset(name=f"run{number}", settings=found.settings, run=found)
+
+
+def documented(preset: Preset, config: Config) -> dict[str, Any] | None:
+    """What the document reports of the run that `config` is, for its summary; None if of none.
+
+    Readings of the preset's own run come first. Where none has these settings, as when another
+    data set is used, there is nothing to compare with.
+    """
+    if preset.run is None:
+        return None
+    for number in (preset.run.number, *RUNS):
+        found = RUNS[number]
+        for reading in found.readings:
+            if _matches(config, reading.settings):
+                return report(found, reading)
+    return None
+
+
+def report(found: DocumentedRun, reading: Reading) -> dict[str, Any]:
+    """A documented run as `documented` in a summary."""
+    return {
+        "run": found.number,
+        "source": found.source,
+        "reading": f"{reading.label} ({reading.where})",
+        "figures": dict(found.figures),
+        "seconds": found.seconds,
+        "hardware": found.hardware,
+        "confusion_matrix": found.confusion_matrix,
+        "disagreement": found.disagreement,
+    }
+
+
+def _matches(config: Config, settings: Mapping[str, Any]) -> bool:
+    """Whether `config` is what `settings` make it, whatever the seed."""
+    if settings["model"] == "logistic_sgd":
+        return False
+    return config == dataclasses.replace(Config(**settings), seed=config.seed)
+
+
+def list_runs() -> None:
+    """Prints the documented runs."""
+    rows = []
+    for number, found in RUNS.items():
+        figure, value = found.headline
+        settings = found.settings
+        rows.append(
+            (
+                f"{number}  {found.title}",
+                found.framework,
+                f"{settings['lr']:g}" if "lr" in settings else "-",
+                str(settings["epochs"]),
+                f"{figure.replace('_', ' ')} {value:.4f}",
+                str(len(found.readings)),
+            )
+        )
+    console.table(("run", "framework", "lr", "epochs", "documented", "readings"), rows)
+    print(
+        "\nThe document contradicts itself where a run has several readings; the first is the\n"
+        "preset. Give the others by flags, as in --run=5 --lr=0.008; BUILD_NOTES.md measures all."
+    )

@@ -1,0 +1,129 @@
+"""What defines a run: one frozen record, checked once, written to `config.json`.
+
+Two runs with equal configurations on the same device type compute the same numbers. Where things
+are stored or shown (folders, progress, figures) is not part of it.
+"""
+
+import dataclasses
+import math
+from typing import Any
+
+from imgcls_jax import augment, models, optim, schedules
+from imgcls_jax.data import NAMES as DATASETS
+from imgcls_jax.errors import UserError
+from imgcls_jax.models import inits
+
+LABELS = ("integer", "one_hot")
+EVALUATED = ("last", "best")
+
+
+def _field(default: Any, description: str) -> Any:
+    return dataclasses.field(default=default, metadata={"help": description})
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """The settings of one training run. Each field's help is the help of the flag it is set by."""
+
+    dataset: str = _field("fashion_mnist", f"data set: {', '.join(DATASETS)}")
+    model: str = _field("mlp", f"network: {', '.join(models.NAMES)}")
+    hidden: tuple[int, ...] = _field((), "sizes of the MLP's hidden layers, such as 256,128")
+    init: str = _field("torch_linear", f"initialisation: {', '.join(inits.NAMES)}")
+    optimizer: str = _field("adam", f"optimiser: {', '.join(optim.NAMES)}")
+    framework: str = _field(
+        "torch", f"whose optimiser rule and defaults: {', '.join(optim.FRAMEWORKS)}"
+    )
+    lr: float = _field(0.001, "learning rate, the highest of the schedule")
+    momentum: float = _field(0.0, "momentum of sgd and rmsprop")
+    nesterov: bool = _field(False, "Nesterov momentum, for sgd")
+    weight_decay: float | None = _field(None, "weight decay; by default the optimiser's own")
+    decay: str = _field("all", "what decays: all, kernels, or a regular expression on the path")
+    schedule: str = _field("constant", f"learning-rate schedule: {', '.join(schedules.NAMES)}")
+    warmup_epochs: float = _field(0.0, "epochs of linear warm-up before the schedule")
+    step_epochs: float | None = _field(None, "epochs between two drops of the step schedule")
+    step_gamma: float | None = _field(None, "factor of each drop of the step schedule")
+    labels: str = _field("integer", f"what the cross-entropy is given: {', '.join(LABELS)}")
+    label_smoothing: float = _field(0.0, "label smoothing, at least 0 and below 1")
+    augment: tuple[str, ...] = _field((), f"augmentations in order: {', '.join(augment.NAMES)}")
+    batch_size: int = _field(64, "examples a step")
+    epochs: int = _field(15, "passes over the training set; 0 evaluates only")
+    hold_out: float = _field(0.0, "fraction of the training set kept for validation")
+    split_seed: int = _field(42, "seed of that split, as scikit-learn's random_state")
+    evaluate: str = _field("last", f"checkpoint that meets the test set: {', '.join(EVALUATED)}")
+    seed: int = _field(0, "seed of initialisation, order, augmentation and dropout")
+
+    def __post_init__(self):
+        _one_of("dataset", self.dataset, DATASETS)
+        _one_of("model", self.model, models.NAMES)
+        _one_of("init", self.init, inits.NAMES)
+        _one_of("optimizer", self.optimizer, optim.NAMES)
+        _one_of("framework", self.framework, optim.FRAMEWORKS)
+        _one_of("schedule", self.schedule, schedules.NAMES)
+        _one_of("labels", self.labels, LABELS)
+        _one_of("evaluate", self.evaluate, EVALUATED)
+        for name in self.augment:
+            _one_of("augment", name, augment.NAMES)
+        _check("lr", self.lr, "a finite number above 0", 0 < self.lr < math.inf)
+        _check("batch_size", self.batch_size, "at least 1", self.batch_size >= 1)
+        _check("epochs", self.epochs, "at least 0 (0 evaluates only)", self.epochs >= 0)
+        _check("seed", self.seed, "at least 0", 0 <= self.seed < 2**31)
+        _check("split_seed", self.split_seed, "at least 0", 0 <= self.split_seed < 2**31)
+        _check("hold_out", self.hold_out, "at least 0 and below 1", 0 <= self.hold_out < 1)
+        _check("hidden", self.hidden, "sizes of at least 1", all(n >= 1 for n in self.hidden))
+        _check("momentum", self.momentum, "at least 0 and below 1", 0 <= self.momentum < 1)
+        smoothing = self.label_smoothing
+        _check("label_smoothing", smoothing, "at least 0 and below 1", 0 <= smoothing < 1)
+        _check(
+            "warmup_epochs", self.warmup_epochs, "at least 0", 0 <= self.warmup_epochs < math.inf
+        )
+        every, gamma, decay = self.step_epochs, self.step_gamma, self.weight_decay
+        _check("step_epochs", every, "above 0", every is None or 0 < every < math.inf)
+        _check("step_gamma", gamma, "above 0, at most 1", gamma is None or 0 < gamma <= 1)
+        _check("weight_decay", decay, "at least 0", decay is None or 0 <= decay < math.inf)
+        if self.hidden and self.model != "mlp":
+            raise UserError(f"--hidden is for --model=mlp; leave it out with --model={self.model}.")
+        if self.schedule == "step" and every is None:
+            raise UserError("--schedule=step needs --step_epochs, the epochs between two drops.")
+        if self.schedule != "step" and (every or gamma):
+            raise UserError(
+                "--step_epochs and --step_gamma are for --schedule=step; leave them out with "
+                f"--schedule={self.schedule}."
+            )
+        if self.evaluate == "best" and not self.hold_out:
+            raise UserError(
+                "--evaluate=best needs a validation split to choose by: add --hold_out=0.1, say."
+            )
+
+    def to_json(self) -> dict[str, Any]:
+        """A dict that JSON can hold; tuples become lists."""
+        return {
+            name: list(value) if isinstance(value, tuple) else value
+            for name, value in dataclasses.asdict(self).items()
+        }
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> "Config":
+        """The inverse of `to_json`; a field that is missing or unknown is a UserError."""
+        names = {field.name for field in dataclasses.fields(cls)}
+        if set(values) != names:
+            odd = ", ".join(sorted(set(values) ^ names))
+            raise UserError(
+                f"the configuration's fields are not this version's (differing: {odd}); use the "
+                "version that wrote it, or a new --workdir."
+            )
+        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
+
+    def differences(self, other: "Config") -> dict[str, tuple[Any, Any]]:
+        """Fields that differ, as {name: (own value, other's value)}."""
+        mine, theirs = dataclasses.asdict(self), dataclasses.asdict(other)
+        return {name: (mine[name], theirs[name]) for name in mine if mine[name] != theirs[name]}
+
+
+def _one_of(flag: str, value: str, known: tuple[str, ...]) -> None:
+    if value not in known:
+        raise UserError(f"unknown --{flag}={value}; choose one of: {', '.join(known)}.")
+
+
+def _check(flag: str, value: Any, wanted: str, holds: bool) -> None:
+    if not holds:
+        raise UserError(f"--{flag}={value} cannot be used; it must be {wanted}.")

@@ -1,0 +1,163 @@
+"""What a run prints: plain text for logs, a progress bar on a terminal."""
+
+import os
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from tqdm import tqdm
+
+from imgcls_jax.data import Dataset
+from imgcls_jax.train import Progress
+
+
+def heading(text: str) -> None:
+    print(f"\n{text}\n{'-' * len(text)}")
+
+
+def pairs(items: Mapping[str, Any]) -> None:
+    """Names and values in two aligned columns."""
+    width = max(map(len, items))
+    for name, value in items.items():
+        shown = ",".join(map(str, value)) or "none" if isinstance(value, (tuple, list)) else value
+        print(f"  {name:<{width}}  {shown}")
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Columns as wide as their widest cell: the first to the left, the others to the right."""
+    rows = [header, *rows]
+    widths = [max(len(row[i]) for row in rows) for i in range(len(header))]
+    for row in rows:
+        cells = [f"{cell:>{width}}" for cell, width in zip(row[1:], widths[1:], strict=True)]
+        print("  ".join(["", f"{row[0]:<{widths[0]}}", *cells]).rstrip())
+
+
+class ProgressBar(Progress):
+    """A bar over the whole training with loss, examples a second and time left; a line an epoch.
+
+    Where standard error is not a terminal there is no bar, only the lines.
+    """
+
+    def __init__(self, *, epochs: int, examples_per_epoch: int, done: int = 0):
+        self._epochs = epochs
+        self._bar = tqdm(
+            total=epochs * examples_per_epoch,
+            initial=done,
+            unit=" examples",
+            unit_scale=True,
+            file=sys.stderr,
+            disable=not sys.stderr.isatty() or os.environ.get("TERM") == "dumb",
+            dynamic_ncols=True,
+            leave=False,
+            smoothing=0.1,
+        )
+
+    def examples(self, count: int, loss: float) -> None:
+        self._bar.set_postfix_str(f"loss {loss:.4f}", refresh=False)
+        self._bar.update(count)
+
+    def epoch(self, record: dict[str, Any]) -> None:
+        width = len(str(self._epochs))
+        line = (
+            f"  epoch {record['epoch']:{width}d}/{self._epochs}"
+            f"  train loss {record['train_loss']:.4f} accuracy {record['train_accuracy']:.4f}"
+        )
+        if "validation_loss" in record:
+            line += (
+                f"  validation loss {record['validation_loss']:.4f}"
+                f" accuracy {record['validation_accuracy']:.4f}"
+            )
+        line += (
+            f"  {record['train_seconds']:.2f} s  {record['examples_per_second']:,.0f} examples/s"
+        )
+        self._bar.write(line, file=sys.stdout)
+        sys.stdout.flush()
+
+    def close(self) -> None:
+        self._bar.close()
+
+
+def dataset(loaded: Dataset) -> None:
+    """What the data is and where it came from."""
+    heading("Data")
+    height, width, channels = loaded.image_shape
+    pairs(
+        {
+            "name": loaded.name,
+            "examples": f"{len(loaded.train):,} train, {len(loaded.test):,} test",
+            "images": f"{height}x{width}x{channels} uint8, {loaded.num_classes} classes",
+            "source": loaded.source,
+            "verified": "yes" if loaded.verified else "NO: the digest is not the published one",
+        }
+    )
+    heading("Training")
+
+
+def interval(low: float, high: float) -> str:
+    return f"[{low:.4f}, {high:.4f}]"
+
+
+def closing(summary: Mapping[str, Any]) -> None:
+    """The table at the end of a run, from its summary."""
+    heading("Result")
+    results = {}
+    if "test_accuracy" in summary:
+        span = interval(*summary["test_accuracy_interval"])
+        results["test accuracy"] = f"{summary['test_accuracy']:.4f}   95 % interval {span}"
+        results["test loss"] = f"{summary['test_loss']:.4f}"
+    if summary.get("validation_accuracy") is not None:
+        results["validation accuracy"] = f"{summary['validation_accuracy']:.4f}"
+        results["validation loss"] = f"{summary['validation_loss']:.4f}"
+    if summary.get("train_accuracy") is not None:
+        results["train accuracy"] = f"{summary['train_accuracy']:.4f}   (over the last epoch)"
+    results |= _documented(summary)
+    if summary.get("train_seconds"):
+        results["training"] = (
+            f"{summary['train_seconds']:.2f} s   {summary['examples_per_second']:,.0f} examples/s, "
+            "without compilation and evaluation"
+        )
+    results["compilation"] = f"{summary['compile_seconds']:.2f} s"
+    results["evaluation"] = f"{summary['eval_seconds']:.2f} s"
+    results["data"] = summary["data"]["source"] + (
+        ""
+        if summary["data"]["verified"]
+        else "   NOT VERIFIED: the digest is not the published one"
+    )
+    pairs(results)
+    print()
+    table(
+        ("class", "precision", "recall", "f1", "support"),
+        [
+            (
+                name,
+                f"{m['precision']:.3f}",
+                f"{m['recall']:.3f}",
+                f"{m['f1']:.3f}",
+                str(m["support"]),
+            )
+            for name, m in summary["per_class"].items()
+        ],
+    )
+
+
+def _documented(summary: Mapping[str, Any]) -> dict[str, str]:
+    lines = {}
+    for name, difference in summary.get("difference", {}).items():
+        figure = summary["documented"]["figures"][name]
+        lines[f"documented {name.replace('_', ' ')}"] = f"{figure:.4f}   ours {difference:+.4f}"
+    if summary.get("documented", {}).get("disagreement"):
+        lines["note"] = summary["documented"]["disagreement"]
+    return lines
+
+
+def spread(figures: Mapping[str, Mapping[str, Any]]) -> None:
+    """Mean and standard deviation over seeds, and where the documented figure falls."""
+    rows = []
+    for name, entry in figures.items():
+        row = [name.replace("_", " "), f"{entry['mean']:.4f}"]
+        row.append(f"{entry['std']:.4f}" if entry["std"] is not None else "-")
+        row += [f"{min(entry['values']):.4f}", f"{max(entry['values']):.4f}"]
+        row.append(f"{entry['documented']:.4f}" if "documented" in entry else "-")
+        row.append(f"{entry['z']:+.1f}" if entry.get("z") is not None else "-")
+        rows.append(row)
+    table(("figure", "mean", "std", "min", "max", "documented", "in std"), rows)

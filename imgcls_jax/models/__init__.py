@@ -1,0 +1,62 @@
+"""Models by name. Each is a Flax Linen module: `init` and `apply` are pure functions.
+
+model = models.create("mlp", num_classes=10, hidden=(256, 128))
+variables = model.init(jax.random.key(0), jnp.zeros((1, 28, 28, 1)))
+logits = model.apply(variables, images)                  # images float (B, H, W, C)
+"""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import flax.linen as nn
+import jax
+
+from imgcls_jax.errors import UserError
+from imgcls_jax.models.cnn import CNN
+from imgcls_jax.models.mlp import MLP
+
+
+def linear(*, num_classes: int, initialisation: str = "torch_linear") -> MLP:
+    """Multinomial logistic regression: one dense layer."""
+    return MLP(num_classes=num_classes, hidden=(), initialisation=initialisation)
+
+
+_FACTORIES: dict[str, Callable[..., nn.Module]] = {"linear": linear, "mlp": MLP, "cnn": CNN}
+NAMES = tuple(_FACTORIES)
+
+
+def create(name: str, *, num_classes: int, **options: Any) -> nn.Module:
+    """Builds the model called `name`.
+
+    Args:
+      name: one of `NAMES`.
+      num_classes: the number of logits.
+      **options: the model's own attributes, such as `hidden=(256, 128)`.
+
+    Raises:
+      UserError: if the name, or an option for that model, is unknown.
+    """
+    if name not in _FACTORIES:
+        raise UserError(f"unknown model {name!r}; choose one of: {', '.join(NAMES)}.")
+    unknown = set(options) - set(options_of(name))
+    if unknown:
+        raise UserError(
+            f"model {name!r} takes no option {', '.join(sorted(unknown))}; "
+            f"it takes: {', '.join(options_of(name))}."
+        )
+    return _FACTORIES[name](num_classes=num_classes, **options)
+
+
+def options_of(name: str) -> tuple[str, ...]:
+    """The options `create` takes for a model, beside `num_classes`."""
+    factory = _FACTORIES[name]
+    if not dataclasses.is_dataclass(factory):
+        return ("initialisation",)
+    own = [field.name for field in dataclasses.fields(factory)]
+    return tuple(n for n in own if n not in ("num_classes", "parent", "name"))
+
+
+def count_parameters(params: Any) -> int:
+    """The number of trainable scalars in a parameter tree."""
+    return sum(leaf.size for leaf in jax.tree.leaves(params))

@@ -1,0 +1,39 @@
+"""Multi-layer perceptrons, and the linear classifier as the one without hidden layers."""
+
+import flax.linen as nn
+import jax
+
+from imgcls_jax.models.inits import initialisers
+
+
+def dense(x: jax.Array, features: int, *, init: str) -> jax.Array:
+    """A fully connected layer (B, fan_in) -> (B, features) with a framework's own initialisation.
+
+    Call it inside a `compact` method. PyTorch draws biases from a range set by the fan-in, which a
+    bias initialiser cannot see; here it is known.
+    """
+    kernel_init, bias_init = initialisers(init, fan_in=x.shape[-1])
+    return nn.Dense(features, kernel_init=kernel_init, bias_init=bias_init)(x)
+
+
+class MLP(nn.Module):
+    """Flatten, then [dense, ReLU] for every hidden size, then dense logits.
+
+    Attributes:
+      num_classes: C, the number of logits.
+      hidden: sizes of the hidden layers; empty gives multinomial logistic regression.
+      initialisation: name of the initialisation, see `imgcls_jax.models.inits`.
+    """
+
+    num_classes: int
+    hidden: tuple[int, ...] = (256, 128)
+    initialisation: str = "torch_linear"
+
+    @nn.compact
+    def __call__(self, images: jax.Array, train: bool = False) -> jax.Array:
+        """Maps images (B, H, W, C) or (B, D) to logits (B, num_classes)."""
+        del train  # nothing here behaves differently in training
+        x = images.reshape(images.shape[0], -1)
+        for size in self.hidden:
+            x = nn.relu(dense(x, size, init=self.initialisation))
+        return dense(x, self.num_classes, init=self.initialisation)

@@ -1,0 +1,188 @@
+"""A configuration made executable: data on the device, model, optimiser, compiled functions."""
+
+import dataclasses
+import time
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from imgcls_jax import augment, models, optim, schedules, steps
+from imgcls_jax.config import Config
+from imgcls_jax.data import Dataset, hold_out, resident
+from imgcls_jax.errors import UserError
+from imgcls_jax.losses import cross_entropy
+
+_EVAL_BATCH = 1000
+
+
+@dataclasses.dataclass(frozen=True)
+class Program:
+    """A configuration made executable for one data set; serves any number of seeds.
+
+    The functions are compiled; `order(key, epoch)` gives an epoch's order of examples.
+    """
+
+    config: Config
+    model: Any
+    tx: optax.GradientTransformation
+    schedule: optax.Schedule
+    parameters: int
+    image_shape: tuple[int, ...]
+    train: resident.Resident
+    validation: resident.Resident | None
+    test: resident.Resident
+    init: Callable[[jax.Array], tuple[steps.TrainState, steps.Metrics]]
+    order: Callable[[jax.Array, Any], jax.Array]
+    train_many: Callable[..., Any]
+    train_rest: Callable[..., Any] | None
+    evaluate: dict[str, Callable[..., Any]]
+    compile_seconds: float
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Batches an epoch, the last one possibly smaller."""
+        return -(-len(self.train) // self.config.batch_size)
+
+    @property
+    def total_steps(self) -> int:
+        return self.steps_per_epoch * self.config.epochs
+
+    def start(self, seed: int) -> tuple[steps.TrainState, steps.Metrics]:
+        """The state before training with this seed, and sums of nothing."""
+        return self.init(jax.random.key(seed))
+
+    def run(
+        self, state: steps.TrainState, sums: steps.Metrics, order: jax.Array, first: int, count: int
+    ) -> tuple[steps.TrainState, steps.Metrics]:
+        """Trains on batches `first` to `first + count - 1` of the epoch that `order` describes.
+
+        `state` and `sums` are donated. The epoch's last batch may be smaller than the others, as
+        PyTorch's DataLoader and Keras have it.
+        """
+        size = self.config.batch_size
+        full = len(self.train) // size
+        many = min(count, full - first)
+        if many > 0:
+            state, sums = self.train_many(
+                state, sums, self.train, order, np.int32(first), np.int32(many)
+            )
+        if first + count > full:
+            rest = order[full * size :]
+            state, sums = self.train_rest(state, sums, self.train, rest, np.int32(0), np.int32(1))
+        return state, sums
+
+
+def build(config: Config, dataset: Dataset) -> Program:
+    """Makes a configuration executable: splits, model, optimiser, compiled steps.
+
+    Raises:
+      UserError: if the settings do not fit the data (batch size, hold-out, image size).
+    """
+    train, validation = dataset.train, None
+    if config.hold_out:
+        train, validation = hold_out(train, fraction=config.hold_out, seed=config.split_seed)
+    if config.batch_size > len(train):
+        raise UserError(
+            f"--batch_size={config.batch_size} is larger than the training set of {len(train)} "
+            f"examples; choose at most {len(train)}."
+        )
+    steps_per_epoch = -(-len(train) // config.batch_size)
+    options = {"hidden": config.hidden} if config.model == "mlp" else {}
+    model = models.create(
+        config.model, num_classes=dataset.num_classes, initialisation=config.init, **options
+    )
+    schedule = schedules.schedule(
+        config.schedule,
+        base_lr=config.lr,
+        total_steps=max(steps_per_epoch * config.epochs, 1),
+        warmup_steps=round(config.warmup_epochs * steps_per_epoch),
+        every=config.step_epochs and max(round(config.step_epochs * steps_per_epoch), 1),
+        gamma=config.step_gamma,
+    )
+    tx = optim.create(
+        config.optimizer,
+        framework=config.framework,
+        learning_rate=schedule,
+        weight_decay=config.weight_decay,
+        decay_mask=config.decay,
+        momentum=config.momentum or None,
+        nesterov=config.nesterov,
+    )
+
+    def loss_fn(logits, labels):
+        if config.labels == "one_hot" and labels.ndim == 1:
+            labels = jax.nn.one_hot(labels, dataset.num_classes)
+        return cross_entropy(logits, labels, label_smoothing=config.label_smoothing)
+
+    train_step = steps.make_train_step(
+        apply_fn=model.apply, tx=tx, loss_fn=loss_fn, augment_fn=augment.create(config.augment)
+    )
+    evaluate = steps.make_evaluate(
+        eval_step=steps.make_eval_step(apply_fn=model.apply),
+        take_fn=resident.take,
+        batch_size=_EVAL_BATCH,
+    )
+
+    def many(size):
+        return steps.make_train_many(train_step=train_step, take_fn=resident.take, batch_size=size)
+
+    def init(key):
+        state = steps.init_state(model=model, tx=tx, key=key, image_shape=dataset.image_shape)
+        return state, steps.zero_metrics()
+
+    def order(key, epoch):
+        return resident.epoch_order(key, epoch, len(train))
+
+    started = time.perf_counter()
+    on_device = {
+        name: None if split is None else resident.put(split)
+        for name, split in (("train", train), ("validation", validation), ("test", dataset.test))
+    }
+    key = jax.random.key(0)
+    state, sums = jax.eval_shape(init, key)
+    zero, rest = np.int32(0), len(train) % config.batch_size
+
+    def visits(count):
+        return jax.ShapeDtypeStruct((count,), jnp.int32)
+
+    jobs = {
+        "many": (
+            many(config.batch_size),
+            state,
+            sums,
+            on_device["train"],
+            visits(len(train)),
+            zero,
+            zero,
+        ),
+        "init": (jax.jit(init), key),
+        "order": (jax.jit(order), key, zero),
+        "test": (evaluate, state, on_device["test"]),
+    }
+    if rest:
+        jobs["rest"] = (many(rest), state, sums, on_device["train"], visits(rest), zero, zero)
+    if validation is not None:
+        jobs["validation"] = (evaluate, state, on_device["validation"])
+    # One after the other: XLA already spreads a compilation over the cores.
+    compiled = {
+        name: function.lower(*arguments).compile() for name, (function, *arguments) in jobs.items()
+    }
+    return Program(
+        config=config,
+        model=model,
+        tx=tx,
+        schedule=schedule,
+        parameters=models.count_parameters(state.params),
+        image_shape=dataset.image_shape,
+        **on_device,
+        init=compiled["init"],
+        order=compiled["order"],
+        train_many=compiled["many"],
+        train_rest=compiled.get("rest"),
+        evaluate={name: compiled[name] for name in ("validation", "test") if name in compiled},
+        compile_seconds=time.perf_counter() - started,
+    )

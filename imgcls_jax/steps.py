@@ -1,0 +1,209 @@
+"""Training and evaluation steps as pure functions: what a notebook imports.
+
+A batch is a dict with `image` (B, H, W, C), uint8 as stored or float, and `label` (B,) int32 or
+(B, num_classes). Metrics are sums over examples (`loss`, `correct`, `count`), so that adding the
+metrics of any batches and dividing once gives the exact mean over all their examples.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import flax.struct
+import jax
+import jax.numpy as jnp
+import optax
+
+from imgcls_jax.losses import cross_entropy
+from imgcls_jax.metrics import batch_metrics
+
+Batch = dict[str, jax.Array]
+Metrics = dict[str, jax.Array]
+
+
+@flax.struct.dataclass
+class TrainState:
+    """Everything a step changes, and the key it derives its randomness from.
+
+    Attributes:
+      step: () int32, the number of updates made so far.
+      params: trainable parameters.
+      batch_stats: running statistics of batch norm; {} for models without.
+      opt_state: the optimiser's state.
+      key: never consumed; the step uses `fold_in(key, step)`.
+    """
+
+    step: jax.Array
+    params: Any
+    batch_stats: Any
+    opt_state: optax.OptState
+    key: jax.Array
+
+    @property
+    def variables(self) -> dict[str, Any]:
+        """What the model's `apply` takes."""
+        return {"params": self.params, "batch_stats": self.batch_stats}
+
+
+def to_unit_interval(images: jax.Array) -> jax.Array:
+    """uint8 pixels to float32 in [0, 1], as x / 255; floats pass unchanged."""
+    if images.dtype == jnp.uint8:
+        return images.astype(jnp.float32) / 255.0
+    return images
+
+
+def init_state(
+    *, model: Any, tx: optax.GradientTransformation, key: jax.Array, image_shape: tuple[int, ...]
+) -> TrainState:
+    """The state before the first step, for images of shape (H, W, C)."""
+    init_key, train_key = jax.random.split(key)
+    variables = model.init(init_key, jnp.zeros((1, *image_shape)))
+    params = variables["params"]
+    return TrainState(
+        step=jnp.zeros((), jnp.int32),
+        params=params,
+        batch_stats=variables.get("batch_stats", {}),
+        opt_state=tx.init(params),
+        key=train_key,
+    )
+
+
+def make_train_step(
+    *,
+    apply_fn: Callable[..., Any],
+    tx: optax.GradientTransformation,
+    loss_fn: Callable[[jax.Array, jax.Array], jax.Array] = cross_entropy,
+    image_fn: Callable[[jax.Array], jax.Array] = to_unit_interval,
+    augment_fn: Callable[[jax.Array, jax.Array], jax.Array] | None = None,
+) -> Callable[[TrainState, Batch], tuple[TrainState, Metrics]]:
+    """Builds `step(state, batch) -> (state, metrics)`, jitted, with the state donated.
+
+    Args:
+      apply_fn: a Linen model's `apply`.
+      tx: the optimiser, see `imgcls_jax.optim`.
+      loss_fn: (logits (B, C), labels) -> per-example losses (B,); their mean is minimised.
+      image_fn: stored images to what the model takes.
+      augment_fn: (key, images) -> images, applied after `image_fn`.
+    """
+
+    @partial(jax.jit, donate_argnums=0)
+    def train_step(state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
+        augment_key, dropout_key = jax.random.split(jax.random.fold_in(state.key, state.step))
+        images = image_fn(batch["image"])
+        if augment_fn is not None:
+            images = augment_fn(augment_key, images)
+
+        def objective(params):
+            logits, updated = apply_fn(
+                {"params": params, "batch_stats": state.batch_stats},
+                images,
+                train=True,
+                rngs={"dropout": dropout_key},
+                mutable=["batch_stats"],
+            )
+            losses = loss_fn(logits, batch["label"])
+            return losses.mean(), (losses, logits, updated.get("batch_stats", {}))
+
+        gradients, (losses, logits, batch_stats) = jax.grad(objective, has_aux=True)(state.params)
+        updates, opt_state = tx.update(gradients, state.opt_state, state.params)
+        state = state.replace(
+            step=state.step + 1,
+            params=optax.apply_updates(state.params, updates),
+            batch_stats=batch_stats,
+            opt_state=opt_state,
+        )
+        return state, batch_metrics(losses, logits, batch["label"])
+
+    return train_step
+
+
+def make_train_many(
+    *,
+    train_step: Callable[[TrainState, Batch], tuple[TrainState, Metrics]],
+    take_fn: Callable[[Any, jax.Array], Batch],
+    batch_size: int,
+) -> Callable[..., tuple[TrainState, Metrics]]:
+    """Builds `run(state, sums, source, order, first, count)`: many training steps in one call.
+
+    Batch k of the epoch is `take_fn(source, order[k * batch_size : (k + 1) * batch_size])`; the
+    call runs batches first .. first + count - 1 and adds their metrics to `sums`. `first` and
+    `count` are traced, so one compilation serves calls of any length. `state` and `sums` are
+    donated.
+    """
+
+    @partial(jax.jit, donate_argnums=(0, 1))
+    def run(state, sums, source, order, first, count):
+        def body(k, carry):
+            state, sums = carry
+            indices = jax.lax.dynamic_slice_in_dim(order, k * batch_size, batch_size)
+            state, metrics = train_step(state, take_fn(source, indices))
+            return state, jax.tree.map(jnp.add, sums, metrics)
+
+        return jax.lax.fori_loop(first, first + count, body, (state, sums))
+
+    return run
+
+
+def make_eval_step(
+    *,
+    apply_fn: Callable[..., Any],
+    loss_fn: Callable[[jax.Array, jax.Array], jax.Array] = cross_entropy,
+    image_fn: Callable[[jax.Array], jax.Array] = to_unit_interval,
+) -> Callable[[TrainState, Batch], tuple[Metrics, jax.Array]]:
+    """Builds `step(state, batch) -> (metrics, logits)`, jitted, the model in inference mode.
+
+    A batch may carry `mask` (B,) bool; examples where it is False contribute nothing.
+    """
+
+    @jax.jit
+    def eval_step(state: TrainState, batch: Batch) -> tuple[Metrics, jax.Array]:
+        logits = apply_fn(state.variables, image_fn(batch["image"]), train=False)
+        losses = loss_fn(logits, batch["label"])
+        return batch_metrics(losses, logits, batch["label"], batch.get("mask")), logits
+
+    return eval_step
+
+
+def make_evaluate(
+    *,
+    eval_step: Callable[[TrainState, Batch], tuple[Metrics, jax.Array]],
+    take_fn: Callable[[Any, jax.Array], Batch],
+    batch_size: int,
+) -> Callable[[TrainState, Any], tuple[Metrics, jax.Array]]:
+    """Builds `evaluate(state, source) -> (metrics, logits (N, C))` over a whole resident split.
+
+    The last batch is padded with repeats of the last example and masked, so every example counts
+    once whatever the batch size, and only one batch shape is compiled.
+    """
+
+    @jax.jit
+    def evaluate(state, source):
+        total = len(source)
+        size = min(batch_size, total)
+        batches = -(-total // size)
+
+        def body(sums, indices):
+            batch = take_fn(source, jnp.minimum(indices, total - 1))
+            metrics, logits = eval_step(state, {**batch, "mask": indices < total})
+            return jax.tree.map(jnp.add, sums, metrics), logits
+
+        order = jnp.arange(batches * size).reshape(batches, size)
+        sums, logits = jax.lax.scan(body, zero_metrics(), order)
+        return sums, logits.reshape(batches * size, -1)[:total]
+
+    return evaluate
+
+
+def zero_metrics() -> Metrics:
+    """The neutral element for adding metrics."""
+    return {
+        "loss": jnp.zeros(()),
+        "correct": jnp.zeros((), jnp.int32),
+        "count": jnp.zeros((), jnp.int32),
+    }
+
+
+def means(sums: Metrics) -> dict[str, float]:
+    """Sums over examples to `loss` (nats an example) and `accuracy` (a fraction)."""
+    count = float(sums["count"])
+    return {"loss": float(sums["loss"]) / count, "accuracy": float(sums["correct"]) / count}

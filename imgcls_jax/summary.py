@@ -1,0 +1,117 @@
+"""What a run comes to: the contents of `summary.json`, for one seed and over several."""
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import numpy as np
+
+from imgcls_jax import metrics, steps
+from imgcls_jax.config import Config
+from imgcls_jax.data import Dataset
+from imgcls_jax.program import Program
+from imgcls_jax.workdir import environment
+
+
+def summarise(
+    program: Program, config: Config, dataset: Dataset, state: steps.TrainState, history: list
+) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """Evaluates on the test set: what `summary.json` and `predictions.npz` hold."""
+    started = time.perf_counter()
+    sums, logits = jax.device_get(program.evaluate["test"](state, program.test))
+    test_seconds = time.perf_counter() - started
+    labels = dataset.test.labels
+    probabilities = np.asarray(jax.nn.softmax(logits))
+    matrix = metrics.confusion_matrix(labels, logits, dataset.num_classes)
+    test = steps.means(sums)
+    correct, count = int(sums["correct"]), int(sums["count"])
+    train_seconds = sum(record["train_seconds"] for record in history)
+    summary = {
+        "dataset": dataset.name,
+        "data": {"source": dataset.source, "verified": dataset.verified},
+        "model": config.model,
+        "parameters": program.parameters,
+        "seed": config.seed,
+        "epochs": len(history),
+        "steps": int(state.step),
+        "evaluated": config.evaluate,
+        "test_accuracy": test["accuracy"],
+        "test_accuracy_interval": list(metrics.wilson_interval(correct, count)),
+        "test_loss": test["loss"],
+        "train_accuracy": None,
+        "calibration": metrics.calibration(probabilities, labels),
+        "confusion_matrix": matrix.tolist(),
+        "per_class": metrics.per_class(matrix, list(dataset.class_names)),
+        "train_seconds": train_seconds,
+        "compile_seconds": program.compile_seconds,
+        "eval_seconds": test_seconds + sum(record["eval_seconds"] for record in history),
+        "examples_per_second": (
+            len(program.train) * len(history) / train_seconds if train_seconds else None
+        ),
+    }
+    if history:
+        kept = _evaluated_record(history, config)
+        for key in ("train_accuracy", "train_loss", "validation_accuracy", "validation_loss"):
+            if key in kept:
+                summary[key] = kept[key]
+        for record in history:
+            for key in ("train_loss", "train_accuracy"):
+                summary.setdefault("by_epoch", {}).setdefault(key, []).append(record[key])
+    return summary | environment(), {"labels": labels, "probabilities": probabilities}
+
+
+def _evaluated_record(history, config) -> dict[str, Any]:
+    """The record of the epoch whose parameters met the test set."""
+    if config.evaluate == "best":
+        return max(history, key=lambda record: record["validation_accuracy"])
+    return history[-1]
+
+
+def difference(summary: Mapping[str, Any], documented: Mapping[str, Any]) -> dict[str, float]:
+    """Ours minus the documented figure, for every figure we have a value of.
+
+    `train_loss_epoch_2` is the training loss of the second epoch.
+    """
+    values = dict(summary)
+    for key, series in summary.get("by_epoch", {}).items():
+        values |= {f"{key}_epoch_{number}": value for number, value in enumerate(series, start=1)}
+    return {
+        key: values[key] - figure
+        for key, figure in documented["figures"].items()
+        if values.get(key) is not None
+    }
+
+
+def spread(
+    runs: list[Mapping[str, Any]], documented: Mapping[str, Any] | None
+) -> dict[str, dict[str, Any]]:
+    """Mean, standard deviation and values over seeds of every figure the runs have.
+
+    Where the document has a figure: `z`, its distance from the mean in standard deviations, and
+    `below`, how many seeds lie below it.
+    """
+    result = {}
+    for key in (
+        "test_accuracy",
+        "test_loss",
+        "validation_accuracy",
+        "validation_loss",
+        "train_accuracy",
+        "train_loss",
+    ):
+        values = [run[key] for run in runs if run.get(key) is not None]
+        if not values:
+            continue
+        result[key] = {
+            "mean": float(np.mean(values)),
+            "std": float(np.std(values, ddof=1)) if len(values) > 1 else None,
+            "values": values,
+        }
+        figure = (documented or {}).get("figures", {}).get(key)
+        if figure is not None:
+            entry = result[key]
+            entry["documented"] = figure
+            entry["below"] = sum(value < figure for value in values)
+            entry["z"] = (figure - entry["mean"]) / entry["std"] if entry["std"] else None
+    return result

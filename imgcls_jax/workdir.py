@@ -1,0 +1,189 @@
+"""The folder of a run: its settings, how it went, what came out, and what it was made with."""
+
+import importlib.metadata
+import json
+import os
+import platform
+import subprocess
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from imgcls_jax.config import Config
+from imgcls_jax.errors import UserError
+
+_PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "tensorflow-datasets", "numpy")
+
+
+class Workdir:
+    """Reads and writes a run's files; every file but the growing history is replaced whole."""
+
+    def __init__(self, path: str | Path):
+        self.path = Path(path).expanduser().resolve()
+        self.figures = self.path / "figures"
+        self.checkpoints = self.path / "checkpoints"
+
+    def config(self) -> Config | None:
+        """The configuration this folder holds a run of; None for a new folder.
+
+        Raises:
+          UserError: if `config.json` is damaged or of another version.
+        """
+        values = self._read_json("config.json")
+        return None if values is None else Config.from_json(values)
+
+    def claim(self, config: Config) -> None:
+        """Makes this the folder of `config`, or checks that it already is.
+
+        Raises:
+          UserError: if it holds a run of another configuration, or cannot be written.
+        """
+        held = self.config()
+        if held is not None and held != config:
+            changes = "; ".join(
+                f"{name} is {old} there, {new} here"
+                for name, (old, new) in held.differences(config).items()
+            )
+            raise UserError(
+                f"{self.path} holds another run ({changes}); choose another --workdir, or leave "
+                "those flags out to continue the run it holds."
+            )
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            if held is None:
+                if any(self.path.iterdir()):
+                    raise UserError(
+                        f"{self.path} is not empty and holds no run; choose a new or empty folder "
+                        "as --workdir."
+                    )
+                self.write_json("config.json", config.to_json())
+        except OSError as error:
+            raise UserError(
+                f"cannot use {self.path} as --workdir ({error.strerror}); choose a folder that "
+                "can be written."
+            ) from error
+
+    def history(self) -> list[dict[str, Any]]:
+        """One dict an epoch, in order; a line cut short by a crash is left out."""
+        path = self.path / "metrics.jsonl"
+        if not path.exists():
+            return []
+        records = []
+        for line in path.read_text().splitlines():
+            try:
+                records.append(json.loads(line))
+            except json.JSONDecodeError:
+                break
+        return records
+
+    def append_history(self, record: dict[str, Any]) -> None:
+        with self._writing("metrics.jsonl"), (self.path / "metrics.jsonl").open("a") as file:
+            file.write(json.dumps(record) + "\n")
+
+    def set_history(self, records: Iterable[dict[str, Any]]) -> None:
+        """Replaces the history, as when resuming from before its last epoch."""
+        self.write_text("metrics.jsonl", "".join(json.dumps(r) + "\n" for r in records))
+
+    def summary(self) -> dict[str, Any] | None:
+        """What the finished run reported; None while it is not finished."""
+        return self._read_json("summary.json")
+
+    def write_json(self, name: str, value: Any) -> None:
+        self.write_text(name, json.dumps(value, indent=2) + "\n")
+
+    def write_text(self, name: str, text: str) -> None:
+        with self._writing(name):
+            temporary = self.path / f".{name}.{os.getpid()}"
+            temporary.write_text(text)
+            os.replace(temporary, self.path / name)
+
+    def write_arrays(self, name: str, **arrays: np.ndarray) -> None:
+        with self._writing(name):
+            temporary = self.path / f".{os.getpid()}.{name}"  # savez insists on the suffix
+            np.savez(temporary, **arrays)
+            os.replace(temporary, self.path / name)
+
+    def read_arrays(self, name: str) -> dict[str, np.ndarray]:
+        with np.load(self.path / name) as arrays:
+            return dict(arrays)
+
+    def make_figures(self) -> Path:
+        """The folder for figures, made if it is missing."""
+        with self._writing("figures"):
+            self.figures.mkdir(exist_ok=True)
+        return self.figures
+
+    def _read_json(self, name: str) -> Any:
+        path = self.path / name
+        try:
+            return json.loads(path.read_text())
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except (OSError, ValueError) as error:
+            raise UserError(
+                f"{path} cannot be read ({error}); remove it or choose another --workdir."
+            ) from error
+
+    def _writing(self, name: str) -> "_Writing":
+        return _Writing(self.path / name)
+
+
+class _Writing:
+    """Turns an OSError (no space, no permission) into a sentence that names the file."""
+
+    def __init__(self, path: Path):
+        self._path = path
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, exc_type, exc, traceback) -> None:
+        if isinstance(exc, OSError):
+            raise UserError(
+                f"cannot write {self._path} ({exc.strerror}); free some space or choose another "
+                "--workdir, then run the same command to continue."
+            ) from exc
+
+
+def environment() -> dict[str, Any]:
+    """Device, library versions and git commit: what a result depends on beside its settings."""
+    device = jax.devices()[0]
+    versions = {name: importlib.metadata.version(name) for name in _PACKAGES}
+    versions["python"] = platform.python_version()
+    return {
+        "device": f"{device.platform}: {_device_name(device)}",
+        "versions": versions,
+        "git_commit": _git_commit(),
+    }
+
+
+def _device_name(device: jax.Device) -> str:
+    if device.platform != "cpu":
+        return f"{device.device_kind} x{jax.device_count()}"
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        name = next(line.split(":", 1)[1].strip() for line in lines if "model name" in line)
+    except (OSError, StopIteration):
+        name = device.device_kind
+    return f"{name}, {os.cpu_count()} cores"
+
+
+def _git_commit() -> str | None:
+    """The commit of the code that runs, with `+` if files were changed since; None outside git."""
+
+    def git(*arguments: str) -> str:
+        return subprocess.run(
+            ["git", "-C", str(Path(__file__).parent), *arguments],
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=10,
+        ).stdout.strip()
+
+    try:
+        return git("rev-parse", "HEAD") + ("+" if git("status", "--porcelain", "-uno") else "")
+    except (OSError, subprocess.SubprocessError):
+        return None
