@@ -1,0 +1,148 @@
+"""Evaluation as sums and counts over examples, never means of means, and what follows from them.
+
+`batch_metrics` runs inside jit; the rest is NumPy on the host, once an evaluation.
+"""
+
+import math
+from statistics import NormalDist
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from imgcls_jax.errors import UserError
+
+
+def batch_metrics(
+    losses: jax.Array, logits: jax.Array, labels: jax.Array, mask: jax.Array | None = None
+) -> dict[str, jax.Array]:
+    """Sums over a batch. Add those of any batches, divide once, and the mean is exact.
+
+    Args:
+      losses: (B,) per-example losses.
+      logits: (B, C).
+      labels: (B,) integers or (B, C) one-hot or soft labels, whose largest entry is the class.
+      mask: (B,) bool; where False the example contributes nothing, whatever its logits, NaN
+        included.
+
+    Returns:
+      `loss` () float32, `correct` () int32 and `count` () int32.
+    """
+    if labels.ndim == logits.ndim:
+        labels = labels.argmax(axis=-1)
+    correct = logits.argmax(axis=-1) == labels
+    if mask is None:
+        mask = jnp.ones(correct.shape, bool)
+    return {
+        "loss": jnp.sum(losses, where=mask, dtype=jnp.float32),
+        "correct": jnp.sum(correct, where=mask, dtype=jnp.int32),
+        "count": jnp.sum(mask, dtype=jnp.int32),
+    }
+
+
+def confusion_matrix(labels: Any, predictions: Any, num_classes: int) -> np.ndarray:
+    """Counts (num_classes, num_classes) int64: true classes in rows, predicted ones in columns.
+
+    Args:
+      labels, predictions: (N,) integers, or (N, num_classes) one-hot labels, probabilities or
+        logits, whose largest entry is the class.
+      num_classes: C.
+
+    Raises:
+      UserError: if a class is outside [0, num_classes).
+      ValueError: if the lengths differ.
+    """
+    true, predicted = _classes(labels), _classes(predictions)
+    if true.shape != predicted.shape:
+        raise ValueError(f"{len(true)} labels for {len(predicted)} predictions")
+    for what, classes in (("label", true), ("prediction", predicted)):
+        bad = classes[(classes < 0) | (classes >= num_classes)]
+        if bad.size:
+            raise UserError(
+                f"{what} {bad[0]} is outside 0..{num_classes - 1}; check the number of classes."
+            )
+    counts = np.bincount(true * num_classes + predicted, minlength=num_classes**2)
+    return counts.reshape(num_classes, num_classes)
+
+
+def per_class(matrix: np.ndarray, class_names: list[str]) -> dict[str, dict[str, float]]:
+    """Precision, recall, F1 and support of each class, by its name.
+
+    Args:
+      matrix: a confusion matrix (C, C), true classes in rows.
+      class_names: C names.
+
+    Returns:
+      {name: {"precision", "recall", "f1", "support"}}, plain numbers. A ratio whose denominator is
+      0 is 0, as scikit-learn has it with zero_division=0.
+    """
+    matrix = np.asarray(matrix)
+    if matrix.shape != (len(class_names),) * 2:
+        raise ValueError(f"{len(class_names)} class names for a confusion matrix {matrix.shape}")
+    hits, support, predicted = np.diag(matrix), matrix.sum(axis=1), matrix.sum(axis=0)
+    return {
+        name: {
+            "precision": _ratio(hits[c], predicted[c]),
+            "recall": _ratio(hits[c], support[c]),
+            "f1": _ratio(2 * hits[c], support[c] + predicted[c]),
+            "support": int(support[c]),
+        }
+        for c, name in enumerate(class_names)
+    }
+
+
+def wilson_interval(correct: int, count: int, *, confidence: float = 0.95) -> tuple[float, float]:
+    """Interval for the true accuracy after `correct` of `count` independent examples.
+
+    The score interval of Wilson (1927): unlike the normal approximation it stays within [0, 1]
+    and has width at 0 and 1. It covers the choice of test examples, not that of the seed.
+    """
+    if not 0 <= correct <= count or count == 0:
+        raise ValueError(f"{correct} correct of {count} is no proportion")
+    z = NormalDist().inv_cdf((1 + confidence) / 2)
+    p = correct / count
+    centre = p + z**2 / (2 * count)
+    half = z * math.sqrt(p * (1 - p) / count + z**2 / (4 * count**2))
+    scale = 1 + z**2 / count
+    return max(0.0, (centre - half) / scale), min(1.0, (centre + half) / scale)
+
+
+def calibration(probabilities: Any, labels: Any, *, bins: int = 15) -> dict[str, Any]:
+    """Expected calibration error and the reliability diagram behind it (Guo et al. 2017).
+
+    Args:
+      probabilities: (N, C), rows summing to 1; the confidence of a row is its largest entry.
+      labels: (N,) integers or (N, C) one-hot.
+      bins: how many equal bins (low, high] divide the confidences in [0, 1].
+
+    Returns:
+      `ece`, the mean over examples of |accuracy - confidence| of their bin, and `bins`, a list of
+      {"low", "high", "count", "confidence", "accuracy"}, the means None in an empty bin.
+    """
+    probabilities = np.asarray(probabilities, np.float64)
+    confidence = probabilities.max(axis=1)
+    correct = probabilities.argmax(axis=1) == _classes(labels)
+    edges = np.linspace(0.0, 1.0, bins + 1)
+    which = np.searchsorted(edges[1:-1], confidence, side="left")
+    table, error = [], 0.0
+    for b in range(bins):
+        inside = which == b
+        count = int(inside.sum())
+        row = {"low": float(edges[b]), "high": float(edges[b + 1]), "count": count}
+        row["confidence"] = float(confidence[inside].mean()) if count else None
+        row["accuracy"] = float(correct[inside].mean()) if count else None
+        if count:
+            error += count / len(correct) * abs(row["accuracy"] - row["confidence"])
+        table.append(row)
+    return {"ece": error, "bins": table}
+
+
+def _classes(labels: Any) -> np.ndarray:
+    """Class numbers (N,) int64 from integers (N,) or one value a class (N, C)."""
+    labels = np.asarray(labels)
+    return (labels.argmax(axis=1) if labels.ndim == 2 else labels).astype(np.int64)
+
+
+def _ratio(numerator: int, denominator: int) -> float:
+    return float(numerator / denominator) if denominator else 0.0

@@ -1,0 +1,105 @@
+"""Learning-rate schedules by name: functions from optimiser steps, counted from 0, to the rate."""
+
+import math
+from typing import Any
+
+import jax.numpy as jnp
+import optax
+
+from imgcls_jax.errors import UserError
+
+# Each schedule's own options and their defaults; None has to be given.
+_OPTIONS: dict[str, dict[str, Any]] = {
+    "constant": {},
+    "cosine": {"final_fraction": 0.0},
+    "step": {"every": None, "gamma": 0.1},
+}
+NAMES = tuple(_OPTIONS)
+
+
+def schedule(
+    name: str,
+    *,
+    base_lr: float,
+    total_steps: int,
+    warmup_steps: int = 0,
+    final_fraction: float | None = None,
+    every: int | None = None,
+    gamma: float | None = None,
+) -> optax.Schedule:
+    """Builds the schedule called `name`, with a linear warm-up in front if one is wanted.
+
+    constant: `base_lr` throughout.
+    cosine: half a cosine from `base_lr` at the end of the warm-up to `base_lr` x `final_fraction`
+      at `total_steps` (Loshchilov and Hutter 2017, without restarts).
+    step: `base_lr` x `gamma` ** (step // `every`), counted from the start of training even if
+      there is a warm-up, as Goyal et al. 2017 count their epochs.
+
+    With W warm-up steps the rate at step k < W is `base_lr` x (k + 1) / (W + 1) (Goyal et al.
+    2017): never 0, which would waste the first update, and `base_lr` at step W.
+
+    Args:
+      name: one of `NAMES`.
+      base_lr: the highest rate.
+      total_steps: optimiser steps of the whole training; 0 to evaluate only.
+      warmup_steps: optimiser steps of the warm-up, part of `total_steps`.
+      final_fraction: for cosine, in [0, 1], by default 0.
+      every: for step, the optimiser steps between two drops; has no default.
+      gamma: for step, in (0, 1], by default 0.1.
+
+    Raises:
+      UserError: for an unknown name, an option the schedule does not take, a value out of range.
+    """
+    if name not in _OPTIONS:
+        raise UserError(f"unknown schedule {name!r}; choose one of: {', '.join(NAMES)}.")
+    given = dict(final_fraction=final_fraction, every=every, gamma=gamma)
+    given = {option: value for option, value in given.items() if value is not None}
+    if unknown := sorted(set(given) - set(_OPTIONS[name])):
+        raise UserError(
+            f"schedule {name!r} takes no option {', '.join(unknown)}; "
+            f"it takes: {', '.join(_OPTIONS[name]) or 'none'}."
+        )
+    options = _OPTIONS[name] | given
+    if None in options.values():
+        raise UserError("schedule 'step' needs every, the optimiser steps between two drops.")
+    _check(base_lr=base_lr, total_steps=total_steps, warmup_steps=warmup_steps, **options)
+
+    if name == "constant":
+        main = optax.constant_schedule(base_lr)
+    elif name == "cosine":
+        length = max(1, total_steps - warmup_steps)
+        decay = optax.cosine_decay_schedule(base_lr, length, alpha=options["final_fraction"])
+
+        def main(step):
+            return decay(step - warmup_steps)
+    else:
+        # Integer division: in float32 a product with 1 / every can round below a whole number.
+        def main(step):
+            return base_lr * options["gamma"] ** (step // options["every"])
+
+    if not warmup_steps:
+        return main
+    slope = base_lr / (warmup_steps + 1)
+    return lambda step: jnp.where(step < warmup_steps, slope * (step + 1), main(step))
+
+
+def _check(*, base_lr: float, total_steps: int, warmup_steps: int, **options: float) -> None:
+    """Raises UserError for the first value out of its range."""
+    for what, value, valid, expected in (
+        ("base_lr", base_lr, math.isfinite(base_lr) and base_lr > 0, "a positive number"),
+        ("total_steps", total_steps, total_steps >= 0, "at least 0"),
+        (
+            "warmup_steps",
+            warmup_steps,
+            0 <= warmup_steps < (total_steps or math.inf),
+            f"at least 0 and less than the {total_steps} steps of training",
+        ),
+    ):
+        if not valid:
+            raise UserError(f"{what} is {value}; it must be {expected}.")
+    if "final_fraction" in options and not 0 <= options["final_fraction"] <= 1:
+        raise UserError(f"final_fraction is {options['final_fraction']}; it must be in [0, 1].")
+    if "every" in options and options["every"] < 1:
+        raise UserError(f"every is {options['every']}; it must be at least 1 step.")
+    if "gamma" in options and not 0 < options["gamma"] <= 1:
+        raise UserError(f"gamma is {options['gamma']}; it must be in (0, 1].")

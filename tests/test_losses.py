@@ -1,0 +1,111 @@
+"""Cross-entropy against hand-computed values, finite differences, PyTorch and Keras."""
+
+import math
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from golden.smoothing import SMOOTHINGS, inputs
+
+from imgcls_jax.errors import UserError
+from imgcls_jax.losses import cross_entropy
+
+GOLDEN = Path(__file__).parent / "golden"
+
+
+def test_value_and_gradient_by_hand():
+    """softmax(ln 1, ln 2, ln 5) = (1, 2, 5) / 8."""
+    logits = jnp.log(jnp.array([[1.0, 2.0, 5.0], [5.0, 1.0, 2.0]]))
+    labels = jnp.array([1, 0])
+    expected = [math.log(4), math.log(8 / 5)]
+    np.testing.assert_allclose(cross_entropy(logits, labels), expected, rtol=1e-6)
+    gradient = jax.grad(lambda x: cross_entropy(x, labels).sum())(logits)
+    expected = [[1 / 8, 2 / 8 - 1, 5 / 8], [5 / 8 - 1, 1 / 8, 2 / 8]]
+    np.testing.assert_allclose(gradient, expected, rtol=1e-6, atol=1e-7)
+
+
+def test_smoothing_by_hand():
+    """Targets (0.1, 0.1, 0.8 + 0.1) at e = 0.3 of three classes, 0.7 + 0.1 for the true one."""
+    logits = jnp.log(jnp.array([[1.0, 2.0, 5.0]]))
+    expected = 0.1 * math.log(8) + 0.1 * math.log(4) + 0.8 * math.log(8 / 5)
+    actual = cross_entropy(logits, jnp.array([2]), label_smoothing=0.3)
+    np.testing.assert_allclose(actual, [expected], rtol=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["integer", "soft"])
+@pytest.mark.parametrize("smoothing", [0.0, 0.2])
+def test_gradient_against_finite_differences(kind, smoothing):
+    """In float64, where central differences with h = 1e-5 are good to about h^2 = 1e-10."""
+    raw, integers, soft = inputs()
+    labels = integers if kind == "integer" else soft
+    h = 1e-5
+    with jax.enable_x64(True):
+        logits = jnp.asarray(raw.astype(np.float64) / 10)
+
+        def total(x):
+            return cross_entropy(x, jnp.asarray(labels), label_smoothing=smoothing).sum()
+
+        gradient = np.asarray(jax.grad(total)(logits))
+        for index in np.ndindex(logits.shape):
+            difference = total(logits.at[index].add(h)) - total(logits.at[index].add(-h))
+            assert gradient[index] == pytest.approx(float(difference) / (2 * h), abs=1e-8)
+
+
+@pytest.mark.parametrize("smoothing", SMOOTHINGS)
+@pytest.mark.parametrize("kind", ["integer", "soft"])
+def test_pytorch(kind, smoothing):
+    logits, integers, soft = map(jnp.asarray, inputs())
+    labels = integers if kind == "integer" else soft
+    golden = np.load(GOLDEN / "torch_losses.npz")
+
+    def total(x):
+        losses = cross_entropy(x, labels, label_smoothing=smoothing)
+        return losses.sum(), losses
+
+    gradient, losses = jax.grad(total, has_aux=True)(logits)
+    np.testing.assert_allclose(losses, golden[f"{kind}-{smoothing}-loss"], rtol=1e-6, atol=1e-6)
+    np.testing.assert_allclose(gradient, golden[f"{kind}-{smoothing}-grad"], rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("smoothing", SMOOTHINGS)
+def test_keras(smoothing):
+    logits, integers, _ = map(jnp.asarray, inputs())
+    expected = np.load(GOLDEN / "keras_losses.npz")[f"{smoothing}"]
+    actual = cross_entropy(logits, integers, label_smoothing=smoothing)
+    np.testing.assert_allclose(actual, expected, rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_one_hot_equals_integer(dtype, smoothing):
+    logits, integers, _ = map(jnp.asarray, inputs())
+    one_hot = jnp.asarray(np.eye(5, dtype=dtype)[integers])
+    np.testing.assert_array_equal(
+        cross_entropy(logits, one_hot, label_smoothing=smoothing),
+        cross_entropy(logits, integers, label_smoothing=smoothing),
+    )
+
+
+def test_half_precision_logits_give_float32_losses():
+    losses = cross_entropy(jnp.array([[1.0, 0.0, 0.0]], jnp.bfloat16), jnp.array([1]))
+    assert losses.dtype == jnp.float32
+    np.testing.assert_allclose(losses, [math.log(math.e + 2)], rtol=1e-6)
+
+
+def test_label_out_of_range_is_nan_not_silence():
+    losses = jax.jit(cross_entropy)(jnp.zeros((4, 3)), jnp.array([0, 2, 3, -1]))
+    np.testing.assert_array_equal(np.isnan(losses), [False, False, True, True])
+
+
+@pytest.mark.parametrize("smoothing", [-0.1, 1.0, math.nan])
+def test_bad_smoothing(smoothing):
+    with pytest.raises(UserError, match="label_smoothing is"):
+        cross_entropy(jnp.zeros((2, 3)), jnp.zeros(2, int), label_smoothing=smoothing)
+
+
+@pytest.mark.parametrize("labels", [np.zeros(3, int), np.zeros((2, 4)), np.zeros(2)])
+def test_labels_that_do_not_fit(labels):
+    with pytest.raises(ValueError, match="do not fit logits"):
+        cross_entropy(jnp.zeros((2, 3)), jnp.asarray(labels))

@@ -1,0 +1,185 @@
+"""Sums that ignore masked examples; class scores against scikit-learn; intervals by hand."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from imgcls_jax import metrics
+from imgcls_jax.errors import UserError
+from imgcls_jax.losses import cross_entropy
+
+CLASSES = 4
+jitted = jax.jit(metrics.batch_metrics)
+
+
+@jax.jit
+def step(logits, labels, mask):
+    return metrics.batch_metrics(cross_entropy(logits, labels), logits, labels, mask)
+
+
+def evaluate(logits, labels, batch_size, padding):
+    """Sums over batches of one size, the last filled up with `padding` logits and masked."""
+    total = {}
+    for start in range(0, len(logits), batch_size):
+        part = slice(start, start + batch_size)
+        missing = batch_size - len(logits[part])
+        batch = np.pad(logits[part], ((0, missing), (0, 0)), constant_values=padding)
+        label = np.pad(labels[part], (0, missing))
+        sums = step(batch, label, np.arange(batch_size) < len(logits[part]))
+        total = {name: total.get(name, 0) + value for name, value in sums.items()}
+    return total
+
+
+@settings(deadline=None, max_examples=30)
+@given(
+    count=st.integers(1, 40),
+    batch_size=st.integers(1, 50),
+    padding=st.sampled_from([0.0, 1e30, np.inf, np.nan]),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_masked_equals_unmasked_on_any_batch_size(count, batch_size, padding, seed):
+    rng = np.random.default_rng(seed)
+    logits = rng.normal(size=(count, CLASSES)).astype(np.float32)
+    labels = rng.integers(0, CLASSES, count)
+    sums = evaluate(logits, labels, batch_size, padding)
+    assert int(sums["count"]) == count
+    assert int(sums["correct"]) == (logits.argmax(axis=1) == labels).sum()
+    shifted = np.exp(logits.astype(np.float64))
+    exact = -np.log(shifted[np.arange(count), labels] / shifted.sum(axis=1)).sum()
+    assert float(sums["loss"]) == pytest.approx(exact, rel=1e-5)
+
+
+def test_batch_metrics_by_hand():
+    logits = jnp.array([[2.0, 1.0], [0.0, 1.0], [5.0, 0.0]])
+    losses = jnp.array([0.5, 1.0, 2.0])
+    for labels in (jnp.array([0, 0, 0]), jnp.array([[1.0, 0.0]] * 3)):
+        sums = metrics.batch_metrics(losses, logits, labels)
+        assert {name: value.item() for name, value in sums.items()} == {
+            "loss": 3.5,
+            "correct": 2,
+            "count": 3,
+        }
+    sums = metrics.batch_metrics(losses, logits, jnp.zeros(3, int), jnp.array([True, True, False]))
+    assert {name: value.item() for name, value in sums.items()} == {
+        "loss": 1.5,
+        "correct": 1,
+        "count": 2,
+    }
+
+
+def test_sums_are_exact_in_half_precision():
+    """bfloat16 has no 1001."""
+    ones = jnp.ones(1001, jnp.bfloat16)
+    sums = metrics.batch_metrics(ones, jnp.ones((1001, 1), jnp.bfloat16), jnp.zeros(1001, int))
+    assert (sums["loss"].item(), sums["correct"].item()) == (1001.0, 1001)
+
+
+def test_all_masked_is_nothing():
+    sums = jitted(np.full(3, np.nan), np.full((3, 2), np.nan), np.zeros(3, int), np.zeros(3, bool))
+    assert {name: value.item() for name, value in sums.items()} == {
+        "loss": 0.0,
+        "correct": 0,
+        "count": 0,
+    }
+
+
+@settings(deadline=None, max_examples=30)
+@given(count=st.integers(1, 60), seed=st.integers(0, 2**32 - 1), present=st.integers(1, CLASSES))
+def test_class_scores_against_scikit_learn(count, seed, present):
+    """Fewer classes present than exist, so rows, columns or both are empty."""
+    reference = pytest.importorskip("sklearn.metrics")
+    rng = np.random.default_rng(seed)
+    labels, predictions = rng.integers(0, present, (2, count))
+    matrix = metrics.confusion_matrix(labels, predictions, CLASSES)
+    everything = list(range(CLASSES))
+    np.testing.assert_array_equal(
+        matrix, reference.confusion_matrix(labels, predictions, labels=everything)
+    )
+    names = ["shirt", "bag", "coat", "boot"]
+    expected = reference.classification_report(
+        labels,
+        predictions,
+        labels=everything,
+        target_names=names,
+        output_dict=True,
+        zero_division=0,
+    )
+    scores = metrics.per_class(matrix, names)
+    assert list(scores) == names
+    for name in names:
+        theirs = {key.replace("-score", ""): value for key, value in expected[name].items()}
+        assert scores[name] == pytest.approx(theirs, abs=1e-15)
+
+
+def test_confusion_matrix_has_true_classes_in_rows_and_takes_one_hot():
+    expected = [[1, 1], [0, 2]]
+    labels, predictions = np.array([0, 0, 1, 1]), np.array([0, 1, 1, 1])
+    np.testing.assert_array_equal(metrics.confusion_matrix(labels, predictions, 2), expected)
+    one_hot, logits = np.eye(2)[labels], jnp.log(jnp.eye(2) + 0.1)[predictions]
+    np.testing.assert_array_equal(metrics.confusion_matrix(one_hot, logits, 2), expected)
+
+
+def test_scores_by_hand():
+    scores = metrics.per_class(np.array([[1, 1], [0, 2]]), ["a", "b"])
+    assert scores["a"] == {
+        "precision": 1.0,
+        "recall": 0.5,
+        "f1": pytest.approx(2 / 3),
+        "support": 2,
+    }
+    assert scores["b"] == {
+        "precision": pytest.approx(2 / 3),
+        "recall": 1.0,
+        "f1": 0.8,
+        "support": 2,
+    }
+
+
+def test_confusion_matrix_refuses():
+    with pytest.raises(UserError, match=r"label 3 is outside 0\.\.2"):
+        metrics.confusion_matrix([0, 3], [0, 1], 3)
+    with pytest.raises(UserError, match="prediction -1 is outside"):
+        metrics.confusion_matrix([0, 1], [0, -1], 3)
+    with pytest.raises(ValueError, match="2 labels for 1 predictions"):
+        metrics.confusion_matrix([0, 1], [0], 3)
+    with pytest.raises(ValueError, match="3 class names"):
+        metrics.per_class(np.eye(2, dtype=int), ["a", "b", "c"])
+
+
+def test_wilson_interval_by_hand():
+    """8 of 10: (0.8 + 0.19207 -+ 0.25264) / 1.38415, with z^2 = 3.841459."""
+    low, high = metrics.wilson_interval(8, 10)
+    assert low == pytest.approx(0.490162, abs=1e-6)
+    assert high == pytest.approx(0.943318, abs=1e-6)
+
+
+def test_wilson_interval_at_the_ends():
+    """At 0 of n the upper limit is z^2 / (n + z^2)."""
+    low, high = metrics.wilson_interval(0, 10)
+    assert 0.0 <= low < 1e-12
+    assert high == pytest.approx(3.841459 / 13.841459, abs=1e-6)
+    assert metrics.wilson_interval(10, 10) == pytest.approx((1 - high, 1.0))
+    with pytest.raises(ValueError, match="no proportion"):
+        metrics.wilson_interval(0, 0)
+
+
+def test_calibration_by_hand():
+    """Confidences 0.9 and 0.8 (one right of two: |0.5 - 0.85|), 0.6 (right: |1 - 0.6|)."""
+    probabilities = np.array([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4]])
+    for labels in (np.array([0, 0, 0]), np.array([[1, 0]] * 3)):
+        result = metrics.calibration(probabilities, labels, bins=4)
+        assert result["ece"] == pytest.approx((2 * 0.35 + 1 * 0.4) / 3)
+    low, _, third, fourth = result["bins"]
+    assert low == {"low": 0.0, "high": 0.25, "count": 0, "confidence": None, "accuracy": None}
+    assert (third["count"], third["confidence"], third["accuracy"]) == (1, 0.6, 1.0)
+    assert (fourth["count"], fourth["accuracy"]) == (2, 0.5)
+    assert fourth["confidence"] == pytest.approx(0.85)
+
+
+def test_calibration_bins_are_closed_above():
+    result = metrics.calibration(np.array([[0.5, 0.5], [1.0, 0.0]]), np.array([0, 0]), bins=2)
+    assert [row["count"] for row in result["bins"]] == [1, 1]
+    assert result["ece"] == pytest.approx(0.25)
