@@ -1,0 +1,37 @@
+"""Data sets by name: `load("fashion_mnist")`, as uint8 images in the order of the raw files."""
+
+import os
+
+from imgcls_jax.data import digits, fashion_mnist, sources
+from imgcls_jax.data.dataset import Dataset, Split
+from imgcls_jax.data.splits import hold_out, k_fold
+from imgcls_jax.errors import UserError
+
+__all__ = ["NAMES", "Dataset", "Split", "hold_out", "k_fold", "load"]
+
+NAMES = ("fashion_mnist", "digits")
+
+
+def load(
+    name: str,
+    *,
+    data_dir: str | os.PathLike | None = None,
+    raw_dir: str | os.PathLike | None = None,
+) -> Dataset:
+    """Loads a data set by name.
+
+    Args:
+      name: one of NAMES.
+      data_dir: TFDS folder to read, or to prepare the data in; default $TFDS_DATA_DIR, else
+        ~/tensorflow_datasets. `digits` uses neither folder.
+      raw_dir: folder with the official raw files, read instead of anything prepared earlier.
+
+    Raises:
+      UserError: an unknown name, and whatever `sources.load` finds wrong with files and folders.
+    """
+    match name:
+        case "fashion_mnist":
+            return sources.load(fashion_mnist.recipe(), data_dir=data_dir, raw_dir=raw_dir)
+        case "digits":
+            return digits.load()
+    raise UserError(f"There is no data set {name!r}: choose one of {', '.join(NAMES)}.")

@@ -1,0 +1,56 @@
+"""Feeding from the device itself: the whole split lives there, batches are gathered inside jit.
+
+Fits whatever fits in device memory (all of Fashion-MNIST is 47 MB) and needs no host work at all
+between the first step and the last.
+"""
+
+import flax.struct
+import jax
+import jax.numpy as jnp
+
+from imgcls_jax.data.dataset import Split
+
+
+@flax.struct.dataclass
+class Resident:
+    """A split on the device.
+
+    Attributes:
+      pixels: (N, H*W*C) uint8. Rows are flat because gathering them is then a plain row copy.
+      labels: (N,) int32.
+      image_shape: (H, W, C).
+    """
+
+    pixels: jax.Array
+    labels: jax.Array
+    image_shape: tuple[int, ...] = flax.struct.field(pytree_node=False)
+
+    def __len__(self) -> int:
+        return self.labels.shape[0]
+
+
+def put(split: Split) -> Resident:
+    """Copies a split to the default device."""
+    return Resident(
+        pixels=jnp.asarray(split.images.reshape(len(split), -1)),
+        labels=jnp.asarray(split.labels),
+        image_shape=split.images.shape[1:],
+    )
+
+
+def take(source: Resident, indices: jax.Array) -> dict[str, jax.Array]:
+    """The batch of examples at `indices` (B,): image (B, H, W, C) uint8, label (B,) int32."""
+    return {
+        "image": source.pixels[indices].reshape(-1, *source.image_shape),
+        "label": source.labels[indices],
+    }
+
+
+def epoch_order(key: jax.Array, epoch: jax.Array | int, size: int) -> jax.Array:
+    """The order (size,) int32 in which epoch number `epoch` visits the examples.
+
+    Sorting by one random word each takes half the time of `jax.random.permutation`, which sorts
+    twice; equal words (about one pair in 2 * 2**32 / size**2 epochs) merely keep their order.
+    """
+    words = jax.random.bits(jax.random.fold_in(key, epoch), (size,))
+    return jnp.argsort(words)

@@ -1,0 +1,183 @@
+"""Writing and reading prepared TFDS folders without TensorFlow.
+
+The stock builders need TensorFlow to unpack archives and to encode images. This one is handed
+decoded arrays and yields finished PNG files, which TFDS stores as they are. Name and version are
+the stock ones, so `tfds.data_source(name, data_dir=...)` reads what it leaves.
+
+Imported only where needed: tensorflow_datasets costs half a second.
+"""
+
+import contextlib
+import hashlib
+import io
+import json
+import os
+import struct
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import numpy as np
+import tensorflow_datasets as tfds
+from PIL import Image
+from tqdm import tqdm
+
+from imgcls_jax.data.dataset import Split
+
+_BATCH = 1000
+
+
+def write(
+    *,
+    name: str,
+    version: str,
+    description: str,
+    homepage: str,
+    citation: str,
+    class_names: tuple[str, ...],
+    splits: Mapping[str, Split],
+    data_dir: Path,
+) -> Path:
+    """Writes `data_dir/name/version` as array records, examples in the order given; returns it."""
+    progress = tqdm(
+        total=sum(map(len, splits.values())),
+        desc=f"Preparing {name}",
+        unit=" images",
+        leave=False,
+        disable=None,
+    )
+
+    def examples(split: Split) -> Iterator[tuple[int, dict]]:
+        for index, (image, label) in enumerate(zip(split.images, split.labels, strict=True)):
+            progress.update()
+            yield index, {"image": _png(image), "label": int(label)}
+
+    builder_version = version
+
+    # Unregistered, or the stock builder of this name could no longer be found.
+    with tfds.core.registered.skip_registration():
+
+        class Builder(tfds.core.GeneratorBasedBuilder):
+            VERSION = tfds.core.Version(builder_version)
+
+            def _info(self):
+                return tfds.core.DatasetInfo(
+                    builder=self,
+                    description=description,
+                    homepage=homepage,
+                    citation=citation,
+                    features=tfds.features.FeaturesDict(
+                        {
+                            "image": tfds.features.Image(shape=splits["train"].images.shape[1:]),
+                            "label": tfds.features.ClassLabel(names=class_names),
+                        }
+                    ),
+                    supervised_keys=("image", "label"),
+                    disable_shuffling=True,
+                )
+
+            def _split_generators(self, dl_manager):
+                return {key: examples(split) for key, split in splits.items()}
+
+            def _generate_examples(self):
+                raise NotImplementedError("_split_generators hands out the generators itself")
+
+    Builder.name = name
+    with progress, _quiet():
+        builder = Builder(data_dir=data_dir, file_format="array_record")
+        builder.download_and_prepare(
+            download_config=tfds.download.DownloadConfig(try_download_gcs=False)
+        )
+    return Path(builder.data_path)
+
+
+def read(folder: Path, *, key: Callable[[str, int], str]) -> dict[str, Split]:
+    """Decodes the train and test splits of a prepared folder, in the order of the raw files.
+
+    Reads array records and TFRecords. A stock builder stores examples sorted by a salted MD5 of
+    their keys; that order is undone, so a seed means the same examples whoever prepared the folder.
+
+    Args:
+      folder: `data_dir/name/version`.
+      key: (split name, index in the raw files) -> the stock builder's key of that example.
+
+    Raises: whatever TFDS, Pillow or NumPy raise on files that are not what they should be.
+    """
+    builder = tfds.builder_from_directory(folder)
+    shuffled = not json.loads((folder / "dataset_info.json").read_text()).get("disableShuffling")
+    splits = {}
+    for name in ("train", "test"):
+        info = builder.info.splits[name]
+        records = _records(builder.info.file_format.value, [os.fspath(p) for p in info.filepaths])
+        progress = tqdm(
+            records,
+            total=info.num_examples,
+            desc=f"Decoding {builder.name} {name}",
+            unit=" images",
+            leave=False,
+            disable=None,
+        )
+        examples = [_decode(builder.info.features, record) for record in progress]
+        if len(examples) != info.num_examples:
+            raise ValueError(f"{len(examples)} {name} records where {info.num_examples} belong")
+        images, labels = (np.stack(column) for column in zip(*examples, strict=True))
+        if shuffled:
+            keys = [f"{name}{key(name, index)}".encode() for index in range(len(labels))]
+            order = np.argsort([hashlib.md5(k, usedforsecurity=False).hexdigest() for k in keys])
+            images[order], labels[order] = images.copy(), labels.copy()
+        splits[name] = Split(images, labels.astype(np.int32))
+    return splits
+
+
+def _png(image: np.ndarray) -> io.BytesIO:
+    buffer = io.BytesIO()
+    Image.fromarray(image.squeeze(-1) if image.shape[-1] == 1 else image).save(
+        buffer, "PNG", compress_level=1
+    )
+    buffer.seek(0)
+    return buffer
+
+
+def _decode(features: tfds.features.FeaturesDict, record: bytes) -> tuple[np.ndarray, int]:
+    # Pillow directly: TFDS' own decoder is slower and warns that OpenCV is not installed.
+    example = features.deserialize_example_np(
+        record, decoders={"image": tfds.decode.SkipDecoding()}
+    )
+    image = np.asarray(Image.open(io.BytesIO(example["image"])), np.uint8)
+    return image.reshape(features["image"].shape), example["label"]
+
+
+def _records(file_format: str, paths: list[str]) -> Iterator[bytes]:
+    if file_format == "array_record":
+        from array_record.python.array_record_data_source import ArrayRecordDataSource
+
+        with ArrayRecordDataSource(paths) as source:
+            for start in range(0, len(source), _BATCH):
+                stop = min(start + _BATCH, len(source))
+                yield from source.__getitems__(range(start, stop))
+    elif file_format == "tfrecord":
+        for path in paths:
+            yield from _tfrecords(path)
+    else:
+        raise ValueError(f"records in the format {file_format}, not array_record or tfrecord")
+
+
+def _tfrecords(path: str) -> Iterator[bytes]:
+    """Each record: length (uint64), its CRC (uint32), the data, their CRC (uint32)."""
+    with open(path, "rb") as file:
+        while header := file.read(12):
+            (length,) = struct.unpack("<Q4x", header)
+            data = file.read(length)
+            if len(data) != length or len(file.read(4)) != 4:
+                raise ValueError(f"{path} is truncated")
+            yield data
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """TFDS prints its temporary folder's name and nested bars; one bar of ours says more."""
+    tfds.disable_progress_bar()
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):
+            yield
+    finally:
+        tfds.enable_progress_bar()

@@ -1,0 +1,66 @@
+"""What several test files share: small real data, small programs, the entry points in process."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from absl import flags
+
+from experiments import cli, fmnist
+from imgcls_jax import data
+from imgcls_jax.config import Config
+from imgcls_jax.program import build
+
+# Digits: 1,437 examples at batch 100 end every epoch with a smaller batch of 37.
+SMALL = Config(dataset="digits", hidden=(32,), batch_size=100, epochs=4, hold_out=0.0)
+
+
+@pytest.fixture(scope="session")
+def digits():
+    return data.load("digits")
+
+
+@pytest.fixture(scope="session")
+def small_program(digits):
+    return build(SMALL, digits)
+
+
+@pytest.fixture(scope="session")
+def held_out_program(digits):
+    return build(dataclasses.replace(SMALL, hold_out=0.2), digits)
+
+
+@pytest.fixture
+def fmnist_main(capsys):
+    """Runs the Fashion-MNIST entry point in this process: (*flags) -> (exit status, out, err)."""
+
+    def call(*arguments: str) -> tuple[int, str, str]:
+        for name in flags.FLAGS:
+            flags.FLAGS[name].unparse()
+        status = 0
+        try:
+            cli.run(fmnist.main, argv=["fmnist", *arguments])
+        except SystemExit as exit_:
+            status = exit_.code or 0
+        out, err = capsys.readouterr()
+        return status, out, err
+
+    return call
+
+
+def same_bits(a, b) -> bool:
+    """Whether two trees hold exactly the same arrays."""
+    import jax
+
+    leaves_a, leaves_b = jax.tree.leaves(a), jax.tree.leaves(b)
+    return len(leaves_a) == len(leaves_b) and all(
+        np.array_equal(_words(x), _words(y)) for x, y in zip(leaves_a, leaves_b, strict=True)
+    )
+
+
+def _words(x):
+    import jax
+
+    return np.asarray(
+        jax.random.key_data(x) if jax.dtypes.issubdtype(x.dtype, jax.dtypes.prng_key) else x
+    )
