@@ -182,7 +182,8 @@ def main(names: list[str]) -> None:
         result = fmnist(dataset) | environment()
         show(result)
     else:
-        result = logistic.benchmark(dataset, rounds=_ROUNDS.value) | environment()
+        result = logistic.benchmark(dataset, RUNS[8].settings, rounds=_ROUNDS.value)
+        result |= environment()
     if _OUT.value:
         Path(_OUT.value).write_text(json.dumps(result, indent=2) + "\n")
 

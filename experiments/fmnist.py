@@ -36,7 +36,13 @@ def main() -> None:
     started = time.strftime("%Y%m%d-%H%M%S")
     workdir = Workdir(_WORKDIR.value or f"runs/fmnist/{preset.name}-{started}")
     if preset.settings["model"] == "logistic_sgd":
-        logistic.main(preset, workdir=workdir, data_dir=_DATA_DIR.value, raw_dir=_RAW_DIR.value)
+        logistic.main(
+            preset,
+            cli.given_settings(),
+            workdir=workdir,
+            data_dir=_DATA_DIR.value,
+            raw_dir=_RAW_DIR.value,
+        )
         return
     config, evaluate_only = cli.resolve(
         preset.settings,
@@ -54,11 +60,13 @@ def main() -> None:
         run.evaluate_only(config, **common)
         return
     common |= {"documented": documented, "tensorboard": _TENSORBOARD.value}
-    if _SEEDS.value is not None:
-        run.repeat(config, seeds=_SEEDS.value, **common)
-    else:
+    if _SEEDS.value is None:
         run.train(config, **common)
         run.report(workdir, dataset, figures=_FIGURES.value)
+    else:
+        result = run.repeat(config, seeds=_SEEDS.value, **common)
+        for seed in result["seeds"] if _FIGURES.value else ():
+            run.draw(Workdir(workdir.path / f"seed-{seed}"), dataset)
     print(f"\nEverything is in {workdir.path}")
 
 

@@ -44,7 +44,7 @@ def main() -> None:
     for found in chosen:
         for reading in found.readings:
             if reading.settings["model"] == "logistic_sgd":
-                result = logistic.measure(found, dataset)
+                result = logistic.measure(found, dataset, orders=_SEEDS.value)
             else:
                 result = measure(found, reading, dataset)
             out.write_json(f"{slug(found, reading)}.json", result)

@@ -125,6 +125,11 @@ def closing(summary: Mapping[str, Any]) -> None:
     )
     pairs(results)
     print()
+    per_class(summary["per_class"])
+
+
+def per_class(figures: Mapping[str, Mapping[str, Any]]) -> None:
+    """Precision, recall, F1 and support of each class."""
     table(
         ("class", "precision", "recall", "f1", "support"),
         [
@@ -135,7 +140,7 @@ def closing(summary: Mapping[str, Any]) -> None:
                 f"{m['f1']:.3f}",
                 str(m["support"]),
             )
-            for name, m in summary["per_class"].items()
+            for name, m in figures.items()
         ],
     )
 

@@ -3,7 +3,7 @@
 import dataclasses
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -30,8 +30,8 @@ class Program:
     model: Any
     tx: optax.GradientTransformation
     schedule: optax.Schedule
+    num_classes: int
     parameters: int
-    image_shape: tuple[int, ...]
     train: resident.Resident
     validation: resident.Resident | None
     test: resident.Resident
@@ -76,29 +76,31 @@ class Program:
         return state, sums
 
 
-def build(config: Config, dataset: Dataset) -> Program:
-    """Makes a configuration executable: splits, model, optimiser, compiled steps.
+class Parts(NamedTuple):
+    """What the settings name, before any data."""
+
+    model: Any
+    schedule: optax.Schedule
+    tx: optax.GradientTransformation
+    train_step: Callable[..., Any]
+
+
+def make_parts(config: Config, *, num_classes: int, steps_per_epoch: int) -> Parts:
+    """Model, schedule, optimiser and training step of a configuration.
+
+    Durations in epochs become steps here and nowhere else.
 
     Raises:
-      UserError: if the settings do not fit the data (batch size, hold-out, image size).
+      UserError: for options that do not go together.
     """
-    train, validation = dataset.train, None
-    if config.hold_out:
-        train, validation = hold_out(train, fraction=config.hold_out, seed=config.split_seed)
-    if config.batch_size > len(train):
-        raise UserError(
-            f"--batch_size={config.batch_size} is larger than the training set of {len(train)} "
-            f"examples; choose at most {len(train)}."
-        )
-    steps_per_epoch = -(-len(train) // config.batch_size)
     options = {"hidden": config.hidden} if config.model == "mlp" else {}
     model = models.create(
-        config.model, num_classes=dataset.num_classes, initialisation=config.init, **options
+        config.model, num_classes=num_classes, initialisation=config.init, **options
     )
     schedule = schedules.schedule(
         config.schedule,
         base_lr=config.lr,
-        total_steps=max(steps_per_epoch * config.epochs, 1),
+        total_steps=steps_per_epoch * config.epochs,
         warmup_steps=round(config.warmup_epochs * steps_per_epoch),
         every=config.step_epochs and max(round(config.step_epochs * steps_per_epoch), 1),
         gamma=config.step_gamma,
@@ -114,24 +116,45 @@ def build(config: Config, dataset: Dataset) -> Program:
     )
 
     def loss_fn(logits, labels):
-        if config.labels == "one_hot" and labels.ndim == 1:
-            labels = jax.nn.one_hot(labels, dataset.num_classes)
+        if config.labels == "one_hot":
+            labels = jax.nn.one_hot(labels, num_classes)
         return cross_entropy(logits, labels, label_smoothing=config.label_smoothing)
 
     train_step = steps.make_train_step(
         apply_fn=model.apply, tx=tx, loss_fn=loss_fn, augment_fn=augment.create(config.augment)
     )
+    return Parts(model, schedule, tx, train_step)
+
+
+def build(config: Config, dataset: Dataset) -> Program:
+    """Makes a configuration executable: splits the data, puts it on the device, compiles.
+
+    Raises:
+      UserError: if the settings do not fit each other or the data.
+    """
+    train, validation = dataset.train, None
+    if config.hold_out:
+        train, validation = hold_out(train, fraction=config.hold_out, seed=config.split_seed)
+    if config.batch_size > len(train):
+        raise UserError(
+            f"--batch_size={config.batch_size} is larger than the training set of {len(train)} "
+            f"examples; choose at most {len(train)}."
+        )
+    parts = make_parts(
+        config,
+        num_classes=dataset.num_classes,
+        steps_per_epoch=-(-len(train) // config.batch_size),
+    )
     evaluate = steps.make_evaluate(
-        eval_step=steps.make_eval_step(apply_fn=model.apply),
+        eval_step=steps.make_eval_step(apply_fn=parts.model.apply),
         take_fn=resident.take,
         batch_size=_EVAL_BATCH,
     )
 
-    def many(size):
-        return steps.make_train_many(train_step=train_step, take_fn=resident.take, batch_size=size)
-
     def init(key):
-        state = steps.init_state(model=model, tx=tx, key=key, image_shape=dataset.image_shape)
+        state = steps.init_state(
+            model=parts.model, tx=parts.tx, key=key, image_shape=dataset.image_shape
+        )
         return state, steps.zero_metrics()
 
     def order(key, epoch):
@@ -142,29 +165,24 @@ def build(config: Config, dataset: Dataset) -> Program:
         name: None if split is None else resident.put(split)
         for name, split in (("train", train), ("validation", validation), ("test", dataset.test))
     }
-    key = jax.random.key(0)
+    key, zero = jax.random.key(0), np.int32(0)
     state, sums = jax.eval_shape(init, key)
-    zero, rest = np.int32(0), len(train) % config.batch_size
 
-    def visits(count):
-        return jax.ShapeDtypeStruct((count,), jnp.int32)
+    def train_many(size, visited):
+        function = steps.make_train_many(
+            train_step=parts.train_step, take_fn=resident.take, batch_size=size
+        )
+        visits = jax.ShapeDtypeStruct((visited,), jnp.int32)
+        return function, state, sums, on_device["train"], visits, zero, zero
 
     jobs = {
-        "many": (
-            many(config.batch_size),
-            state,
-            sums,
-            on_device["train"],
-            visits(len(train)),
-            zero,
-            zero,
-        ),
         "init": (jax.jit(init), key),
         "order": (jax.jit(order), key, zero),
+        "train_many": train_many(config.batch_size, len(train)),
         "test": (evaluate, state, on_device["test"]),
     }
-    if rest:
-        jobs["rest"] = (many(rest), state, sums, on_device["train"], visits(rest), zero, zero)
+    if rest := len(train) % config.batch_size:
+        jobs["train_rest"] = train_many(rest, rest)
     if validation is not None:
         jobs["validation"] = (evaluate, state, on_device["validation"])
     # One after the other: XLA already spreads a compilation over the cores.
@@ -173,16 +191,16 @@ def build(config: Config, dataset: Dataset) -> Program:
     }
     return Program(
         config=config,
-        model=model,
-        tx=tx,
-        schedule=schedule,
+        model=parts.model,
+        tx=parts.tx,
+        schedule=parts.schedule,
+        num_classes=dataset.num_classes,
         parameters=models.count_parameters(state.params),
-        image_shape=dataset.image_shape,
         **on_device,
         init=compiled["init"],
         order=compiled["order"],
-        train_many=compiled["many"],
-        train_rest=compiled.get("rest"),
+        train_many=compiled["train_many"],
+        train_rest=compiled.get("train_rest"),
         evaluate={name: compiled[name] for name in ("validation", "test") if name in compiled},
         compile_seconds=time.perf_counter() - started,
     )

@@ -244,7 +244,7 @@ def repeat(
         "seeds": [summary["seed"] for summary in runs],
         "spread": spread(runs, documented),
         "train_seconds": [round(summary["train_seconds"], 3) for summary in runs],
-        "data": runs[0]["data"],
+        "data_verified": dataset.verified,
         "documented": dict(documented) if documented else None,
     } | environment()
     workdir.write_json("summary.json", result)

@@ -13,6 +13,7 @@ from imgcls_jax.errors import UserError
 from imgcls_jax.program import Program
 from imgcls_jax.workdir import Workdir
 
+_DIVERGED = 1e4  # times the loss of guessing: no training comes back from there
 _SAVE_SECONDS = 2.0  # between checkpoints: below this, redoing the work is cheaper than saving it
 _CALL_SECONDS = 0.5  # aim of one device call: short enough to show progress and to stop in
 
@@ -49,7 +50,7 @@ def fit(
 
     Raises:
       Interrupted: if `progress.stop_requested()`; the checkpoint holds all finished steps.
-      UserError: if the loss is no longer finite; the checkpoint is from before that.
+      UserError: if the loss is NaN or absurd; the checkpoint is from before that.
     """
     state, sums = program.start(seed)
     if checkpoints.step("last") is not None:
@@ -62,6 +63,7 @@ def fit(
     best = max(
         (r["validation_accuracy"] for r in history if "validation_accuracy" in r), default=-1.0
     )
+    guessing = np.log(program.num_classes)  # the loss of one who knows nothing
     pace, saver = _Pace(), _Saver(checkpoints)
     while epoch < program.config.epochs:
         order = program.order(state.key, np.int32(epoch))
@@ -74,7 +76,7 @@ def fit(
             loss = float(sums["loss"]) / float(sums["count"])
             elapsed = time.perf_counter() - started
             seconds += elapsed
-            if not np.isfinite(loss):
+            if not loss < _DIVERGED * guessing:  # NaN too
                 checkpoints.wait()
                 raise UserError(_diverged(loss, epoch, workdir, checkpoints))
             pace.saw(count, elapsed)
@@ -155,8 +157,8 @@ def _diverged(loss: float, epoch: int, workdir: Workdir, checkpoints: Checkpoint
         else ("nothing was saved yet")
     )
     return (
-        f"training diverged in epoch {epoch + 1}: the loss is {loss}; use a smaller --lr in a new "
-        f"--workdir ({saved})."
+        f"training diverged in epoch {epoch + 1}: the loss is {loss:.3g}; use a smaller --lr in "
+        f"a new --workdir ({saved})."
     )
 
 

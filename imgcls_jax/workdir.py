@@ -96,6 +96,7 @@ class Workdir:
 
     def write_text(self, name: str, text: str) -> None:
         with self._writing(name):
+            self.path.mkdir(parents=True, exist_ok=True)
             temporary = self.path / f".{name}.{os.getpid()}"
             temporary.write_text(text)
             os.replace(temporary, self.path / name)

@@ -12,7 +12,7 @@ from imgcls_jax.config import Config
 from imgcls_jax.program import build
 
 # Digits: 1,437 examples at batch 100 end every epoch with a smaller batch of 37.
-SMALL = Config(dataset="digits", hidden=(32,), batch_size=100, epochs=4, hold_out=0.0)
+SMALL = Config(dataset="digits", hidden=(32,), lr=0.01, batch_size=100, epochs=4)
 
 
 @pytest.fixture(scope="session")

@@ -133,9 +133,7 @@ def test_a_layer_computes_the_same_with_either_lowering(strides, padding):
     np.testing.assert_allclose(ours.apply(variables, x), native.apply(variables, x), atol=1e-5)
     grouped = nn.Conv(**options, feature_group_count=2)
     variables = grouped.init(jax.random.key(1), x)
-    ours = nn.Conv(
-        **options, feature_group_count=2, conv_general_dilated=conv.conv_general_dilated
-    )
+    ours = nn.Conv(**options, feature_group_count=2, conv_general_dilated=conv.conv_general_dilated)
     np.testing.assert_allclose(ours.apply(variables, x), grouped.apply(variables, x), atol=1e-5)
 
 

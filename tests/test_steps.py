@@ -160,7 +160,8 @@ def test_the_loop_is_the_plain_step_over_the_same_batches(small_program, digits)
 
 def test_orders_are_permutations_that_differ_by_epoch_and_key_and_repeat_for_the_same():
     orders = [
-        np.asarray(resident.epoch_order(jax.random.key(k), e, 500)) for k, e in ((0, 0), (0, 1), (1, 0))
+        np.asarray(resident.epoch_order(jax.random.key(k), e, 500))
+        for k, e in ((0, 0), (0, 1), (1, 0))
     ]
     for order in orders:
         np.testing.assert_array_equal(np.sort(order), np.arange(500))

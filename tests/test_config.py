@@ -1,0 +1,124 @@
+"""Configurations: every invalid value is one sentence, JSON keeps them, runs keep their folder."""
+
+import dataclasses
+import json
+import math
+
+import pytest
+
+from imgcls_jax.config import Config
+from imgcls_jax.errors import UserError
+from imgcls_jax.workdir import Workdir, environment
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        (
+            {"dataset": "imagenet"},
+            "unknown --dataset=imagenet; choose one of: fashion_mnist, digits",
+        ),
+        ({"model": "vgg"}, "unknown --model=vgg"),
+        ({"init": "he"}, "unknown --init=he"),
+        ({"optimizer": "lion"}, "unknown --optimizer=lion"),
+        ({"framework": "caffe"}, "unknown --framework=caffe"),
+        ({"schedule": "exp"}, "unknown --schedule=exp"),
+        ({"labels": "text"}, "unknown --labels=text"),
+        ({"augment": ("flip", "melt")}, "unknown --augment=melt"),
+        ({"lr": 0.0}, "--lr=0.0 cannot be used; it must be a finite number above 0"),
+        ({"lr": -1.0}, "--lr=-1.0 cannot"),
+        ({"lr": math.nan}, "--lr=nan cannot"),
+        ({"lr": math.inf}, "--lr=inf cannot"),
+        ({"batch_size": 0}, "--batch_size=0 cannot be used; it must be at least 1"),
+        ({"epochs": -1}, "--epochs=-1 cannot"),
+        ({"seed": -1}, "--seed=-1 cannot"),
+        ({"hold_out": 1.0}, "--hold_out=1.0 cannot"),
+        ({"hidden": (128, 0)}, "--hidden="),
+        ({"momentum": 1.0}, "--momentum=1.0 cannot"),
+        ({"label_smoothing": 1.0}, "--label_smoothing=1.0 cannot"),
+        ({"warmup_epochs": -1.0}, "--warmup_epochs=-1.0 cannot"),
+        ({"weight_decay": math.nan}, "--weight_decay=nan cannot"),
+        ({"schedule": "step"}, "--schedule=step needs --step_epochs"),
+        ({"step_epochs": 2.0}, "are for --schedule=step"),
+        ({"schedule": "step", "step_epochs": 1.0, "step_gamma": 2.0}, "--step_gamma=2.0 cannot"),
+        ({"model": "linear", "hidden": (3,)}, "--hidden is for --model=mlp"),
+        ({"evaluate": "best"}, "--evaluate=best needs a validation split"),
+    ],
+)
+def test_invalid_settings_are_one_sentence(settings, sentence):
+    with pytest.raises(UserError) as raised:
+        Config(**settings)
+    assert sentence in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+def test_json_keeps_a_configuration():
+    config = Config(hidden=(3, 2), augment=("flip",), lr=0.1, weight_decay=None)
+    assert Config.from_json(json.loads(json.dumps(config.to_json()))) == config
+
+
+def test_fields_of_another_version_are_refused():
+    values = Config().to_json()
+    with pytest.raises(UserError, match="differing: colour"):
+        Config.from_json(values | {"colour": 1})
+    del values["lr"]
+    with pytest.raises(UserError, match="differing: lr"):
+        Config.from_json(values)
+
+
+def test_every_field_has_help():
+    assert all(field.metadata["help"] for field in dataclasses.fields(Config))
+
+
+def test_a_folder_keeps_its_run(tmp_path):
+    workdir = Workdir(tmp_path / "run")
+    assert workdir.config() is None
+    workdir.claim(Config(lr=0.1))
+    workdir.claim(Config(lr=0.1))
+    assert Workdir(tmp_path / "run").config() == Config(lr=0.1)
+    with pytest.raises(UserError, match=r"holds another run \(lr is 0.1 there, 0.2 here\)"):
+        workdir.claim(Config(lr=0.2))
+    assert workdir.config() == Config(lr=0.1)
+
+
+def test_a_folder_with_other_things_is_left_alone(tmp_path):
+    (tmp_path / "thesis.tex").write_text("precious")
+    with pytest.raises(UserError, match="is not empty and holds no run"):
+        Workdir(tmp_path).claim(Config())
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
+
+
+def test_a_folder_below_a_file_is_a_sentence(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match=r"cannot use .* as --workdir"):
+        Workdir(tmp_path / "file" / "run").claim(Config())
+
+
+def test_a_damaged_configuration_is_a_sentence(tmp_path):
+    (tmp_path / "config.json").write_text('{"lr": 0.')
+    with pytest.raises(UserError, match=r"config.json cannot be read .*remove it or choose"):
+        Workdir(tmp_path).config()
+
+
+def test_no_space_is_a_sentence(tmp_path, monkeypatch):
+    workdir = Workdir(tmp_path)
+    workdir.claim(Config())
+    workdir.write_json("summary.json", {"kept": 1})
+
+    def full(*arguments):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.replace", full)
+    with pytest.raises(UserError, match=r"cannot write .*summary.json \(No space left"):
+        workdir.write_json("summary.json", {"kept": 2})
+    assert workdir.summary() == {"kept": 1}
+
+
+def test_the_environment_names_device_and_versions():
+    import jax
+    import numpy
+
+    found = environment()
+    assert found["device"].startswith(jax.devices()[0].platform)
+    assert found["versions"]["jax"] == jax.__version__
+    assert found["versions"]["numpy"] == numpy.__version__

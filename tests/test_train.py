@@ -1,0 +1,205 @@
+"""The loop: same seed same bits, stopping and going on, the best checkpoint, a diverging loss."""
+
+import dataclasses
+import json
+
+import jax
+import numpy as np
+import pytest
+from conftest import SMALL, same_bits
+
+from imgcls_jax import steps
+from imgcls_jax.checkpoint import Checkpoints
+from imgcls_jax.errors import UserError
+from imgcls_jax.program import build, make_parts
+from imgcls_jax.train import Interrupted, Progress, fit
+from imgcls_jax.workdir import Workdir
+
+
+class StopAfter(Progress):
+    """Asks to stop once this many examples were trained on."""
+
+    def __init__(self, examples: int):
+        self.left = examples
+
+    def examples(self, count, loss):
+        assert loss > 0
+        self.left -= count
+
+    def stop_requested(self):
+        return self.left <= 0
+
+
+def train(program, folder, seed=0, progress=None):
+    workdir = Workdir(folder)
+    workdir.claim(program.config)
+    with Checkpoints(workdir.checkpoints) as checkpoints:
+        return fit(
+            program,
+            seed=seed,
+            workdir=workdir,
+            checkpoints=checkpoints,
+            progress=progress or Progress(),
+        )
+
+
+def figures(history):
+    """The history without what a clock says."""
+    return [{k: v for k, v in r.items() if "second" not in k} for r in history]
+
+
+def test_it_learns(small_program, tmp_path):
+    state, history = train(small_program, tmp_path)
+    assert int(state.step) == 4 * 15
+    assert [record["epoch"] for record in history] == [1, 2, 3, 4]
+    assert history[0]["train_accuracy"] < history[-1]["train_accuracy"] > 0.8
+    assert history[-1]["train_loss"] < 0.5 * history[0]["train_loss"]
+    assert history == Workdir(tmp_path).history()
+
+
+def test_same_seed_same_bits_other_seed_other_bits(small_program, tmp_path):
+    one, _ = train(small_program, tmp_path / "a", seed=7)
+    same, _ = train(small_program, tmp_path / "b", seed=7)
+    other, _ = train(small_program, tmp_path / "c", seed=8)
+    assert same_bits(one, same)
+    for a, b in zip(jax.tree.leaves(one.params), jax.tree.leaves(other.params), strict=True):
+        assert not np.allclose(a, b)
+
+
+@pytest.mark.parametrize("examples", [1, 900, 1437, 3000])
+def test_a_stopped_and_resumed_run_is_the_uninterrupted_one(small_program, tmp_path, examples):
+    """Stopped at once, within an epoch, at the end of one, within a later one."""
+    whole, history = train(small_program, tmp_path / "whole")
+    with pytest.raises(Interrupted, match=r"stopped at step \d+, saved"):
+        train(small_program, tmp_path / "cut", progress=StopAfter(examples))
+    resumed, resumed_history = train(small_program, tmp_path / "cut")
+    assert same_bits(whole, resumed)
+    assert figures(resumed_history) == figures(history)
+
+
+def test_a_killed_run_loses_only_what_came_after_its_checkpoint(small_program, tmp_path):
+    """History lines beyond the checkpoint, one of them cut short, are made again."""
+    whole, history = train(small_program, tmp_path / "whole")
+    folder = tmp_path / "killed"
+    with pytest.raises(Interrupted):
+        train(small_program, folder, progress=StopAfter(1437))
+    with (folder / "metrics.jsonl").open("a") as file:
+        file.write(json.dumps(history[1]) + "\n" + '{"epoch": 3, "train_l')
+    resumed, resumed_history = train(small_program, folder)
+    assert same_bits(whole, resumed)
+    assert figures(resumed_history) == figures(history)
+
+
+def test_best_is_chosen_by_validation(held_out_program, tmp_path):
+    state, history = train(held_out_program, tmp_path)
+    accuracies = [record["validation_accuracy"] for record in history]
+    best = int(np.argmax(accuracies))
+    with Checkpoints(tmp_path / "checkpoints") as checkpoints:
+        assert checkpoints.step("last") == int(state.step)
+        assert checkpoints.step("best") == history[best]["step"]
+        start, sums = held_out_program.start(0)
+        kept = checkpoints.restore("best", {"state": start, "sums": sums})["state"]
+    metrics, _ = held_out_program.evaluate["validation"](kept, held_out_program.validation)
+    assert float(metrics["correct"]) / float(metrics["count"]) == accuracies[best]
+
+
+def test_without_validation_there_is_no_best(small_program, tmp_path):
+    train(small_program, tmp_path)
+    with Checkpoints(tmp_path / "checkpoints") as checkpoints:
+        assert checkpoints.step("best") is None
+
+
+def test_a_diverging_loss_stops_with_earlier_checkpoints_intact(small_program, tmp_path):
+    """The poison comes after the first checkpoint: that one survives and can be read."""
+
+    with pytest.raises(Interrupted):
+        train(small_program, tmp_path, progress=StopAfter(1437))
+    before = Workdir(tmp_path).history()
+
+    workdir = Workdir(tmp_path)
+    with Checkpoints(workdir.checkpoints) as checkpoints:
+        state, sums = small_program.start(0)
+        kept = checkpoints.restore("last", {"state": state, "sums": sums})
+    broken = dataclasses.replace(small_program, train_many=_nan_after(small_program.train_many))
+    with pytest.raises(
+        UserError, match="training diverged in epoch 2: the loss is nan; use a smal"
+    ):
+        train(broken, tmp_path)
+    with Checkpoints(workdir.checkpoints) as checkpoints:
+        state, sums = small_program.start(0)
+        again = checkpoints.restore("last", {"state": state, "sums": sums})
+    assert same_bits(kept, again)
+    assert figures(workdir.history()) == figures(before)
+
+
+def _nan_after(train_many):
+    def run(state, sums, *rest):
+        state, sums = train_many(state, sums, *rest)
+        return state, sums | {"loss": sums["loss"] * np.nan}
+
+    return run
+
+
+def test_settings_reach_the_program(digits):
+    """Each of these must change what is trained: an option that does nothing is a defect."""
+    base = dataclasses.replace(SMALL, epochs=1, hidden=(), model="linear")
+    changes = [
+        {},
+        {"optimizer": "adamw", "weight_decay": 0.5},
+        {"optimizer": "adamw", "weight_decay": 0.5, "decay": "kernels"},
+        {"optimizer": "sgd", "momentum": 0.9},
+        {"optimizer": "sgd", "momentum": 0.9, "nesterov": True},
+        {"optimizer": "sgd", "momentum": 0.9, "framework": "keras", "schedule": "cosine"},
+        {"schedule": "cosine"},
+        {"schedule": "step", "step_epochs": 0.5, "step_gamma": 0.5},
+        {"schedule": "step", "step_epochs": 0.5},
+        {"warmup_epochs": 0.5},
+        {"label_smoothing": 0.2},
+        {"init": "keras_glorot"},
+        {"augment": ("shift",)},
+        {"batch_size": 50},
+        {"lr": 0.02},
+        {"seed": 1},
+    ]
+    seen = []
+    for change in changes:
+        config = dataclasses.replace(base, **change)
+        parts = make_parts(config, num_classes=10, steps_per_epoch=6)
+        state = steps.init_state(
+            model=parts.model, tx=parts.tx, key=jax.random.key(config.seed), image_shape=(8, 8, 1)
+        )
+        for first in range(0, 5 * config.batch_size, config.batch_size):
+            here = slice(first, first + config.batch_size)
+            batch = {"image": digits.train.images[here], "label": digits.train.labels[here]}
+            state, _ = parts.train_step(state, batch)
+        kernel = np.asarray(state.params["Dense_0"]["kernel"])
+        for other, earlier in seen:
+            assert not np.allclose(kernel, other, atol=1e-7), (change, earlier)
+        seen.append((kernel, change))
+
+
+def test_one_hot_labels_train_the_same_network(digits, small_program):
+    """Integer and one-hot cross-entropy are the same function."""
+    one_hot = build(dataclasses.replace(SMALL, labels="one_hot"), digits)
+    results = []
+    for program in (small_program, one_hot):
+        state, sums = program.start(0)
+        order = program.order(state.key, np.int32(0))
+        results.append(program.run(state, sums, order, 0, 15)[0].params)
+    for a, b in zip(*map(jax.tree.leaves, results), strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"batch_size": 1438}, "--batch_size=1438 is larger than the training set of 1437"),
+        ({"hold_out": 0.5, "batch_size": 1000}, "larger than the training set of 718"),
+        ({"optimizer": "adam", "momentum": 0.9}, "takes no option momentum"),
+        ({"optimizer": "adamw", "decay": "nothing"}, "'nothing' matches none of"),
+        ({"warmup_epochs": 5.0}, "warmup_steps is 75"),
+    ],
+)
+def test_settings_that_do_not_fit_are_one_sentence(digits, change, sentence):
+    with pytest.raises(UserError, match=sentence):
+        build(dataclasses.replace(SMALL, **change), digits)
