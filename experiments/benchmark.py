@@ -87,15 +87,11 @@ def single_step_epochs(config: Config, dataset: data.Dataset) -> Epoch:
     state = steps.init_state(
         model=model, tx=tx, key=jax.random.key(0), image_shape=dataset.image_shape
     )
-    state = jax.tree.map(jnp.copy, state)
-    images, labels = dataset.train.images, dataset.train.labels
 
     def epoch(number: int) -> None:
         nonlocal state
-        order = np.random.default_rng(number).permutation(len(labels))
-        for first in range(0, len(order), config.batch_size):
-            chosen = order[first : first + config.batch_size]
-            state, _ = step(state, {"image": images[chosen], "label": labels[chosen]})
+        for batch in data.batches(dataset.train, batch_size=config.batch_size, seed=number):
+            state, _ = step(state, batch)
         jax.block_until_ready(state)
 
     return epoch

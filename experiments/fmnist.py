@@ -55,6 +55,7 @@ def main() -> None:
     console.pairs(config.to_json() | {"workdir": workdir.path})
     dataset = data.load(config.dataset, data_dir=_DATA_DIR.value, raw_dir=_RAW_DIR.value)
     console.dataset(dataset)
+    console.heading("Evaluation" if evaluate_only else "Training")
     common = {"name": name, "dataset": dataset, "workdir": workdir}
     if evaluate_only:
         run.evaluate_only(config, **common)

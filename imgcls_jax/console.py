@@ -19,8 +19,9 @@ def pairs(items: Mapping[str, Any]) -> None:
     """Names and values in two aligned columns."""
     width = max(map(len, items))
     for name, value in items.items():
-        shown = ",".join(map(str, value)) or "none" if isinstance(value, (tuple, list)) else value
-        print(f"  {name:<{width}}  {shown}")
+        if isinstance(value, (tuple, list)):
+            value = ",".join(map(str, value))
+        print(f"  {name:<{width}}  {'-' if value in (None, '') else value}")
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
@@ -86,11 +87,11 @@ def dataset(loaded: Dataset) -> None:
             "name": loaded.name,
             "examples": f"{len(loaded.train):,} train, {len(loaded.test):,} test",
             "images": f"{height}x{width}x{channels} uint8, {loaded.num_classes} classes",
+            "first labels": " ".join(map(str, loaded.train.labels[:10])),
             "source": loaded.source,
             "verified": "yes" if loaded.verified else "NO: the digest is not the published one",
         }
     )
-    heading("Training")
 
 
 def interval(low: float, high: float) -> str:

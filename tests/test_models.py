@@ -17,12 +17,12 @@ PARAMETERS = [
     ("linear", {}, 784 * 10 + 10),
     ("mlp", {"hidden": (128,)}, 101_770),
     ("mlp", {"hidden": (256, 128)}, 235_146),
-    # 3x3 convolutions without bias, scale and bias of the norms, 3*3*128 inputs to the dense layer
+    # 3x3 convolutions without bias, each with a norm's scale and bias; 3x3x128 inputs at the end
     (
         "cnn",
         {},
-        9 * 32 + 2 * 32 + 9 * 32 * 64 + 2 * 64 + 9 * 64 * 128 + 2 * 128
-        + (9 * 128 * 256 + 256) + (256 * 10 + 10),
+        9 * (1 * 32 + 32 * 32 + 32 * 64 + 64 * 64 + 64 * 128 + 128 * 128)
+        + 2 * 2 * (32 + 64 + 128) + (9 * 128 * 10 + 10),
     ),
 ]  # fmt: skip
 

@@ -3,11 +3,12 @@
 import os
 
 from imgcls_jax.data import digits, fashion_mnist, sources
+from imgcls_jax.data.batches import batches
 from imgcls_jax.data.dataset import Dataset, Split
 from imgcls_jax.data.splits import hold_out, k_fold
 from imgcls_jax.errors import UserError
 
-__all__ = ["NAMES", "Dataset", "Split", "hold_out", "k_fold", "load"]
+__all__ = ["NAMES", "Dataset", "Split", "batches", "hold_out", "k_fold", "load"]
 
 NAMES = ("fashion_mnist", "digits")
 
