@@ -28,8 +28,6 @@ from imgcls_jax.workdir import environment
 
 _ROUNDS = flags.DEFINE_integer("rounds", 7, "turns of each contender", lower_bound=1)
 _OUT = flags.DEFINE_string("out", None, "JSON file to write the result to")
-_DATA_DIR = flags.DEFINE_string("data_dir", None, "folder of prepared TFDS data sets")
-_RAW_DIR = flags.DEFINE_string("raw_dir", None, "folder with the four IDX files, gzipped or not")
 
 Epoch = Callable[[int], None]
 
@@ -173,7 +171,7 @@ def show(result: dict) -> None:
 def main(names: list[str]) -> None:
     if len(names) != 1 or names[0] not in ("fmnist", "logistic"):
         raise UserError(f"name one benchmark, fmnist or logistic, not {' '.join(names) or 'none'}.")
-    dataset = data.load("fashion_mnist", data_dir=_DATA_DIR.value, raw_dir=_RAW_DIR.value)
+    dataset = cli.load_data("fashion_mnist")
     if names[0] == "fmnist":
         result = fmnist(dataset) | environment()
         show(result)

@@ -2,14 +2,21 @@
 
 import dataclasses
 import sys
+import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 from absl import app, flags, logging
 
+from imgcls_jax import data
 from imgcls_jax.config import Config
 from imgcls_jax.errors import UserError
+from imgcls_jax.train import Interrupted
 from imgcls_jax.workdir import Workdir
+
+_DATA_DIR = flags.DEFINE_string("data_dir", None, "folder of prepared TFDS data sets")
+_RAW_DIR = flags.DEFINE_string("raw_dir", None, "folder with the four IDX files, gzipped or not")
 
 _DEFINE = {
     int: flags.DEFINE_integer,
@@ -53,29 +60,45 @@ def given_settings() -> dict[str, Any]:
     return settings
 
 
+def load_data(name: str) -> data.Dataset:
+    """The data set `name` from where --data_dir and --raw_dir say."""
+    return data.load(name, data_dir=_DATA_DIR.value, raw_dir=_RAW_DIR.value)
+
+
+def new_workdir(experiment: str, name: str) -> Workdir:
+    """A folder under `runs/` that does not exist yet, named by the time."""
+    path = Path("runs") / experiment / f"{name}-{time.strftime('%Y%m%d-%H%M%S')}"
+    while path.exists():
+        path = path.with_name(path.name + "x")
+    return Workdir(path)
+
+
 def resolve(
-    preset: Mapping[str, Any], workdir: Workdir | None, *, preset_given: bool
+    preset: Mapping[str, Any], workdir: Workdir, *, preset_given: bool, seeds: bool
 ) -> tuple[Config, bool]:
     """The configuration to run, and whether only to evaluate what `workdir` holds.
 
     The command line wins over the preset. A workdir that holds a run supplies the settings that
     neither the command line nor an explicitly chosen preset gives, so that `--workdir=...` alone
     continues it; what is given must then agree with it. `--epochs=0` on such a workdir evaluates
-    its checkpoint.
+    its checkpoint. The workdir is claimed for the configuration.
 
     Raises:
       UserError: if a setting is invalid or contradicts the run that `workdir` holds.
     """
     given = given_settings()
-    held = workdir.config() if workdir else None
+    held = workdir.config(seeds=seeds)
     if held is None:
-        return Config(**{**preset, **given}), False
+        config = Config(**{**preset, **given})
+        workdir.claim(config, seeds=seeds)
+        return config, False
     evaluate_only = given.get("epochs") == 0 != held.epochs
+    if evaluate_only and seeds:
+        raise UserError("--epochs=0 evaluates one run; give --workdir=.../seed-0, without --seeds.")
     if evaluate_only:
         del given["epochs"]
-    wanted = {**preset, **given} if preset_given else given
-    config = dataclasses.replace(held, **wanted)
-    workdir.claim(config)
+    config = dataclasses.replace(held, **({**preset, **given} if preset_given else given))
+    workdir.claim(config, seeds=seeds)
     return config, evaluate_only
 
 
@@ -103,6 +126,9 @@ def run(
                 )
             else:
                 main()
+        except Interrupted as stop:
+            print(stop, file=sys.stderr)
+            sys.exit(130)
         except UserError as error:
             print(f"error: {error}", file=sys.stderr)
             sys.exit(1)

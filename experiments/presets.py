@@ -27,13 +27,13 @@ CNN = Preset(
         "model": "cnn",
         "optimizer": "adamw",
         "lr": 0.003,
-        "weight_decay": 0.02,
+        "weight_decay": 0.05,
         "decay": "kernels",
         "schedule": "cosine",
         "warmup_epochs": 1.0,
+        "label_smoothing": 0.1,
         "augment": ("flip", "shift"),
-        "batch_size": 128,
-        "epochs": 12,
+        "epochs": 10,
     },
 )
 
@@ -54,7 +54,10 @@ def choose(number: int | None, given: Mapping[str, Any]) -> Preset:
             f"{', '.join(map(str, RUNS))}, see --list_runs."
         )
     found = RUNS[number]
-    return Preset(name=f"run{number}", settings=found.settings, run=found)
+    settings = found.settings
+    if given.get("model", settings["model"]) != settings["model"]:
+        settings.pop("hidden", None)  # they were the documented model's
+    return Preset(name=f"run{number}", settings=settings, run=found)
 
 
 def documented(preset: Preset, config: Config) -> dict[str, Any] | None:

@@ -5,7 +5,6 @@ python -m experiments.reproduce --runs=5,9 --seeds=3
 python -m experiments.reproduce --table          # the results as a Markdown table
 """
 
-import json
 import tempfile
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from absl import flags
 
 from experiments import cli, logistic, presets
 from experiments.documented import RUNS, DocumentedRun, Reading
+from experiments.tables import slug, table
 from imgcls_jax import data, run
 from imgcls_jax.config import Config
 from imgcls_jax.errors import UserError
@@ -24,8 +24,6 @@ _OUT = flags.DEFINE_string(
     "out", str(Path(__file__).parent / "results"), "folder of the result files"
 )
 _TABLE = flags.DEFINE_bool("table", False, "print the result files as a table and exit")
-_DATA_DIR = flags.DEFINE_string("data_dir", None, "folder of prepared TFDS data sets")
-_RAW_DIR = flags.DEFINE_string("raw_dir", None, "folder with the four IDX files, gzipped or not")
 
 
 def main() -> None:
@@ -40,7 +38,7 @@ def main() -> None:
             f"--runs={','.join(_RUNS.value)} must be numbers of documented runs: "
             f"{','.join(map(str, RUNS))}."
         ) from None
-    dataset = data.load("fashion_mnist", data_dir=_DATA_DIR.value, raw_dir=_RAW_DIR.value)
+    dataset = cli.load_data("fashion_mnist")
     for found in chosen:
         for reading in found.readings:
             if reading.settings["model"] == "logistic_sgd":
@@ -62,36 +60,6 @@ def measure(found: DocumentedRun, reading: Reading, dataset: data.Dataset) -> di
             workdir=Workdir(folder),
             documented=presets.report(found, reading),
         )
-
-
-def slug(found: DocumentedRun, reading: Reading) -> str:
-    """A file name for a reading: run5_lr0.0008, run4_5epochs; run2 where there is only one."""
-    if len(found.readings) == 1:
-        return f"run{found.number}"
-    return f"run{found.number}_{reading.label.replace(' ', '')}"
-
-
-def table(folder: Path) -> str:
-    """The measured readings in `folder` as a Markdown table."""
-    lines = [
-        "| run | reading | documented | measured mean | std | seeds | documented, in std |",
-        "|---|---|---|---|---|---|---|",
-    ]
-    for found in RUNS.values():
-        for reading in found.readings:
-            path = folder / f"{slug(found, reading)}.json"
-            if not path.exists():
-                continue
-            result = json.loads(path.read_text())
-            figure, value = found.headline
-            entry = result["spread"][figure]
-            std = "-" if entry["std"] is None else f"{100 * entry['std']:.2f}"
-            z = "-" if entry["z"] is None else f"{entry['z']:+.1f}"
-            lines.append(
-                f"| {found.number} | {reading.label} | {100 * value:.2f} % "
-                f"| {100 * entry['mean']:.2f} % | {std} | {len(entry['values'])} | {z} |"
-            )
-    return "\n".join(lines)
 
 
 if __name__ == "__main__":

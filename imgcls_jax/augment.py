@@ -19,7 +19,7 @@ def flip(key: jax.Array, images: jax.Array) -> jax.Array:
     return jnp.where(flipped, images[:, :, ::-1], images)
 
 
-def shift(key: jax.Array, images: jax.Array, *, pixels: int = 2) -> jax.Array:
+def shift(key: jax.Array, images: jax.Array, *, pixels: int = 1) -> jax.Array:
     """Moves each image by up to `pixels` in both directions, zeros coming in at the edge."""
     batch, height, width, channels = images.shape
     padded = jnp.pad(images, ((0, 0), (pixels, pixels), (pixels, pixels), (0, 0)))

@@ -14,8 +14,6 @@ import orbax.checkpoint as ocp
 
 from imgcls_jax.errors import UserError
 
-KINDS = ("last", "best")
-
 
 class Checkpoints:
     """The checkpoints of one run. Use as a context manager: leaving it waits for writes."""

@@ -89,10 +89,27 @@ class Config:
                 "--step_epochs and --step_gamma are for --schedule=step; leave them out with "
                 f"--schedule={self.schedule}."
             )
+        if self.warmup_epochs and self.warmup_epochs >= self.epochs > 0:
+            raise UserError(
+                f"--warmup_epochs={self.warmup_epochs:g} must be less than --epochs={self.epochs}."
+            )
+        self._check_optimizer()
         if self.evaluate == "best" and not self.hold_out:
             raise UserError(
                 "--evaluate=best needs a validation split to choose by: add --hold_out=0.1, say."
             )
+
+    def _check_optimizer(self) -> None:
+        """Raises UserError for options the optimiser does not take, by the flags' names."""
+        known = optim.DEFAULTS[self.framework][self.optimizer]
+        for flag, value in (("momentum", self.momentum), ("nesterov", self.nesterov)):
+            if value and flag not in known:
+                raise UserError(f"--{flag} is not for --optimizer={self.optimizer}; leave it out.")
+        if self.nesterov and not self.momentum:
+            raise UserError("--nesterov needs a --momentum above 0, such as 0.9.")
+        decay = known["weight_decay"] if self.weight_decay is None else self.weight_decay
+        if self.decay != "all" and not decay:
+            raise UserError(f"--decay={self.decay} needs a --weight_decay above 0.")
 
     def to_json(self) -> dict[str, Any]:
         """A dict that JSON can hold; tuples become lists."""
@@ -104,6 +121,8 @@ class Config:
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> "Config":
         """The inverse of `to_json`; a field that is missing or unknown is a UserError."""
+        if not isinstance(values, dict):
+            raise UserError("the configuration is not a JSON object; use a new --workdir.")
         names = {field.name for field in dataclasses.fields(cls)}
         if set(values) != names:
             odd = ", ".join(sorted(set(values) ^ names))
@@ -111,7 +130,13 @@ class Config:
                 f"the configuration's fields are not this version's (differing: {odd}); use the "
                 "version that wrote it, or a new --workdir."
             )
-        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
+        try:
+            return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
+        except (TypeError, AttributeError) as error:
+            raise UserError(
+                f"the configuration holds a value of the wrong type ({error}); undo the edit or "
+                "use a new --workdir."
+            ) from error
 
     def differences(self, other: "Config") -> dict[str, tuple[Any, Any]]:
         """Fields that differ, as {name: (own value, other's value)}."""

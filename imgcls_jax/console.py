@@ -24,6 +24,13 @@ def pairs(items: Mapping[str, Any]) -> None:
         print(f"  {name:<{width}}  {'-' if value in (None, '') else value}")
 
 
+def paths(title: str, written: Iterable[str]) -> None:
+    """A heading and a path a line."""
+    heading(title)
+    for path in written:
+        print(f"  {path}")
+
+
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Columns as wide as their widest cell: the first to the left, the others to the right."""
     rows = [header, *rows]
@@ -110,7 +117,9 @@ def closing(summary: Mapping[str, Any]) -> None:
         results["validation accuracy"] = f"{summary['validation_accuracy']:.4f}"
         results["validation loss"] = f"{summary['validation_loss']:.4f}"
     if summary.get("train_accuracy") is not None:
-        results["train accuracy"] = f"{summary['train_accuracy']:.4f}   (over the last epoch)"
+        results["train accuracy"] = (
+            f"{summary['train_accuracy']:.4f}   (over epoch {summary['evaluated_epoch']})"
+        )
     results |= _documented(summary)
     if summary.get("train_seconds"):
         results["training"] = (

@@ -135,6 +135,11 @@ def build(config: Config, dataset: Dataset) -> Program:
     train, validation = dataset.train, None
     if config.hold_out:
         train, validation = hold_out(train, fraction=config.hold_out, seed=config.split_seed)
+    if config.batch_size > len(train) and validation is not None:
+        raise UserError(
+            f"--hold_out={config.hold_out:g} leaves {len(train)} of {len(dataset.train)} examples "
+            f"to train on, fewer than --batch_size={config.batch_size}; make one of them smaller."
+        )
     if config.batch_size > len(train):
         raise UserError(
             f"--batch_size={config.batch_size} is larger than the training set of {len(train)} "

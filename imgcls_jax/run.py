@@ -4,21 +4,20 @@ Every number a figure or the closing table shows is read back from the workdir, 
 person sees is what was saved.
 """
 
-import contextlib
 import dataclasses
-import signal
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
-
-import numpy as np
 
 from imgcls_jax import console, steps
 from imgcls_jax.checkpoint import Checkpoints
 from imgcls_jax.config import Config
 from imgcls_jax.data import Dataset
+from imgcls_jax.errors import UserError
+from imgcls_jax.figures import draw
+from imgcls_jax.observe import Observer, collect_signals, tensorboard
 from imgcls_jax.program import Program, build
-from imgcls_jax.summary import difference, spread, summarise
-from imgcls_jax.train import fit
+from imgcls_jax.summary import difference, evaluated_record, spread, summarise
+from imgcls_jax.train import Interrupted, fit, is_absurd, start
 from imgcls_jax.workdir import Workdir, environment
 
 
@@ -30,7 +29,7 @@ def train(
     workdir: Workdir,
     documented: Mapping[str, Any] | None = None,
     program: Program | None = None,
-    tensorboard: bool = False,
+    with_tensorboard: bool = False,
 ) -> dict[str, Any]:
     """Runs `config` in `workdir` from wherever it stands, and returns its summary.
 
@@ -42,7 +41,7 @@ def train(
       documented: what a source document reports of this run: `figures` by summary name,
         optionally `disagreement`.
       program: what `build` made of the same settings, whatever their seed; built here if None.
-      tensorboard: whether to write event files.
+      with_tensorboard: whether to write event files.
 
     Raises:
       UserError: for settings that do not fit the data, a diverged loss, an unwritable folder.
@@ -53,12 +52,15 @@ def train(
     if finished is not None:
         print(f"{workdir.path} holds this run, finished: nothing to train.")
         return finished
-    program = program or build(config, dataset)
-    with Checkpoints(workdir.checkpoints) as checkpoints, _stopping() as stop:
+    with Checkpoints(workdir.checkpoints) as checkpoints, collect_signals() as stop:
         done = checkpoints.step("last") or 0
+        board = tensorboard(workdir, done=done) if with_tensorboard else None
+        program = program or build(config, dataset)
+        if stop:  # a signal during compilation, which cannot be broken off
+            raise Interrupted("stopped before training began; run the same command to start.")
         if done:
             print(f"resuming from step {done} of {program.total_steps}")
-        observer = _Observer(program, stop, workdir, tensorboard, done)
+        observer = Observer(program, stop=stop, board=board, done=done)
         try:
             state, history = fit(
                 program,
@@ -70,9 +72,13 @@ def train(
         finally:
             observer.close()
         if config.evaluate == "best" and config.epochs:
-            like = {"state": state, "sums": steps.zero_metrics()}
-            state = checkpoints.restore("best", like)["state"]
+            state = _best(program, history, checkpoints)
     summary, arrays = summarise(program, config, dataset, state, history)
+    if is_absurd(summary["test_loss"], dataset.num_classes):
+        raise UserError(
+            f"training diverged: the test loss is {summary['test_loss']:.3g}; use a smaller --lr "
+            "in a new --workdir."
+        )
     summary = {"run": name} | summary
     if documented is not None:
         summary |= {"documented": dict(documented), "difference": difference(summary, documented)}
@@ -81,13 +87,22 @@ def train(
     return summary
 
 
+def _best(program: Program, history: list, checkpoints: Checkpoints) -> steps.TrainState:
+    """The state with the best validation accuracy, as the history has it."""
+    wanted, kept = evaluated_record(history, program.config)["step"], checkpoints.step("best")
+    if kept != wanted:
+        raise UserError(
+            f"the best epoch ended at step {wanted}, but the 'best' checkpoint is of step {kept}; "
+            "train again in a new --workdir."
+        )
+    return checkpoints.restore("best", start(program, program.config.seed)).state
+
+
 def report(workdir: Workdir, dataset: Dataset, *, figures: bool) -> None:
     """Prints a finished run's closing table and, if wanted, draws its figures."""
     console.closing(workdir.summary())
     if figures:
-        console.heading("Figures")
-        for path in draw(workdir, dataset):
-            print(f"  {path}")
+        console.paths("Figures", draw(workdir, dataset))
 
 
 def evaluate_only(
@@ -96,112 +111,12 @@ def evaluate_only(
     """Evaluates the checkpoint of a run in `workdir`, changing nothing there."""
     program = build(config, dataset)
     with Checkpoints(workdir.checkpoints) as checkpoints:
-        state, sums = program.start(config.seed)
-        state = checkpoints.restore(config.evaluate, {"state": state, "sums": sums})["state"]
+        state = checkpoints.restore(config.evaluate, start(program, config.seed)).state
     epochs = int(state.step) // program.steps_per_epoch
     history = [record for record in workdir.history() if record["epoch"] <= epochs]
     summary, _ = summarise(program, config, dataset, state, history)
     console.closing({"run": name} | summary)
     return summary
-
-
-class _Observer(console.ProgressBar):
-    """The progress bar, the signals that ask to stop, and TensorBoard's files."""
-
-    def __init__(self, program, stop, workdir, tensorboard, done):
-        size = len(program.train)
-        epochs, batches = divmod(done, program.steps_per_epoch)
-        super().__init__(
-            epochs=program.config.epochs,
-            examples_per_epoch=size,
-            done=epochs * size + batches * program.config.batch_size,
-        )
-        self._stop = stop
-        self._board = _tensorboard(workdir) if tensorboard else None
-
-    def epoch(self, record):
-        super().epoch(record)
-        if self._board is not None:
-            for name, value in record.items():
-                if name not in ("epoch", "step"):
-                    self._board.add_scalar(name.replace("_", "/", 1), value, record["step"])
-
-    def stop_requested(self):
-        return bool(self._stop)
-
-    def close(self):
-        super().close()
-        if self._board is not None:
-            self._board.close()
-
-
-def _tensorboard(workdir: Workdir):
-    from imgcls_jax.errors import UserError
-
-    try:
-        from tensorboardX import SummaryWriter
-    except ImportError as error:
-        raise UserError(
-            "--tensorboard needs the package tensorboardX; pip install 'imgcls_jax[tensorboard]', "
-            "or leave the flag out."
-        ) from error
-    return SummaryWriter(str(workdir.path / "tensorboard"))
-
-
-@contextlib.contextmanager
-def _stopping() -> Iterator[list[int]]:
-    """Collects SIGINT and SIGTERM instead of dying of them; a second one is obeyed at once."""
-    received: list[int] = []
-
-    def handler(number, frame):
-        del frame
-        if received:
-            raise KeyboardInterrupt
-        received.append(number)
-
-    try:
-        old = {number: signal.signal(number, handler) for number in (signal.SIGINT, signal.SIGTERM)}
-    except ValueError:  # not the main thread: whoever owns it handles signals
-        old = {}
-    try:
-        yield received
-    finally:
-        for number, previous in old.items():
-            signal.signal(number, previous)
-
-
-def draw(workdir: Workdir, dataset: Dataset) -> list[str]:
-    """Draws a finished run's figures from its files; returns their paths."""
-    from imgcls_jax import plots
-
-    summary = workdir.summary()
-    predictions = workdir.read_arrays("predictions.npz")
-    labels, probabilities = predictions["labels"], predictions["probabilities"]
-    names, test, train = dataset.class_names, dataset.test, dataset.train
-    history = workdir.history()
-    folder = workdir.make_figures()
-    paths = []
-    if history:
-        paths.append(plots.learning_curves(history, folder / "learning_curves.png"))
-    accuracy = summary["test_accuracy"]
-    paths += [
-        plots.confusion_matrix(
-            np.asarray(summary["confusion_matrix"]),
-            names,
-            folder / "confusion_matrix.png",
-            title=f"{summary['run']}: test accuracy {accuracy:.4f}",
-        ),
-        plots.prediction_grid(
-            test.images, labels, probabilities, names, folder / "predictions.png"
-        ),
-        plots.most_confident_mistakes(
-            test.images, labels, probabilities, names, folder / "mistakes.png"
-        ),
-        plots.reliability_diagram(summary["calibration"], folder / "calibration.png"),
-        plots.sample_image(train.images[0], names[train.labels[0]], folder / "sample_image.png"),
-        plots.sample_row(train.images, train.labels, names, folder / "sample_row.png"),
-    ]
-    return [str(path) for path in paths]
 
 
 def repeat(
@@ -212,7 +127,7 @@ def repeat(
     dataset: Dataset,
     workdir: Workdir,
     documented: Mapping[str, Any] | None = None,
-    tensorboard: bool = False,
+    with_tensorboard: bool = False,
 ) -> dict[str, Any]:
     """Runs `config` with `seeds` consecutive seeds, each in its own folder, compiled once.
 
@@ -222,22 +137,31 @@ def repeat(
       What is written to `summary.json`: every seed's figures, their mean and standard deviation
       (n - 1), and where the documented figure falls in that distribution.
     """
-    program = build(config, dataset)
+    configs = [dataclasses.replace(config, seed=config.seed + k) for k in range(seeds)]
+    workdir.claim(config, seeds=True)
+    with collect_signals() as stop:
+        program = build(config, dataset)
     runs = []
-    for number in range(seeds):
-        one = dataclasses.replace(config, seed=config.seed + number)
-        print(f"seed {one.seed}, {number + 1} of {seeds}")
-        runs.append(
-            train(
+    for number, one in enumerate(configs, start=1):
+        try:
+            if stop:
+                raise Interrupted("stopped before training began.")
+            print(f"seed {one.seed}, {number} of {seeds}")
+            summary = train(
                 one,
                 name=name,
                 dataset=dataset,
                 program=program,
                 documented=documented,
                 workdir=Workdir(workdir.path / f"seed-{one.seed}"),
-                tensorboard=tensorboard,
+                with_tensorboard=with_tensorboard,
             )
-        )
+        except Interrupted as interrupted:
+            raise Interrupted(
+                f"stopped at seed {one.seed}, saved; run the same command with "
+                f"--workdir={workdir.path} --seeds={seeds} to continue."
+            ) from interrupted
+        runs.append(summary)
     result = {
         "run": name,
         "config": config.to_json(),

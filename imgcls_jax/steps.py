@@ -12,10 +12,14 @@ from typing import Any
 import flax.struct
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 
 from imgcls_jax.losses import cross_entropy
 from imgcls_jax.metrics import batch_metrics
+
+# Steps draw from fold_in(fold_in(key, _STEP_STREAM), step): epochs use fold_in(key, epoch).
+_STEP_STREAM = np.uint32(2**32 - 1)
 
 Batch = dict[str, jax.Array]
 Metrics = dict[str, jax.Array]
@@ -30,7 +34,7 @@ class TrainState:
       params: trainable parameters.
       batch_stats: running statistics of batch norm; {} for models without.
       opt_state: the optimiser's state.
-      key: never consumed; the step uses `fold_in(key, step)`.
+      key: never consumed: step and epoch numbers are folded into it.
     """
 
     step: jax.Array
@@ -88,7 +92,8 @@ def make_train_step(
 
     @partial(jax.jit, donate_argnums=0)
     def train_step(state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
-        augment_key, dropout_key = jax.random.split(jax.random.fold_in(state.key, state.step))
+        stream = jax.random.fold_in(state.key, _STEP_STREAM)
+        augment_key, dropout_key = jax.random.split(jax.random.fold_in(stream, state.step))
         images = image_fn(batch["image"])
         if augment_fn is not None:
             images = augment_fn(augment_key, images)

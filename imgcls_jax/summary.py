@@ -34,7 +34,7 @@ def summarise(
         "parameters": program.parameters,
         "seed": config.seed,
         "epochs": len(history),
-        "steps": int(state.step),
+        "steps": history[-1]["step"] if history else int(state.step),
         "evaluated": config.evaluate,
         "test_accuracy": test["accuracy"],
         "test_accuracy_interval": list(metrics.wilson_interval(correct, count)),
@@ -51,7 +51,8 @@ def summarise(
         ),
     }
     if history:
-        kept = _evaluated_record(history, config)
+        kept = evaluated_record(history, config)
+        summary["evaluated_epoch"] = kept["epoch"]
         for key in ("train_accuracy", "train_loss", "validation_accuracy", "validation_loss"):
             if key in kept:
                 summary[key] = kept[key]
@@ -61,7 +62,7 @@ def summarise(
     return summary | environment(), {"labels": labels, "probabilities": probabilities}
 
 
-def _evaluated_record(history, config) -> dict[str, Any]:
+def evaluated_record(history, config) -> dict[str, Any]:
     """The record of the epoch whose parameters met the test set."""
     if config.evaluate == "best":
         return max(history, key=lambda record: record["validation_accuracy"])
@@ -69,13 +70,8 @@ def _evaluated_record(history, config) -> dict[str, Any]:
 
 
 def difference(summary: Mapping[str, Any], documented: Mapping[str, Any]) -> dict[str, float]:
-    """Ours minus the documented figure, for every figure we have a value of.
-
-    `train_loss_epoch_2` is the training loss of the second epoch.
-    """
-    values = dict(summary)
-    for key, series in summary.get("by_epoch", {}).items():
-        values |= {f"{key}_epoch_{number}": value for number, value in enumerate(series, start=1)}
+    """Ours minus the documented figure, for every figure we have a value of."""
+    values = _values(summary)
     return {
         key: values[key] - figure
         for key, figure in documented["figures"].items()
@@ -83,35 +79,47 @@ def difference(summary: Mapping[str, Any], documented: Mapping[str, Any]) -> dic
     }
 
 
+def _values(summary: Mapping[str, Any]) -> dict[str, Any]:
+    """A summary's entries and, as `train_loss_epoch_2`, its training figures by epoch."""
+    values = dict(summary)
+    for key, series in summary.get("by_epoch", {}).items():
+        values |= {f"{key}_epoch_{number}": value for number, value in enumerate(series, start=1)}
+    return values
+
+
+_FIGURES = (
+    "test_accuracy",
+    "test_loss",
+    "validation_accuracy",
+    "validation_loss",
+    "train_accuracy",
+    "train_loss",
+)
+
+
 def spread(
     runs: list[Mapping[str, Any]], documented: Mapping[str, Any] | None
 ) -> dict[str, dict[str, Any]]:
-    """Mean, standard deviation and values over seeds of every figure the runs have.
+    """Mean, standard deviation (n - 1) and values over seeds of every figure the runs have.
 
     Where the document has a figure: `z`, its distance from the mean in standard deviations, and
     `below`, how many seeds lie below it.
     """
+    figures = dict(documented["figures"]) if documented else {}
+    runs = [_values(run) for run in runs]
     result = {}
-    for key in (
-        "test_accuracy",
-        "test_loss",
-        "validation_accuracy",
-        "validation_loss",
-        "train_accuracy",
-        "train_loss",
-    ):
+    for key in dict.fromkeys((*_FIGURES, *figures)):
         values = [run[key] for run in runs if run.get(key) is not None]
         if not values:
             continue
-        result[key] = {
-            "mean": float(np.mean(values)),
-            "std": float(np.std(values, ddof=1)) if len(values) > 1 else None,
-            "values": values,
-        }
-        figure = (documented or {}).get("figures", {}).get(key)
-        if figure is not None:
-            entry = result[key]
-            entry["documented"] = figure
-            entry["below"] = sum(value < figure for value in values)
-            entry["z"] = (figure - entry["mean"]) / entry["std"] if entry["std"] else None
+        mean, std = float(np.mean(values)), None
+        if len(values) > 1:
+            std = float(np.std(values, ddof=1))
+        result[key] = {"mean": mean, "std": std, "values": values}
+        if key in figures:
+            result[key] |= {
+                "documented": figures[key],
+                "below": sum(value < figures[key] for value in values),
+                "z": (figures[key] - mean) / std if std else None,
+            }
     return result

@@ -1,8 +1,10 @@
 """The training loop: compile, feed, evaluate, record, checkpoint, stop and go on."""
 
+import math
 import time
 from typing import Any
 
+import flax.struct
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -20,6 +22,32 @@ _CALL_SECONDS = 0.5  # aim of one device call: short enough to show progress and
 
 class Interrupted(UserError):
     """Training was asked to stop; what was done is in the checkpoint."""
+
+
+@flax.struct.dataclass
+class Position:
+    """Where training stands: what a checkpoint holds.
+
+    Attributes:
+      state: the training state.
+      sums: metrics of the current epoch so far.
+      seconds: () float32, training time of the current epoch so far.
+    """
+
+    state: steps.TrainState
+    sums: steps.Metrics
+    seconds: jax.Array
+
+
+def start(program: Program, seed: int) -> Position:
+    """Where training with this seed begins."""
+    state, sums = program.start(seed)
+    return Position(state, sums, jnp.zeros(()))
+
+
+def is_absurd(loss: float, num_classes: int) -> bool:
+    """Whether a mean loss is NaN, infinite or so far above guessing's that nothing is learned."""
+    return not loss < _DIVERGED * math.log(num_classes)
 
 
 class Progress:
@@ -41,78 +69,92 @@ def fit(
 ) -> tuple[steps.TrainState, list[dict[str, Any]]]:
     """Trains to the configured number of epochs, from the last checkpoint if there is one.
 
-    Every epoch is recorded, and checkpointed unless that was done a moment ago. Step k draws its
-    randomness from `fold_in(key, k)` and epoch e its order from `fold_in(key, e)`, so a run that
-    was stopped and resumed ends with the bits of one that was not.
+    Every epoch is recorded, and checkpointed unless that was done a moment ago. Orders and keys
+    follow from the numbers of epoch and step alone, so a run that was stopped and resumed ends with
+    the bits of one that was not.
 
     Returns:
       The final state and the history, one record an epoch.
 
     Raises:
       Interrupted: if `progress.stop_requested()`; the checkpoint holds all finished steps.
-      UserError: if the loss is NaN or absurd; the checkpoint is from before that.
+      UserError: if the loss is NaN or absurd, or a parameter not finite; the checkpoint is from
+        before that.
     """
-    state, sums = program.start(seed)
+    position = start(program, seed)
     if checkpoints.step("last") is not None:
-        restored = checkpoints.restore("last", {"state": state, "sums": sums})
-        state, sums = restored["state"], restored["sums"]
-    done = int(state.step)
-    epoch, batch = divmod(done, program.steps_per_epoch)
+        position = checkpoints.restore("last", position)
+    state, sums, seconds = position.state, position.sums, float(position.seconds)
+    epoch, batch = divmod(int(state.step), program.steps_per_epoch)
     history = workdir.history()[:epoch]
+    if len(history) < epoch:
+        raise UserError(
+            f"{workdir.path / 'metrics.jsonl'} has {len(history)} epochs but the checkpoint is of "
+            f"epoch {epoch}; bring the file back or start in a new --workdir."
+        )
     workdir.set_history(history)
-    best = max(
-        (r["validation_accuracy"] for r in history if "validation_accuracy" in r), default=-1.0
-    )
-    guessing = np.log(program.num_classes)  # the loss of one who knows nothing
+    best = max((record.get("validation_accuracy", -1.0) for record in history), default=-1.0)
     pace, saver = _Pace(), _Saver(checkpoints)
+
+    def check(loss: float) -> None:
+        if is_absurd(loss, program.num_classes) or not _finite(state.params):
+            checkpoints.wait()
+            raise UserError(_diverged(loss, epoch, workdir, checkpoints))
+
+    def stop_if_asked() -> None:
+        if progress.stop_requested() and int(state.step) < program.total_steps:
+            saver.save(Position(state, sums, jnp.float32(seconds)))
+            checkpoints.wait()
+            raise Interrupted(
+                f"stopped at step {int(state.step)}, saved; run the same command with "
+                f"--workdir={workdir.path} to continue."
+            )
+
     while epoch < program.config.epochs:
         order = program.order(state.key, np.int32(epoch))
-        seconds = 0.0
         while batch < program.steps_per_epoch:
             count = min(pace.steps, program.steps_per_epoch - batch)
-            started = time.perf_counter()
-            before = int(sums["count"])
+            before, started = int(sums["count"]), time.perf_counter()
             state, sums = program.run(state, sums, order, batch, count)
             loss = float(sums["loss"]) / float(sums["count"])
             elapsed = time.perf_counter() - started
+            check(loss)
             seconds += elapsed
-            if not loss < _DIVERGED * guessing:  # NaN too
-                checkpoints.wait()
-                raise UserError(_diverged(loss, epoch, workdir, checkpoints))
             pace.saw(count, elapsed)
             batch += count
             progress.examples(int(sums["count"]) - before, loss)
-            if progress.stop_requested() and batch < program.steps_per_epoch:
-                saver.save(state, sums)
-                checkpoints.wait()
-                raise Interrupted(_stopped(int(state.step), workdir))
+            if batch < program.steps_per_epoch:
+                stop_if_asked()
         record = {"epoch": epoch + 1, "step": int(state.step)}
         record |= {f"train_{name}": value for name, value in steps.means(sums).items()}
         record["learning_rate"] = float(program.schedule(int(state.step) - 1))
         started = time.perf_counter()
         if program.validation is not None:
-            validation, _ = program.evaluate["validation"](state, program.validation)
-            means = steps.means(validation)
-            record |= {f"validation_{name}": value for name, value in means.items()}
+            validation = steps.means(program.evaluate["validation"](state, program.validation)[0])
+            check(validation["loss"])
+            record |= {f"validation_{name}": value for name, value in validation.items()}
         record["train_seconds"] = seconds
         record["eval_seconds"] = time.perf_counter() - started
-        record["examples_per_second"] = float(sums["count"]) / seconds if seconds else None
+        record["examples_per_second"] = float(sums["count"]) / seconds
         history.append(record)
         workdir.append_history(record)
         progress.epoch(record)
         sums = jax.tree.map(jnp.zeros_like, sums)
-        epoch, batch = epoch + 1, 0
+        epoch, batch, seconds = epoch + 1, 0, 0.0
+        here = Position(state, sums, jnp.float32(seconds))
         if record.get("validation_accuracy", -1.0) > best:
             best = record["validation_accuracy"]
-            saver.set_best(state, sums)
-        stop = progress.stop_requested() and epoch < program.config.epochs
-        if stop or epoch == program.config.epochs or saver.is_due():
-            saver.save(state, sums)
-        if stop:
-            checkpoints.wait()
-            raise Interrupted(_stopped(int(state.step), workdir))
+            saver.set_best(here)
+        if epoch == program.config.epochs or saver.is_due():
+            saver.save(here)
+        stop_if_asked()
     checkpoints.wait()
     return state, history
+
+
+@jax.jit
+def _finite(params: Any) -> jax.Array:
+    return jnp.all(jnp.stack([jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(params)]))
 
 
 class _Saver:
@@ -126,15 +168,16 @@ class _Saver:
     def is_due(self) -> bool:
         return time.perf_counter() - self._saved > _SAVE_SECONDS
 
-    def set_best(self, state: steps.TrainState, sums: steps.Metrics) -> None:
-        """Notes the best state so far; it is written with the next `save`."""
-        self._best = jax.tree.map(jnp.copy, {"state": state, "sums": sums})
+    def set_best(self, position: Position) -> None:
+        """Notes the best position so far; it is written with the next `save`."""
+        self._best = jax.tree.map(jnp.copy, position)
 
-    def save(self, state: steps.TrainState, sums: steps.Metrics) -> None:
+    def save(self, position: Position) -> None:
         if self._best is not None:
-            self._checkpoints.save("best", int(self._best["state"].step), self._best)
+            self._checkpoints.save("best", int(self._best.state.step), self._best)
+            self._checkpoints.wait()  # two managers write in parallel
             self._best = None
-        self._checkpoints.save("last", int(state.step), {"state": state, "sums": sums})
+        self._checkpoints.save("last", int(position.state.step), position)
         self._saved = time.perf_counter()
 
 
@@ -154,16 +197,9 @@ def _diverged(loss: float, epoch: int, workdir: Workdir, checkpoints: Checkpoint
     saved = (
         f"the checkpoint of step {kept} in {workdir.checkpoints} is intact"
         if kept
-        else ("nothing was saved yet")
+        else "nothing was saved yet"
     )
     return (
-        f"training diverged in epoch {epoch + 1}: the loss is {loss:.3g}; use a smaller --lr in "
-        f"a new --workdir ({saved})."
-    )
-
-
-def _stopped(step: int, workdir: Workdir) -> str:
-    return (
-        f"stopped at step {step}, saved; run the same command with --workdir={workdir.path} to "
-        "continue."
+        f"training diverged in epoch {epoch + 1}: the loss is {loss:.3g}; use a smaller --lr in a "
+        f"new --workdir ({saved})."
     )

@@ -18,6 +18,9 @@ from imgcls_jax.errors import UserError
 _PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "tensorflow-datasets", "numpy")
 
 
+_CONFIG = {False: "config.json", True: "seeds.json"}  # of one run, of one over seeds
+
+
 class Workdir:
     """Reads and writes a run's files; every file but the growing history is replaced whole."""
 
@@ -26,22 +29,33 @@ class Workdir:
         self.figures = self.path / "figures"
         self.checkpoints = self.path / "checkpoints"
 
-    def config(self) -> Config | None:
+    def config(self, *, seeds: bool = False) -> Config | None:
         """The configuration this folder holds a run of; None for a new folder.
 
+        Args:
+          seeds: whether to ask for the repetition over seeds, a folder of folders, that it holds.
+
         Raises:
-          UserError: if `config.json` is damaged or of another version.
+          UserError: if the file is damaged or of another version.
         """
-        values = self._read_json("config.json")
+        values = self._read_json(_CONFIG[seeds])
+        if isinstance(values, dict) and values.get("model") == "logistic_sgd":
+            raise UserError(f"{self.path} holds run 8, which is never continued; choose another.")
         return None if values is None else Config.from_json(values)
 
-    def claim(self, config: Config) -> None:
+    def claim(self, config: Config, *, seeds: bool = False) -> None:
         """Makes this the folder of `config`, or checks that it already is.
 
         Raises:
-          UserError: if it holds a run of another configuration, or cannot be written.
+          UserError: if it holds something else, or cannot be written.
         """
-        held = self.config()
+        if (self.path / _CONFIG[not seeds]).exists():
+            raise UserError(
+                f"{self.path} holds a single run; choose another --workdir for --seeds."
+                if seeds
+                else f"{self.path} holds a run over seeds; give --seeds to continue it."
+            )
+        held = self.config(seeds=seeds)
         if held is not None and held != config:
             changes = "; ".join(
                 f"{name} is {old} there, {new} here"
@@ -49,17 +63,25 @@ class Workdir:
             )
             raise UserError(
                 f"{self.path} holds another run ({changes}); choose another --workdir, or leave "
-                "those flags out to continue the run it holds."
+                "those flags out to continue the run it holds, whose settings are fixed."
             )
+        if held is None:
+            self.make_empty()
+            self.write_json(_CONFIG[seeds], config.to_json())
+
+    def make_empty(self) -> None:
+        """Makes the folder, or checks that it is empty.
+
+        Raises:
+          UserError: if it holds anything, or cannot be made.
+        """
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            if held is None:
-                if any(self.path.iterdir()):
-                    raise UserError(
-                        f"{self.path} is not empty and holds no run; choose a new or empty folder "
-                        "as --workdir."
-                    )
-                self.write_json("config.json", config.to_json())
+            if any(self.path.iterdir()):
+                raise UserError(
+                    f"{self.path} is not empty and holds no run; choose a new or empty folder as "
+                    "--workdir."
+                )
         except OSError as error:
             raise UserError(
                 f"cannot use {self.path} as --workdir ({error.strerror}); choose a folder that "
@@ -88,11 +110,13 @@ class Workdir:
         self.write_text("metrics.jsonl", "".join(json.dumps(r) + "\n" for r in records))
 
     def summary(self) -> dict[str, Any] | None:
-        """What the finished run reported; None while it is not finished."""
-        return self._read_json("summary.json")
+        """What the finished run reported; None while it is not finished, or if files are gone."""
+        found = self._read_json("summary.json")
+        whole = isinstance(found, dict) and "per_class" in found
+        return found if whole and (self.path / "predictions.npz").exists() else None
 
     def write_json(self, name: str, value: Any) -> None:
-        self.write_text(name, json.dumps(value, indent=2) + "\n")
+        self.write_text(name, json.dumps(value, indent=2, allow_nan=False) + "\n")
 
     def write_text(self, name: str, text: str) -> None:
         with self._writing(name):
@@ -185,6 +209,7 @@ def _git_commit() -> str | None:
         ).stdout.strip()
 
     try:
+        git("ls-files", "--error-unmatch", __file__)  # else the repository is somebody else's
         return git("rev-parse", "HEAD") + ("+" if git("status", "--porcelain", "-uno") else "")
     except (OSError, subprocess.SubprocessError):
         return None

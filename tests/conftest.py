@@ -1,14 +1,17 @@
 """What several test files share: small real data, small programs, the entry points in process."""
 
 import dataclasses
+import shutil
 
 import numpy as np
 import pytest
 from absl import flags
+from data_helpers import CONTENTS, RECIPE, assert_holds, write_raw
 
 from experiments import cli, fmnist
 from imgcls_jax import data
 from imgcls_jax.config import Config
+from imgcls_jax.data import sources
 from imgcls_jax.program import build
 
 # Digits: 1,437 examples at batch 100 end every epoch with a smaller batch of 37.
@@ -46,6 +49,30 @@ def fmnist_main(capsys):
         return status, out, err
 
     return call
+
+
+@pytest.fixture(scope="session")
+def prepared_once(tmp_path_factory):
+    root = tmp_path_factory.mktemp("prepared")
+    raw_dir = write_raw(root / "raw", CONTENTS)
+    dataset = sources.load(RECIPE, data_dir=root / "data", raw_dir=raw_dir)
+    shutil.rmtree(raw_dir)
+    assert_holds(dataset, CONTENTS)
+    assert str(raw_dir) in dataset.source
+    assert dataset.verified
+    return root / "data"
+
+
+@pytest.fixture
+def prepared_dir(prepared_once, tmp_path):
+    """A private copy of a data_dir prepared from raw files that are gone since."""
+    return shutil.copytree(prepared_once, tmp_path / "prepared")
+
+
+@pytest.fixture
+def raw_dir(tmp_path):
+    """Raw files of the small stand-in for Fashion-MNIST."""
+    return write_raw(tmp_path / "raw", CONTENTS)
 
 
 def same_bits(a, b) -> bool:

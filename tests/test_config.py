@@ -42,6 +42,11 @@ from imgcls_jax.workdir import Workdir, environment
         ({"step_epochs": 2.0}, "are for --schedule=step"),
         ({"schedule": "step", "step_epochs": 1.0, "step_gamma": 2.0}, "--step_gamma=2.0 cannot"),
         ({"model": "linear", "hidden": (3,)}, "--hidden is for --model=mlp"),
+        ({"warmup_epochs": 15.0}, "--warmup_epochs=15 must be less than --epochs=15"),
+        ({"momentum": 0.9}, "--momentum is not for --optimizer=adam"),
+        ({"nesterov": True}, "--nesterov is not for --optimizer=adam"),
+        ({"optimizer": "sgd", "nesterov": True}, "--nesterov needs a --momentum"),
+        ({"decay": "kernels"}, "--decay=kernels needs a --weight_decay"),
         ({"evaluate": "best"}, "--evaluate=best needs a validation split"),
     ],
 )
@@ -64,6 +69,16 @@ def test_fields_of_another_version_are_refused():
     del values["lr"]
     with pytest.raises(UserError, match="differing: lr"):
         Config.from_json(values)
+
+
+@pytest.mark.parametrize("edit", [{"lr": "0.1"}, {"hidden": 16}, {"epochs": None}])
+def test_a_hand_edited_configuration_is_a_sentence(tmp_path, edit):
+    (tmp_path / "config.json").write_text(json.dumps(Config().to_json() | edit))
+    with pytest.raises(UserError, match="value of the wrong type"):
+        Workdir(tmp_path).config()
+    (tmp_path / "config.json").write_text("[1]")
+    with pytest.raises(UserError, match="is not a JSON object"):
+        Workdir(tmp_path).config()
 
 
 def test_every_field_has_help():
@@ -111,7 +126,7 @@ def test_no_space_is_a_sentence(tmp_path, monkeypatch):
     monkeypatch.setattr("os.replace", full)
     with pytest.raises(UserError, match=r"cannot write .*summary.json \(No space left"):
         workdir.write_json("summary.json", {"kept": 2})
-    assert workdir.summary() == {"kept": 1}
+    assert json.loads((tmp_path / "summary.json").read_text()) == {"kept": 1}
 
 
 def test_the_environment_names_device_and_versions():

@@ -35,6 +35,26 @@ def test_digits_are_scikit_learns_in_order():
     np.testing.assert_array_equal(labels, reference.target)
 
 
+@pytest.mark.parametrize(
+    ("folders", "flags"),
+    [
+        ({"raw_dir": "x"}, "--raw_dir"),
+        ({"data_dir": "x"}, "--data_dir"),
+        ({"raw_dir": "x", "data_dir": "y"}, "--raw_dir or --data_dir"),
+    ],
+)
+def test_digits_take_no_folder(folders, flags):
+    with pytest.raises(UserError) as error:
+        data.load("digits", **folders)
+    message = f"digits comes with scikit-learn and uses no {flags}; leave it out."
+    assert str(error.value) == message
+
+
+def test_digits_do_not_look_at_the_environment(monkeypatch):
+    monkeypatch.setenv("TFDS_DATA_DIR", "/dev/null/nowhere")
+    assert len(data.load("digits").train) == 1437
+
+
 def test_unknown_name_lists_the_known_ones():
     with pytest.raises(UserError, match=r"'mnist'.*fashion_mnist, digits"):
         data.load("mnist")

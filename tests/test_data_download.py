@@ -9,8 +9,8 @@ import threading
 
 import pytest
 import tensorflow_datasets as tfds
+from data_helpers import CONTENTS, assert_holds, small_recipe, version_folder
 from tensorflow_datasets.core.download import checksums
-from test_data_sources import CONTENTS, assert_holds, small_recipe, version_folder
 
 from imgcls_jax.data import download, sources
 from imgcls_jax.errors import UserError

@@ -6,19 +6,10 @@ import struct
 
 import numpy as np
 import pytest
+from data_helpers import images_bytes, labels_bytes
 
 from imgcls_jax.data.idx import content_md5, read_idx_images, read_idx_labels
 from imgcls_jax.errors import UserError
-
-
-def images_bytes(images: np.ndarray) -> bytes:
-    """An IDX file of uint8 (N, H, W), written from the format's description."""
-    return struct.pack(">IIII", 2051, *images.shape) + images.tobytes()
-
-
-def labels_bytes(labels: np.ndarray) -> bytes:
-    return struct.pack(">II", 2049, len(labels)) + labels.astype(np.uint8).tobytes()
-
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (5, 28, 28), np.uint8)
 LABELS = np.array([9, 0, 3, 2, 7])

@@ -17,7 +17,9 @@ from PIL import Image
 
 from experiments import presets
 from experiments.documented import RUNS
+from imgcls_jax import run
 from imgcls_jax.config import Config
+from imgcls_jax.train import Interrupted
 
 ROOT = Path(__file__).parents[1]
 QUICK = ("--dataset=digits", "--epochs=2", "--hidden=16")
@@ -117,14 +119,75 @@ def test_run_8_cross_validates_and_has_its_own_settings(fmnist_main, tmp_path):
     assert "run 8 has no setting lr" in err
     status, _, err = fmnist_main("--run=8", "--dataset=digits", f"--workdir={tmp_path / 'a'}")
     assert (status, err.count("\n")) == (1, 1)
-    assert "give it a new folder" in err
+    assert "is not empty" in err
+    status, _, err = fmnist_main(*QUICK, f"--workdir={tmp_path / 'a'}")
+    assert (status, err.count("\n")) == (1, 1)
+    assert "holds run 8, which is never continued" in err
+
+
+def test_interrupted_seeds_say_how_to_go_on_and_do(fmnist_main, tmp_path, monkeypatch):
+    """Stopped in the second seed; the same command finishes with the first one's result."""
+    command_line = (*QUICK, "--seeds=2", f"--workdir={tmp_path}", "--nofigures")
+    real, calls = run.train, []
+
+    def stopped(config, **options):
+        calls.append(config.seed)
+        if config.seed == 1:
+            raise Interrupted("stopped at step 3, saved; ...")
+        return real(config, **options)
+
+    monkeypatch.setattr(run, "train", stopped)
+    status, _, err = fmnist_main(*command_line)
+    assert (status, calls) == (130, [0, 1])
+    assert f"--workdir={tmp_path} --seeds=2 to continue" in err
+    monkeypatch.setattr(run, "train", real)
+    first = (tmp_path / "seed-0" / "summary.json").read_bytes()
+    status, out, err = fmnist_main(f"--workdir={tmp_path}", "--seeds=2", "--nofigures")
+    assert (status, err) == (0, "")
+    assert "nothing to train" in out
+    assert (tmp_path / "seed-0" / "summary.json").read_bytes() == first
+    status, _, err = fmnist_main(f"--workdir={tmp_path}")
+    assert "holds a run over seeds; give --seeds to continue it" in err
+
+
+def test_the_best_checkpoint_meets_the_test_set_when_asked(fmnist_main, tmp_path):
+    """At this rate accuracy falls after its peak: best and last differ."""
+    status, _, err = fmnist_main(
+        "--dataset=digits", "--hidden=16", "--epochs=8", "--lr=0.3", "--hold_out=0.2",
+        "--evaluate=best", "--nofigures", f"--workdir={tmp_path}",
+    )  # fmt: skip
+    assert (status, err) == (0, "")
+    history = [json.loads(line) for line in (tmp_path / "metrics.jsonl").open()]
+    best = max(history, key=lambda record: record["validation_accuracy"])
+    assert best["epoch"] < 8
+    summary = json.loads((tmp_path / "summary.json").read_text())
+    assert summary["evaluated_epoch"] == best["epoch"]
+    assert summary["validation_accuracy"] == best["validation_accuracy"]
+    assert summary["steps"] == history[-1]["step"]
+    last = fmnist_main("--epochs=0", f"--workdir={tmp_path}")[1]
+    assert f"{summary['test_accuracy']:.4f}" in last
+
+
+def test_unverified_data_is_said_and_recorded(fmnist_main, tmp_path, monkeypatch, digits):
+    import dataclasses
+
+    doubtful = dataclasses.replace(digits, verified=False)
+    monkeypatch.setattr("imgcls_jax.data.load", lambda *_, **__: doubtful)
+    _, out, _ = fmnist_main(*QUICK, "--nofigures", f"--workdir={tmp_path}")
+    assert "NOT VERIFIED" in out
+    assert json.loads((tmp_path / "summary.json").read_text())["data"]["verified"] is False
+
+
+def test_a_model_flag_sheds_the_documented_hidden_sizes():
+    assert "hidden" not in presets.choose(5, {"model": "linear"}).settings
+    assert presets.choose(5, {}).settings["hidden"] == (256, 128)
 
 
 def test_runs_are_listed_with_their_figures(fmnist_main):
     status, out, _ = fmnist_main("--list_runs")
     assert status == 0
-    for run in RUNS.values():
-        assert f"{run.headline[1]:.4f}" in out
+    for found in RUNS.values():
+        assert f"{found.headline[1]:.4f}" in out
 
 
 def test_with_no_run_the_defaults_are_run_5s():
@@ -158,7 +221,10 @@ BAD_FLAGS = [
     (("--epochs=-1",), "--epochs=-1 cannot be used"),
     (("--seeds=0",), "--seeds=0 cannot be used"),
     (("--hidden=ten",), "--hidden=ten must be whole numbers"),
-    (("--momentum=0.9", "--dataset=digits"), "takes no option momentum"),
+    (("--momentum=0.9",), "--momentum is not for --optimizer=adam"),
+    (("--dataset=digits", "--hold_out=0.999"), "--hold_out=0.999 leaves 1 of 1437 examples"),
+    (("--run=8", "--seeds=2"), "run 8 takes no --seeds"),
+    (("--run=8", "--workdir=/dev/null"), "/dev/null"),
     (("stray",), "unexpected argument 'stray'"),
     (("--raw_dir=/nonexistent/folder",), "/nonexistent/folder"),
     (("--dataset=digits", "--workdir=/dev/null/run"), "cannot use /dev/null/run as --workdir"),
@@ -186,10 +252,16 @@ def test_an_unknown_flag_stops_the_program():
 def test_a_folder_of_another_run_is_refused(fmnist_main, tmp_path):
     fmnist_main(*QUICK, f"--workdir={tmp_path}", "--nofigures")
     before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
-    for arguments in (("--lr=0.5",), ("--run=7",), ("--epochs=3",), ("--run=9",)):
+    for arguments, sentence in (
+        (("--lr=0.5",), "lr is 0.0008 there, 0.5 here"),
+        (("--run=7",), "epochs is 2 there, 30 here"),
+        (("--epochs=3",), "whose settings are fixed"),
+        (("--run=9",), "model is mlp there, linear here"),
+        (("--seeds=2",), "holds a single run; choose another --workdir for --seeds"),
+    ):
         status, _, err = fmnist_main(f"--workdir={tmp_path}", *arguments)
         assert status == 1
-        assert "holds another run" in err or "--hidden" in err
+        assert sentence in err
         assert err.count("\n") == 1
     assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
 
@@ -200,7 +272,7 @@ def test_a_diverging_learning_rate_stops_with_one_sentence(fmnist_main, tmp_path
     status, _, err = fmnist_main(
         *QUICK, f"--optimizer={optimizer}", "--lr=1e6", f"--workdir={tmp_path}", "--nofigures"
     )
-    assert status == 1, err
+    assert status == 1
     assert "training diverged in epoch" in err
     assert err.count("\n") == 1
     assert not (tmp_path / "summary.json").exists()
@@ -220,8 +292,18 @@ def idx_files(folder: Path) -> dict[str, Path]:
     return paths
 
 
-@pytest.mark.parametrize("damage", ["missing", "truncated", "swapped", "garbage", "few", "empty"])
-def test_bad_raw_files_are_one_sentence(fmnist_main, tmp_path, damage):
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        ("missing", "lacks train-labels-idx1-ubyte"),
+        ("truncated", "train-images-idx3-ubyte"),
+        ("swapped", "label"),
+        ("garbage", "train-images-idx3-ubyte"),
+        ("few", "60000"),
+        ("empty", "lacks train-images-idx3-ubyte, train-labels-idx1-ubyte"),
+    ],
+)
+def test_bad_raw_files_are_one_sentence(fmnist_main, tmp_path, damage, words):
     raw = tmp_path / "raw"
     files = idx_files(raw)
     images, labels = files["train-images-idx3"], files["train-labels-idx1"]
@@ -244,6 +326,8 @@ def test_bad_raw_files_are_one_sentence(fmnist_main, tmp_path, damage):
     assert status == 1
     assert err.startswith("error: ")
     assert str(raw) in err
+    assert words in err
+    assert ("60000" in err) == (damage == "few")
     assert err.count("\n") == 1
 
 
@@ -268,8 +352,9 @@ def test_a_terminated_process_says_how_to_go_on_and_does(tmp_path):
             process.send_signal(signal.SIGTERM)
             break
     _, err = process.communicate(timeout=60)
-    assert process.returncode == 1
+    assert process.returncode == 130
     assert "to continue" in err
+    assert "error" not in err
     assert "Traceback" not in err
     assert not (tmp_path / "cut" / "summary.json").exists()
     again = command(f"--workdir={tmp_path / 'cut'}", "--nofigures")

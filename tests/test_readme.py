@@ -7,7 +7,7 @@ from pathlib import Path
 
 from absl import flags
 
-from experiments import fmnist, reproduce
+from experiments import fmnist, tables
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -31,6 +31,6 @@ def test_every_flag_in_the_readme_exists():
 
 
 def test_the_table_is_the_result_files():
-    table = reproduce.table(ROOT / "experiments" / "results")
+    table = tables.table(ROOT / "experiments" / "results")
     assert table.count("\n") > 10
     assert table in README

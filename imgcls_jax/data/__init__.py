@@ -24,15 +24,22 @@ def load(
     Args:
       name: one of NAMES.
       data_dir: TFDS folder to read, or to prepare the data in; default $TFDS_DATA_DIR, else
-        ~/tensorflow_datasets. `digits` uses neither folder.
+        ~/tensorflow_datasets.
       raw_dir: folder with the official raw files, read instead of anything prepared earlier.
 
     Raises:
-      UserError: an unknown name, and whatever `sources.load` finds wrong with files and folders.
+      UserError: an unknown name, a folder given for `digits`, which uses none, and whatever
+        `sources.load` finds wrong with files and folders.
     """
     match name:
         case "fashion_mnist":
             return sources.load(fashion_mnist.recipe(), data_dir=data_dir, raw_dir=raw_dir)
         case "digits":
+            folders = {"--raw_dir": raw_dir, "--data_dir": data_dir}
+            if given := [flag for flag, folder in folders.items() if folder is not None]:
+                raise UserError(
+                    f"digits comes with scikit-learn and uses no {' or '.join(given)}; "
+                    "leave it out."
+                )
             return digits.load()
     raise UserError(f"There is no data set {name!r}: choose one of {', '.join(NAMES)}.")

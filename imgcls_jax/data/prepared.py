@@ -105,7 +105,7 @@ def read(recipe: Recipe, data_dir: Path) -> Dataset:
     if differing:
         logging.warning(
             "%s was prepared from other data than the published (MD5 differs: %s); results will "
-            "not be comparable.",
+            "not be comparable; delete this folder to prepare it anew.",
             folder,
             ", ".join(differing),
         )

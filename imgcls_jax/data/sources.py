@@ -23,7 +23,8 @@ def load(
     What was not prepared yet is prepared in data_dir, once, so that the next load is quick. Where
     data_dir cannot be written (permissions, full disk) that is a warning, and the data is used as
     it was read. raw_dir never yields other data than its own: a folder prepared earlier is left
-    as it is and not looked at.
+    as it is and not looked at. Nor do later loads get the data of raw_dir unless it is the
+    published: other data is used as read and not prepared.
 
     Args:
       data_dir: TFDS folder; default $TFDS_DATA_DIR, else ~/tensorflow_datasets.
@@ -45,7 +46,9 @@ def load(
         logging.warning(
             "%s differs from the published file (MD5); results will not be comparable.", paths[name]
         )
-    if not prepared.exists(folder):
+    # Prepared, other data that a person names would pass for the data set in every later load.
+    keep = raw_dir is None or not differing
+    if keep and not prepared.exists(folder):
         try:
             prepared.write(recipe, data_dir, splits, source=source)
         except OSError as error:

@@ -23,7 +23,7 @@ class CNN(nn.Module):
 
     num_classes: int
     widths: tuple[int, ...] = (32, 64, 128)
-    dropout: float = 0.2
+    dropout: float = 0.1
     initialisation: str = "torch_linear"
 
     @nn.compact
