@@ -2,6 +2,7 @@
 
     python -m experiments.benchmark fmnist           # MLP-3, batch 64: seconds an epoch, as ratios
     python -m experiments.benchmark logistic         # run 8 against scikit-learn
+    python -m experiments.benchmark start            # the main command, whole, several times
 
 Contenders take turns, one epoch each, for several rounds; medians are compared, so that a machine
 that is busy for a while slows all of them. PyTorch takes part where it is installed.
@@ -9,6 +10,9 @@ that is busy for a while slows all of them. PyTorch takes part where it is insta
 
 import json
 import statistics
+import subprocess
+import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -148,6 +152,36 @@ def matmul_peak(size: int = 2048, repeats: int = 5) -> float:
     return 2 * size**3 / best
 
 
+def start(data_dir: str | None) -> dict:
+    """Seconds of the whole main command, and from its start to its first training step."""
+    first_step, whole = [], []
+    for _ in range(_ROUNDS.value):
+        with tempfile.TemporaryDirectory() as folder:
+            command = [sys.executable, "-m", "experiments.fmnist", f"--workdir={folder}/run"]
+            command += [f"--data_dir={data_dir}"] if data_dir else []
+            started = time.perf_counter()
+            with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+                for line in process.stdout:
+                    if line.startswith("  epoch  1/"):
+                        to_epoch = time.perf_counter() - started
+            whole.append(time.perf_counter() - started)
+            if process.returncode:
+                raise UserError("the main command failed; run it by itself to see why.")
+            history = Path(folder, "run", "metrics.jsonl").read_text().splitlines()
+            first_step.append(to_epoch - json.loads(history[0])["train_seconds"])
+    medians = {
+        "to_first_step": statistics.median(first_step),
+        "whole": statistics.median(whole),
+    }
+    console.heading("python -m experiments.fmnist: 15 epochs, checkpoints, figures")
+    console.pairs({name: f"{value:.2f} s" for name, value in medians.items()})
+    return {
+        "benchmark": "the main command, data prepared: seconds",
+        "seconds": {"to_first_step": first_step, "whole": whole},
+        "median": medians,
+    }
+
+
 def show(result: dict) -> None:
     console.heading(result["benchmark"])
     console.table(
@@ -169,12 +203,17 @@ def show(result: dict) -> None:
 
 
 def main(names: list[str]) -> None:
-    if len(names) != 1 or names[0] not in ("fmnist", "logistic"):
-        raise UserError(f"name one benchmark, fmnist or logistic, not {' '.join(names) or 'none'}.")
+    known = ("fmnist", "logistic", "start")
+    if len(names) != 1 or names[0] not in known:
+        raise UserError(
+            f"name one benchmark of {', '.join(known)}, not {' '.join(names) or 'none'}."
+        )
     dataset = cli.load_data("fashion_mnist")
     if names[0] == "fmnist":
         result = fmnist(dataset) | environment()
         show(result)
+    elif names[0] == "start":
+        result = start(flags.FLAGS.data_dir) | environment()
     else:
         result = logistic.benchmark(dataset, RUNS[8].settings, rounds=_ROUNDS.value)
         result |= environment()
