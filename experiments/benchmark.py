@@ -30,6 +30,7 @@ from imgcls_jax.errors import UserError
 from imgcls_jax.program import build
 from imgcls_jax.workdir import environment
 
+flags.adopt_module_key_flags(cli)
 _ROUNDS = flags.DEFINE_integer("rounds", 7, "turns of each contender", lower_bound=1)
 _OUT = flags.DEFINE_string("out", None, "JSON file to write the result to")
 

@@ -15,6 +15,7 @@ from imgcls_jax.figures import draw
 from imgcls_jax.workdir import Workdir
 
 cli.define_config_flags()
+flags.adopt_module_key_flags(cli)  # so that --help shows them
 _RUN = flags.DEFINE_integer("run", None, "documented run to reproduce, see --list_runs")
 _LIST_RUNS = flags.DEFINE_bool("list_runs", False, "print the documented runs and exit")
 _SEEDS = flags.DEFINE_integer("seeds", None, "repeat with this many seeds, starting at --seed")

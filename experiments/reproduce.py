@@ -18,6 +18,7 @@ from imgcls_jax.config import Config
 from imgcls_jax.errors import UserError
 from imgcls_jax.workdir import Workdir
 
+flags.adopt_module_key_flags(cli)
 _RUNS = flags.DEFINE_list("runs", [str(number) for number in RUNS], "documented runs to measure")
 _SEEDS = flags.DEFINE_integer("seeds", 10, "seeds of each reading", lower_bound=2)
 _OUT = flags.DEFINE_string(

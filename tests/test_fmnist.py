@@ -242,6 +242,12 @@ def test_bad_flags_are_one_sentence(fmnist_main, tmp_path, arguments, sentence):
     assert err.count("\n") == 1
 
 
+def test_help_shows_every_setting():
+    done = command("--help")
+    for name in ("--lr", "--hold_out", "--raw_dir", "--run", "--seeds", "--[no]nesterov"):
+        assert f"{name}:" in done.stdout
+
+
 def test_an_unknown_flag_stops_the_program():
     done = command("--learning_rate=0.1")
     assert done.returncode == 1
