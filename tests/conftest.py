@@ -18,6 +18,9 @@ from imgcls_jax.program import build
 SMALL = Config(dataset="digits", hidden=(32,), lr=0.01, batch_size=100, epochs=4)
 
 
+QUICK = ("--dataset=digits", "--epochs=2", "--hidden=16")  # flags of a run of seconds
+
+
 @pytest.fixture(scope="session")
 def digits():
     return data.load("digits")
