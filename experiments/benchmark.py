@@ -8,6 +8,8 @@ Contenders take turns, one epoch each, for several rounds; medians are compared,
 that is busy for a while slows all of them. PyTorch takes part where it is installed.
 """
 
+import importlib.metadata
+import importlib.util
 import json
 import statistics
 import subprocess
@@ -218,6 +220,11 @@ def main(names: list[str]) -> None:
     else:
         result = logistic.benchmark(dataset, RUNS[8].settings, rounds=_ROUNDS.value)
         result |= environment()
+    result["compared_with"] = {
+        name: importlib.metadata.version(name)
+        for name in ("torch", "scikit-learn")
+        if importlib.util.find_spec({"scikit-learn": "sklearn"}.get(name, name))
+    }
     if _OUT.value:
         Path(_OUT.value).write_text(json.dumps(result, indent=2) + "\n")
 

@@ -61,6 +61,8 @@ def main(
             f"run 8 has no setting {', '.join(odd)}; it takes {', '.join(_ADJUSTABLE)}."
         )
     settings = {**preset.settings, **given}
+    if not 0 <= settings["seed"] < 2**31:
+        raise UserError(f"--seed={settings['seed']} cannot be used; it must be at least 0.")
     workdir.make_empty()  # it takes seconds: there is nothing to resume
     console.heading("Documented run 8" if not given else "Run 8 with other settings")
     console.pairs(settings | {"workdir": workdir.path})

@@ -1,6 +1,6 @@
 """Measures every reading of the documented runs over many seeds, into result files.
 
-python -m experiments.reproduce                  # runs 1-9, 10 seeds: about 25 minutes, 2 cores
+python -m experiments.reproduce                  # runs 1-9, 10 seeds: half an hour, 2 cores
 python -m experiments.reproduce --runs=5,9 --seeds=3
 python -m experiments.reproduce --table          # the results as a Markdown table
 """

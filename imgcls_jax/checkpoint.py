@@ -6,6 +6,7 @@ then, so a crash or a full disk at any moment leaves a usable one.
 """
 
 import contextlib
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ class Checkpoints:
         # Orbax discovers a relative path only in its writing thread, too late to be told.
         self._directory = Path(directory).resolve()
         self._managers: dict[str, ocp.CheckpointManager] = {}
+        logging.getLogger("absl").addFilter(_not_from_orbax)
 
     def __enter__(self) -> "Checkpoints":
         return self
@@ -33,6 +35,8 @@ class Checkpoints:
 
     def _manager(self, kind: str) -> ocp.CheckpointManager:
         if kind not in self._managers:
+            if (self._directory / kind).exists() and not (self._directory / kind).is_dir():
+                raise NotADirectoryError(f"{self._directory / kind} is not a folder")
             options = ocp.CheckpointManagerOptions(max_to_keep=1, create=True)
             self._managers[kind] = ocp.CheckpointManager(self._directory / kind, options=options)
         return self._managers[kind]
@@ -93,6 +97,11 @@ class Checkpoints:
                 "remove that folder or choose another --workdir."
             ) from error
         return _usable(restored, like)
+
+
+def _not_from_orbax(record: logging.LogRecord) -> bool:
+    """Drops what Orbax logs: its failures, with tracebacks, reach the caller as errors anyway."""
+    return "orbax" not in record.pathname
 
 
 def _is_key(leaf: Any) -> bool:

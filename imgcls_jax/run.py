@@ -4,6 +4,7 @@ Every number a figure or the closing table shows is read back from the workdir, 
 person sees is what was saved.
 """
 
+import contextlib
 import dataclasses
 from collections.abc import Mapping
 from typing import Any
@@ -30,6 +31,7 @@ def train(
     documented: Mapping[str, Any] | None = None,
     program: Program | None = None,
     with_tensorboard: bool = False,
+    stop: list[int] | None = None,
 ) -> dict[str, Any]:
     """Runs `config` in `workdir` from wherever it stands, and returns its summary.
 
@@ -42,6 +44,7 @@ def train(
         optionally `disagreement`.
       program: what `build` made of the same settings, whatever their seed; built here if None.
       with_tensorboard: whether to write event files.
+      stop: the signals a caller collects; collected here if None.
 
     Raises:
       UserError: for settings that do not fit the data, a diverged loss, an unwritable folder.
@@ -52,7 +55,8 @@ def train(
     if finished is not None:
         print(f"{workdir.path} holds this run, finished: nothing to train.")
         return finished
-    with Checkpoints(workdir.checkpoints) as checkpoints, collect_signals() as stop:
+    signals = collect_signals() if stop is None else contextlib.nullcontext(stop)
+    with Checkpoints(workdir.checkpoints) as checkpoints, signals as stop:
         done = checkpoints.step("last") or 0
         board = tensorboard(workdir, done=done) if with_tensorboard else None
         program = program or build(config, dataset)
@@ -139,29 +143,30 @@ def repeat(
     """
     configs = [dataclasses.replace(config, seed=config.seed + k) for k in range(seeds)]
     workdir.claim(config, seeds=True)
+    runs = []
     with collect_signals() as stop:
         program = build(config, dataset)
-    runs = []
-    for number, one in enumerate(configs, start=1):
-        try:
-            if stop:
-                raise Interrupted("stopped before training began.")
-            print(f"seed {one.seed}, {number} of {seeds}")
-            summary = train(
-                one,
-                name=name,
-                dataset=dataset,
-                program=program,
-                documented=documented,
-                workdir=Workdir(workdir.path / f"seed-{one.seed}"),
-                with_tensorboard=with_tensorboard,
-            )
-        except Interrupted as interrupted:
-            raise Interrupted(
-                f"stopped at seed {one.seed}, saved; run the same command with "
-                f"--workdir={workdir.path} --seeds={seeds} to continue."
-            ) from interrupted
-        runs.append(summary)
+        for number, one in enumerate(configs, start=1):
+            try:
+                if stop:
+                    raise Interrupted("stopped between seeds.")
+                print(f"seed {one.seed}, {number} of {seeds}")
+                summary = train(
+                    one,
+                    name=name,
+                    dataset=dataset,
+                    program=program,
+                    documented=documented,
+                    workdir=Workdir(workdir.path / f"seed-{one.seed}"),
+                    with_tensorboard=with_tensorboard,
+                    stop=stop,
+                )
+            except Interrupted as interrupted:
+                raise Interrupted(
+                    f"stopped at seed {one.seed}; run the same command with "
+                    f"--workdir={workdir.path} --seeds={seeds} to continue."
+                ) from interrupted
+            runs.append(summary)
     result = {
         "run": name,
         "config": config.to_json(),

@@ -97,9 +97,14 @@ def fit(
     pace, saver = _Pace(), _Saver(checkpoints)
 
     def check(loss: float) -> None:
-        if is_absurd(loss, program.num_classes) or not _finite(state.params):
-            checkpoints.wait()
-            raise UserError(_diverged(loss, epoch, workdir, checkpoints))
+        if is_absurd(loss, program.num_classes):
+            what = f"the loss is {loss:.3g}"
+        elif not _finite(state.params):
+            what = "a parameter is no longer finite"
+        else:
+            return
+        checkpoints.wait()
+        raise UserError(_diverged(what, epoch, workdir, checkpoints))
 
     def stop_if_asked() -> None:
         if progress.stop_requested() and int(state.step) < program.total_steps:
@@ -192,7 +197,7 @@ class _Pace:
         self.steps = max(1, min(wanted, 8 * self.steps))
 
 
-def _diverged(loss: float, epoch: int, workdir: Workdir, checkpoints: Checkpoints) -> str:
+def _diverged(what: str, epoch: int, workdir: Workdir, checkpoints: Checkpoints) -> str:
     kept = checkpoints.step("last")
     saved = (
         f"the checkpoint of step {kept} in {workdir.checkpoints} is intact"
@@ -200,6 +205,6 @@ def _diverged(loss: float, epoch: int, workdir: Workdir, checkpoints: Checkpoint
         else "nothing was saved yet"
     )
     return (
-        f"training diverged in epoch {epoch + 1}: the loss is {loss:.3g}; use a smaller --lr in a "
+        f"training diverged in epoch {epoch + 1}: {what}; use a smaller --lr in a "
         f"new --workdir ({saved})."
     )

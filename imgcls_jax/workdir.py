@@ -5,6 +5,7 @@ import json
 import os
 import platform
 import subprocess
+import zipfile
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -25,12 +26,15 @@ class Workdir:
     """Reads and writes a run's files; every file but the growing history is replaced whole."""
 
     def __init__(self, path: str | Path):
-        self.path = Path(path).expanduser().resolve()
+        try:
+            self.path = Path(path).expanduser().resolve()
+        except (OSError, RuntimeError) as error:
+            raise UserError(f"cannot use {path} as --workdir ({error}); choose another.") from error
         self.figures = self.path / "figures"
         self.checkpoints = self.path / "checkpoints"
 
     def config(self, *, seeds: bool = False) -> Config | None:
-        """The configuration this folder holds a run of; None for a new folder.
+        """The configuration this folder holds a run of; None if nothing was run in it yet.
 
         Args:
           seeds: whether to ask for the repetition over seeds, a folder of folders, that it holds.
@@ -38,6 +42,8 @@ class Workdir:
         Raises:
           UserError: if the file is damaged or of another version.
         """
+        if self._names() <= {_CONFIG[seeds]}:
+            return None  # claimed, but nothing was done: the settings may have been mistaken
         values = self._read_json(_CONFIG[seeds])
         if isinstance(values, dict) and values.get("model") == "logistic_sgd":
             raise UserError(f"{self.path} holds run 8, which is never continued; choose another.")
@@ -66,18 +72,18 @@ class Workdir:
                 "those flags out to continue the run it holds, whose settings are fixed."
             )
         if held is None:
-            self.make_empty()
+            self.make_empty(but_for=_CONFIG[seeds])
             self.write_json(_CONFIG[seeds], config.to_json())
 
-    def make_empty(self) -> None:
-        """Makes the folder, or checks that it is empty.
+    def make_empty(self, *, but_for: str = "") -> None:
+        """Makes the folder, or checks that it is empty, but for a file of that name.
 
         Raises:
           UserError: if it holds anything, or cannot be made.
         """
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            if any(self.path.iterdir()):
+            if self._names() - {but_for}:
                 raise UserError(
                     f"{self.path} is not empty and holds no run; choose a new or empty folder as "
                     "--workdir."
@@ -91,14 +97,15 @@ class Workdir:
     def history(self) -> list[dict[str, Any]]:
         """One dict an epoch, in order; a line cut short by a crash is left out."""
         path = self.path / "metrics.jsonl"
-        if not path.exists():
-            return []
         records = []
-        for line in path.read_text().splitlines():
-            try:
-                records.append(json.loads(line))
-            except json.JSONDecodeError:
-                break
+        try:
+            for line in path.read_text().splitlines() if path.exists() else ():
+                record = json.loads(line)
+                if not isinstance(record, dict):
+                    break
+                records.append(record)
+        except ValueError:  # cut short, or no text at all
+            pass
         return records
 
     def append_history(self, record: dict[str, Any]) -> None:
@@ -132,14 +139,23 @@ class Workdir:
             os.replace(temporary, self.path / name)
 
     def read_arrays(self, name: str) -> dict[str, np.ndarray]:
-        with np.load(self.path / name) as arrays:
-            return dict(arrays)
+        try:
+            with np.load(self.path / name) as arrays:
+                return dict(arrays)
+        except (OSError, ValueError, zipfile.BadZipFile) as error:
+            raise UserError(
+                f"{self.path / name} is damaged; delete it and run the same command again."
+            ) from error
 
     def make_figures(self) -> Path:
         """The folder for figures, made if it is missing."""
         with self._writing("figures"):
             self.figures.mkdir(exist_ok=True)
         return self.figures
+
+    def _names(self) -> set[str]:
+        """The names in the folder; none where there is no folder."""
+        return {entry.name for entry in self.path.iterdir()} if self.path.is_dir() else set()
 
     def _read_json(self, name: str) -> Any:
         path = self.path / name

@@ -95,6 +95,15 @@ def test_a_damaged_checkpoint_is_a_sentence(tmp_path):
         checkpoints.restore("last", tree())
 
 
+def test_a_file_in_the_way_is_a_sentence(tmp_path):
+    (tmp_path / "last").write_text("not a folder")
+    with (
+        Checkpoints(tmp_path) as checkpoints,
+        pytest.raises(UserError, match=r"cannot write a checkpoint .*is not a folder"),
+    ):
+        checkpoints.save("last", 1, tree())
+
+
 def test_an_unwritable_folder_is_a_sentence(tmp_path):
     (tmp_path / "file").write_text("not a folder")
 

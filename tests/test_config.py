@@ -73,6 +73,7 @@ def test_fields_of_another_version_are_refused():
 
 @pytest.mark.parametrize("edit", [{"lr": "0.1"}, {"hidden": 16}, {"epochs": None}])
 def test_a_hand_edited_configuration_is_a_sentence(tmp_path, edit):
+    (tmp_path / "metrics.jsonl").touch()
     (tmp_path / "config.json").write_text(json.dumps(Config().to_json() | edit))
     with pytest.raises(UserError, match="value of the wrong type"):
         Workdir(tmp_path).config()
@@ -90,10 +91,30 @@ def test_a_folder_keeps_its_run(tmp_path):
     assert workdir.config() is None
     workdir.claim(Config(lr=0.1))
     workdir.claim(Config(lr=0.1))
+    (tmp_path / "run" / "metrics.jsonl").touch()  # it has begun
     assert Workdir(tmp_path / "run").config() == Config(lr=0.1)
     with pytest.raises(UserError, match=r"holds another run \(lr is 0.1 there, 0.2 here\)"):
         workdir.claim(Config(lr=0.2))
     assert workdir.config() == Config(lr=0.1)
+
+
+def test_a_folder_where_nothing_was_run_can_be_claimed_anew(tmp_path):
+    """As after a mistyped setting that only the data could show to be one."""
+    workdir = Workdir(tmp_path)
+    workdir.claim(Config(batch_size=100_000))
+    assert workdir.config() is None
+    workdir.claim(Config(batch_size=100))
+    assert json.loads((tmp_path / "config.json").read_text())["batch_size"] == 100
+
+
+def test_a_damaged_history_or_array_file_is_no_traceback(tmp_path):
+    workdir = Workdir(tmp_path)
+    for content in (b"5\n", b"\xff\xfe{}", b'{"epoch": 1'):
+        (tmp_path / "metrics.jsonl").write_bytes(content)
+        assert workdir.history() == []
+    (tmp_path / "predictions.npz").write_bytes(b"PK no zip")
+    with pytest.raises(UserError, match=r"predictions.npz is damaged; delete it"):
+        workdir.read_arrays("predictions.npz")
 
 
 def test_a_folder_with_other_things_is_left_alone(tmp_path):
@@ -110,6 +131,7 @@ def test_a_folder_below_a_file_is_a_sentence(tmp_path):
 
 
 def test_a_damaged_configuration_is_a_sentence(tmp_path):
+    (tmp_path / "metrics.jsonl").touch()
     (tmp_path / "config.json").write_text('{"lr": 0.')
     with pytest.raises(UserError, match=r"config.json cannot be read .*remove it or choose"):
         Workdir(tmp_path).config()

@@ -1,7 +1,9 @@
 """The Fashion-MNIST entry point end to end on digits: what a run writes, shows and continues."""
 
 import json
+import os
 import re
+import signal
 
 import numpy as np
 import pytest
@@ -138,6 +140,22 @@ def test_interrupted_seeds_say_how_to_go_on_and_do(fmnist_main, tmp_path, monkey
     assert (tmp_path / "seed-0" / "summary.json").read_bytes() == first
     status, _, err = fmnist_main(f"--workdir={tmp_path}")
     assert "holds a run over seeds; give --seeds to continue it" in err
+
+
+def test_a_signal_ends_a_run_over_seeds(fmnist_main, tmp_path, monkeypatch):
+    """Even one that comes after the last step of a seed."""
+    real, calls = run.train, []
+
+    def interrupted(config, **options):
+        calls.append(config.seed)
+        summary = real(config, **options)
+        os.kill(os.getpid(), signal.SIGINT)
+        return summary
+
+    monkeypatch.setattr(run, "train", interrupted)
+    status, _, err = fmnist_main(*QUICK, "--seeds=3", f"--workdir={tmp_path}", "--nofigures")
+    assert (status, calls) == (130, [0])
+    assert "stopped at seed 1" in err
 
 
 def test_the_best_checkpoint_meets_the_test_set_when_asked(fmnist_main, tmp_path):
