@@ -155,13 +155,13 @@ def matmul_peak(size: int = 2048, repeats: int = 5) -> float:
     return 2 * size**3 / best
 
 
-def start(data_dir: str | None) -> dict:
+def start() -> dict:
     """Seconds of the whole main command, and from its start to its first training step."""
     first_step, whole = [], []
     for _ in range(_ROUNDS.value):
         with tempfile.TemporaryDirectory() as folder:
             command = [sys.executable, "-m", "experiments.fmnist", f"--workdir={folder}/run"]
-            command += [f"--data_dir={data_dir}"] if data_dir else []
+            command += cli.data_arguments()
             started = time.perf_counter()
             with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
                 for line in process.stdout:
@@ -216,7 +216,7 @@ def main(names: list[str]) -> None:
         result = fmnist(dataset) | environment()
         show(result)
     elif names[0] == "start":
-        result = start(flags.FLAGS.data_dir) | environment()
+        result = start() | environment()
     else:
         result = logistic.benchmark(dataset, RUNS[8].settings, rounds=_ROUNDS.value)
         result |= environment()

@@ -65,6 +65,12 @@ def load_data(name: str) -> data.Dataset:
     return data.load(name, data_dir=_DATA_DIR.value, raw_dir=_RAW_DIR.value)
 
 
+def data_arguments() -> list[str]:
+    """--data_dir and --raw_dir as given here, for another process."""
+    folders = (("data_dir", _DATA_DIR.value), ("raw_dir", _RAW_DIR.value))
+    return [f"--{name}={value}" for name, value in folders if value]
+
+
 def new_workdir(experiment: str, name: str) -> Workdir:
     """A folder under `runs/` that does not exist yet, named by the time."""
     path = Path("runs") / experiment / f"{name}-{time.strftime('%Y%m%d-%H%M%S')}"

@@ -101,18 +101,14 @@ def dataset(loaded: Dataset) -> None:
     )
 
 
-def interval(low: float, high: float) -> str:
-    return f"[{low:.4f}, {high:.4f}]"
-
-
 def closing(summary: Mapping[str, Any]) -> None:
     """The table at the end of a run, from its summary."""
     heading("Result")
-    results = {}
-    if "test_accuracy" in summary:
-        span = interval(*summary["test_accuracy_interval"])
-        results["test accuracy"] = f"{summary['test_accuracy']:.4f}   95 % interval {span}"
-        results["test loss"] = f"{summary['test_loss']:.4f}"
+    low, high = summary["test_accuracy_interval"]
+    results = {
+        "test accuracy": f"{summary['test_accuracy']:.4f}   95 % interval [{low:.4f}, {high:.4f}]",
+        "test loss": f"{summary['test_loss']:.4f}",
+    }
     if summary.get("validation_accuracy") is not None:
         results["validation accuracy"] = f"{summary['validation_accuracy']:.4f}"
         results["validation loss"] = f"{summary['validation_loss']:.4f}"

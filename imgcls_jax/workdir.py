@@ -1,12 +1,13 @@
 """The folder of a run: its settings, how it went, what came out, and what it was made with."""
 
+import contextlib
 import importlib.metadata
 import json
 import os
 import platform
 import subprocess
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -126,17 +127,12 @@ class Workdir:
         self.write_text(name, json.dumps(value, indent=2, allow_nan=False) + "\n")
 
     def write_text(self, name: str, text: str) -> None:
-        with self._writing(name):
-            self.path.mkdir(parents=True, exist_ok=True)
-            temporary = self.path / f".{name}.{os.getpid()}"
+        with self._replacing(name) as temporary:
             temporary.write_text(text)
-            os.replace(temporary, self.path / name)
 
     def write_arrays(self, name: str, **arrays: np.ndarray) -> None:
-        with self._writing(name):
-            temporary = self.path / f".{os.getpid()}.{name}"  # savez insists on the suffix
+        with self._replacing(name) as temporary:
             np.savez(temporary, **arrays)
-            os.replace(temporary, self.path / name)
 
     def read_arrays(self, name: str) -> dict[str, np.ndarray]:
         try:
@@ -168,25 +164,25 @@ class Workdir:
                 f"{path} cannot be read ({error}); remove it or choose another --workdir."
             ) from error
 
-    def _writing(self, name: str) -> "_Writing":
-        return _Writing(self.path / name)
+    @contextlib.contextmanager
+    def _replacing(self, name: str) -> Iterator[Path]:
+        """A temporary path whose file becomes `name` at the end, whole or not at all."""
+        with self._writing(name):
+            self.path.mkdir(parents=True, exist_ok=True)
+            temporary = self.path / f".{os.getpid()}.{name}"  # savez insists on the suffix
+            yield temporary
+            os.replace(temporary, self.path / name)
 
-
-class _Writing:
-    """Turns an OSError (no space, no permission) into a sentence that names the file."""
-
-    def __init__(self, path: Path):
-        self._path = path
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, exc_type, exc, traceback) -> None:
-        if isinstance(exc, OSError):
+    @contextlib.contextmanager
+    def _writing(self, name: str) -> Iterator[None]:
+        """Turns an OSError (no space, no permission) into a sentence that names the file."""
+        try:
+            yield
+        except OSError as error:
             raise UserError(
-                f"cannot write {self._path} ({exc.strerror}); free some space or choose another "
-                "--workdir, then run the same command to continue."
-            ) from exc
+                f"cannot write {self.path / name} ({error.strerror}); free some space or choose "
+                "another --workdir, then run the same command to continue."
+            ) from error
 
 
 def environment() -> dict[str, Any]:

@@ -10,8 +10,6 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-_NHWC = ("NHWC", "HWIO", "NHWC")
-
 
 def _is_plain(lhs, window_strides, lhs_dilation, rhs_dilation, groups) -> bool:
     """Whether the convolution is 2-D, unstrided, undilated and ungrouped."""
