@@ -9,10 +9,19 @@ import threading
 
 import pytest
 import tensorflow_datasets as tfds
-from data_helpers import CONTENTS, assert_holds, small_recipe, version_folder
+from data_helpers import (
+    CONTENTS,
+    assert_holds,
+    assert_holds_cifar,
+    cifar_binary,
+    cifar_recipe,
+    small_recipe,
+    version_folder,
+    write_tar,
+)
 from tensorflow_datasets.core.download import checksums
 
-from imgcls_jax.data import download, sources
+from imgcls_jax.data import cifar10, download, fashion_mnist, sources
 from imgcls_jax.errors import UserError
 
 FILES = {f"{name}.gz": gzip.compress(content, mtime=0) for name, content in CONTENTS.items()}
@@ -129,6 +138,35 @@ def test_download_is_checked_and_prepared(tmp_path, server):
     assert len(server.asked) == asked
 
 
+def test_download_of_an_archive(tmp_path, server, monkeypatch):
+    name = "cifar-10-binary.tar.gz"
+    archive = write_tar(tmp_path / name, cifar_binary(), folder="cifar-10-batches-bin/")
+    monkeypatch.setitem(FILES, name, archive.read_bytes())
+    pin(monkeypatch, server.url)
+    recipe, data_dir = cifar_recipe(url=server.url), tmp_path / "data"
+    for _ in range(2):
+        dataset = sources.load(recipe, data_dir=data_dir)
+        assert_holds_cifar(dataset)
+        assert dataset.verified
+        assert "download" in dataset.source
+    assert server.asked.count(f"/data/{name}") == 2  # whether it answers, and for the content
+    assert not list(data_dir.rglob("*.bin"))
+    server.behaviour = "other content"
+    with pytest.raises(UserError, match="not the published data"):
+        sources.load(recipe, data_dir=tmp_path / "anew")
+
+
+def test_ways_out_where_cifar10_cannot_be_downloaded(tmp_path):
+    with contextlib.closing(socket.create_server(("127.0.0.1", 0))) as listener:
+        port = listener.getsockname()[1]
+    with pytest.raises(UserError) as error:
+        sources.load(cifar_recipe(url=f"http://127.0.0.1:{port}/"), data_dir=tmp_path)
+    message = str(error.value)
+    assert "\n" not in message
+    for way in ("cifar-10-binary.tar.gz", "cifar-10-python.tar.gz", "--raw_dir", "--data_dir"):
+        assert way in message
+
+
 def test_download_through_a_proxy(tmp_path, server, monkeypatch):
     url = "http://data.invalid/"
     pin(monkeypatch, url)
@@ -204,9 +242,11 @@ def test_data_dir_without_room_for_the_download(tmp_path, server, monkeypatch):
     assert "No space left on device" in message
 
 
-def test_the_published_addresses_are_the_pinned_ones():
-    from imgcls_jax.data import fashion_mnist
-
+@pytest.mark.parametrize(
+    "recipe", [fashion_mnist.recipe(), cifar10.recipe()], ids=["fashion_mnist", "cifar10"]
+)
+def test_the_published_addresses_are_the_pinned_ones(recipe):
+    assert recipe.downloads
     pinned = checksums.get_all_url_infos()
-    for url in fashion_mnist.recipe().urls.values():
+    for url in recipe.downloads.values():
         assert url in pinned

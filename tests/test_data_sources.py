@@ -44,7 +44,8 @@ def test_other_content_in_a_default_folder_is_a_warning_and_stays_unverified(tmp
         assert_holds(dataset, OTHER_CONTENTS)
         assert not dataset.verified
         (warning,) = caplog.messages
-        assert (str(raw / f"{OTHER_FILE}.gz") if stage == "raw" else OTHER_FILE) in warning
+        assert OTHER_FILE in warning
+        assert str(raw) in warning or stage != "raw"
         assert "\n" not in warning
     folder = version_folder(data_dir)
     record = json.loads((folder / "imgcls_jax.json").read_text())
@@ -68,7 +69,8 @@ def test_other_content_in_a_given_raw_dir_is_not_what_later_loads_get(tmp_path, 
     assert_holds(dataset, OTHER_CONTENTS)
     assert not dataset.verified
     (warning,) = caplog.messages
-    assert str(given / f"{OTHER_FILE}.gz") in warning
+    assert str(given) in warning
+    assert OTHER_FILE in warning
     assert not data_dir.exists()
     later = sources.load(recipe, data_dir=data_dir)
     assert_holds(later, CONTENTS)

@@ -1,8 +1,8 @@
-"""Data sets by name: `load("fashion_mnist")`, as uint8 images in the order of the raw files."""
+"""Data sets by name: `load("cifar10")`, as uint8 images in the order of the raw files."""
 
 import os
 
-from imgcls_jax.data import digits, fashion_mnist, sources
+from imgcls_jax.data import cifar10, digits, fashion_mnist, sources
 from imgcls_jax.data.batches import batches
 from imgcls_jax.data.dataset import Dataset, Split
 from imgcls_jax.data.splits import hold_out, k_fold
@@ -10,7 +10,7 @@ from imgcls_jax.errors import UserError
 
 __all__ = ["NAMES", "Dataset", "Split", "batches", "hold_out", "k_fold", "load"]
 
-NAMES = ("fashion_mnist", "digits")
+NAMES = ("fashion_mnist", "digits", "cifar10")
 
 
 def load(
@@ -25,7 +25,8 @@ def load(
       name: one of NAMES.
       data_dir: TFDS folder to read, or to prepare the data in; default $TFDS_DATA_DIR, else
         ~/tensorflow_datasets.
-      raw_dir: folder with the official raw files, read instead of anything prepared earlier.
+      raw_dir: folder with the official raw files, or their archive where they are published as
+        one, read instead of anything prepared earlier.
 
     Raises:
       UserError: an unknown name, a folder given for `digits`, which uses none, and whatever
@@ -34,6 +35,8 @@ def load(
     match name:
         case "fashion_mnist":
             return sources.load(fashion_mnist.recipe(), data_dir=data_dir, raw_dir=raw_dir)
+        case "cifar10":
+            return sources.load(cifar10.recipe(), data_dir=data_dir, raw_dir=raw_dir)
         case "digits":
             folders = {"--raw_dir": raw_dir, "--data_dir": data_dir}
             if given := [flag for flag, folder in folders.items() if folder is not None]:

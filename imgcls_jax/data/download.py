@@ -24,7 +24,7 @@ def fetch(recipe: Recipe, data_dir: Path) -> dict[str, Path]:
         is refused or has another digest than the one TFDS pins.
       OSError: data_dir cannot be written.
     """
-    first_url = next(iter(recipe.urls.values()))
+    first_url = next(iter(recipe.downloads.values()))
     if reason := _no_route(first_url):
         raise _unreachable(recipe, reason)
 
@@ -39,7 +39,7 @@ def fetch(recipe: Recipe, data_dir: Path) -> dict[str, Path]:
     try:
         with _bounded_requests():
             # One by one: after a failure no other thread is left that would keep retrying.
-            return {name: Path(manager.download(url)) for name, url in recipe.urls.items()}
+            return {name: Path(manager.download(url)) for name, url in recipe.downloads.items()}
     except tfds.download.download_manager.NonMatchingChecksumError as error:
         raise UserError(
             f"What {_host(first_url)} sent for {recipe.name} is not the published data (its "
@@ -50,7 +50,7 @@ def fetch(recipe: Recipe, data_dir: Path) -> dict[str, Path]:
 
 
 def _unreachable(recipe: Recipe, reason: str) -> UserError:
-    host = _host(next(iter(recipe.urls.values())))
+    host = _host(next(iter(recipe.downloads.values())))
     return UserError(
         f"{recipe.name} is not on this machine and cannot be downloaded from {host} ({reason}): "
         f"{recipe.ways_out}, or (c) connect to the network and run again "

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from imgcls_jax.data.dataset import Split
 from imgcls_jax.data.idx import content_md5, read_idx_images, read_idx_labels
-from imgcls_jax.data.recipe import Recipe, Splits
+from imgcls_jax.data.recipe import Layout, Recipe, Splits
 
 CLASS_NAMES = (
     "T-shirt/top",
@@ -43,6 +43,7 @@ def recipe(
     raw_dirs: tuple[Path, ...] = RAW_DIRS,
 ) -> Recipe:
     """How to load Fashion-MNIST; the arguments make small stand-ins with the same file layout."""
+    names = tuple(name for pair in FILES.values() for name in pair)
     return Recipe(
         name="fashion_mnist",
         version="3.0.1",
@@ -58,7 +59,8 @@ def recipe(
         ),
         class_names=CLASS_NAMES,
         counts=counts,
-        urls={name: f"{url}{name}.gz" for names in FILES.values() for name in names},
+        layouts=(Layout(files=names),),
+        downloads={name: f"{url}{name}.gz" for name in names},
         raw_dirs=raw_dirs,
         ways_out=(
             "(a) run 'apt-get install dataset-fashion-mnist' or give a folder with the four IDX "

@@ -5,19 +5,17 @@ dimension, then the bytes). The magic number's third byte is the element type (8
 and its fourth the number of dimensions.
 """
 
-import gzip
 import hashlib
 import struct
-import zlib
 from pathlib import Path
 
 import numpy as np
 
+from imgcls_jax.data import raw
+from imgcls_jax.data.raw import AGAIN
 from imgcls_jax.errors import UserError
 
 IMAGES_MAGIC, LABELS_MAGIC = 0x0803, 0x0801
-_GZIP_MAGIC = b"\x1f\x8b"
-_AGAIN = "fetch it again or point --raw_dir at a complete copy"
 
 
 def read_idx_images(
@@ -34,7 +32,7 @@ def read_idx_images(
       UserError: it is missing, unreadable, truncated, no IDX file of images, or has other sizes.
     """
     path = Path(path)
-    data = _content(path)
+    data = raw.read(path)
     n, height, width = _sizes(path, data, magic=IMAGES_MAGIC, count=count)
     if (height, width) != shape:
         raise UserError(
@@ -48,13 +46,12 @@ def read_idx_images(
 def read_idx_labels(path: Path, *, num_classes: int = 10, count: int | None = None) -> np.ndarray:
     """Labels of an IDX file as int32 (N,), each in 0..num_classes-1; as `read_idx_images`."""
     path = Path(path)
-    data = _content(path)
+    data = raw.read(path)
     _sizes(path, data, magic=LABELS_MAGIC, count=count)
     labels = np.frombuffer(data, np.uint8, offset=8).astype(np.int32)
     if labels.max() >= num_classes:
         raise UserError(
-            f"{path} has the label {labels.max()} where 0..{num_classes - 1} are expected: "
-            f"{_AGAIN}."
+            f"{path} has the label {labels.max()} where 0..{num_classes - 1} are expected: {AGAIN}."
         )
     return labels
 
@@ -71,27 +68,6 @@ def content_md5(array: np.ndarray) -> str:
     return digest.hexdigest()
 
 
-def _content(path: Path) -> bytes:
-    try:
-        data = path.read_bytes()
-    except FileNotFoundError as error:
-        raise UserError(f"{path} is missing: {_AGAIN}.") from error
-    except OSError as error:
-        raise UserError(
-            f"{path} cannot be read ({error.strerror}): make it a readable file or {_AGAIN}."
-        ) from error
-    if not data.startswith(_GZIP_MAGIC):
-        return data
-    try:
-        return gzip.decompress(data)
-    except EOFError as error:
-        raise UserError(
-            f"{path} is truncated (its gzip stream stops after {len(data)} bytes): {_AGAIN}."
-        ) from error
-    except (zlib.error, OSError) as error:
-        raise UserError(f"{path} is a damaged gzip file ({error}): {_AGAIN}.") from error
-
-
 def _sizes(path: Path, data: bytes, *, magic: int, count: int | None) -> tuple[int, ...]:
     """The dimensions in the header, once they agree with the magic number, length and count."""
     kinds = {IMAGES_MAGIC: "images", LABELS_MAGIC: "labels"}
@@ -103,18 +79,18 @@ def _sizes(path: Path, data: bytes, *, magic: int, count: int | None) -> tuple[i
         )
     if found != magic:
         begins = f"begins with the bytes {data[:4].hex()}" if data else "is empty"
-        raise UserError(f"{path} is not an IDX file of {kind} (it {begins}): {_AGAIN}.")
+        raise UserError(f"{path} is not an IDX file of {kind} (it {begins}): {AGAIN}.")
     if len(data) < header:
-        raise UserError(f"{path} is truncated (it ends within the header): {_AGAIN}.")
+        raise UserError(f"{path} is truncated (it ends within the header): {AGAIN}.")
     sizes = struct.unpack(f">{magic & 0xFF}I", data[4:header])
     expected = header + int(np.prod(sizes, dtype=object))
     if len(data) != expected:
         what = "is truncated" if len(data) < expected else "has trailing bytes"
         raise UserError(
-            f"{path} {what} (its header announces {expected} bytes, it has {len(data)}): {_AGAIN}."
+            f"{path} {what} (its header announces {expected} bytes, it has {len(data)}): {AGAIN}."
         )
     if not sizes[0]:
-        raise UserError(f"{path} holds no {kind}: {_AGAIN}.")
+        raise UserError(f"{path} holds no {kind}: {AGAIN}.")
     if count is not None and sizes[0] != count:
-        raise UserError(f"{path} holds {sizes[0]} {kind} where {count} are expected: {_AGAIN}.")
+        raise UserError(f"{path} holds {sizes[0]} {kind} where {count} are expected: {AGAIN}.")
     return sizes

@@ -67,6 +67,7 @@ def write(recipe: Recipe, data_dir: Path, splits: Splits, *, source: str) -> Non
                 citation=recipe.citation,
                 class_names=recipe.class_names,
                 splits=splits,
+                stock_id=recipe.stock_id,
                 data_dir=scratch,
             )
             record = {"source": source, "verified": not differing, "differing": differing}
@@ -104,7 +105,7 @@ def read(recipe: Recipe, data_dir: Path) -> Dataset:
         ) from error
     if differing:
         logging.warning(
-            "%s was prepared from other data than the published (MD5 differs: %s); results will "
+            "%s was prepared from other data than the published (%s differ by digest); results may "
             "not be comparable; delete this folder to prepare it anew.",
             folder,
             ", ".join(differing),

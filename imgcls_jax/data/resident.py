@@ -39,8 +39,9 @@ def put(split: Split) -> Resident:
 
 
 def take(source: Resident, indices: jax.Array) -> dict[str, jax.Array]:
-    """The batch of examples at `indices` (B,): image (B, H, W, C) uint8, label (B,) int32."""
+    """The batch at `indices` (B,): image (B, H, W, C) uint8, label (B,) and index (B,) int32."""
     return {
+        "index": indices,
         "image": source.pixels[indices].reshape(-1, *source.image_shape),
         "label": source.labels[indices],
     }

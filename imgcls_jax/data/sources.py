@@ -1,12 +1,13 @@
 """Where a data set comes from: a prepared folder, raw files, a download, in this order."""
 
+import contextlib
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 from absl import logging
 
-from imgcls_jax.data import prepared
+from imgcls_jax.data import prepared, raw
 from imgcls_jax.data.dataset import Dataset
 from imgcls_jax.data.recipe import Recipe
 from imgcls_jax.errors import UserError
@@ -28,7 +29,7 @@ def load(
 
     Args:
       data_dir: TFDS folder; default $TFDS_DATA_DIR, else ~/tensorflow_datasets.
-      raw_dir: folder with the official raw files, with or without .gz.
+      raw_dir: folder with the official raw files, with or without .gz, or their archive.
 
     Raises:
       UserError: files that are missing or not what they should be, a data_dir that is no folder,
@@ -42,9 +43,13 @@ def load(
     paths, source = _raw_paths(recipe, raw_dir) or _download(recipe, data_dir)
     splits = recipe.read_raw(paths)
     differing = recipe.differing(splits)
-    for name in differing:
+    if differing:
         logging.warning(
-            "%s differs from the published file (MD5); results will not be comparable.", paths[name]
+            "%s as read from %s is not the published data (by digest: %s); results may not be "
+            "comparable.",
+            recipe.name,
+            source,
+            ", ".join(differing),
         )
     # Prepared, other data that a person names would pass for the data set in every later load.
     keep = raw_dir is None or not differing
@@ -84,32 +89,13 @@ def _raw_paths(
     recipe: Recipe, raw_dir: str | os.PathLike | None
 ) -> tuple[Mapping[str, Path], str] | None:
     """Paths of the raw files by official name, and where they are; None where there are none."""
-    if raw_dir is None:
-        complete = (d for d in recipe.raw_dirs if not _missing(_find(recipe.urls, d)))
-        raw_dir = next(complete, None)
-        if raw_dir is None:
-            return None
-    raw_dir = Path(raw_dir).expanduser().absolute()
-    if not os.path.isdir(raw_dir):
-        raise UserError(f"raw_dir={raw_dir} is not a folder: give the one with the raw files.")
-    paths = _find(recipe.urls, raw_dir)
-    if missing := _missing(paths):
-        raise UserError(
-            f"raw_dir={raw_dir} lacks {', '.join(missing)} (with or without .gz): "
-            "give a folder that has all of them."
-        )
-    return paths, f"the raw files in {raw_dir}"
-
-
-def _find(names: Iterable[str], folder: Path) -> dict[str, Path | None]:
-    return {
-        name: next((p for p in (folder / name, folder / f"{name}.gz") if os.path.exists(p)), None)
-        for name in names
-    }
-
-
-def _missing(paths: Mapping[str, Path | None]) -> list[str]:
-    return [name for name, path in paths.items() if path is None]
+    if raw_dir is not None:
+        raw_dir = Path(raw_dir).expanduser().absolute()
+        return raw.find(recipe.layouts, raw_dir), f"the raw files in {raw_dir}"
+    for folder in recipe.raw_dirs:
+        with contextlib.suppress(UserError):  # incomplete: not chosen by anybody, so no error
+            return raw.find(recipe.layouts, folder), f"the raw files in {folder}"
+    return None
 
 
 def _download(recipe: Recipe, data_dir: Path) -> tuple[Mapping[str, Path], str]:

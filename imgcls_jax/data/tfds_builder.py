@@ -35,9 +35,14 @@ def write(
     citation: str,
     class_names: tuple[str, ...],
     splits: Mapping[str, Split],
+    stock_id: Callable[[str, int], str] | None,
     data_dir: Path,
 ) -> Path:
-    """Writes `data_dir/name/version` as array records, examples in the order given; returns it."""
+    """Writes `data_dir/name/version` as array records, examples in the order given; returns it.
+
+    Args:
+      stock_id: (split name, index) -> the feature "id"; None leaves that feature out.
+    """
     progress = tqdm(
         total=sum(map(len, splits.values())),
         desc=f"Preparing {name}",
@@ -46,10 +51,21 @@ def write(
         disable=None,
     )
 
-    def examples(split: Split) -> Iterator[tuple[int, dict]]:
+    features = {
+        "image": tfds.features.Image(shape=splits["train"].images.shape[1:]),
+        "label": tfds.features.ClassLabel(names=class_names),
+    }
+    if stock_id is not None:
+        features["id"] = tfds.features.Text()
+
+    def examples(split_name: str) -> Iterator[tuple[int, dict]]:
+        split = splits[split_name]
         for index, (image, label) in enumerate(zip(split.images, split.labels, strict=True)):
             progress.update()
-            yield index, {"image": _png(image), "label": int(label)}
+            example = {"image": _png(image), "label": int(label)}
+            if stock_id is not None:
+                example["id"] = stock_id(split_name, index)
+            yield index, example
 
     builder_version = version
 
@@ -65,18 +81,13 @@ def write(
                     description=description,
                     homepage=homepage,
                     citation=citation,
-                    features=tfds.features.FeaturesDict(
-                        {
-                            "image": tfds.features.Image(shape=splits["train"].images.shape[1:]),
-                            "label": tfds.features.ClassLabel(names=class_names),
-                        }
-                    ),
+                    features=tfds.features.FeaturesDict(features),
                     supervised_keys=("image", "label"),
                     disable_shuffling=True,
                 )
 
             def _split_generators(self, dl_manager):
-                return {key: examples(split) for key, split in splits.items()}
+                return {split_name: examples(split_name) for split_name in splits}
 
             def _generate_examples(self):
                 raise NotImplementedError("_split_generators hands out the generators itself")
