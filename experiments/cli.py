@@ -16,12 +16,16 @@ from imgcls_jax.train import Interrupted
 from imgcls_jax.workdir import Workdir
 
 _DATA_DIR = flags.DEFINE_string("data_dir", None, "folder of prepared TFDS data sets")
-_RAW_DIR = flags.DEFINE_string("raw_dir", None, "folder with the four IDX files, gzipped or not")
+_RAW_DIR = flags.DEFINE_string(
+    "raw_dir", None, "folder of the raw files: the four IDX files, CIFAR-10's batches or archive"
+)
 
 _DEFINE = {
     int: flags.DEFINE_integer,
     float: flags.DEFINE_float,
     float | None: flags.DEFINE_float,
+    int | None: flags.DEFINE_integer,
+    str | None: flags.DEFINE_string,
     str: flags.DEFINE_string,
     bool: flags.DEFINE_bool,
     tuple[int, ...]: flags.DEFINE_list,

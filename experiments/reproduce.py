@@ -1,6 +1,7 @@
 """Measures every reading of the documented runs over many seeds, into result files.
 
 python -m experiments.reproduce                  # runs 1-9, 10 seeds: half an hour, 2 cores
+python -m experiments.reproduce --runs=10 --seeds=5
 python -m experiments.reproduce --runs=5,9 --seeds=3
 python -m experiments.reproduce --table          # the results as a Markdown table
 """
@@ -19,7 +20,9 @@ from imgcls_jax.errors import UserError
 from imgcls_jax.workdir import Workdir
 
 flags.adopt_module_key_flags(cli)
-_RUNS = flags.DEFINE_list("runs", [str(number) for number in RUNS], "documented runs to measure")
+_RUNS = flags.DEFINE_list(
+    "runs", [str(number) for number in range(1, 10)], "documented runs to measure"
+)
 _SEEDS = flags.DEFINE_integer("seeds", 10, "seeds of each reading", lower_bound=2)
 _OUT = flags.DEFINE_string(
     "out", str(Path(__file__).parent / "results"), "folder of the result files"
@@ -39,8 +42,12 @@ def main() -> None:
             f"--runs={','.join(_RUNS.value)} must be numbers of documented runs: "
             f"{','.join(map(str, RUNS))}."
         ) from None
-    dataset = cli.load_data("fashion_mnist")
+    datasets = {}
     for found in chosen:
+        name = found.settings["dataset"]
+        if name not in datasets:
+            datasets[name] = cli.load_data(name)
+        dataset = datasets[name]
         for reading in found.readings:
             if reading.settings["model"] == "logistic_sgd":
                 result = logistic.measure(found, dataset, orders=_SEEDS.value)

@@ -28,9 +28,10 @@ def table(folder: Path) -> str:
             figure, value = found.headline
             entry = result["spread"][figure]
             std = "-" if entry["std"] is None else f"{100 * entry['std']:.2f}"
-            z = "-" if entry["z"] is None else f"{entry['z']:+.1f}"
+            documented = "-" if value is None else f"{100 * value:.2f} %"
+            z = "-" if entry.get("z") is None else f"{entry['z']:+.1f}"
             lines.append(
-                f"| {found.number} | {reading.label} | {100 * value:.2f} % "
+                f"| {found.number} | {reading.label} | {documented} "
                 f"| {100 * entry['mean']:.2f} % | {std} | {len(entry['values'])} | {z} |"
             )
     return "\n".join(lines)

@@ -12,19 +12,26 @@ The two frameworks differ in more than their defaults:
 * Weight decay is added to the gradient by PyTorch's sgd, adam and rmsprop. In AdamW and in every
   Keras optimiser it is decoupled: the weights shrink by learning_rate x weight_decay a step.
 
-Learning-rate schedules are in `imgcls_jax.schedules`.
+Muon (Jordan et al. 2024) is in PyTorch only: `torch.optim.Muon` takes matrices and leaves all other
+parameters to another optimiser. Here "muon" trains those by AdamW, as its authors do, at the same
+rate: AdamW's steps, unlike SGD's, do not depend on the gradient's scale either, and Muon's are
+brought to their size. Keras' Muon hands convolutions to AdamW and is not offered.
+
+Learning-rate schedules are in `imgcls_jax.schedules`; `imgcls_jax.param_paths.partition` gives
+each group of parameters an optimiser of its own.
 """
 
 import math
-import re
-from collections.abc import Callable
+from collections.abc import Mapping
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import optax
 
+from imgcls_jax import muon
 from imgcls_jax.errors import UserError
+from imgcls_jax.param_paths import first_match, matcher, path_mask, path_name
 
 # `rho` is PyTorch's alpha; `b1`, `b2`, `eps` are beta_1, beta_2, epsilon in Keras.
 DEFAULTS: dict[str, dict[str, dict[str, Any]]] = {
@@ -33,6 +40,16 @@ DEFAULTS: dict[str, dict[str, dict[str, Any]]] = {
         "adam": dict(learning_rate=1e-3, b1=0.9, b2=0.999, eps=1e-8, weight_decay=0.0),
         "adamw": dict(learning_rate=1e-3, b1=0.9, b2=0.999, eps=1e-8, weight_decay=1e-2),
         "rmsprop": dict(learning_rate=1e-2, rho=0.99, eps=1e-8, momentum=0.0, weight_decay=0.0),
+        "muon": dict(
+            learning_rate=1e-3,
+            momentum=0.95,
+            nesterov=True,
+            weight_decay=0.1,
+            matrices="hidden",
+            b1=0.9,
+            b2=0.999,
+            eps=1e-8,
+        ),
     },
     "keras": {
         "sgd": dict(learning_rate=1e-2, momentum=0.0, nesterov=False, weight_decay=0.0),
@@ -58,6 +75,9 @@ def create(
     rho: float | None = None,
     eps: float | None = None,
     decay_mask: str = "all",
+    matrices: str | None = None,
+    clip_norm: float | None = None,
+    lr_scales: Mapping[str, float] | None = None,
 ) -> optax.GradientTransformation:
     """Builds the optimiser called `name` as `framework` defines it.
 
@@ -66,24 +86,23 @@ def create(
       framework: "torch" or "keras": whose update rule, and whose defaults for what is None.
       learning_rate: a constant, or a schedule from optimiser steps (from 0) to the rate.
       weight_decay: its strength; coupled or decoupled as the framework does it.
-      momentum, nesterov: for sgd; rmsprop takes momentum only.
-      b1, b2: for adam and adamw, decay of the first and second moment.
+      momentum, nesterov: for sgd; rmsprop takes momentum only, and muon's is always Nesterov's.
+      b1, b2: for adam and adamw, and muon's AdamW: decay of the first and second moment.
       rho: for rmsprop, decay of the second moment.
-      eps: for adam, adamw and rmsprop.
+      eps: for adam, adamw and rmsprop, and muon's AdamW.
       decay_mask: which parameters decay, see `path_mask`. Both frameworks decay "all", biases and
         normalisation scales included.
+      matrices: for muon, which kernels are orthogonalised, see `muon.labels`; by default "hidden",
+        all but the output layer's.
+      clip_norm: the largest norm of all gradients together, before anything else is done to them.
+      lr_scales: factors on the learning rate, and so on decoupled decay too, of the parameters a
+        pattern matches, see `path_mask`; the first match counts. 0 freezes: such parameters have
+        no optimiser state and their gradients do not count for `clip_norm`.
 
     Raises:
       UserError: for an unknown name or framework, an option the optimiser does not take, a value
-        out of its range; from `init`, if `decay_mask` matches no parameter.
+        out of its range; from `init`, if a pattern matches no parameter.
     """
-    if framework not in DEFAULTS:
-        raise UserError(
-            f"unknown framework {framework!r} for an optimiser; choose one of: "
-            f"{', '.join(FRAMEWORKS)}."
-        )
-    if name not in DEFAULTS[framework]:
-        raise UserError(f"unknown optimiser {name!r}; choose one of: {', '.join(NAMES)}.")
     given = dict(
         learning_rate=learning_rate,
         weight_decay=weight_decay,
@@ -93,18 +112,45 @@ def create(
         b2=b2,
         rho=rho,
         eps=eps,
+        matrices=matrices,
     )
     given = {option: value for option, value in given.items() if value is not None}
-    defaults = DEFAULTS[framework][name]
-    if unknown := sorted(set(given) - set(defaults)):
+    known = defaults(name, framework)
+    if unknown := sorted(set(given) - set(known)):
         raise UserError(
             f"optimiser {name!r} takes no option {', '.join(unknown)}; "
-            f"it takes: {', '.join(defaults)}."
+            f"it takes: {', '.join(known)}."
         )
-    options = defaults | given
-    _check(options)
-    _compile(decay_mask)
-    return _compose(name, framework, options, decay_mask)
+    options = known | given
+    _check(options | ({} if clip_norm is None else {"clip_norm": clip_norm}))
+    matcher(decay_mask)
+    tx = _compose(name, framework, options, decay_mask)
+    if clip_norm is not None:
+        # PyTorch's and Keras' functions differ in this constant.
+        eps = 1e-6 if framework == "torch" else 0.0
+        tx = optax.chain(clip_by_global_norm(clip_norm, eps=eps), tx)
+    return _scale_rates(tx, lr_scales) if lr_scales else tx
+
+
+def defaults(name: str, framework: str) -> dict[str, Any]:
+    """The options that `framework`'s optimiser called `name` takes, with their defaults.
+
+    Raises:
+      UserError: for an unknown name or framework, or an optimiser the framework does not have.
+    """
+    if framework not in DEFAULTS:
+        raise UserError(
+            f"unknown framework {framework!r} for an optimiser; choose one of: "
+            f"{', '.join(FRAMEWORKS)}."
+        )
+    if name not in NAMES:
+        raise UserError(f"unknown optimiser {name!r}; choose one of: {', '.join(NAMES)}.")
+    if name not in DEFAULTS[framework]:
+        raise UserError(
+            f"optimiser {name!r} is not offered as framework {framework!r} has it; "
+            "use framework 'torch', or another optimiser."
+        )
+    return DEFAULTS[framework][name]
 
 
 def _check(options: dict[str, Any]) -> None:
@@ -112,7 +158,10 @@ def _check(options: dict[str, Any]) -> None:
     for option, value in options.items():
         if option == "nesterov" or callable(value):
             continue
-        if option == "learning_rate":
+        if option == "matrices":
+            matcher(value)
+            continue
+        if option in ("learning_rate", "clip_norm"):
             valid, expected = value > 0, "a positive number"
         elif option in ("weight_decay", "eps"):
             valid, expected = value >= 0, "a number of at least 0"
@@ -133,22 +182,24 @@ def _compose(
     rule = []
     if name == "rmsprop":
         rule = [optax.scale_by_rms(decay=options["rho"], eps=options["eps"], eps_in_sqrt=not torch)]
-    elif name in ("adam", "adamw"):
-        rule = [
-            scale_by_adam(
-                b1=options["b1"], b2=options["b2"], eps=options["eps"], eps_is_hat=not torch
-            )
-        ]
+    elif name in ("adam", "adamw", "muon"):
+        adam = scale_by_adam(
+            b1=options["b1"], b2=options["b2"], eps=options["eps"], eps_is_hat=not torch
+        )
+        rule = [adam]
+    if name == "muon":
+        rules = {"muon": muon.scale_by_muon(momentum=options["momentum"]), "companion": adam}
+        rule = [optax.partition(rules, lambda tree: muon.labels(tree, options["matrices"]))]
 
     momentum = []
-    if options.get("momentum"):
+    if options.get("momentum") and name != "muon":
         momentum = [optax.trace(options["momentum"], nesterov=options.get("nesterov", False))]
     scale = [optax.scale_by_learning_rate(rate)]
     steps = momentum + scale if torch else scale + momentum
 
     if not strength:
         return optax.chain(*rule, *steps)
-    if torch and name != "adamw":
+    if torch and name not in ("adamw", "muon"):
         return optax.chain(_decay(strength, decay_mask), *rule, *steps)
     # Decoupled: last in the chain, so that the decay enters no momentum buffer.
     shrink = (lambda step: -strength * rate(step)) if callable(rate) else -strength * rate
@@ -158,6 +209,48 @@ def _compose(
 def _decay(strength: float | optax.Schedule, decay_mask: str) -> optax.GradientTransformation:
     mask = None if decay_mask == "all" else lambda params: path_mask(params, decay_mask)
     return optax.add_decayed_weights(strength, mask)
+
+
+def clip_by_global_norm(max_norm: float, *, eps: float) -> optax.GradientTransformation:
+    """Multiplies all gradients by min(1, max_norm / (norm + eps)), norm being that of all together.
+
+    `torch.nn.utils.clip_grad_norm_` with an eps of 1e-6, Keras' `global_clipnorm` with 0.
+    """
+
+    def clip(gradients, params):
+        del params
+        factor = jnp.minimum(1.0, max_norm / (optax.tree.norm(gradients) + eps))
+        return jax.tree.map(lambda g: g * factor, gradients)
+
+    return optax.stateless(clip)
+
+
+def _scale_rates(
+    tx: optax.GradientTransformation, scales: Mapping[str, float]
+) -> optax.GradientTransformation:
+    """`tx` with factors on what it does to parameters that patterns match; 0 leaves them out."""
+    matchers = {pattern: matcher(pattern) for pattern in scales}
+    for pattern, factor in scales.items():
+        if not 0 <= factor < math.inf:
+            raise UserError(
+                f"the learning-rate factor of {pattern!r} is {factor}; it must be a finite number "
+                "of at least 0 (0 freezes)."
+            )
+
+    def scale(path, update):
+        found = (f for p, f in scales.items() if matchers[p](path_name(path)))
+        return update * next(found, 1.0)
+
+    def labels(params):
+        return jax.tree.map(
+            lambda factor: "trained" if factor else "frozen", first_match(params, scales, 1.0)
+        )
+
+    scaled = optax.stateless(
+        lambda updates, params: jax.tree_util.tree_map_with_path(scale, updates)
+    )
+    groups = {"trained": optax.chain(tx, scaled), "frozen": optax.set_to_zero()}
+    return optax.partition(groups, labels)
 
 
 def scale_by_adam(
@@ -193,44 +286,3 @@ def scale_by_adam(
 def _one_minus_power(decay: float, count: jax.Array) -> jax.Array:
     """1 - decay^count, without the cancellation that leaves float32 five digits of 1 - 0.999."""
     return -jnp.expm1(count * (math.log(decay) if decay else -math.inf))
-
-
-def param_paths(params: Any) -> list[str]:
-    """The path of every parameter, such as "Dense_0/kernel", in the order of `jax.tree.leaves`."""
-    return [_path_name(path) for path, _ in jax.tree_util.tree_leaves_with_path(params)]
-
-
-def path_mask(params: Any, pattern: str) -> Any:
-    """A tree like `params` of Python bools: True where the parameter's path matches `pattern`.
-
-    Args:
-      params: a parameter tree.
-      pattern: "all"; "kernels", the parameters named kernel, which leaves out biases and the
-        scales of normalisation; or a regular expression searched for in each path.
-
-    Raises:
-      UserError: if the pattern is no regular expression or matches no parameter.
-    """
-    matches = _compile(pattern)
-    mask = jax.tree_util.tree_map_with_path(lambda path, _: matches(_path_name(path)), params)
-    if not any(jax.tree.leaves(mask)):
-        raise UserError(
-            f"the parameter pattern {pattern!r} matches none of: {', '.join(param_paths(params))}."
-        )
-    return mask
-
-
-def _path_name(path: tuple[Any, ...]) -> str:
-    return jax.tree_util.keystr(path, simple=True, separator="/")
-
-
-def _compile(pattern: str) -> Callable[[str], bool]:
-    expression = {"all": "", "kernels": "(^|/)kernel$"}.get(pattern, pattern)
-    try:
-        compiled = re.compile(expression)
-    except re.error as error:
-        raise UserError(
-            f"the parameter pattern {pattern!r} is not a regular expression ({error}); "
-            "give 'all', 'kernels' or a regular expression."
-        ) from None
-    return lambda path: compiled.search(path) is not None

@@ -10,13 +10,16 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from imgcls_jax import augment, models, optim, schedules, steps
+from imgcls_jax import augment, averaging, models, normalisation, optim, schedules, steps, tta
 from imgcls_jax.config import Config
-from imgcls_jax.data import Dataset, hold_out, resident
+from imgcls_jax.data import Dataset, Split, hold_out, resident
 from imgcls_jax.errors import UserError
 from imgcls_jax.losses import cross_entropy
 
-_EVAL_BATCH = 1000
+# Examples an evaluation batch. On a CPU what matters is that a batch stays in its caches.
+_EVAL_BATCH = {"cpu": 250}
+_EVAL_BATCH_ELSEWHERE = 1000
+_RECALIBRATION = 10_000  # training examples that batch-norm statistics are estimated on
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,13 +42,13 @@ class Program:
     order: Callable[[jax.Array, Any], jax.Array]
     train_many: Callable[..., Any]
     train_rest: Callable[..., Any] | None
+    average: Callable[..., Any] | None
     evaluate: dict[str, Callable[..., Any]]
     compile_seconds: float
 
     @property
     def steps_per_epoch(self) -> int:
-        """Batches an epoch, the last one possibly smaller."""
-        return -(-len(self.train) // self.config.batch_size)
+        return steps_per_epoch(len(self.train), self.config.batch_size)
 
     @property
     def total_steps(self) -> int:
@@ -75,34 +78,54 @@ class Program:
             state, sums = self.train_rest(state, sums, self.train, rest, np.int32(0), np.int32(1))
         return state, sums
 
+    def evaluated(self, state: steps.TrainState) -> steps.TrainState:
+        """The state that meets validation and test sets: with the averaged weights, if any."""
+        return state if self.average is None else self.average(state, self.train)
+
+
+def steps_per_epoch(examples: int, batch_size: int) -> int:
+    """Batches an epoch, the last one possibly smaller."""
+    return -(-examples // batch_size)
+
 
 class Parts(NamedTuple):
     """What the settings name, before any data."""
 
     model: Any
+    image_shape: tuple[int, ...]
+    apply_fn: Callable[..., Any]
     schedule: optax.Schedule
     tx: optax.GradientTransformation
     train_step: Callable[..., Any]
 
 
-def make_parts(config: Config, *, num_classes: int, steps_per_epoch: int) -> Parts:
+def make_parts(config: Config, *, train: Split, num_classes: int) -> Parts:
     """Model, schedule, optimiser and training step of a configuration.
 
-    Durations in epochs become steps here and nowhere else.
+    `apply_fn` is the model's behind the pixels' normalisation, and takes images in [0, 1];
+    `image_shape` is of what the model itself is given. Durations in epochs become steps here and
+    nowhere else.
+
+    Args:
+      train: what the normalisation's constants are taken from, and how long an epoch is.
 
     Raises:
       UserError: for options that do not go together.
     """
-    options = {"hidden": config.hidden} if config.model == "mlp" else {}
-    model = models.create(
-        config.model, num_classes=num_classes, initialisation=config.init, **options
-    )
+    model = models.create(config.model, num_classes=num_classes, **config.model_options())
+    normalise = normalisation.create(config.normalise, train.images)
+
+    def apply_fn(variables, images, **keywords):
+        return model.apply(variables, normalise(images), **keywords)
+
+    unit = jax.ShapeDtypeStruct((1, *train.images.shape[1:]), jnp.float32)
+    length = steps_per_epoch(len(train), config.batch_size)
     schedule = schedules.schedule(
         config.schedule,
         base_lr=config.lr,
-        total_steps=steps_per_epoch * config.epochs,
-        warmup_steps=round(config.warmup_epochs * steps_per_epoch),
-        every=config.step_epochs and max(round(config.step_epochs * steps_per_epoch), 1),
+        total_steps=length * config.epochs,
+        warmup_steps=round(config.warmup_epochs * length),
+        every=config.step_epochs and max(round(config.step_epochs * length), 1),
         gamma=config.step_gamma,
     )
     tx = optim.create(
@@ -113,17 +136,26 @@ def make_parts(config: Config, *, num_classes: int, steps_per_epoch: int) -> Par
         decay_mask=config.decay,
         momentum=config.momentum or None,
         nesterov=config.nesterov,
+        clip_norm=config.clip_norm,
+        lr_scales=config.lr_scales() or None,
     )
 
     def loss_fn(logits, labels):
-        if config.labels == "one_hot":
+        if config.labels == "one_hot" and labels.ndim == 1:
             labels = jax.nn.one_hot(labels, num_classes)
         return cross_entropy(logits, labels, label_smoothing=config.label_smoothing)
 
     train_step = steps.make_train_step(
-        apply_fn=model.apply, tx=tx, loss_fn=loss_fn, augment_fn=augment.create(config.augment)
+        apply_fn=apply_fn,
+        tx=tx,
+        loss_fn=loss_fn,
+        augment_fn=augment.create(config.augment, num_classes=num_classes),
+        accumulate=config.accumulate,
+        ema=config.ema,
+        steps_per_epoch=length,
     )
-    return Parts(model, schedule, tx, train_step)
+    image_shape = jax.eval_shape(normalise, unit).shape[1:]
+    return Parts(model, image_shape, apply_fn, schedule, tx, train_step)
 
 
 def build(config: Config, dataset: Dataset) -> Program:
@@ -145,20 +177,21 @@ def build(config: Config, dataset: Dataset) -> Program:
             f"--batch_size={config.batch_size} is larger than the training set of {len(train)} "
             f"examples; choose at most {len(train)}."
         )
-    parts = make_parts(
-        config,
-        num_classes=dataset.num_classes,
-        steps_per_epoch=-(-len(train) // config.batch_size),
-    )
+    parts = make_parts(config, train=train, num_classes=dataset.num_classes)
+    batch_size = _EVAL_BATCH.get(jax.default_backend(), _EVAL_BATCH_ELSEWHERE)
     evaluate = steps.make_evaluate(
-        eval_step=steps.make_eval_step(apply_fn=parts.model.apply),
+        eval_step=steps.make_eval_step(apply_fn=tta.wrap(parts.apply_fn, config.tta)),
         take_fn=resident.take,
-        batch_size=_EVAL_BATCH,
+        batch_size=batch_size,
     )
 
     def init(key):
         state = steps.init_state(
-            model=parts.model, tx=parts.tx, key=key, image_shape=dataset.image_shape
+            model=parts.model,
+            tx=parts.tx,
+            key=key,
+            image_shape=parts.image_shape,
+            averaged=bool(config.ema),
         )
         return state, steps.zero_metrics()
 
@@ -170,6 +203,8 @@ def build(config: Config, dataset: Dataset) -> Program:
         name: None if split is None else resident.put(split)
         for name, split in (("train", train), ("validation", validation), ("test", dataset.test))
     }
+    if config.watch_test:
+        on_device["validation"] = on_device["test"]
     key, zero = jax.random.key(0), np.int32(0)
     state, sums = jax.eval_shape(init, key)
 
@@ -188,7 +223,24 @@ def build(config: Config, dataset: Dataset) -> Program:
     }
     if rest := len(train) % config.batch_size:
         jobs["train_rest"] = train_many(rest, rest)
-    if validation is not None:
+    if config.ema:
+        recalibrate = averaging.make_recalibrate(
+            apply_fn=parts.apply_fn,
+            take_fn=resident.take,
+            image_fn=steps.to_unit_interval,
+            batch_size=batch_size,
+            batches=min(_RECALIBRATION, len(train)) // batch_size,
+        )
+
+        @jax.jit
+        def average(state, source):
+            variables = {"params": state.average, "batch_stats": state.batch_stats}
+            return state.replace(
+                params=state.average, batch_stats=recalibrate(variables, source)
+            )
+
+        jobs["average"] = (average, state, on_device["train"])
+    if on_device["validation"] is not None:
         jobs["validation"] = (evaluate, state, on_device["validation"])
     # One after the other: XLA already spreads a compilation over the cores.
     compiled = {
@@ -206,6 +258,7 @@ def build(config: Config, dataset: Dataset) -> Program:
         order=compiled["order"],
         train_many=compiled["train_many"],
         train_rest=compiled.get("train_rest"),
+        average=compiled.get("average"),
         evaluate={name: compiled[name] for name in ("validation", "test") if name in compiled},
         compile_seconds=time.perf_counter() - started,
     )

@@ -12,6 +12,8 @@ from imgcls_jax.errors import UserError
 _OPTIONS: dict[str, dict[str, Any]] = {
     "constant": {},
     "cosine": {"final_fraction": 0.0},
+    "linear": {"final_fraction": 0.0},
+    "one_cycle": {},
     "step": {"every": None, "gamma": 0.1},
 }
 NAMES = tuple(_OPTIONS)
@@ -32,6 +34,10 @@ def schedule(
     constant: `base_lr` throughout.
     cosine: half a cosine from `base_lr` at the end of the warm-up to `base_lr` x `final_fraction`
       at `total_steps` (Loshchilov and Hutter 2017, without restarts).
+    linear: a straight line between the same two.
+    one_cycle: half a cosine up from `base_lr` / 25 at step 0 to `base_lr` after 30 % of the steps,
+      half a cosine down to `base_lr` / 250,000 at the last (Smith and Topin 2018 as PyTorch's
+      `OneCycleLR` has it by default, but that the momentum stays as it is). Takes no warm-up.
     step: `base_lr` x `gamma` ** (step // `every`), counted from the start of training even if
       there is a warm-up, as Goyal et al. 2017 count their epochs.
 
@@ -43,12 +49,13 @@ def schedule(
       base_lr: the highest rate.
       total_steps: optimiser steps of the whole training; 0 to evaluate only.
       warmup_steps: optimiser steps of the warm-up, part of `total_steps`.
-      final_fraction: for cosine, in [0, 1], by default 0.
+      final_fraction: for cosine and linear, in [0, 1], by default 0.
       every: for step, the optimiser steps between two drops; has no default.
       gamma: for step, in (0, 1], by default 0.1.
 
     Raises:
-      UserError: for an unknown name, an option the schedule does not take, a value out of range.
+      UserError: for an unknown name, an option the schedule does not take, a value out of range,
+        a warm-up before one_cycle.
     """
     if name not in _OPTIONS:
         raise UserError(f"unknown schedule {name!r}; choose one of: {', '.join(NAMES)}.")
@@ -64,14 +71,26 @@ def schedule(
         raise UserError("schedule 'step' needs every, the optimiser steps between two drops.")
     _check(base_lr=base_lr, total_steps=total_steps, warmup_steps=warmup_steps, **options)
 
+    if name == "one_cycle" and warmup_steps:
+        raise UserError(
+            f"schedule 'one_cycle' warms up by itself; leave out warmup_steps, {warmup_steps} here."
+        )
+
+    length = max(1, total_steps - warmup_steps)
     if name == "constant":
         main = optax.constant_schedule(base_lr)
     elif name == "cosine":
-        length = max(1, total_steps - warmup_steps)
         decay = optax.cosine_decay_schedule(base_lr, length, alpha=options["final_fraction"])
 
         def main(step):
             return decay(step - warmup_steps)
+    elif name == "linear":
+        line = optax.linear_schedule(base_lr, base_lr * options["final_fraction"], length)
+
+        def main(step):
+            return line(step - warmup_steps)
+    elif name == "one_cycle":
+        main = _one_cycle(base_lr, length)
     else:
         # Integer division: in float32 a product with 1 / every can round below a whole number.
         def main(step):
@@ -81,6 +100,21 @@ def schedule(
         return main
     slope = base_lr / (warmup_steps + 1)
     return lambda step: jnp.where(step < warmup_steps, slope * (step + 1), main(step))
+
+
+def _one_cycle(highest: float, total_steps: int) -> optax.Schedule:
+    """PyTorch's `OneCycleLR`: `optax.cosine_onecycle_schedule` puts its corners elsewhere."""
+    first, last = highest / 25, highest / 25 / 1e4
+    top, end = 0.3 * total_steps - 1, total_steps - 1
+
+    def main(step):
+        rising = (1 - jnp.cos(jnp.pi * step / (top or 1.0))) / 2
+        falling = (1 + jnp.cos(jnp.pi * jnp.minimum(1.0, (step - top) / (end - top)))) / 2
+        return jnp.where(
+            step <= top, first + (highest - first) * rising, last + (highest - last) * falling
+        )
+
+    return main
 
 
 def _check(*, base_lr: float, total_steps: int, warmup_steps: int, **options: float) -> None:

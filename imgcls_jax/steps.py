@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from imgcls_jax import averaging
 from imgcls_jax.losses import cross_entropy
 from imgcls_jax.metrics import batch_metrics
 
@@ -35,6 +36,7 @@ class TrainState:
       batch_stats: running statistics of batch norm; {} for models without.
       opt_state: the optimiser's state.
       key: never consumed: step and epoch numbers are folded into it.
+      average: the moving average of `params`, see `imgcls_jax.averaging`; {} where none is kept.
     """
 
     step: jax.Array
@@ -42,6 +44,7 @@ class TrainState:
     batch_stats: Any
     opt_state: optax.OptState
     key: jax.Array
+    average: Any = flax.struct.field(default_factory=dict)
 
     @property
     def variables(self) -> dict[str, Any]:
@@ -57,9 +60,17 @@ def to_unit_interval(images: jax.Array) -> jax.Array:
 
 
 def init_state(
-    *, model: Any, tx: optax.GradientTransformation, key: jax.Array, image_shape: tuple[int, ...]
+    *,
+    model: Any,
+    tx: optax.GradientTransformation,
+    key: jax.Array,
+    image_shape: tuple[int, ...],
+    averaged: bool = False,
 ) -> TrainState:
-    """The state before the first step, for images of shape (H, W, C)."""
+    """The state before the first step, for a model that takes images of shape (H, W, C).
+
+    With `averaged`, the state has room for the average that `make_train_step(ema=...)` keeps.
+    """
     init_key, train_key = jax.random.split(key)
     variables = model.init(init_key, jnp.zeros((1, *image_shape)))
     params = variables["params"]
@@ -68,6 +79,7 @@ def init_state(
         params=params,
         batch_stats=variables.get("batch_stats", {}),
         opt_state=tx.init(params),
+        average=averaging.ema_init(params) if averaged else {},
         key=train_key,
     )
 
@@ -78,7 +90,10 @@ def make_train_step(
     tx: optax.GradientTransformation,
     loss_fn: Callable[[jax.Array, jax.Array], jax.Array] = cross_entropy,
     image_fn: Callable[[jax.Array], jax.Array] = to_unit_interval,
-    augment_fn: Callable[[jax.Array, jax.Array], jax.Array] | None = None,
+    augment_fn: Callable[[jax.Array, Batch], Batch] | None = None,
+    accumulate: int = 1,
+    ema: float = 0.0,
+    steps_per_epoch: int | None = None,
 ) -> Callable[[TrainState, Batch], tuple[TrainState, Metrics]]:
     """Builds `step(state, batch) -> (state, metrics)`, jitted, with the state donated.
 
@@ -86,40 +101,82 @@ def make_train_step(
       apply_fn: a Linen model's `apply`.
       tx: the optimiser, see `imgcls_jax.optim`.
       loss_fn: (logits (B, C), labels) -> per-example losses (B,); their mean is minimised.
-      image_fn: stored images to what the model takes.
-      augment_fn: (key, images) -> images, applied after `image_fn`.
+      image_fn: stored images to what the augmentation and the model take.
+      augment_fn: (key, batch) -> batch, see `imgcls_jax.augment`.
+      accumulate: micro-batches a step, for batches larger than the memory. The gradient is that
+        of the whole batch; batch norm sees a micro-batch at a time.
+      ema: decay of the moving average of the parameters; 0 keeps none.
+      steps_per_epoch: gives the augmentation the number of the epoch; None leaves it out.
     """
+
+    def objective(params, batch_stats, batch, key):
+        logits, updated = apply_fn(
+            {"params": params, "batch_stats": batch_stats},
+            batch["image"],
+            train=True,
+            rngs={"dropout": key},
+            mutable=["batch_stats"],
+        )
+        losses = loss_fn(logits, batch["label"])
+        metrics = batch_metrics(losses, logits, batch["label"])
+        return losses.mean(), (metrics, updated.get("batch_stats", {}))
+
+    differentiate = jax.grad(objective, has_aux=True)
 
     @partial(jax.jit, donate_argnums=0)
     def train_step(state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
         stream = jax.random.fold_in(state.key, _STEP_STREAM)
         augment_key, dropout_key = jax.random.split(jax.random.fold_in(stream, state.step))
-        images = image_fn(batch["image"])
+        batch = {**batch, "image": image_fn(batch["image"])}
+        if steps_per_epoch is not None:
+            batch["epoch"] = state.step // steps_per_epoch
         if augment_fn is not None:
-            images = augment_fn(augment_key, images)
-
-        def objective(params):
-            logits, updated = apply_fn(
-                {"params": params, "batch_stats": state.batch_stats},
-                images,
-                train=True,
-                rngs={"dropout": dropout_key},
-                mutable=["batch_stats"],
+            batch = augment_fn(augment_key, batch)
+        batch = {name: batch[name] for name in ("image", "label")}
+        parts = _micro_batches(len(batch["label"]), accumulate)
+        if parts == 1:
+            gradients, (metrics, batch_stats) = differentiate(
+                state.params, state.batch_stats, batch, dropout_key
             )
-            losses = loss_fn(logits, batch["label"])
-            return losses.mean(), (losses, logits, updated.get("batch_stats", {}))
+        else:
 
-        gradients, (losses, logits, batch_stats) = jax.grad(objective, has_aux=True)(state.params)
+            def body(carry, numbered):
+                gradients, metrics, batch_stats = carry
+                number, part = numbered
+                key = jax.random.fold_in(dropout_key, number)
+                more, (more_metrics, batch_stats) = differentiate(
+                    state.params, batch_stats, part, key
+                )
+                gradients, metrics = jax.tree.map(
+                    jnp.add, (gradients, metrics), (more, more_metrics)
+                )
+                return (gradients, metrics, batch_stats), None
+
+            split = jax.tree.map(lambda x: x.reshape(parts, -1, *x.shape[1:]), batch)
+            start = (jax.tree.map(jnp.zeros_like, state.params), zero_metrics(), state.batch_stats)
+            carry, _ = jax.lax.scan(body, start, (jnp.arange(parts), split))
+            gradients, metrics, batch_stats = carry
+            gradients = jax.tree.map(lambda g: g / parts, gradients)
         updates, opt_state = tx.update(gradients, state.opt_state, state.params)
+        params = optax.apply_updates(state.params, updates)
+        average = state.average
+        if ema:
+            average = averaging.ema_update(average, params, decay=ema, step=state.step)
         state = state.replace(
             step=state.step + 1,
-            params=optax.apply_updates(state.params, updates),
+            params=params,
             batch_stats=batch_stats,
             opt_state=opt_state,
+            average=average,
         )
-        return state, batch_metrics(losses, logits, batch["label"])
+        return state, metrics
 
     return train_step
+
+
+def _micro_batches(size: int, wanted: int) -> int:
+    """The least number of equal parts of a batch, at least `wanted`: an epoch's last is smaller."""
+    return next(parts for parts in range(min(wanted, size), size + 1) if size % parts == 0)
 
 
 def make_train_many(

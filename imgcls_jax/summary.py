@@ -19,7 +19,8 @@ def summarise(
 ) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """Evaluates on the test set: what `summary.json` and `predictions.npz` hold."""
     started = time.perf_counter()
-    sums, logits = jax.device_get(program.evaluate["test"](state, program.test))
+    evaluated = program.evaluated(state)
+    sums, logits = jax.device_get(program.evaluate["test"](evaluated, program.test))
     test_seconds = time.perf_counter() - started
     labels = dataset.test.labels
     probabilities = np.asarray(jax.nn.softmax(logits))

@@ -18,6 +18,9 @@ from imgcls_jax.workdir import Workdir
 _DIVERGED = 1e4  # times the loss of guessing: no training comes back from there
 _SAVE_SECONDS = 2.0  # between checkpoints: below this, redoing the work is cheaper than saving it
 _CALL_SECONDS = 0.5  # aim of one device call: short enough to show progress and to stop in
+# Steps of the first call, when nothing is known yet: a launch costs a GPU more than a step does.
+_FIRST_STEPS = {"cpu": 8}
+_FIRST_STEPS_ELSEWHERE = 64
 
 
 class Interrupted(UserError):
@@ -135,7 +138,10 @@ def fit(
         record["learning_rate"] = float(program.schedule(int(state.step) - 1))
         started = time.perf_counter()
         if program.validation is not None:
-            validation = steps.means(program.evaluate["validation"](state, program.validation)[0])
+            evaluated = program.evaluated(state)
+            validation = steps.means(
+                program.evaluate["validation"](evaluated, program.validation)[0]
+            )
             check(validation["loss"])
             record |= {f"validation_{name}": value for name, value in validation.items()}
         record["train_seconds"] = seconds
@@ -147,7 +153,7 @@ def fit(
         sums = jax.tree.map(jnp.zeros_like, sums)
         epoch, batch, seconds = epoch + 1, 0, 0.0
         here = Position(state, sums, jnp.float32(seconds))
-        if record.get("validation_accuracy", -1.0) > best:
+        if not program.config.watch_test and record.get("validation_accuracy", -1.0) > best:
             best = record["validation_accuracy"]
             saver.set_best(here)
         if epoch == program.config.epochs or saver.is_due():
@@ -190,7 +196,7 @@ class _Pace:
     """Chooses how many steps one call makes, from how long the steps have taken."""
 
     def __init__(self):
-        self.steps = 8
+        self.steps = _FIRST_STEPS.get(jax.default_backend(), _FIRST_STEPS_ELSEWHERE)
 
     def saw(self, count: int, seconds: float) -> None:
         wanted = int(count * _CALL_SECONDS / max(seconds, 1e-6))

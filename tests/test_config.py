@@ -41,7 +41,7 @@ from imgcls_jax.workdir import Workdir, environment
         ({"schedule": "step"}, "--schedule=step needs --step_epochs"),
         ({"step_epochs": 2.0}, "are for --schedule=step"),
         ({"schedule": "step", "step_epochs": 1.0, "step_gamma": 2.0}, "--step_gamma=2.0 cannot"),
-        ({"model": "linear", "hidden": (3,)}, "--hidden is for --model=mlp"),
+        ({"model": "linear", "hidden": (3,)}, "--hidden is not for --model="),
         ({"warmup_epochs": 15.0}, "--warmup_epochs=15 must be less than --epochs=15"),
         ({"momentum": 0.9}, "--momentum is not for --optimizer=adam"),
         ({"nesterov": True}, "--nesterov is not for --optimizer=adam"),

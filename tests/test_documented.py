@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 
 from experiments.documented import RUNS
+from imgcls_jax.config import Config
 
 REPORT_RUNS = range(1, 8)
 ALL_READINGS = [(n, reading) for n, run in RUNS.items() for reading in run.readings]
 
 
 def test_every_run_is_there_under_its_number():
-    assert list(RUNS) == list(range(1, 10))
+    assert list(RUNS) == list(range(1, 12))
     assert all(run.number == number for number, run in RUNS.items())
 
 
@@ -53,6 +54,8 @@ def test_headlines():
         7: ("test_accuracy", 0.8879),
         8: ("cross_validation_accuracy", 0.8194166666666666),
         9: ("validation_accuracy", 0.8462),
+        10: ("test_accuracy", None),
+        11: ("validation_accuracy", 0.852),
     }
 
 
@@ -68,7 +71,7 @@ def test_readings_of_the_contradictory_runs():
     assert [RUNS[n].settings["epochs"] for n in REPORT_RUNS] == [5, 5, 5, 5, 15, 20, 30]
     assert [RUNS[n].settings["lr"] for n in (2, 3, 4)] == [0.001, 0.01, 0.0001]
     assert [RUNS[n].settings["hidden"] for n in REPORT_RUNS] == [(128,)] + 6 * [(256, 128)]
-    assert [RUNS[n].seconds for n in RUNS] == [None] * 4 + [30.0, 40.8, 61.0, None, None]
+    assert [RUNS[n].seconds for n in RUNS] == [None] * 4 + [30.0, 40.8, 61.0] + 3 * [None] + [7200.0]
 
 
 def test_a_run_with_several_readings_says_what_the_document_disagrees_about():
@@ -83,9 +86,17 @@ def test_a_run_with_several_readings_says_what_the_document_disagrees_about():
 @pytest.mark.parametrize(("number", "reading"), ALL_READINGS)
 def test_settings_are_usable(number, reading):
     settings = reading.settings
-    assert settings["dataset"] == "fashion_mnist"
+    assert settings["dataset"] == ("fashion_mnist" if number <= 9 else "cifar10")
     assert settings["framework"] == RUNS[number].framework
-    assert 1 <= settings["epochs"] <= 30
+    assert 1 <= settings["epochs"] <= (50 if number == 11 else 30)
+    if number >= 10:
+        config = Config(**settings)
+        assert (config.model, config.optimizer, config.lr) == ("documented_cnn", "adam", 0.001)
+        assert (config.batch_size, config.init, config.watch_test) == (32, None, True)
+        assert (config.dropout, config.labels) == {10: (None, "integer"), 11: (0.5, "one_hot")}[
+            number
+        ]
+        return
     if number == 8:
         assert (settings["alpha"], settings["folds"], settings["seed"]) == (1e-4, 5, 42)
         return

@@ -135,17 +135,3 @@ def test_a_layer_computes_the_same_with_either_lowering(strides, padding):
     variables = grouped.init(jax.random.key(1), x)
     ours = nn.Conv(**options, feature_group_count=2, conv_general_dilated=conv.conv_general_dilated)
     np.testing.assert_allclose(ours.apply(variables, x), grouped.apply(variables, x), atol=1e-5)
-
-
-@pytest.mark.parametrize("shape", [(2, 8, 6, 3), (1, 7, 5, 2)])
-def test_pooling_is_flax_pooling(shape):
-    x = jax.random.normal(jax.random.key(0), shape)
-    expected, theirs = jax.vjp(lambda x: nn.max_pool(x, (2, 2), (2, 2)), x)
-    value, ours = jax.vjp(conv.max_pool_2x2, x)
-    np.testing.assert_array_equal(value, expected)
-    np.testing.assert_array_equal(ours(expected)[0], theirs(expected)[0])
-
-
-def test_pooling_shares_the_gradient_of_a_tie():
-    gradient = jax.grad(lambda x: conv.max_pool_2x2(x).sum())(jnp.ones((1, 2, 2, 1)))
-    np.testing.assert_array_equal(gradient, np.full((1, 2, 2, 1), 0.25))

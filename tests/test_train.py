@@ -208,14 +208,21 @@ def test_settings_reach_the_program(digits):
         {"augment": ("shift",)},
         {"batch_size": 50},
         {"lr": 0.02},
+        {"lr_scale": ("bias=0",)},
+        {"clip_norm": 0.1},
+        {"normalise": "standard"},
         {"seed": 1},
     ]
+    train = data.Split(digits.train.images[:600], digits.train.labels[:600])
     seen = []
     for change in changes:
         config = dataclasses.replace(base, **change)
-        parts = make_parts(config, num_classes=10, steps_per_epoch=6)
+        parts = make_parts(config, train=train, num_classes=10)
         state = steps.init_state(
-            model=parts.model, tx=parts.tx, key=jax.random.key(config.seed), image_shape=(8, 8, 1)
+            model=parts.model,
+            tx=parts.tx,
+            key=jax.random.key(config.seed),
+            image_shape=parts.image_shape,
         )
         for first in range(0, 5 * config.batch_size, config.batch_size):
             here = slice(first, first + config.batch_size)

@@ -1,69 +1,16 @@
-"""The documented Fashion-MNIST runs 1-9 as data: settings, figures, matrices, contradictions.
+"""The documented Fashion-MNIST runs 1-9: settings, figures, matrices, contradictions.
 
-Two documents are reproduced, both in Korean: a PyTorch project report (runs 1-7) and a tutorial on
-scikit-learn and Keras (runs 8-9). Where a document contradicts itself about a setting, each value
-it can be read as is a :class:`Reading`, and the first one is the preset. A figure here is a claim
-to be tested against, and nothing in this module was measured by this project.
+Two documents, both in Korean: a PyTorch project report (runs 1-7) and a tutorial on scikit-learn
+and Keras (runs 8-9).
 """
 
-import dataclasses
-from collections.abc import Mapping
-from typing import Any
+from experiments.documented.run import DocumentedRun, Reading
 
 REPORT = "Fashion-MNIST 분류 모델 최종 보고서 (final report of a Fashion-MNIST classifier)"
 TUTORIAL = (
     "ML: 딥러닝과 인공 신경망: 텐서플로를 활용한 패션 MNIST 분류 "
     "(deep learning and neural networks: classifying Fashion-MNIST with TensorFlow)"
 )
-
-
-@dataclasses.dataclass(frozen=True)
-class Reading:
-    """One way to read a run's settings: a short label, the passage it rests on, the settings."""
-
-    label: str
-    where: str
-    settings: Mapping[str, Any]
-
-
-@dataclasses.dataclass(frozen=True)
-class DocumentedRun:
-    """One run as its source document tells it.
-
-    Attributes:
-      number: 1 to 9.
-      title: what the run is, in a few words.
-      source: title of the document.
-      framework: 'torch', 'sklearn' or 'keras', whose semantics the run has.
-      figures: documented results by name, fractions in [0, 1] or nats; the first is the headline.
-      readings: every set of settings the document allows; never empty, the first is the preset.
-      seconds: documented training time, or None.
-      hardware: what the run was made on, or None where the document does not say.
-      confusion_matrix: 10 rows (true class) of 10 counts (predicted class) over the test set, or
-        None.
-      disagreement: what the document contradicts itself about, in one sentence, or None.
-    """
-
-    number: int
-    title: str
-    source: str
-    framework: str
-    figures: Mapping[str, float]
-    readings: tuple[Reading, ...]
-    seconds: float | None = None
-    hardware: str | None = None
-    confusion_matrix: tuple[tuple[int, ...], ...] | None = None
-    disagreement: str | None = None
-
-    @property
-    def settings(self) -> dict[str, Any]:
-        """The configuration fields the run sets: a fresh copy of the first reading's."""
-        return dict(self.readings[0].settings)
-
-    @property
-    def headline(self) -> tuple[str, float]:
-        """Name and value of the figure to compare with, e.g. ('test_accuracy', 0.8894)."""
-        return next(iter(self.figures.items()))
 
 
 # The matrices of the report's test cell, runs 1 to 7 in order: rows are the true class.
@@ -192,7 +139,7 @@ def _report_run(
 
 # "Note N" is the N-th heading of the report's test cell, "experiment N" its section 4.
 _SUMMARY = "the results summary and experiment"
-_RUNS = (
+RUNS = (
     _report_run(
         1,
         "two layers, 784-128-10",
@@ -313,5 +260,3 @@ _RUNS = (
         " shown; the conclusion says about 85 % on training and validation.",
     ),
 )
-
-RUNS: dict[int, DocumentedRun] = {run.number: run for run in _RUNS}

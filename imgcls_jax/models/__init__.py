@@ -5,7 +5,8 @@ variables = model.init(jax.random.key(0), jnp.zeros((1, 28, 28, 1)))
 logits = model.apply(variables, images)                  # images float (B, H, W, C)
 """
 
-import dataclasses
+import functools
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -13,7 +14,9 @@ import flax.linen as nn
 import jax
 
 from imgcls_jax.errors import UserError
+from imgcls_jax.models import densenet, resnet, wide_resnet
 from imgcls_jax.models.cnn import CNN
+from imgcls_jax.models.documented_cnn import DocumentedCNN
 from imgcls_jax.models.mlp import MLP
 
 
@@ -22,7 +25,15 @@ def linear(*, num_classes: int, initialisation: str = "torch_linear") -> MLP:
     return MLP(num_classes=num_classes, hidden=(), initialisation=initialisation)
 
 
-_FACTORIES: dict[str, Callable[..., nn.Module]] = {"linear": linear, "mlp": MLP, "cnn": CNN}
+_FACTORIES: dict[str, Callable[..., nn.Module]] = {
+    "linear": linear,
+    "mlp": MLP,
+    "cnn": CNN,
+    "documented_cnn": DocumentedCNN,
+    **densenet.NETWORKS,
+    **resnet.NETWORKS,
+    **wide_resnet.NETWORKS,
+}
 NAMES = tuple(_FACTORIES)
 
 
@@ -50,11 +61,11 @@ def create(name: str, *, num_classes: int, **options: Any) -> nn.Module:
 
 def options_of(name: str) -> tuple[str, ...]:
     """The options `create` takes for a model, beside `num_classes`."""
-    factory = _FACTORIES[name]
-    if not dataclasses.is_dataclass(factory):
-        return ("initialisation",)
-    own = [field.name for field in dataclasses.fields(factory)]
-    return tuple(n for n in own if n not in ("num_classes", "parent", "name"))
+    factory, fixed = _FACTORIES[name], {"num_classes", "parent", "name"}
+    if isinstance(factory, functools.partial):  # a family's member: some attributes are its own
+        fixed |= set(factory.keywords)
+        factory = factory.func
+    return tuple(n for n in inspect.signature(factory).parameters if n not in fixed)
 
 
 def count_parameters(params: Any) -> int:

@@ -3,9 +3,10 @@
 import flax.linen as nn
 import jax
 
-from imgcls_jax.models.conv import conv_general_dilated, max_pool_2x2
+from imgcls_jax.models.conv import conv_general_dilated
 from imgcls_jax.models.inits import initialisers
 from imgcls_jax.models.mlp import dense
+from imgcls_jax.models.pool import max_pool
 
 
 class CNN(nn.Module):
@@ -31,7 +32,7 @@ class CNN(nn.Module):
         """Maps images (B, H, W, C), H and W at least 2**len(widths), to logits (B, num_classes)."""
         x = images
         for width in self.widths:
-            x = max_pool_2x2(self._conv(x, width))
+            x = max_pool(self._conv(x, width), 2, 2)
             x = nn.relu(nn.BatchNorm(use_running_average=not train, momentum=0.9)(x))
             x = self._conv(x, width)
             x = nn.relu(nn.BatchNorm(use_running_average=not train, momentum=0.9)(x))

@@ -75,16 +75,3 @@ def conv_general_dilated(
         precision=precision,
         **kwargs,
     )
-
-
-def max_pool_2x2(images: jax.Array) -> jax.Array:
-    """Maximum over 2x2 windows, stride 2, an odd last row or column dropped: (N, H//2, W//2, C).
-
-    Slices and `maximum`: the gradient of XLA's window reduction is several times slower on CPU.
-    Where two entries of a window tie, the gradient is shared between them; window reduction gives
-    it all to the first.
-    """
-    height, width = images.shape[1] // 2 * 2, images.shape[2] // 2 * 2
-    images = images[:, :height, :width]
-    rows = jnp.maximum(images[:, 0::2], images[:, 1::2])
-    return jnp.maximum(rows[:, :, 0::2], rows[:, :, 1::2])

@@ -25,7 +25,32 @@ def _keras_glorot(fan_in: int) -> tuple[Initialiser, Initialiser]:
     return initializers.glorot_uniform(), initializers.zeros
 
 
-_FACTORIES = {"torch_linear": _torch_linear, "keras_glorot": _keras_glorot}
+def _kaiming_fan_out(fan_in: int) -> tuple[Initialiser, Initialiser]:
+    dense_init, bias_init = _torch_linear(fan_in)
+    conv_init = initializers.variance_scaling(2, "fan_out", "normal")
+
+    def kernel_init(key, shape, dtype=float):
+        return (dense_init if len(shape) == 2 else conv_init)(key, shape, dtype)
+
+    return kernel_init, bias_init
+
+
+def _kaiming_fan_in(fan_in: int) -> tuple[Initialiser, Initialiser]:
+    dense_init, _ = _torch_linear(fan_in)
+    conv_init = initializers.variance_scaling(2, "fan_in", "normal")
+
+    def kernel_init(key, shape, dtype=float):
+        return (dense_init if len(shape) == 2 else conv_init)(key, shape, dtype)
+
+    return kernel_init, initializers.zeros
+
+
+_FACTORIES = {
+    "torch_linear": _torch_linear,
+    "keras_glorot": _keras_glorot,
+    "kaiming_fan_out": _kaiming_fan_out,
+    "kaiming_fan_in": _kaiming_fan_in,
+}
 NAMES = tuple(_FACTORIES)
 
 
@@ -36,6 +61,10 @@ def initialisers(name: str, *, fan_in: int) -> tuple[Initialiser, Initialiser]:
       `kaiming_uniform_(a=sqrt(5))` comes to in `Linear` and `Conv2d`.
     keras_glorot: kernel from U(-b, b), b = sqrt(6 / (fan_in + fan_out)) (Glorot and Bengio 2010),
       bias 0.
+    kaiming_fan_out: convolutions from N(0, 2 / fan_out) (He et al. 2015), dense layers and biases
+      as torch_linear; how torchvision starts its ResNets.
+    kaiming_fan_in: convolutions from N(0, 2 / fan_in), dense layers as torch_linear, biases 0; how
+      torchvision starts its DenseNets.
 
     Args:
       name: one of `NAMES`.

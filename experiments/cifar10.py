@@ -1,0 +1,34 @@
+"""CIFAR-10: the documented runs 10 and 11, and the networks and speed they planned.
+
+python -m experiments.cifar10                                  # run 10
+python -m experiments.cifar10 --run=11 --seeds=3
+python -m experiments.cifar10 --preset=fast                    # beyond run 11, far sooner
+python -m experiments.cifar10 --preset=resnet --model=resnet20
+python -m experiments.cifar10 --preset=speedrun --seeds=20     # 94 % on a GPU, in seconds
+python -m experiments.cifar10 --preset=best                    # highest accuracy, minutes of a GPU
+"""
+
+from absl import flags
+
+from experiments import cli, entry, presets
+from imgcls_jax.errors import UserError
+
+flags.adopt_module_key_flags(entry)
+_PRESET = flags.DEFINE_enum(
+    "preset", None, list(presets.CIFAR10), "settings to start from in place of a documented run"
+)
+
+
+def main() -> None:
+    if entry.LIST_RUNS.value:
+        presets.list_runs("cifar10")
+        return
+    if _PRESET.value and entry.RUN.value is not None:
+        raise UserError("--run and --preset both name the settings to start from; give one.")
+    preset = presets.cifar10(entry.RUN.value, _PRESET.value, cli.given_settings())
+    chosen = _PRESET.value is not None or entry.RUN.value is not None
+    entry.train(preset, experiment="cifar10", chosen=chosen)
+
+
+if __name__ == "__main__":
+    cli.run(main)

@@ -1,0 +1,73 @@
+"""The course every training experiment takes: preset, configuration, data, training, report."""
+
+from absl import flags
+
+from experiments import cli, presets
+from imgcls_jax import console, run
+from imgcls_jax.config import Config
+from imgcls_jax.errors import UserError
+from imgcls_jax.figures import draw
+from imgcls_jax.workdir import Workdir
+
+cli.define_config_flags()
+flags.adopt_module_key_flags(cli)  # so that --help shows them
+RUN = flags.DEFINE_integer("run", None, "documented run to reproduce, see --list_runs")
+LIST_RUNS = flags.DEFINE_bool("list_runs", False, "print the documented runs and exit")
+SEEDS = flags.DEFINE_integer("seeds", None, "repeat with this many seeds, starting at --seed")
+WORKDIR = flags.DEFINE_string("workdir", None, "folder of the run; an old one is continued")
+FIGURES = flags.DEFINE_bool("figures", True, "draw figures at the end")
+TENSORBOARD = flags.DEFINE_bool("tensorboard", False, "write TensorBoard event files")
+
+
+def workdir_of(experiment: str, preset: presets.Preset) -> Workdir:
+    """What --workdir names, or a new folder."""
+    if SEEDS.value is not None and SEEDS.value < 1:
+        raise UserError(f"--seeds={SEEDS.value} cannot be used; it must be at least 1.")
+    return Workdir(WORKDIR.value) if WORKDIR.value else cli.new_workdir(experiment, preset.name)
+
+
+def train(preset: presets.Preset, *, experiment: str, chosen: bool) -> None:
+    """Trains, resumes or evaluates what preset, command line and workdir come to.
+
+    Args:
+      preset: the settings to start from.
+      experiment: what folders under runs/ are called by.
+      chosen: whether the command line asked for this preset.
+    """
+    workdir = workdir_of(experiment, preset)
+    seeds = SEEDS.value
+    config, evaluate_only = cli.resolve(
+        preset.settings, workdir, preset_given=chosen, seeds=seeds is not None
+    )
+    documented = presets.documented(preset, config)
+    name = _name(preset, config, documented)
+    console.heading(f"Documented {name}" if documented else f"{name}: no documented run's settings")
+    console.pairs(config.to_json() | {"workdir": workdir.path})
+    dataset = cli.load_data(config.dataset)
+    console.dataset(dataset)
+    console.heading("Evaluation" if evaluate_only else "Training")
+    common = {"name": name, "dataset": dataset, "workdir": workdir}
+    if evaluate_only:
+        run.evaluate_only(config, **common)
+        return
+    common |= {"documented": documented, "with_tensorboard": TENSORBOARD.value}
+    if seeds is None:
+        run.train(config, **common)
+        run.report(workdir, dataset, figures=FIGURES.value)
+    else:
+        result = run.repeat(config, seeds=seeds, **common)
+        for seed in result["seeds"] if FIGURES.value else ():
+            paths = draw(Workdir(workdir.path / f"seed-{seed}"), dataset)
+            console.paths(f"Figures of seed {seed}", paths)
+    print(f"\nEverything is in {workdir.path}")
+
+
+def _name(preset: presets.Preset, config: Config, documented: dict | None) -> str:
+    """What the run is called in its summary."""
+    if documented:
+        return f"run {documented['run']}"
+    if preset.run is None and preset.settings == {
+        name: getattr(config, name) for name in preset.settings
+    }:
+        return f"{config.dataset} {preset.name}"
+    return f"{config.dataset} {config.model}"

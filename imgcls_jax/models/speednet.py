@@ -1,0 +1,109 @@
+"""The network of the CIFAR-10 speed records: few layers, wide, on whitened images.
+
+After K. Jordan, "94% on CIFAR-10 in 3.29 seconds on a single GPU" (2024, arXiv:2404.00498), which
+goes back to D. Page, "How to train your ResNet" (2018-19). It expects images whitened by
+`imgcls_jax.whiten`; that fixed first layer is no part of the module.
+"""
+
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jax.nn import initializers
+
+from imgcls_jax.errors import UserError
+from imgcls_jax.models.conv import conv_general_dilated
+from imgcls_jax.models.inits import Initialiser, initialisers
+from imgcls_jax.models.layers import BatchNorm
+from imgcls_jax.models.pool import max_pool
+
+
+def dirac(otherwise: Initialiser) -> Initialiser:
+    """Initialises a square convolution (k, k, I, O), k odd, to hand on its inputs.
+
+    The first min(I, O) outputs copy an input each; the rest come from `otherwise`.
+    """
+
+    def init(key: jax.Array, shape: tuple[int, ...], dtype: Any = jnp.float32) -> jax.Array:
+        height, width, inputs, outputs = shape
+        copied = jnp.arange(min(inputs, outputs))
+        kernel = otherwise(key, shape, dtype).at[..., copied].set(0)
+        return kernel.at[height // 2, width // 2, copied, copied].set(1)
+
+    return init
+
+
+class Speednet(nn.Module):
+    """A bias on the whitened channels, groups of convolutions that halve the image, logits.
+
+    A group is [conv 3x3, max-pool 2, batch norm, GELU] and then `depth` - 1 times [conv 3x3, batch
+    norm, GELU]. From a depth of 3 a residual connection joins the group's first activation to its
+    last norm, as in airbench96. The last maps are max-pooled over the whole image.
+
+    Attributes:
+      num_classes: the number of logits.
+      widths: the channels of each group.
+      width: multiplies them all.
+      depth: convolutions a group, at least 1.
+      initialisation: of the convolutions' outputs beyond the first, which copy their inputs; see
+        `imgcls_jax.models.inits`.
+      dtype: type of the computation but for batch norm, which is float32, as parameters are.
+    """
+
+    num_classes: int
+    widths: tuple[int, ...] = (64, 256, 256)
+    width: float = 1.0
+    depth: int = 2
+    initialisation: str = "torch_linear"
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, images: jax.Array, train: bool = False) -> jax.Array:
+        """Maps whitened images (B, H, W, C) to logits (B, num_classes) float32.
+
+        Raises:
+          UserError: if pooling once a group leaves nothing of the image.
+        """
+        if min(images.shape[1:3]) < 2 ** len(self.widths):
+            raise UserError(
+                f"whitened images of {images.shape[1]}x{images.shape[2]} are too small for the "
+                f"speed network, which halves them {len(self.widths)} times; "
+                "use larger images or another --model."
+            )
+        bias = self.param("whitened_bias", initializers.zeros, images.shape[-1:])
+        x = nn.gelu(images.astype(self.dtype) + bias.astype(self.dtype))
+        for features in self.widths:
+            features = max(1, round(self.width * features))
+            x = self._norm(max_pool(self._conv(x, features), 2, 2), train)
+            x = shortcut = nn.gelu(x)
+            for layer in range(2, self.depth + 1):
+                x = self._norm(self._conv(x, features), train)
+                if layer == self.depth >= 3:
+                    x = x + shortcut
+                x = nn.gelu(x)
+        x = x.max(axis=(1, 2))
+        # Unit weights over a small scale: logits start near 0 and the head takes a large rate.
+        head_init = initializers.uniform(2 * 3**0.5)
+        logits = nn.Dense(
+            self.num_classes,
+            use_bias=False,
+            dtype=self.dtype,
+            kernel_init=lambda *arguments: head_init(*arguments) - 3**0.5,
+            name="head",
+        )(x)
+        return logits.astype(jnp.float32) / x.shape[-1]
+
+    def _conv(self, x: jax.Array, features: int) -> jax.Array:
+        kernel_init, _ = initialisers(self.initialisation, fan_in=9 * x.shape[-1])
+        return nn.Conv(
+            features,
+            (3, 3),
+            use_bias=False,
+            dtype=self.dtype,
+            kernel_init=dirac(kernel_init),
+            conv_general_dilated=conv_general_dilated,
+        )(x)
+
+    def _norm(self, x: jax.Array, train: bool) -> jax.Array:
+        return BatchNorm(momentum=0.6, use_scale=False)(x, train).astype(self.dtype)
