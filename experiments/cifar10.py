@@ -5,12 +5,13 @@ python -m experiments.cifar10 --run=11 --seeds=3
 python -m experiments.cifar10 --preset=fast                    # beyond run 11, far sooner
 python -m experiments.cifar10 --preset=resnet --model=resnet20
 python -m experiments.cifar10 --preset=speedrun --seeds=20     # 94 % on a GPU, in seconds
+python -m experiments.cifar10 --augmentations=all.png          # what each of them does
 python -m experiments.cifar10 --preset=best                    # highest accuracy, minutes of a GPU
 """
 
 from absl import flags
 
-from experiments import cli, entry, presets
+from experiments import cli, entry, presets, speedrun
 from imgcls_jax.errors import UserError
 
 flags.adopt_module_key_flags(entry)
@@ -23,10 +24,19 @@ def main() -> None:
     if entry.LIST_RUNS.value:
         presets.list_runs("cifar10")
         return
+    if entry.AUGMENTATIONS.value:
+        entry.draw_augmentations(cli.given_settings().get("dataset", "cifar10"))
+        return
     if _PRESET.value and entry.RUN.value is not None:
         raise UserError("--run and --preset both name the settings to start from; give one.")
     preset = presets.cifar10(entry.RUN.value, _PRESET.value, cli.given_settings())
     chosen = _PRESET.value is not None or entry.RUN.value is not None
+    if preset.name == "speedrun":
+        workdir = entry.workdir_of("cifar10", preset)
+        config, _ = cli.resolve(preset.settings, workdir, preset_given=True, seeds=True)
+        dataset = cli.load_data(config.dataset)
+        speedrun.main(config, dataset, seeds=entry.SEEDS.value or 1, workdir=workdir)
+        return
     entry.train(preset, experiment="cifar10", chosen=chosen)
 
 

@@ -4,6 +4,7 @@ from absl import flags
 
 from experiments import cli, presets
 from imgcls_jax import console, run
+from imgcls_jax.augmentation_sheet import augmentation_sheet
 from imgcls_jax.config import Config
 from imgcls_jax.errors import UserError
 from imgcls_jax.figures import draw
@@ -16,7 +17,16 @@ LIST_RUNS = flags.DEFINE_bool("list_runs", False, "print the documented runs and
 SEEDS = flags.DEFINE_integer("seeds", None, "repeat with this many seeds, starting at --seed")
 WORKDIR = flags.DEFINE_string("workdir", None, "folder of the run; an old one is continued")
 FIGURES = flags.DEFINE_bool("figures", True, "draw figures at the end")
+AUGMENTATIONS = flags.DEFINE_string(
+    "augmentations", None, "PNG file to draw what every augmentation does to the data; then exit"
+)
 TENSORBOARD = flags.DEFINE_bool("tensorboard", False, "write TensorBoard event files")
+
+
+def draw_augmentations(dataset: str) -> None:
+    """Draws every augmentation on the first images of a data set."""
+    images = cli.load_data(dataset).train.images[:32]
+    print(augmentation_sheet(images, AUGMENTATIONS.value))
 
 
 def workdir_of(experiment: str, preset: presets.Preset) -> Workdir:

@@ -66,6 +66,9 @@ class Config:
     warmup_epochs: float = _field(0.0, "epochs of linear warm-up before the schedule")
     step_epochs: float | None = _field(None, "epochs between two drops of the step schedule")
     step_gamma: float | None = _field(None, "factor of each drop of the step schedule")
+    final_fraction: float | None = _field(
+        None, "last rate of the linear and cosine schedules as a fraction of --lr"
+    )
     ema: float = _field(0.0, "decay of an average of the weights, which is then evaluated; 0: none")
     labels: str = _field("integer", f"what the cross-entropy is given: {', '.join(LABELS)}")
     label_smoothing: float = _field(0.0, "label smoothing, at least 0 and below 1")
@@ -112,6 +115,13 @@ class Config:
             "warmup_epochs", self.warmup_epochs, "at least 0", 0 <= self.warmup_epochs < math.inf
         )
         every, gamma, decay = self.step_epochs, self.step_gamma, self.weight_decay
+        last = self.final_fraction
+        _check("final_fraction", last, "in [0, 1]", last is None or 0 <= last <= 1)
+        if last is not None and self.schedule not in ("linear", "cosine"):
+            raise UserError(
+                "--final_fraction is for --schedule=linear and cosine; leave it out with "
+                f"--schedule={self.schedule}."
+            )
         _check("step_epochs", every, "above 0", every is None or 0 < every < math.inf)
         _check("step_gamma", gamma, "above 0, at most 1", gamma is None or 0 < gamma <= 1)
         _check("weight_decay", decay, "at least 0", decay is None or 0 <= decay < math.inf)
@@ -141,6 +151,8 @@ class Config:
             raise UserError(
                 f"--warmup_epochs={self.warmup_epochs:g} must be less than --epochs={self.epochs}."
             )
+        if self.schedule == "one_cycle" and self.warmup_epochs:
+            raise UserError("--schedule=one_cycle warms up by itself; give --warmup_epochs=0.")
         self._check_optimizer()
         if self.watch_test and self.hold_out:
             raise UserError("--watch_test is for runs without --hold_out; leave one of them out.")
@@ -151,7 +163,7 @@ class Config:
 
     def _check_optimizer(self) -> None:
         """Raises UserError for options the optimiser does not take, by the flags' names."""
-        known = optim.DEFAULTS[self.framework][self.optimizer]
+        known = optim.defaults(self.optimizer, self.framework)
         for flag, value in (("momentum", self.momentum), ("nesterov", self.nesterov)):
             if value and flag not in known:
                 raise UserError(f"--{flag} is not for --optimizer={self.optimizer}; leave it out.")

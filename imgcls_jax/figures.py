@@ -3,6 +3,7 @@
 import numpy as np
 
 from imgcls_jax import plots, sheets
+from imgcls_jax.augmentation_sheet import augmentation_sheet
 from imgcls_jax.data import Dataset
 from imgcls_jax.workdir import Workdir
 
@@ -36,4 +37,10 @@ def draw(workdir: Workdir, dataset: Dataset) -> list[str]:
         sheets.sample_image(train.images[0], names[train.labels[0]], folder / "sample_image.png"),
         sheets.sample_row(train.images, train.labels, names, folder / "sample_row.png"),
     ]
+    if specs := workdir.config().augment:
+        paths.append(
+            augmentation_sheet(
+                train.images[: len(specs) + 8], folder / "augmentation.png", specs=specs
+            )
+        )
     return [str(path) for path in paths]

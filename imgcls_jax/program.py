@@ -127,6 +127,7 @@ def make_parts(config: Config, *, train: Split, num_classes: int) -> Parts:
         warmup_steps=round(config.warmup_epochs * length),
         every=config.step_epochs and max(round(config.step_epochs * length), 1),
         gamma=config.step_gamma,
+        final_fraction=config.final_fraction,
     )
     tx = optim.create(
         config.optimizer,

@@ -8,7 +8,7 @@ import pytest
 from absl import flags
 from data_helpers import CONTENTS, RECIPE, assert_holds, write_raw
 
-from experiments import cli, fmnist
+from experiments import cifar10, cli, fmnist
 from imgcls_jax import data
 from imgcls_jax.config import Config
 from imgcls_jax.data import sources
@@ -39,13 +39,22 @@ def held_out_program(digits):
 @pytest.fixture
 def fmnist_main(capsys):
     """Runs the Fashion-MNIST entry point in this process: (*flags) -> (exit status, out, err)."""
+    return _entry_point(fmnist.main, capsys)
 
+
+@pytest.fixture
+def cifar10_main(capsys):
+    """Runs the CIFAR-10 entry point in this process: (*flags) -> (exit status, out, err)."""
+    return _entry_point(cifar10.main, capsys)
+
+
+def _entry_point(main, capsys):
     def call(*arguments: str) -> tuple[int, str, str]:
         for name in flags.FLAGS:
             flags.FLAGS[name].unparse()
         status = 0
         try:
-            cli.run(fmnist.main, argv=["fmnist", *arguments])
+            cli.run(main, argv=["experiment", *arguments])
         except SystemExit as exit_:
             status = exit_.code or 0
         out, err = capsys.readouterr()

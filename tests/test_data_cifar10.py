@@ -51,7 +51,7 @@ FORMS = {
     "binary, each gzipped": lambda root: write_files(root, gzipped(cifar_binary())),
     "Python 2 pickles": lambda root: write_files(root, cifar_python()),
     "Python 3 pickles, protocol 2": lambda root: write_files(root, cifar_python(dump=python3(2))),
-    "Python 3 pickles, protocol 5": lambda root: write_files(root, cifar_python(dump=python3(5))),
+    "Python 3 pickles, protocol 4": lambda root: write_files(root, cifar_python(dump=python3(4))),
     "parent of binary": lambda root: write_files(root / BINARY, cifar_binary()).parent,
     "parent of pickles": lambda root: write_files(root / PYTHON, cifar_python()).parent,
     "binary archive": lambda root: write_tar(

@@ -33,7 +33,7 @@ def refused(data: bytes) -> str:
 
 WRITERS = {"Python 2": python2_pickle} | {
     f"protocol {protocol}": functools.partial(pickle.dumps, protocol=protocol)
-    for protocol in range(pickle.HIGHEST_PROTOCOL + 1)
+    for protocol in range(5)
 }
 
 
@@ -44,7 +44,7 @@ def test_reads_what_was_written(dump):
     assert read == {name: value for name, value in CONTENT.items() if name != "data"}
 
 
-@pytest.mark.parametrize("protocol", [2, 5])
+@pytest.mark.parametrize("protocol", [2, 4])
 def test_fortran_order(protocol):
     data = pickle.dumps({"data": np.asfortranarray(ARRAY)}, protocol)
     np.testing.assert_array_equal(pickled.load(data, where="the file")["data"], ARRAY)
@@ -100,6 +100,10 @@ OTHERS = {
     ),
     "object from elsewhere": b"\x80\x02}U\x04dataU\x01xQs.",
     "memo number that would fill the memory": b"\x80\x02}r\xff\xff\xff\x7f" + b"X\xff\xff\xff\xff",
+    "endless byte array": b"\x80\x05\x96" + b"\xff" * 5 + b"\0\0\0",
+    "length in place of bytes": python2_pickle({"data": ARRAY}).replace(
+        b"T\x15\0\0\0" + ARRAY.tobytes(), b"\x8a\x06" + b"\xff" * 5 + b"\0"
+    ),
     "endless text": b"\x80\x04\x8d" + b"\xff" * 7 + b"\x7f",
 }
 

@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 
 from imgcls_jax.errors import UserError
-from imgcls_jax.models.inits import NAMES, initialisers
+from imgcls_jax.models.inits import initialisers
+
+UNIFORM = ("torch_linear", "keras_glorot")
 
 # (kernel shape, fan-in, fan-out): a dense layer and a 3x3 convolution, HWIO.
 LAYERS = {"dense": ((784, 256), 784, 256), "conv": ((3, 3, 32, 64), 288, 576)}
@@ -30,13 +32,31 @@ def assert_uniform(sample: np.ndarray, limit: float):
 
 
 @pytest.mark.parametrize("layer", LAYERS)
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", UNIFORM)
 def test_kernel_distribution(name, layer):
     shape, fan_in, fan_out = LAYERS[layer]
     kernel_init, _ = initialisers(name, fan_in=fan_in)
     kernel = np.asarray(kernel_init(jax.random.key(0), shape))
     assert (kernel.shape, kernel.dtype) == (shape, np.float32)
     assert_uniform(kernel.ravel().astype(np.float64), bound(name, fan_in, fan_out))
+
+
+@pytest.mark.parametrize(("name", "fan"), [("kaiming_fan_in", 288), ("kaiming_fan_out", 576)])
+def test_kaiming_is_normal_for_convolutions_and_pytorchs_for_dense_layers(name, fan):
+    kernel_init, bias_init = initialisers(name, fan_in=288)
+    kernel = np.asarray(kernel_init(jax.random.key(0), LAYERS["conv"][0]), np.float64).ravel()
+    n, variance = kernel.size, 2 / fan
+    assert abs(kernel.mean()) < 5 * np.sqrt(variance / n)
+    assert abs(kernel.var() - variance) < 5 * variance * np.sqrt(2 / n)
+    within = (np.abs(kernel) < np.sqrt(variance)).mean()  # 68.27 % of a normal distribution
+    assert abs(within - 0.6827) < 5 * np.sqrt(0.6827 * 0.3173 / n)
+    dense = np.asarray(kernel_init(jax.random.key(0), (288, 100)), np.float64)
+    assert_uniform(dense.ravel(), 288**-0.5)
+    bias = np.asarray(bias_init(jax.random.key(0), (20_000,)), np.float64)
+    if name == "kaiming_fan_in":
+        assert not bias.any()
+    else:
+        assert_uniform(bias, 288**-0.5)
 
 
 def test_torch_bias_has_the_range_of_its_fan_in():
@@ -50,7 +70,7 @@ def test_keras_bias_is_zero():
     np.testing.assert_array_equal(bias_init(jax.random.key(1), (10,)), np.zeros(10))
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", UNIFORM)
 def test_in_a_flax_layer(name):
     kernel_init, bias_init = initialisers(name, fan_in=9 * 4)
     layer = nn.Conv(16, (3, 3), kernel_init=kernel_init, bias_init=bias_init)

@@ -74,7 +74,7 @@ def read(
     class_names = _text_names if layout is BINARY else _pickled_names
     if (found := class_names(files[meta])) != CLASS_NAMES:
         raise UserError(
-            f"{files[meta].where} names the classes {', '.join(map(str, found))[:100]!r} where "
+            f"{files[meta].where} names the classes {', '.join(found)[:100]!r} where "
             "CIFAR-10's are expected: point --raw_dir at CIFAR-10."
         )
     decode = _binary_records if layout is BINARY else _pickled_records
@@ -110,7 +110,7 @@ def _text_names(file: _File) -> tuple[str, ...]:
 
 def _pickled_names(file: _File) -> tuple[str, ...]:
     names = pickled.load(file.data, where=file.where).get("label_names")
-    return tuple(names) if isinstance(names, list) else ()
+    return tuple(name for name in names if isinstance(name, str)) if isinstance(names, list) else ()
 
 
 def _binary_records(file: _File, batch: str, batch_size: int) -> np.ndarray:
@@ -127,7 +127,7 @@ def _binary_records(file: _File, batch: str, batch_size: int) -> np.ndarray:
 
 def _pickled_records(file: _File, batch: str, batch_size: int) -> np.ndarray:
     content = pickled.load(file.data, where=file.where)
-    pixels, labels = content.get("data"), content.get("labels")
+    pixels, labels, name = (content.get(key) for key in ("data", "labels", "batch_label"))
     if getattr(pixels, "shape", None) != (batch_size, PIXELS) or (
         not isinstance(labels, list) or [type(label) for label in labels] != batch_size * [int]
     ):
@@ -135,9 +135,9 @@ def _pickled_records(file: _File, batch: str, batch_size: int) -> np.ndarray:
             f"{file.where} does not hold {batch_size} images of {PIXELS} bytes as 'data' with a "
             f"list of as many 'labels': {AGAIN}."
         )
-    if (found := str(content.get("batch_label", _BATCH_LABELS[batch]))) != _BATCH_LABELS[batch]:
+    if isinstance(name, str) and name != _BATCH_LABELS[batch]:
         raise UserError(
-            f"{file.where} calls itself {found[:100]!r} where {_BATCH_LABELS[batch]!r} is "
+            f"{file.where} calls itself {name[:100]!r} where {_BATCH_LABELS[batch]!r} is "
             "expected: give each file its own name."
         )
     _check_labels(file, labels)
@@ -161,7 +161,8 @@ def _check_names(
         labels = hashlib.sha1(rows[:, 0].tobytes(), usedforsecurity=False).hexdigest()
         if (other := published.get(labels, batch)) != batch:
             raise UserError(
-                f"{where[batch]} holds the labels of {other}: give each file its own name."
+                f"{where[batch]} holds the labels of {other}: give each file its own name, or "
+                f"{AGAIN}."
             )
     for a, b in itertools.combinations(records, 2):
         # The labels first: they tell almost always, and at once.

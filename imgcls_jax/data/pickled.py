@@ -7,7 +7,6 @@ called: they were not made for hostile arguments.
 """
 
 import io
-import math
 import pickle
 from typing import Any
 
@@ -21,7 +20,7 @@ def load(data: bytes, *, where: str) -> dict[str, Any]:
     """The pickled dict; Python 2's strings as str (Latin-1), its arrays as uint8.
 
     Args:
-      data: the pickle, of any protocol, by Python 2 or 3.
+      data: the pickle, by Python 2 (as published) or 3, of protocol 4 at most.
       where: what it was read from, for error messages.
 
     Raises:
@@ -31,7 +30,7 @@ def load(data: bytes, *, where: str) -> dict[str, Any]:
     try:
         content = _Reader(io.BytesIO(data), encoding="latin1").load()
         return {
-            str(key): value.values if isinstance(value, _Array) else value
+            key: value.values if isinstance(value, _Array) else value
             for key, value in content.items()
         }
     except _ForbiddenError as error:
@@ -40,9 +39,8 @@ def load(data: bytes, *, where: str) -> dict[str, Any]:
             "and no data needs: fetch the file again from its publisher."
         ) from error
     except Exception as error:  # a damaged pickle can raise anything
-        reason = " ".join(str(error).split())[:100] or type(error).__name__
         raise UserError(
-            f"{where} is truncated or not the expected pickle ({reason}): {AGAIN}."
+            f"{where} is truncated or not the expected pickle ({repr(error)[:100]}): {AGAIN}."
         ) from error
 
 
@@ -51,7 +49,16 @@ class _ForbiddenError(Exception):
 
 
 class _Reader(pickle._Unpickler):
-    """In Python: the one in C fills the memory where a damaged byte numbers an object 2**31."""
+    """In Python: the one in C fills the memory where a damaged byte numbers an object 2**31.
+
+    Without protocol 5's byte arrays, which fill it where their length is wrong.
+    """
+
+    dispatch = {  # noqa: RUF012 (read by the base class)
+        code: load
+        for code, load in pickle._Unpickler.dispatch.items()
+        if code != ord(pickle.BYTEARRAY8)
+    }
 
     def find_class(self, module: str, name: str) -> Any:
         module = module.replace("numpy._core.", "numpy.core.")  # as NumPy 2 calls it
@@ -63,8 +70,6 @@ class _Reader(pickle._Unpickler):
                 return lambda kind, *options: _DType(kind)
             case ("numpy.core.multiarray", "_reconstruct"):
                 return lambda *arguments: _Array()
-            case ("numpy.core.numeric", "_frombuffer"):  # protocol 5
-                return lambda data, dtype, shape, order: _Array().fill(shape, dtype, order, data)
             case ("_codecs", "encode"):  # Python 3's bytes in protocol 2
                 return lambda text, encoding: text.encode("latin1")
         raise _ForbiddenError(f"{module}.{name}")
@@ -85,11 +90,8 @@ class _Array:
 
     def __setstate__(self, state):
         _, shape, dtype, fortran, data = state
-        self.fill(shape, dtype, "F" if fortran else "C", data)
-
-    def fill(self, shape: tuple[int, ...], dtype: _DType, order: str, data: Any) -> "_Array":
-        data = data.encode("latin1") if isinstance(data, str) else bytes(data)
-        if dtype.kind not in ("u1", "|u1") or math.prod(shape) != len(data):
-            raise ValueError(f"{len(data)} bytes for {shape} of {dtype.kind}")
+        if dtype.kind not in ("u1", "|u1"):
+            raise ValueError("an array of something else than uint8")
+        data = data.encode("latin1") if isinstance(data, str) else data
+        order = "F" if fortran else "C"
         self.values = np.frombuffer(data, np.uint8).reshape(shape, order=order)
-        return self

@@ -18,18 +18,14 @@ from imgcls_jax.models import densenet, resnet, wide_resnet
 from imgcls_jax.models.cnn import CNN
 from imgcls_jax.models.documented_cnn import DocumentedCNN
 from imgcls_jax.models.mlp import MLP
-
-
-def linear(*, num_classes: int, initialisation: str = "torch_linear") -> MLP:
-    """Multinomial logistic regression: one dense layer."""
-    return MLP(num_classes=num_classes, hidden=(), initialisation=initialisation)
-
+from imgcls_jax.models.speednet import Speednet
 
 _FACTORIES: dict[str, Callable[..., nn.Module]] = {
-    "linear": linear,
+    "linear": functools.partial(MLP, hidden=()),  # multinomial logistic regression
     "mlp": MLP,
     "cnn": CNN,
     "documented_cnn": DocumentedCNN,
+    "speednet": Speednet,
     **densenet.NETWORKS,
     **resnet.NETWORKS,
     **wide_resnet.NETWORKS,

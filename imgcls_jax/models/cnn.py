@@ -1,10 +1,12 @@
 """A small convolutional network for 28x28 and 32x32 images."""
 
+from typing import Any
+
 import flax.linen as nn
 import jax
+import jax.numpy as jnp
 
-from imgcls_jax.models.conv import conv_general_dilated
-from imgcls_jax.models.inits import initialisers
+from imgcls_jax.models.layers import BatchNorm, conv
 from imgcls_jax.models.mlp import dense
 from imgcls_jax.models.pool import max_pool
 
@@ -20,33 +22,24 @@ class CNN(nn.Module):
       widths: the channels of each stage.
       dropout: probability of dropping an input of the last layer while training.
       initialisation: name of the initialisation, see `imgcls_jax.models.inits`.
+      dtype: type of the convolutions; parameters, norms and logits are float32.
     """
 
     num_classes: int
     widths: tuple[int, ...] = (32, 64, 128)
     dropout: float = 0.1
     initialisation: str = "torch_linear"
+    dtype: Any = jnp.float32
 
     @nn.compact
     def __call__(self, images: jax.Array, train: bool = False) -> jax.Array:
         """Maps images (B, H, W, C), H and W at least 2**len(widths), to logits (B, num_classes)."""
+        layer = dict(init=self.initialisation, dtype=self.dtype)
         x = images
         for width in self.widths:
-            x = max_pool(self._conv(x, width), 2, 2)
-            x = nn.relu(nn.BatchNorm(use_running_average=not train, momentum=0.9)(x))
-            x = self._conv(x, width)
-            x = nn.relu(nn.BatchNorm(use_running_average=not train, momentum=0.9)(x))
+            x = max_pool(conv(x, width, **layer), 2, 2)
+            x = nn.relu(BatchNorm()(x, train))
+            x = nn.relu(BatchNorm()(conv(x, width, **layer), train))
         x = x.reshape(x.shape[0], -1)
         x = nn.Dropout(self.dropout, deterministic=not train)(x)
         return dense(x, self.num_classes, init=self.initialisation)
-
-    def _conv(self, x: jax.Array, width: int) -> jax.Array:
-        """3x3, "SAME", without a bias: the norm that follows has one."""
-        kernel_init, _ = initialisers(self.initialisation, fan_in=9 * x.shape[-1])
-        return nn.Conv(
-            width,
-            (3, 3),
-            use_bias=False,
-            kernel_init=kernel_init,
-            conv_general_dilated=conv_general_dilated,
-        )(x)

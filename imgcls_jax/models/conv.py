@@ -1,77 +1,218 @@
 """Convolution lowered for the backend it runs on.
 
-`flax.linen.Conv` and `flax.linen.max_pool` leave the lowering to XLA, whose CPU convolutions and
-window reductions are slow, and slower still inside a loop. `conv_general_dilated` below has the
-signature that `flax.linen.Conv(conv_general_dilated=...)` expects and computes the same sums as a
-matrix product over shifted slices on CPU, and natively everywhere else.
+XLA's CPU backend has one fast convolution, Eigen's, close to the peak of its matrix product, for
+NHWC images and HWIO kernels. JAX's gradients have reversed windows and permuted dimensions, and run
+as plain loops that are up to a hundred times slower, worst inside `lax.scan` and `lax.fori_loop`.
+`conv_general_dilated` has the signature that `flax.linen.Conv(conv_general_dilated=...)` expects,
+computes the same sums, and on CPU writes the value and both gradients as convolutions of the one
+fast form. Pointwise convolutions become matrix products and depthwise ones shifted products
+(`imgcls_jax.models.depthwise`). Other backends get `lax.conv_general_dilated`.
 """
+
+from functools import partial
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax import lax
 
+from imgcls_jax.models.depthwise import depthwise_conv
 
-def _is_plain(lhs, window_strides, lhs_dilation, rhs_dilation, groups) -> bool:
-    """Whether the convolution is 2-D, unstrided, undilated and ungrouped."""
-    return (
-        lhs.ndim == 4
-        and groups == 1
-        and all(s == 1 for s in window_strides)
-        and all(d == 1 for d in lhs_dilation or (1,))
-        and all(d == 1 for d in rhs_dilation or (1,))
-    )
+Pairs = tuple[tuple[int, int], tuple[int, int]]
+
+# Within `with native_convolutions(True):` every convolution traced is XLA's own, to compare with.
+# Part of jit's cache key: a function jitted outside is traced again inside.
+native_convolutions = jax.make_user_context(False)
+
+_LAYOUT = ("NHWC", "HWIO", "NHWC")
+# Output pixels summed at a time in the gradient of a kernel: with more, the caches are missed; a
+# multiple of 8 images, which are the channels there and fill vector registers.
+_PIXELS = 2048
 
 
-def conv_as_matmul(images: jax.Array, kernel: jax.Array, padding) -> jax.Array:
-    """Unstrided 2-D cross-correlation as one matrix product.
+class Geometry(NamedTuple):
+    """What a convolution has beside its operands, as in `lax.conv_general_dilated`."""
 
-    Args:
-      images: (N, H, W, I).
-      kernel: (kh, kw, I, O).
-      padding: "SAME", "VALID" or ((top, bottom), (left, right)).
-
-    Returns:
-      (N, H', W', O), equal to `lax.conv_general_dilated` up to the order of summation.
-    """
-    height, width, inputs, outputs = kernel.shape
-    if isinstance(padding, str):
-        padding = lax.padtype_to_pads(images.shape[1:3], (height, width), (1, 1), padding)
-    images = jnp.pad(images, ((0, 0), *padding, (0, 0)))
-    rows = images.shape[1] - height + 1
-    columns = images.shape[2] - width + 1
-    patches = jnp.concatenate(
-        [images[:, i : i + rows, j : j + columns] for i in range(height) for j in range(width)],
-        axis=-1,
-    )
-    return patches @ kernel.reshape(height * width * inputs, outputs)
+    strides: tuple[int, int] = (1, 1)
+    padding: Pairs = ((0, 0), (0, 0))
+    lhs_dilation: tuple[int, int] = (1, 1)
+    rhs_dilation: tuple[int, int] = (1, 1)
+    groups: int = 1
 
 
 def conv_general_dilated(
-    lhs,
-    rhs,
+    lhs: jax.Array,
+    rhs: jax.Array,
     window_strides,
     padding,
     lhs_dilation=None,
     rhs_dilation=None,
     dimension_numbers=None,
-    feature_group_count=1,
+    feature_group_count: int = 1,
+    batch_group_count: int = 1,
     precision=None,
+    preferred_element_type=None,
     **kwargs,
-):
-    """`jax.lax.conv_general_dilated`, by matrix product where that is the faster form."""
-    if jax.default_backend() == "cpu" and _is_plain(
-        lhs, window_strides, lhs_dilation, rhs_dilation, feature_group_count
+) -> jax.Array:
+    """`jax.lax.conv_general_dilated`, fast on CPU in value and gradients, inside loops too.
+
+    On CPU floating-point images (N, H, W, I) and kernels (kh, kw, I / groups, O) take the fast
+    forms, whose sums are in float32 also for narrower types; they have no forward-mode derivative.
+    All else is XLA's own.
+    """
+    dilated = tuple(lhs_dilation or (1,) * (lhs.ndim - 2))
+    if (
+        jax.default_backend() != "cpu"
+        or native_convolutions.value
+        or not _is_nhwc(lhs, rhs, dimension_numbers)
+        or batch_group_count != 1
+        or (isinstance(padding, str) and dilated != (1, 1))
+        or not jnp.issubdtype(jnp.result_type(lhs, rhs), jnp.floating)
     ):
-        return conv_as_matmul(lhs, rhs, padding)
-    return lax.conv_general_dilated(
-        lhs,
-        rhs,
-        window_strides,
-        padding,
-        lhs_dilation=lhs_dilation,
-        rhs_dilation=rhs_dilation,
-        dimension_numbers=dimension_numbers,
-        feature_group_count=feature_group_count,
-        precision=precision,
-        **kwargs,
+        return lax.conv_general_dilated(
+            lhs,
+            rhs,
+            window_strides,
+            padding,
+            lhs_dilation,
+            rhs_dilation,
+            dimension_numbers,
+            feature_group_count,
+            batch_group_count,
+            precision,
+            preferred_element_type,
+            **kwargs,
+        )
+    strides = tuple(window_strides)
+    rhs_dilation = tuple(rhs_dilation or (1, 1))
+    if isinstance(padding, str):
+        window = [(k - 1) * d + 1 for k, d in zip(rhs.shape[:2], rhs_dilation, strict=True)]
+        padding = lax.padtype_to_pads(lhs.shape[1:3], window, strides, padding)
+    padding = tuple((int(low), int(high)) for low, high in padding)
+    geometry = Geometry(strides, padding, dilated, rhs_dilation, feature_group_count)
+    dtype = preferred_element_type or jnp.result_type(lhs, rhs)
+    wide = jnp.promote_types(jnp.result_type(lhs, rhs, dtype), jnp.float32)
+    return _lowered(lhs.astype(wide), rhs.astype(wide), geometry).astype(dtype)
+
+
+def _is_nhwc(lhs, rhs, dimension_numbers) -> bool:
+    if lhs.ndim != 4 or dimension_numbers is None:
+        return False
+    wanted, given = (
+        lax.conv_dimension_numbers(lhs.shape, rhs.shape, numbers)
+        for numbers in (_LAYOUT, dimension_numbers)
     )
+    return given == wanted
+
+
+def _lowered(images: jax.Array, kernel: jax.Array, geometry: Geometry) -> jax.Array:
+    """The form for the shape."""
+    plain = geometry.lhs_dilation == (1, 1)
+    if geometry.groups == images.shape[-1] > 1 and plain:
+        return depthwise_conv(
+            images, kernel, geometry.strides, geometry.padding, geometry.rhs_dilation
+        )
+    unpadded = geometry.padding == ((0, 0), (0, 0))
+    if kernel.shape[:2] == (1, 1) and geometry.groups == 1 and plain and unpadded:
+        rows, columns = geometry.strides
+        return images[:, ::rows, ::columns] @ kernel[0, 0]
+    return _conv(images, kernel, geometry)
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(2,))
+def _conv(images: jax.Array, kernel: jax.Array, geometry: Geometry) -> jax.Array:
+    return lax.conv_general_dilated(
+        images,
+        kernel,
+        geometry.strides,
+        geometry.padding,
+        geometry.lhs_dilation,
+        geometry.rhs_dilation,
+        _LAYOUT,
+        geometry.groups,
+    )
+
+
+def _forward(images, kernel, geometry):
+    return _conv(images, kernel, geometry), (images, kernel)
+
+
+def _backward(geometry, saved, cotangent):
+    images, kernel = saved
+    return (
+        _images_gradient(cotangent, kernel, geometry, images.shape[1:3]),
+        _kernel_gradient(cotangent, images, geometry, kernel.shape),
+    )
+
+
+_conv.defvjp(_forward, _backward)
+
+
+def _dilated(size: int, dilation: int) -> int:
+    return (size - 1) * dilation + 1
+
+
+def _images_gradient(cotangent, kernel, geometry, size) -> jax.Array:
+    """The cotangent, dilated by the strides, convolved with the flipped kernel, I and O swapped."""
+    padding = []
+    for axis in (0, 1):
+        window = _dilated(kernel.shape[axis], geometry.rhs_dilation[axis])
+        low = window - 1 - geometry.padding[axis][0]
+        filled = _dilated(cotangent.shape[1 + axis], geometry.strides[axis])
+        high = _dilated(size[axis], geometry.lhs_dilation[axis]) + window - 1 - filled - low
+        padding.append((low, high))
+    height, width, inputs, _ = kernel.shape
+    grouped = kernel[::-1, ::-1].reshape(height, width, inputs, geometry.groups, -1)
+    swapped = grouped.transpose(0, 1, 4, 3, 2).reshape(height, width, -1, geometry.groups * inputs)
+    adjoint = Geometry(
+        strides=geometry.lhs_dilation,
+        padding=tuple(padding),
+        lhs_dilation=geometry.strides,
+        rhs_dilation=geometry.rhs_dilation,
+        groups=geometry.groups,
+    )
+    # The barrier keeps XLA from folding the flip back into a reversed window, which is slow.
+    return _conv(cotangent, lax.optimization_barrier(swapped), adjoint)
+
+
+def _kernel_gradient(cotangent, images, geometry, shape) -> jax.Array:
+    """The images convolved with the cotangent as the kernel, summed over chunks of the batch."""
+    batch, rows, columns, _ = cotangent.shape
+    chunk = 8 * max(1, _PIXELS // (8 * rows * columns))
+    if batch <= chunk:
+        return _kernel_gradient_of_chunk(cotangent, images, geometry, shape)
+    whole = batch // chunk * chunk
+
+    def add(total, chunks):
+        return total + _kernel_gradient_of_chunk(*chunks, geometry, shape), None
+
+    chunks = tuple(x[:whole].reshape(-1, chunk, *x.shape[1:]) for x in (cotangent, images))
+    total, _ = lax.scan(add, jnp.zeros(shape, images.dtype), chunks)
+    if whole < batch:
+        total, _ = add(total, (cotangent[whole:], images[whole:]))
+    return total
+
+
+def _kernel_gradient_of_chunk(cotangent, images, geometry, shape) -> jax.Array:
+    """Channels take the place of the batch, the batch that of the channels."""
+    padding = []
+    for axis in (0, 1):
+        low = geometry.padding[axis][0]
+        size = _dilated(images.shape[1 + axis], geometry.lhs_dilation[axis])
+        filled = _dilated(cotangent.shape[1 + axis], geometry.strides[axis])
+        padding.append(
+            (low, _dilated(shape[axis], geometry.rhs_dilation[axis]) - 1 + filled - size - low)
+        )
+    batch, height, width, _ = images.shape
+    grouped = images.reshape(batch, height, width, geometry.groups, -1).transpose(4, 1, 2, 3, 0)
+    swapped = grouped.reshape(*grouped.shape[:3], geometry.groups * batch)
+    adjoint = Geometry(
+        strides=geometry.rhs_dilation,
+        padding=tuple(padding),
+        lhs_dilation=geometry.lhs_dilation,
+        rhs_dilation=geometry.strides,
+        groups=geometry.groups,
+    )
+    # Barriers, lest XLA fold the transpositions into dimension numbers that it is slow for.
+    swapped, kernel = lax.optimization_barrier((swapped, cotangent.transpose(1, 2, 0, 3)))
+    return _conv(swapped, kernel, adjoint).transpose(1, 2, 0, 3)

@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 
 from imgcls_jax.errors import UserError
-from imgcls_jax.models.layers import BatchNorm, conv, require_size
+from imgcls_jax.models.layers import BatchNorm, at_least_float32, conv, require_size
 from imgcls_jax.models.mlp import dense
 from imgcls_jax.models.pool import avg_pool, max_pool
 
@@ -97,7 +97,7 @@ class DenseNet(nn.Module):
                 new = norm_conv(features=self.growth, kernel_size=3)(new, train)
                 x = jnp.concatenate([x, new], axis=-1)
         x = nn.relu(BatchNorm(dtype=self.dtype)(x, train))
-        x = x.mean((1, 2), dtype=jnp.float32)
+        x = at_least_float32(x).mean((1, 2))
         return dense(x, self.num_classes, init=self.initialisation)
 
 

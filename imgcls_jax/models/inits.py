@@ -25,24 +25,22 @@ def _keras_glorot(fan_in: int) -> tuple[Initialiser, Initialiser]:
     return initializers.glorot_uniform(), initializers.zeros
 
 
-def _kaiming_fan_out(fan_in: int) -> tuple[Initialiser, Initialiser]:
-    dense_init, bias_init = _torch_linear(fan_in)
-    conv_init = initializers.variance_scaling(2, "fan_out", "normal")
+def _kaiming(mode: str, fan_in: int) -> Initialiser:
+    conv_init = initializers.variance_scaling(2, mode, "normal")
+    dense_init, _ = _torch_linear(fan_in)
 
     def kernel_init(key, shape, dtype=float):
         return (dense_init if len(shape) == 2 else conv_init)(key, shape, dtype)
 
-    return kernel_init, bias_init
+    return kernel_init
+
+
+def _kaiming_fan_out(fan_in: int) -> tuple[Initialiser, Initialiser]:
+    return _kaiming("fan_out", fan_in), _torch_linear(fan_in)[1]
 
 
 def _kaiming_fan_in(fan_in: int) -> tuple[Initialiser, Initialiser]:
-    dense_init, _ = _torch_linear(fan_in)
-    conv_init = initializers.variance_scaling(2, "fan_in", "normal")
-
-    def kernel_init(key, shape, dtype=float):
-        return (dense_init if len(shape) == 2 else conv_init)(key, shape, dtype)
-
-    return kernel_init, initializers.zeros
+    return _kaiming("fan_in", fan_in), initializers.zeros
 
 
 _FACTORIES = {

@@ -4,6 +4,7 @@ from typing import Any
 
 import flax.linen as nn
 import jax
+import jax.numpy as jnp
 
 from imgcls_jax.models.inits import initialisers
 
@@ -26,11 +27,13 @@ class MLP(nn.Module):
       num_classes: C, the number of logits.
       hidden: sizes of the hidden layers; empty gives multinomial logistic regression.
       initialisation: name of the initialisation, see `imgcls_jax.models.inits`.
+      dtype: type of the hidden layers' computation; parameters and logits are float32.
     """
 
     num_classes: int
     hidden: tuple[int, ...] = (256, 128)
     initialisation: str = "torch_linear"
+    dtype: Any = jnp.float32
 
     @nn.compact
     def __call__(self, images: jax.Array, train: bool = False) -> jax.Array:
@@ -38,5 +41,5 @@ class MLP(nn.Module):
         del train  # nothing here behaves differently in training
         x = images.reshape(images.shape[0], -1)
         for size in self.hidden:
-            x = nn.relu(dense(x, size, init=self.initialisation))
+            x = nn.relu(dense(x, size, init=self.initialisation, dtype=self.dtype))
         return dense(x, self.num_classes, init=self.initialisation)

@@ -1,7 +1,7 @@
 """Max and average pooling by slices.
 
-`flax.linen.max_pool` and `avg_pool` are window reductions, whose gradients XLA's CPU backend computes
-many times slower than it computes the pooling itself. A window's maximum or sum is separable: first
+`flax.linen.max_pool` and `avg_pool` are window reductions, whose gradients are slow on XLA's CPU
+backend, many times slower than the pooling itself. A window's maximum or sum is separable: first
 over its rows, then over its columns, each a handful of strided slices that fuse into one loop.
 """
 

@@ -14,7 +14,13 @@ import jax.numpy as jnp
 from jax.nn import initializers
 
 from imgcls_jax.errors import UserError
-from imgcls_jax.models.layers import BatchNorm, at_least_float32, conv, require_size, stochastic_depth
+from imgcls_jax.models.layers import (
+    BatchNorm,
+    at_least_float32,
+    conv,
+    require_size,
+    stochastic_depth,
+)
 from imgcls_jax.models.mlp import dense
 from imgcls_jax.models.pool import max_pool
 

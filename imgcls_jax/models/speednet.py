@@ -83,16 +83,16 @@ class Speednet(nn.Module):
                     x = x + shortcut
                 x = nn.gelu(x)
         x = x.max(axis=(1, 2))
-        # Unit weights over a small scale: logits start near 0 and the head takes a large rate.
-        head_init = initializers.uniform(2 * 3**0.5)
+        kernel_init, _ = initialisers("torch_linear", fan_in=x.shape[-1])
         logits = nn.Dense(
             self.num_classes,
             use_bias=False,
             dtype=self.dtype,
-            kernel_init=lambda *arguments: head_init(*arguments) - 3**0.5,
+            kernel_init=kernel_init,
             name="head",
         )(x)
-        return logits.astype(jnp.float32) / x.shape[-1]
+        # Small at the start, and the head can take a large learning rate (Page 2018).
+        return logits.astype(jnp.float32) / 9
 
     def _conv(self, x: jax.Array, features: int) -> jax.Array:
         kernel_init, _ = initialisers(self.initialisation, fan_in=9 * x.shape[-1])

@@ -5,10 +5,9 @@ Modules carry the names Flax gives to ours, so that weights and gradients map by
 
 import numpy as np
 import torch
+from golden import networks
 from torch import nn
 from torch.nn import functional as F
-
-from golden import networks
 
 _KINDS = {"running_mean": "mean", "running_var": "var", "bias": "bias"}
 

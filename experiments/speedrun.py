@@ -1,0 +1,97 @@
+"""`experiments.cifar10 --preset=speedrun`: a whole training as one device call, raced over seeds.
+
+The clock leaves out compilation and the warm-up on random labels, see `imgcls_jax.speedrun`.
+"""
+
+from typing import Any
+
+import jax
+
+from imgcls_jax import console, models, speedrun, steps, tta
+from imgcls_jax.config import Config
+from imgcls_jax.data import Dataset, resident
+from imgcls_jax.errors import UserError
+from imgcls_jax.program import make_parts, steps_per_epoch
+from imgcls_jax.workdir import Workdir, environment
+
+_EVAL_BATCH = 2000
+
+
+def main(config: Config, dataset: Dataset, *, seeds: int, workdir: Workdir) -> dict[str, Any]:
+    """Races `config` over consecutive seeds; writes and shows `summary.json`.
+
+    Raises:
+      UserError: for settings that a training in one call cannot honour.
+    """
+    for flag, value in (
+        ("hold_out", config.hold_out),
+        ("ema", config.ema),
+        ("watch_test", config.watch_test),
+    ):
+        if value:
+            raise UserError(f"a speed run takes no --{flag}; leave it out.")
+    if len(dataset.train) % config.batch_size or not config.epochs:
+        raise UserError(
+            f"a speed run needs a --batch_size that divides the {len(dataset.train)} training "
+            f"examples, unlike {config.batch_size}, and at least one epoch."
+        )
+    workdir.claim(config, seeds=True)
+    train, test = resident.put(dataset.train), resident.put(dataset.test)
+    parts = make_parts(config, train=dataset.train, num_classes=dataset.num_classes)
+
+    @jax.jit
+    def start(seed):
+        key = jax.random.key(seed)
+        return steps.init_state(
+            model=parts.model, tx=parts.tx, key=key, image_shape=parts.image_shape
+        )
+
+    race = speedrun.measure(
+        start=start,
+        train_whole=speedrun.make_train_whole(
+            train_step=parts.train_step,
+            order_fn=lambda key, epoch: resident.epoch_order(key, epoch, len(train)),
+            take_fn=resident.take,
+            batch_size=config.batch_size,
+            epochs=config.epochs,
+            steps_per_epoch=steps_per_epoch(len(train), config.batch_size),
+        ),
+        evaluate=steps.make_evaluate(
+            eval_step=steps.make_eval_step(apply_fn=tta.wrap(parts.apply_fn, config.tta)),
+            take_fn=resident.take,
+            batch_size=_EVAL_BATCH,
+        ),
+        train=train,
+        test=test,
+        num_classes=dataset.num_classes,
+        seeds=range(config.seed, config.seed + seeds),
+    )
+    result = (
+        {
+            "run": "speedrun",
+            "config": config.to_json(),
+            "parameters": models.count_parameters(jax.eval_shape(start, 0).params),
+            "data_verified": dataset.verified,
+        }
+        | race.to_json()
+        | environment()
+    )
+    workdir.write_json("summary.json", result)
+    show(result)
+    return result
+
+
+def show(result: dict[str, Any]) -> None:
+    """Prints the race as a table."""
+    console.heading(f"{result['run']}: {len(result['seeds'])} seeds")
+    rows = []
+    for name, digits in (("accuracies", 4), ("train_seconds", 3), ("total_seconds", 3)):
+        found, values = result[f"{name}_summary"], result[name]
+        figures = (found["mean"], found["std"], min(values), max(values))
+        cells = ["-" if figure is None else f"{figure:.{digits}f}" for figure in figures]
+        rows.append((name.replace("_", " "), *cells))
+    console.table(("", "mean", "std", "min", "max"), rows)
+    print(
+        f"\n  warm-up with compilation {result['warmup_seconds']:.1f} s; total seconds have the "
+        f"evaluation in them\n  {result['device']}"
+    )

@@ -1,0 +1,90 @@
+"""The CIFAR-10 entry point end to end, on digits: presets, options, figures, bad flags."""
+
+import json
+
+import pytest
+
+from experiments import presets
+from experiments.documented import RUNS
+from imgcls_jax.config import Config
+
+# Every training feature at once, on a network and images small enough for seconds.
+EVERYTHING = (
+    "--dataset=digits",
+    "--model=cnn",
+    "--epochs=2",
+    "--batch_size=120",
+    "--optimizer=muon",
+    "--lr=0.01",
+    "--schedule=one_cycle",
+    "--warmup_epochs=0",
+    "--normalise=standard",
+    "--augment=crop:1,mixup:0.2",
+    "--label_smoothing=0.1",
+    "--accumulate=2",
+    "--clip_norm=5",
+    "--lr_scale=bias=0.5",
+    "--ema=0.9",
+    "--tta=flip_shift",
+)
+
+
+def test_every_feature_together_trains_and_is_drawn(cifar10_main, tmp_path):
+    status, _, err = cifar10_main(*EVERYTHING, f"--workdir={tmp_path}")
+    assert (status, err) == (0, "")
+    summary = json.loads((tmp_path / "summary.json").read_text())
+    assert summary["test_accuracy"] > 0.3  # guessing gives 0.1
+    figures = {path.stem for path in (tmp_path / "figures").glob("*.png")}
+    assert {"learning_curves", "confusion_matrix", "predictions", "augmentation"} <= figures
+    status, again, _ = cifar10_main(f"--workdir={tmp_path}", "--epochs=0")
+    assert status == 0
+    assert f"{summary['test_accuracy']:.4f}" in again
+
+
+def test_documented_runs_are_presets(cifar10_main):
+    status, out, _ = cifar10_main("--list_runs")
+    assert status == 0
+    assert "0.8520" in out
+    assert "784" not in out  # Fashion-MNIST's are not listed here
+    for number in (10, 11):
+        preset = presets.cifar10(number, None, {})
+        found = presets.documented(preset, Config(**preset.settings, seed=3))
+        assert found["run"] == number
+    assert presets.cifar10(None, None, {}).run is RUNS[10]
+    assert presets.cifar10(None, None, {"model": "resnet20"}).name == "resnet"
+
+
+@pytest.mark.parametrize("name", presets.CIFAR10)
+def test_named_presets_are_valid(name):
+    preset = presets.cifar10(None, name, {})
+    assert Config(**preset.settings).dataset == "cifar10"
+    assert presets.documented(preset, Config(**preset.settings)) is None
+
+
+BAD_FLAGS = [
+    (("--run=5",), "there is no documented run 5 here"),
+    (("--run=10", "--preset=resnet"), "--run and --preset both name"),
+    (("--dataset=digits",), "images of 8x8 are too small for documented_cnn"),
+    (("--model=resnet50", "--stem=vgg"), "unknown --stem=vgg"),
+    (("--model=resnet18", "--depth=2"), "--depth is not for --model=resnet18"),
+    (("--dataset=digits", "--model=resnet18"), "too small for a ResNet"),
+    (("--augment=blur",), "blur"),
+    (("--augment=crop:-1",), "crop"),
+    (("--accumulate=3",), "--accumulate=3 must divide --batch_size=32"),
+    (("--lr_scale=bias",), "--lr_scale=bias cannot be used"),
+    (("--optimizer=muon",), "is not offered as framework 'keras' has it"),
+    (("--watch_test", "--hold_out=0.1"), "--watch_test is for runs without --hold_out"),
+    (("--schedule=one_cycle", "--warmup_epochs=1"), "give --warmup_epochs=0"),
+    (("--ema=1",), "--ema=1.0 cannot be used"),
+    (("--final_fraction=0.1",), "--final_fraction is for --schedule=linear"),
+    (("--raw_dir=/nonexistent/folder",), "/nonexistent/folder"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "sentence"), BAD_FLAGS)
+def test_bad_flags_are_one_sentence(cifar10_main, tmp_path, arguments, sentence):
+    status, _, err = cifar10_main(*arguments, f"--workdir={tmp_path / 'run'}")
+    assert status == 1
+    assert err.startswith("error: ")
+    assert sentence in err
+    assert err.count("\n") == 1

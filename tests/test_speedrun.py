@@ -1,0 +1,206 @@
+"""A training in one call equals the loop of single steps; the clock runs only where it should."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from conftest import same_bits
+
+from imgcls_jax import models, optim, speedrun, steps
+from imgcls_jax.data import resident
+
+BATCH, EPOCHS = 200, 3
+
+
+@pytest.fixture(scope="module")
+def pieces(digits):
+    """A small training on the digits: 1,437 examples, 7 whole batches an epoch."""
+    model = models.create("mlp", num_classes=10, hidden=(32,))
+    tx = optim.create("sgd", learning_rate=0.2, momentum=0.9)
+    train, test = resident.put(digits.train), resident.put(digits.test)
+
+    def start(seed):
+        return steps.init_state(
+            model=model, tx=tx, key=jax.random.key(seed), image_shape=digits.image_shape
+        )
+
+    def order_fn(key, epoch):
+        return resident.epoch_order(key, epoch, len(train))
+
+    train_step = steps.make_train_step(apply_fn=model.apply, tx=tx)
+    train_whole = speedrun.make_train_whole(
+        train_step=train_step,
+        order_fn=order_fn,
+        take_fn=resident.take,
+        batch_size=BATCH,
+        epochs=EPOCHS,
+        steps_per_epoch=len(train) // BATCH,
+    )
+    evaluate = steps.make_evaluate(
+        eval_step=steps.make_eval_step(apply_fn=model.apply),
+        take_fn=resident.take,
+        batch_size=100,
+    )
+    return dict(
+        start=jax.jit(start),
+        order_fn=jax.jit(order_fn),
+        train_step=train_step,
+        train_whole=train_whole,
+        evaluate=evaluate,
+        train=train,
+        test=test,
+    )
+
+
+def race(pieces, seeds, **changes):
+    names = ("start", "train_whole", "evaluate", "train", "test")
+    arguments = {name: pieces[name] for name in names} | changes
+    return speedrun.measure(num_classes=10, seeds=seeds, **arguments)
+
+
+@pytest.fixture(scope="module")
+def stepwise(pieces):
+    """Seed 5 trained a step a call: the state, and each epoch's summed metrics."""
+    take = jax.jit(resident.take)
+    state, history = pieces["start"](5), []
+    for epoch in range(EPOCHS):
+        order, sums = pieces["order_fn"](state.key, epoch), steps.zero_metrics()
+        for first in range(0, 7 * BATCH, BATCH):
+            batch = take(pieces["train"], order[first : first + BATCH])
+            state, metrics = pieces["train_step"](state, batch)
+            sums = jax.tree.map(jnp.add, sums, metrics)
+        history.append(sums)
+    return state, history
+
+
+def test_one_call_equals_the_loop_of_single_steps(pieces, stepwise):
+    expected, history = stepwise
+    state, sums = pieces["train_whole"](pieces["start"](5), pieces["train"])
+    assert int(state.step) == int(expected.step) == 7 * EPOCHS
+    for ours, theirs in zip(
+        jax.tree.leaves((state.params, state.opt_state)),
+        jax.tree.leaves((expected.params, expected.opt_state)),
+        strict=True,
+    ):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-6)
+    for epoch, theirs in enumerate(history):
+        assert int(sums["count"][epoch]) == int(theirs["count"]) == 7 * BATCH
+        assert int(sums["correct"][epoch]) == int(theirs["correct"])
+        assert float(sums["loss"][epoch]) == pytest.approx(float(theirs["loss"]), rel=1e-5)
+
+
+def test_warming_up_leaves_no_trace(pieces, stepwise):
+    """A seed's accuracy is that of training without a warm-up, wherever the seed stands."""
+    expected = steps.means(pieces["evaluate"](stepwise[0], pieces["test"])[0])["accuracy"]
+    labels = np.array(pieces["train"].labels)
+    found = race(pieces, (7, 5, 7))
+    assert found.accuracies[1] == pytest.approx(expected, abs=1e-9)
+    assert found.accuracies[0] == found.accuracies[2]
+    assert min(found.accuracies) > 0.5
+    np.testing.assert_array_equal(pieces["train"].labels, labels)
+
+
+def test_warm_up_trains_on_other_labels(pieces):
+    """The first call sees random labels on the right images, the others the data as they are."""
+    seen = []
+
+    def train_whole(state, source):
+        seen.append(source)
+        return state, {}
+
+    race(pieces, (0, 1), train_whole=train_whole)
+    dummy, *real = seen
+    assert dummy.pixels is pieces["train"].pixels
+    agreement = float(jnp.mean(dummy.labels == pieces["train"].labels))
+    assert 0.05 < agreement < 0.2
+    assert set(np.unique(dummy.labels)) == set(range(10))
+    assert dummy.labels.dtype == pieces["train"].labels.dtype
+    assert all(same_bits(source, pieces["train"]) for source in real)
+    assert len(real) == 2
+
+
+def test_the_clock_runs_only_while_training(pieces):
+    now = [0.0]
+
+    def taking(seconds, result):
+        def call(*_):
+            now[0] += seconds
+            return result
+
+        return call
+
+    sums = {"loss": jnp.float32(8), "correct": jnp.int32(3), "count": jnp.int32(4)}
+    found = race(
+        pieces,
+        (0, 1, 2),
+        start=taking(100.0, jnp.zeros(())),
+        train_whole=taking(2.0, (jnp.zeros(()), {})),
+        evaluate=taking(0.5, (sums, jnp.zeros((4, 10)))),
+        clock=lambda: now[0],
+    )
+    assert found.warmup_seconds == 102.5
+    assert found.train_seconds == (2.0,) * 3
+    assert found.total_seconds == (2.5,) * 3
+    assert found.accuracies == (0.75,) * 3
+    record = found.to_json()
+    assert record["total_seconds_summary"] == {"mean": 2.5, "std": 0.0, "n": 3}
+
+
+def test_summaries_are_mean_and_sample_deviation():
+    found = speedrun.Race((0, 1), (1.0, 3.0), (2.0, 4.0), (0.5, 0.75), 9.0)
+    record = found.to_json()
+    assert record["train_seconds_summary"] == {"mean": 2.0, "std": pytest.approx(2**0.5), "n": 2}
+    assert record["accuracies_summary"]["mean"] == 0.625
+    one = speedrun.Race((0,), (1.0,), (2.0,), (0.5,), 9.0).to_json()
+    assert one["accuracies_summary"] == {"mean": 0.5, "std": None, "n": 1}
+
+
+def test_optimiser_gives_every_group_its_rule():
+    """Three steps against NumPy: SGD with coupled decay, the whitened bias stopping early; Muon."""
+    rng = np.random.default_rng(0)
+    draw = lambda *shape: rng.normal(size=shape).astype(np.float32)  # noqa: E731
+    params = {
+        "whitened_bias": draw(6),
+        "Conv_0": {"kernel": draw(3, 3, 6, 5)},
+        "BatchNorm_0": {"bias": draw(5)},
+        "head": {"kernel": draw(5, 4)},
+    }
+    batch, total, decay = 50, 10, 1e-3
+    tx = speedrun.make_tx(
+        batch_size=batch, total_steps=total, bias_steps=2, head_rate=0.01, bias_rate=0.03,
+        muon_rate=0.2, decay=decay,
+    )  # fmt: skip
+    state, update = tx.init(params), jax.jit(tx.update)
+    expected = {
+        "whitened_bias": [params["whitened_bias"], 0.03, 2],
+        "bias": [params["BatchNorm_0"]["bias"], 0.03, total],
+        "head": [params["head"]["kernel"], 0.01, total],
+    }
+    traces = dict.fromkeys(expected, 0.0)
+    for step in range(3):
+        gradients = jax.tree.map(lambda p: draw(*p.shape), params)
+        seen = {
+            "whitened_bias": gradients["whitened_bias"],
+            "bias": gradients["BatchNorm_0"]["bias"],
+            "head": gradients["head"]["kernel"],
+        }
+        for name, (value, rate, steps_) in expected.items():
+            pull = seen[name] + decay / rate * value
+            traces[name] = 0.85 * traces[name] + pull
+            rate_now = rate * batch * max(0, 1 - step / steps_)
+            expected[name][0] = value - rate_now * (pull + 0.85 * traces[name])
+        before = params["Conv_0"]["kernel"]
+        updates, state = update(gradients, state, params)
+        params = jax.tree.map(jnp.add, params, updates)
+        normalised = before * np.sqrt(5) / np.linalg.norm(before)
+        move = (params["Conv_0"]["kernel"] - normalised).reshape(-1, 5)
+        singular = np.linalg.svd(move, compute_uv=False) / (0.2 * (1 - step / total))
+        assert singular.min() > 0.3
+        assert singular.max() < 1.3
+    found = {
+        "whitened_bias": params["whitened_bias"],
+        "bias": params["BatchNorm_0"]["bias"],
+        "head": params["head"]["kernel"],
+    }
+    for name, value in found.items():
+        np.testing.assert_allclose(value, expected[name][0], rtol=2e-4, atol=2e-4)
