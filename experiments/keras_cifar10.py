@@ -28,36 +28,20 @@ _EPOCHS = flags.DEFINE_integer("epochs", None, "epochs, by default the run's", l
 _OUT = flags.DEFINE_string("out", None, "JSON file to write the result to")
 
 
-def network(keras, *, softmax: bool, dropout: float):
-    """The documented network; run 11 has dropout and a softmax of its own."""
-    layers = keras.layers
-    stack = [
-        keras.Input((32, 32, 3)),
-        layers.Conv2D(32, (3, 3), activation="relu"),
-        layers.MaxPooling2D((2, 2)),
-        layers.Conv2D(64, (3, 3), activation="relu"),
-        layers.MaxPooling2D((2, 2)),
-        layers.Conv2D(64, (3, 3), activation="relu"),
-        layers.Flatten(),
-        layers.Dense(64, activation="relu"),
-        *([layers.Dropout(dropout)] if dropout else []),
-        layers.Dense(10, activation="softmax" if softmax else None),
-    ]
-    return keras.Sequential(stack)
-
-
 def one_seed(keras, dataset: data.Dataset, *, run: int, epochs: int, seed: int) -> dict:
     """The program of one run; the test set is its validation set, as documented."""
+    from experiments.keras_networks import documented_cnn
+
     keras.utils.set_random_seed(seed)
     train, test = (
         (split.images.astype("float32") / 255.0, split.labels)
         for split in (dataset.train, dataset.test)
     )
     if run == 10:
-        model = network(keras, softmax=False, dropout=0.0)
+        model = documented_cnn(softmax=False, dropout=0.0)
         loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     else:
-        model = network(keras, softmax=True, dropout=0.5)
+        model = documented_cnn(softmax=True, dropout=0.5)
         loss = "categorical_crossentropy"
         train, test = ((x, np.eye(10, dtype="float32")[y]) for x, y in (train, test))
     model.compile(optimizer="adam", loss=loss, metrics=["accuracy"])

@@ -17,7 +17,7 @@ LABELS = ("integer", "one_hot")
 PRECISIONS = ("float32", "bfloat16")
 
 STEMS = ("imagenet", "cifar")
-_MODEL_OPTIONS = ("width", "depth", "stem", "dropout", "stochastic_depth")
+_MODEL_OPTIONS = ("widths", "depth", "stem", "dropout", "stochastic_depth")
 EVALUATED = ("last", "best")
 
 
@@ -32,7 +32,7 @@ class Config:
     dataset: str = _field("fashion_mnist", f"data set: {', '.join(DATASETS)}")
     model: str = _field("mlp", f"network: {', '.join(models.NAMES)}")
     hidden: tuple[int, ...] = _field((), "sizes of the MLP's hidden layers, such as 256,128")
-    width: float | None = _field(None, "factor on the widths of a network that takes one")
+    widths: tuple[int, ...] = _field((), "channels of the stages of cnn and speednet")
     depth: int | None = _field(None, "depth of a network that takes one, see its docstring")
     stem: str | None = _field(None, f"first layers of an ImageNet network: {', '.join(STEMS)}")
     dropout: float | None = _field(None, "probability of dropout where the network has it")
@@ -125,9 +125,9 @@ class Config:
         _check("step_epochs", every, "above 0", every is None or 0 < every < math.inf)
         _check("step_gamma", gamma, "above 0, at most 1", gamma is None or 0 < gamma <= 1)
         _check("weight_decay", decay, "at least 0", decay is None or 0 <= decay < math.inf)
-        for flag in ("width", "clip_norm"):
-            value = getattr(self, flag)
-            _check(flag, value, "above 0", value is None or 0 < value < math.inf)
+        clip = self.clip_norm
+        _check("clip_norm", clip, "above 0", clip is None or 0 < clip < math.inf)
+        _check("widths", self.widths, "sizes of at least 1", all(n >= 1 for n in self.widths))
         for flag in ("dropout", "stochastic_depth"):
             value = getattr(self, flag)
             _check(flag, value, "at least 0 and below 1", value is None or 0 <= value < 1)
@@ -170,12 +170,15 @@ class Config:
         if self.nesterov and not self.momentum:
             raise UserError("--nesterov needs a --momentum above 0, such as 0.9.")
         decay = known["weight_decay"] if self.weight_decay is None else self.weight_decay
+        if self.decay != "all" and self.optimizer == "airbench":
+            raise UserError("--decay is not for --optimizer=airbench; leave it out.")
         if self.decay != "all" and not decay:
             raise UserError(f"--decay={self.decay} needs a --weight_decay above 0.")
 
     def model_options(self) -> dict[str, Any]:
         """The options of `models.create` that are set; what the model does not take is an error."""
         given = {name: getattr(self, name) for name in _MODEL_OPTIONS}
+        given["widths"] = self.widths or None
         given["initialisation"] = self.init
         if self.precision != "float32":
             given["dtype"] = self.precision

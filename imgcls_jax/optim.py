@@ -30,6 +30,7 @@ import jax.numpy as jnp
 import optax
 
 from imgcls_jax import muon
+from imgcls_jax.airbench import airbench
 from imgcls_jax.errors import UserError
 from imgcls_jax.param_paths import first_match, matcher, path_mask, path_name
 
@@ -50,6 +51,7 @@ DEFAULTS: dict[str, dict[str, dict[str, Any]]] = {
             b2=0.999,
             eps=1e-8,
         ),
+        "airbench": dict(learning_rate=0.24, momentum=0.6, weight_decay=2e-6, batch_size=None),
     },
     "keras": {
         "sgd": dict(learning_rate=1e-2, momentum=0.0, nesterov=False, weight_decay=0.0),
@@ -76,6 +78,7 @@ def create(
     eps: float | None = None,
     decay_mask: str = "all",
     matrices: str | None = None,
+    batch_size: int | None = None,
     clip_norm: float | None = None,
     lr_scales: Mapping[str, float] | None = None,
 ) -> optax.GradientTransformation:
@@ -94,6 +97,7 @@ def create(
         normalisation scales included.
       matrices: for muon, which kernels are orthogonalised, see `muon.labels`; by default "hidden",
         all but the output layer's.
+      batch_size: for airbench, whose rates are those of the loss summed over a batch.
       clip_norm: the largest norm of all gradients together, before anything else is done to them.
       lr_scales: factors on the learning rate, and so on decoupled decay too, of the parameters a
         pattern matches, see `path_mask`; the first match counts. 0 freezes: such parameters have
@@ -113,6 +117,7 @@ def create(
         rho=rho,
         eps=eps,
         matrices=matrices,
+        batch_size=batch_size,
     )
     given = {option: value for option, value in given.items() if value is not None}
     known = defaults(name, framework)
@@ -122,6 +127,8 @@ def create(
             f"it takes: {', '.join(known)}."
         )
     options = known | given
+    if name == "airbench" and (options["batch_size"] is None or decay_mask != "all"):
+        raise UserError("optimiser 'airbench' needs batch_size, and its weight decay has no mask.")
     _check(options | ({} if clip_norm is None else {"clip_norm": clip_norm}))
     matcher(decay_mask)
     tx = _compose(name, framework, options, decay_mask)
@@ -156,7 +163,7 @@ def defaults(name: str, framework: str) -> dict[str, Any]:
 def _check(options: dict[str, Any]) -> None:
     """Raises UserError for the first option out of its range."""
     for option, value in options.items():
-        if option == "nesterov" or callable(value):
+        if option in ("nesterov", "batch_size") or callable(value):
             continue
         if option == "matrices":
             matcher(value)
@@ -177,6 +184,8 @@ def _compose(
     name: str, framework: str, options: dict[str, Any], decay_mask: str
 ) -> optax.GradientTransformation:
     """Chains the parts of one rule: [coupled decay] [rule] {momentum, rate} [decoupled decay]."""
+    if name == "airbench":
+        return airbench(**options)
     torch = framework == "torch"
     rate, strength = options["learning_rate"], options["weight_decay"]
     rule = []

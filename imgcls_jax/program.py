@@ -137,6 +137,7 @@ def make_parts(config: Config, *, train: Split, num_classes: int) -> Parts:
         decay_mask=config.decay,
         momentum=config.momentum or None,
         nesterov=config.nesterov,
+        batch_size=config.batch_size if config.optimizer == "airbench" else None,
         clip_norm=config.clip_norm,
         lr_scales=config.lr_scales() or None,
     )
@@ -236,9 +237,7 @@ def build(config: Config, dataset: Dataset) -> Program:
         @jax.jit
         def average(state, source):
             variables = {"params": state.average, "batch_stats": state.batch_stats}
-            return state.replace(
-                params=state.average, batch_stats=recalibrate(variables, source)
-            )
+            return state.replace(params=state.average, batch_stats=recalibrate(variables, source))
 
         jobs["average"] = (average, state, on_device["train"])
     if on_device["validation"] is not None:

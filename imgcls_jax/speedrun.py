@@ -17,62 +17,10 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 
-from imgcls_jax import muon, steps
+from imgcls_jax import steps
 from imgcls_jax.data.resident import Resident
-from imgcls_jax.param_paths import partition
-
-
-def make_tx(
-    *,
-    batch_size: int,
-    total_steps: int,
-    bias_steps: int | None = None,
-    muon_rate: float = 0.24,
-    muon_momentum: float = 0.6,
-    head_rate: float = 8.3e-4,
-    bias_rate: float = 0.053,
-    momentum: float = 0.85,
-    decay: float = 2e-6,
-) -> optax.GradientTransformation:
-    """The optimiser of airbench94_muon for `models.speednet`: Muon for kernels, SGD for the rest.
-
-    All rates fall along a straight line to 0 at `total_steps`. The kernels' norms are fixed, so
-    that Muon's rate is an angle. For a loss that is the mean over the batch; airbench's is the sum,
-    hence rates an example, multiplied by the batch size here. Its head divides by 256 where ours
-    divides by 9, hence 0.67 x 81 / 256**2 for `head_rate`.
-
-    Args:
-      bias_steps: after which the bias of the whitened channels is trained no longer; None trains it
-        to the end.
-      decay: weight decay of head and biases an example, as a fraction of the weights at full rate.
-    """
-
-    def falling(rate, steps):
-        return optax.linear_schedule(rate, 0.0, steps)
-
-    def sgd(rate, steps):
-        rate = rate * batch_size
-        return optax.chain(
-            optax.add_decayed_weights(decay * batch_size / rate),
-            optax.trace(momentum, nesterov=True),
-            optax.scale_by_learning_rate(falling(rate, steps)),
-        )
-
-    kernels = optax.chain(
-        muon.scale_by_muon(momentum=muon_momentum, steps=3, adjust="original"),
-        optax.scale_by_learning_rate(falling(muon_rate, total_steps)),
-        muon.normalize_kernels(),
-    )
-    return partition(
-        {
-            "^head/": sgd(head_rate, total_steps),
-            "^whitened_bias$": sgd(bias_rate, bias_steps or total_steps),
-            "bias$": sgd(bias_rate, total_steps),
-            "kernels": kernels,
-        }
-    )
+from imgcls_jax.errors import UserError
 
 
 def make_train_whole(
@@ -163,6 +111,9 @@ def measure(
       evaluate: see `steps.make_evaluate`; test-time augmentation is its own affair.
       seeds: at least one.
       clock: seconds; replaced in tests.
+
+    Raises:
+      UserError: if a loss is not finite.
     """
     began = clock()
     labels = jax.random.randint(jax.random.key(0), train.labels.shape, 0, num_classes, jnp.int32)
@@ -173,11 +124,15 @@ def measure(
     for seed in seeds:
         state = jax.block_until_ready(start(seed))
         began = clock()
-        state, _ = jax.block_until_ready(train_whole(state, train))
+        state, epochs = jax.block_until_ready(train_whole(state, train))
         trained = clock()
         sums, _ = jax.block_until_ready(evaluate(state, test))
         total_seconds.append(clock() - began)
         train_seconds.append(trained - began)
+        if not all(np.isfinite(sums).all() for sums in jax.tree.leaves(epochs)):
+            raise UserError(
+                f"training diverged with seed {seed}: the loss is not finite; use a smaller --lr."
+            )
         accuracies.append(steps.means(sums)["accuracy"])
     return Race(
         seeds=tuple(seeds),

@@ -10,7 +10,13 @@ from scipy import ndimage
 from imgcls_jax.augment import geometry
 
 KEY = jax.random.key(0)
+affine = jax.jit(geometry.affine)
 IMAGES = np.random.default_rng(0).uniform(size=(64, 6, 5, 2)).astype(np.float32)
+
+
+def drawn(function, images, *strength):
+    """Compiled whole: operation by operation takes several times as long."""
+    return jax.jit(lambda images: function(KEY, images, *strength))(images)
 
 
 def dots(count, size):
@@ -21,7 +27,7 @@ def dots(count, size):
 
 
 def test_flip_mirrors_about_half_of_the_images():
-    flipped = np.asarray(geometry.flip(KEY, IMAGES))
+    flipped = np.asarray(drawn(geometry.flip, IMAGES))
     mirrored = [np.array_equal(a, b[:, ::-1]) for a, b in zip(flipped, IMAGES, strict=True)]
     kept = [np.array_equal(a, b) for a, b in zip(flipped, IMAGES, strict=True)]
     assert all(m != k for m, k in zip(mirrored, kept, strict=True))
@@ -49,21 +55,21 @@ def test_alternate_flip_mirrors_each_image_every_other_epoch_and_half_of_them_in
 
 
 def test_crop_moves_by_every_offset_equally_often_with_zeros_at_the_edge():
-    moved = np.asarray(geometry.crop(KEY, dots(5000, 7), 2))
+    moved = np.asarray(drawn(geometry.crop, dots(5000, 7), 2))
     np.testing.assert_array_equal(moved.sum(axis=(1, 2, 3)), 1.0)  # never out of the picture
     counts = moved[..., 0].sum(axis=0)
     assert counts.sum() == counts[1:6, 1:6].sum()
     expected = 5000 / 25
     chi_square = ((counts[1:6, 1:6] - expected) ** 2 / expected).sum()
     assert chi_square < 60  # 24 degrees of freedom: 60 has probability 6e-5
-    ones = np.asarray(geometry.crop(KEY, np.ones((50, 4, 4, 1), np.float32), 1))
+    ones = np.asarray(drawn(geometry.crop, np.ones((50, 4, 4, 1), np.float32), 1))
     assert set(np.unique(ones)) == {0.0, 1.0}
 
 
 def test_crop_reflect_mirrors_at_the_edges():
     image = np.arange(5, dtype=np.float32)
     images = np.tile(image[:, None, None], (200, 1, 5, 1))  # rows 0 1 2 3 4, all columns alike
-    rows = {tuple(r) for r in np.asarray(geometry.crop_reflect(KEY, images, 2))[:, :, 0, 0]}
+    rows = {tuple(r) for r in np.asarray(drawn(geometry.crop_reflect, images, 2))[:, :, 0, 0]}
     padded = [2, 1, 0, 1, 2, 3, 4, 3, 2]
     assert rows == {tuple(padded[i : i + 5]) for i in range(5)}
 
@@ -71,7 +77,7 @@ def test_crop_reflect_mirrors_at_the_edges():
 def test_translate_moves_by_its_fraction_of_each_side():
     images = np.zeros((2000, 9, 21, 1), np.float32)
     images[:, 4, 10] = 1.0
-    moved = np.asarray(geometry.translate(KEY, images, 0.2))[..., 0].sum(axis=0)
+    moved = np.asarray(drawn(geometry.translate, images, 0.2))[..., 0].sum(axis=0)
     rows, columns = np.nonzero(moved)
     assert (rows.min(), rows.max(), columns.min(), columns.max()) == (2, 6, 6, 14)
     assert moved.sum() == 2000
@@ -83,7 +89,7 @@ def test_rotate_draws_angles_over_its_range():
     size, radius = 41, 16
     images = np.zeros((600, size, size, 1), np.float32)
     images[:, 20, 20 + radius] = 1.0
-    turned = np.asarray(geometry.rotate(KEY, images, 30.0))[..., 0]
+    turned = np.asarray(drawn(geometry.rotate, images, 30.0))[..., 0]
     y, x = np.indices((size, size)) - 20
     weight = turned.sum(axis=(1, 2))
     angles = np.degrees(
@@ -99,7 +105,7 @@ def test_zoom_draws_factors_over_its_range():
     """The area of a disc inside the image tells the factor."""
     y, x = np.indices((41, 41)) - 20
     disc = (np.hypot(y, x) < 10).astype(np.float32)
-    zoomed = geometry.zoom(KEY, np.tile(disc[None, ..., None], (600, 1, 1, 1)), 0.3)
+    zoomed = drawn(geometry.zoom, np.tile(disc[None, ..., None], (600, 1, 1, 1)), 0.3)
     factors = np.sqrt(np.asarray(zoomed).sum(axis=(1, 2, 3)) / disc.sum())
     assert 0.68 < factors.min() < 0.73
     assert 1.27 < factors.max() < 1.32
@@ -117,7 +123,7 @@ def test_affine_is_scipys(linear, down, right):
     images, linear = IMAGES[:2], np.array(linear).reshape(2, 2)
     matrix = np.eye(3)
     matrix[:2] = np.column_stack([linear, [down, right]])
-    got = geometry.affine(images, np.broadcast_to(matrix, (2, 3, 3)).astype(np.float32))
+    got = affine(images, np.broadcast_to(matrix, (2, 3, 3)).astype(np.float32))
     middle = (np.array(images.shape[1:3]) - 1) / 2
     offset = np.array([down, right]) + middle - linear @ middle
     expected = np.empty_like(images)
@@ -131,6 +137,6 @@ def test_affine_is_scipys(linear, down, right):
 @pytest.mark.parametrize(("quarters", "angle"), [(1, np.pi / 2), (-1, -np.pi / 2), (2, np.pi)])
 def test_quarter_turns_are_exact(quarters, angle):
     images = IMAGES[:, :5]
-    turned = geometry.affine(images, geometry.rotation(np.full(len(images), angle, np.float32)))
+    turned = affine(images, geometry.rotation(np.full(len(images), angle, np.float32)))
     expected = np.rot90(images, -quarters, axes=(1, 2))
     np.testing.assert_allclose(turned, expected, atol=1e-5)

@@ -1,5 +1,7 @@
 """RandAugment: every operation against Pillow, and how often each is drawn."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -54,6 +56,10 @@ PILLOW = {
 }
 
 
+def drawn(images, magnitude):
+    return np.asarray(jax.jit(lambda x: randaugment.randaugment(KEY, x, magnitude))(images))
+
+
 @jax.jit
 def one(images, operation, sign):
     planes = jnp.moveaxis(images, -1, 1)
@@ -76,36 +82,32 @@ def test_each_operation_is_pillows(name, sign):
     assert (name == "identity") == np.allclose(got * 255, PIXELS, atol=0.01)
 
 
-def test_every_operation_is_drawn_equally_often(monkeypatch):
-    """The operations are told apart by what each does: here, add its own number."""
-    monkeypatch.setattr(
-        randaugment,
-        "on_values",
-        lambda images, operation, sign, *, level: (
-            images + 10.0 ** operation[:, None, None, None].astype(jnp.float64)
-        ),
-    )
-    monkeypatch.setattr(
-        randaugment, "on_positions", lambda shape, *_, level: jnp.tile(jnp.eye(3), (shape[0], 1, 1))
-    )
-    count = 2000
-    with jax.enable_x64(True):
-        sums = np.asarray(randaugment.randaugment(KEY, jnp.zeros((count, 1, 1, 1)), 9.0))
-    digits = [list(map(int, f"{round(float(value)):013d}"[::-1])) for value in sums.ravel()]
-    assert {sum(each) for each in digits} == {2}  # two operations an image
-    counts = np.sum(digits, axis=0)
-    expected = 2 * count / 13
-    assert ((counts - expected) ** 2 / expected).sum() < 40  # 12 degrees of freedom: 7e-5
+def test_every_operation_and_direction_is_drawn_equally_often(monkeypatch):
+    """Operations replaced by their own counters: a channel each, and one for the direction."""
+
+    def count_one(planes, operation, sign, *, level):
+        each = jnp.concatenate([jax.nn.one_hot(operation, 13), sign[:, None]], axis=1)
+        return planes + each[:, :, None, None]
+
+    monkeypatch.setattr(randaugment, "on_values", count_one)
+    monkeypatch.setattr(randaugment, "on_positions", lambda *_, level: jnp.eye(3))
+    images = 2000
+    counts = drawn(jnp.zeros((images, 1, 1, 14)), 9.0)[:, 0, 0]
+    np.testing.assert_array_equal(counts[:, :13].sum(axis=1), 2)  # two operations an image
+    expected = 2 * images / 13
+    chi_square = ((counts[:, :13].sum(axis=0) - expected) ** 2 / expected).sum()
+    assert chi_square < 40  # 12 degrees of freedom: 40 has probability 7e-5
+    assert abs(counts[:, 13].sum()) < 5 * (2 * images) ** 0.5
 
 
 def test_a_constant_image_survives_autocontrast():
     flat = np.full((2, 1, 4, 4), 0.25, np.float32)
     operation = np.full(2, OPERATIONS.index("autocontrast"))
-    got = randaugment.on_values(flat, operation, np.ones(2), level=0.3)
+    got = jax.jit(functools.partial(randaugment.on_values, level=0.3))(flat, operation, np.ones(2))
     np.testing.assert_allclose(got, flat, atol=1e-6)
 
 
 @pytest.mark.parametrize("shape", [(4, 2, 2, 1), (4, 1, 5, 3)])
 def test_images_too_small_to_sharpen(shape):
     images = np.random.default_rng(0).uniform(size=shape).astype(np.float32)
-    assert np.isfinite(randaugment.randaugment(KEY, images, 15.0)).all()
+    assert np.isfinite(drawn(images, 15.0)).all()

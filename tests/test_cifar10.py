@@ -12,6 +12,7 @@ from imgcls_jax.config import Config
 EVERYTHING = (
     "--dataset=digits",
     "--model=cnn",
+    "--widths=8,8",
     "--epochs=2",
     "--batch_size=120",
     "--optimizer=muon",
@@ -86,5 +87,44 @@ def test_bad_flags_are_one_sentence(cifar10_main, tmp_path, arguments, sentence)
     status, _, err = cifar10_main(*arguments, f"--workdir={tmp_path / 'run'}")
     assert status == 1
     assert err.startswith("error: ")
+    assert sentence in err
+    assert err.count("\n") == 1
+
+
+SPEEDRUN = (
+    "--preset=speedrun",
+    "--dataset=digits",
+    "--widths=16,16",
+    "--precision=float32",
+    "--batch_size=479",
+    "--augment=flip",
+    "--lr=0.1",
+)
+
+
+def test_a_speed_run_races_seeds_and_learns(cifar10_main, tmp_path):
+    status, out, err = cifar10_main(*SPEEDRUN, "--seeds=2", f"--workdir={tmp_path}")
+    assert (status, err) == (0, "")
+    found = json.loads((tmp_path / "summary.json").read_text())
+    assert found["seeds"] == [0, 1]
+    assert min(found["accuracies"]) > 0.5  # guessing gives 0.1
+    assert all(total > train > 0 for total, train in zip(
+        found["total_seconds"], found["train_seconds"], strict=True
+    ))  # fmt: skip
+    assert f"{found['accuracies_summary']['mean']:.4f}" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("--batch_size=1000",), "a speed run needs a --batch_size that divides the 1437"),
+        (("--ema=0.9",), "a speed run takes no --ema"),
+        (("--widths=8,8,8",), "too small for the speed network"),
+        (("--optimizer=sgd", "--lr=1e30", "--epochs=1"), "training diverged with seed 0"),
+    ],
+)
+def test_a_speed_run_that_cannot_be_is_one_sentence(cifar10_main, tmp_path, arguments, sentence):
+    status, _, err = cifar10_main(*SPEEDRUN, *arguments, f"--workdir={tmp_path}")
+    assert status == 1
     assert sentence in err
     assert err.count("\n") == 1

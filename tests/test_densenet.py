@@ -58,7 +58,13 @@ def by_path(case: cases.Case, variables: dict) -> dict:
 def computed(label: str) -> dict[str, np.ndarray]:
     """What the golden file holds, by this library."""
     case = cases.CASES[label]
-    model, (images, labels), variables = build(case), cases.data(case), seeded(case)
+    with jax.enable_x64(case.dtype == "float64"):
+        return _computed(case)
+
+
+def _computed(case: cases.Case) -> dict[str, np.ndarray]:
+    model, variables = build(case, dtype=jnp.dtype(case.dtype)), seeded(case)
+    images, labels = cases.data(case)
     shapes = jax.eval_shape(model.init, jax.random.key(0), images)
     assert jax.tree.map(jnp.shape, shapes) == jax.tree.map(jnp.shape, variables)
 
@@ -93,7 +99,7 @@ def test_the_inputs_are_those_pytorch_had(label):
 def test_logits_are_pytorchs(label, mode):
     expected = GOLDEN[f"{label}/{mode}"]
     assert expected.std() > 0.3
-    np.testing.assert_allclose(computed(label)[mode], expected, rtol=0, atol=1e-4)
+    np.testing.assert_allclose(computed(label)[mode], expected, rtol=0, atol=1e-5)
 
 
 @pytest.mark.parametrize("label", LABELS)
@@ -104,7 +110,7 @@ def test_one_training_step_is_pytorchs(label):
     for name, values in before.items():
         expected = GOLDEN[f"{label}/{name}"]
         assert np.abs(expected - values).max() > 5e-3, name
-        np.testing.assert_allclose(ours[name], expected, rtol=0, atol=2e-6, err_msg=name)
+        np.testing.assert_allclose(ours[name], expected, rtol=0, atol=5e-6, err_msg=name)
 
 
 @pytest.mark.parametrize("label", LABELS)
@@ -117,13 +123,11 @@ def test_installed_pytorch_still_gives_the_golden_numbers(label):
         np.testing.assert_allclose(values, expected, rtol=1e-12, atol=1e-4, err_msg=name)
 
 
-def test_parameter_counts_are_those_of_the_installed_pytorch():
+def test_parameter_count_of_the_cifar_network_in_the_installed_pytorch():
     torch_densenet = pytest.importorskip("golden.torch_densenet", exc_type=ImportError)
-    for label in ("densenet121", "densenet_bc_100_12"):
-        theirs = torch_densenet.build(cases.CASES[label], num_classes=1000)
-        model = models.create(label, num_classes=1000)
-        ours = jax.eval_shape(model.init, jax.random.key(0), jnp.zeros((1, 32, 32, 3)))["params"]
-        assert models.count_parameters(ours) == sum(p.numel() for p in theirs.parameters())
+    network = torch_densenet.build(cases.CASES["densenet_bc_100_12"])
+    ours = 769_162  # see tests/test_models.py
+    assert sum(parameter.numel() for parameter in network.parameters()) == ours
 
 
 @pytest.mark.slow
@@ -132,15 +136,17 @@ def test_parameter_count_is_that_of_the_installed_keras(monkeypatch):
     keras = pytest.importorskip("keras")
     network = keras.applications.DenseNet121(weights=None, classes=1000)
     trainable = sum(np.prod(weights.shape) for weights in network.trainable_weights)
-    assert trainable == 7_978_856  # ours: tests/test_models.py
+    assert trainable == 7_978_856  # see tests/test_models.py
 
 
 def test_dropout_acts_in_training_on_every_convolution_but_the_stem():
-    case = cases.CASES["small_cifar"]
+    case = cases.Case((1, 1), 6, "cifar", (4, 13, 16, 1))
     images, variables = cases.data(case)[0], seeded(case)
     model = build(case, dropout=0.25)
-    _, kept = jax.jit(
-        lambda key: model.apply(
+
+    @jax.jit
+    def shares_of_zeros(key):
+        _, kept = model.apply(
             variables,
             images,
             train=True,
@@ -148,25 +154,30 @@ def test_dropout_acts_in_training_on_every_convolution_but_the_stem():
             mutable=["batch_stats", "intermediates"],
             capture_intermediates=lambda module, _: isinstance(module, NormConv),
         )
-    )(jax.random.key(0))
-    outputs = [layer["__call__"][0] for layer in kept["intermediates"].values()]
-    assert len(outputs) == 2 * 3 + 1
-    for output in outputs:
-        zeros = np.mean(np.asarray(output) == 0)
-        assert abs(zeros - 0.25) < 5 * np.sqrt(0.25 * 0.75 / output.size)
+        outputs = [layer["__call__"][0] for layer in kept["intermediates"].values()]
+        return [(output == 0).mean() for output in outputs], [output.size for output in outputs]
+
+    shares, sizes = (np.array(values) for values in shares_of_zeros(jax.random.key(0, impl="rbg")))
+    assert len(shares) == 2 + 1 + 2
+    np.testing.assert_array_less(np.abs(shares - 0.25), 5 * np.sqrt(0.25 * 0.75 / sizes))
 
 
 def test_torchvision_initialisation_by_default():
     """Convolutions N(0, 2 / fan_in), the dense layer U(-1/sqrt(fan_in), 1/sqrt(fan_in))."""
     model = DenseNet(num_classes=10, block_sizes=(2,), growth=16, stem="cifar")
-    params = jax.jit(model.init)(jax.random.key(0), jnp.zeros((1, 4, 4, 3)))["params"]
-    kernels = [params[f"NormConv_{i}"]["Conv_0"]["kernel"] for i in (1, 3)]
-    scaled = np.ravel(kernels) * np.sqrt(9 * 64 / 2)
+
+    @jax.jit
+    def last_layers(key):
+        params = model.init(key, jnp.zeros((1, 4, 4, 3)))["params"]
+        return params["NormConv_3"]["Conv_0"]["kernel"], params["Dense_0"]
+
+    kernel, dense = last_layers(jax.random.key(0))
+    scaled = np.ravel(kernel) * np.sqrt(9 * 64 / 2)
     assert abs(scaled.mean()) < 5 / np.sqrt(scaled.size)
     assert abs(scaled.var() - 1) < 5 * np.sqrt(2 / scaled.size)
     assert np.abs(scaled).max() > 3  # normal, not uniform
-    assert 0.98 < np.abs(params["Dense_0"]["kernel"]).max() * 8 <= 1
-    assert not params["Dense_0"]["bias"].any()
+    assert 0.98 < np.abs(dense["kernel"]).max() * 8 <= 1
+    assert not dense["bias"].any()
 
 
 @pytest.mark.parametrize(("stem", "smallest"), [("imagenet", 29), ("cifar", 8)])

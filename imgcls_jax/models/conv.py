@@ -121,11 +121,16 @@ def _lowered(images: jax.Array, kernel: jax.Array, geometry: Geometry) -> jax.Ar
 
 @partial(jax.custom_vjp, nondiff_argnums=(2,))
 def _conv(images: jax.Array, kernel: jax.Array, geometry: Geometry) -> jax.Array:
+    (top, bottom), sides = geometry.padding
+    if (top, bottom) == (0, 0) == sides:
+        # XLA hands what has no padding to YNNPACK, which is up to 2.5 times slower than Eigen.
+        images = lax.optimization_barrier(jnp.pad(images, ((0, 0), (0, 1), (0, 0), (0, 0))))
+        bottom = -1 * geometry.lhs_dilation[0]
     return lax.conv_general_dilated(
         images,
         kernel,
         geometry.strides,
-        geometry.padding,
+        ((top, bottom), sides),
         geometry.lhs_dilation,
         geometry.rhs_dilation,
         _LAYOUT,
@@ -178,7 +183,7 @@ def _images_gradient(cotangent, kernel, geometry, size) -> jax.Array:
 def _kernel_gradient(cotangent, images, geometry, shape) -> jax.Array:
     """The images convolved with the cotangent as the kernel, summed over chunks of the batch."""
     batch, rows, columns, _ = cotangent.shape
-    chunk = 8 * max(1, _PIXELS // (8 * rows * columns))
+    chunk = 8 * max(1, _PIXELS // max(1, 8 * rows * columns))
     if batch <= chunk:
         return _kernel_gradient_of_chunk(cotangent, images, geometry, shape)
     whole = batch // chunk * chunk

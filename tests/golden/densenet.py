@@ -5,25 +5,30 @@ from collections.abc import Iterator
 
 import numpy as np
 
-NUM_CLASSES, LEARNING_RATE = 10, 0.1
+NUM_CLASSES, LEARNING_RATE = 10, 1.0
 SAMPLES = 6  # elements of each array that are stored
 
 
 @dataclasses.dataclass(frozen=True)
 class Case:
-    """A network by its block sizes, and images (B, H, W, C) to train it on for one step."""
+    """A network by its block sizes, and images (B, H, W, C) to train it on for one step.
+
+    Deep networks are compared in float64: in float32 PyTorch's own gradient of DenseNet-121 is
+    0.4 % off its float64 one, since rounding decides which of so many ReLUs are on.
+    """
 
     block_sizes: tuple[int, ...]
     growth: int
     stem: str
     shape: tuple[int, int, int, int]
+    dtype: str = "float32"
 
 
 CASES = {
-    "small_imagenet": Case((1, 2), 8, "imagenet", (4, 21, 19, 3)),  # odd sides in every layer
-    "small_cifar": Case((2, 1), 6, "cifar", (4, 13, 16, 1)),
-    "densenet121": Case((6, 12, 24, 16), 32, "imagenet", (4, 64, 64, 3)),
-    "densenet_bc_100_12": Case((16, 16, 16), 12, "cifar", (4, 32, 32, 3)),
+    "small_imagenet": Case((1, 1), 8, "imagenet", (4, 21, 19, 3)),  # odd sides in every layer
+    "small_cifar": Case((2,), 6, "cifar", (4, 13, 16, 1)),
+    "densenet121": Case((6, 12, 24, 16), 32, "imagenet", (4, 64, 64, 3), "float64"),
+    "densenet_bc_100_12": Case((16, 16, 16), 12, "cifar", (4, 32, 32, 3), "float64"),
 }
 
 Path = tuple[str, ...]
@@ -78,25 +83,25 @@ def variables(case: Case) -> dict[Path, dict[str, np.ndarray]]:
             draws = {"kernel": deviation * rng.standard_normal(shape)}
             if len(shape) == 2:
                 draws["bias"] = rng.uniform(-0.3, 0.3, shape[1])
-        out[path] = {name: values.astype(np.float32) for name, values in draws.items()}
+        out[path] = {name: values.astype(case.dtype) for name, values in draws.items()}
     return out
 
 
 def data(case: Case) -> tuple[np.ndarray, np.ndarray]:
-    """Images float32 (B, H, W, C), standard normal, and labels (B,) int32."""
+    """Images (B, H, W, C), standard normal, and labels (B,) int32."""
     rng = np.random.default_rng(21)
-    images = rng.standard_normal(case.shape).astype(np.float32)
+    images = rng.standard_normal(case.shape).astype(case.dtype)
     return images, rng.integers(0, NUM_CLASSES, case.shape[0]).astype(np.int32)
 
 
 def sample(variables: dict[Path, dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
-    """What is stored: of every array a few elements, evenly spaced, (layers, SAMPLES) by name."""
+    """What is stored, as float32: of every array a few elements, evenly spaced, by name."""
     rows: dict[str, list[np.ndarray]] = {}
     for layer in variables.values():
         for name, values in layer.items():
             flat = np.asarray(values).ravel()
             rows.setdefault(name, []).append(flat[:: -(-flat.size // SAMPLES)][:SAMPLES])
-    return {name: np.concatenate(values) for name, values in rows.items()}
+    return {name: np.concatenate(values).astype(np.float32) for name, values in rows.items()}
 
 
 def checksums(case: Case) -> np.ndarray:

@@ -90,7 +90,7 @@ def golden(case: densenet.Case) -> dict[str, np.ndarray]:
     images, labels = densenet.data(case)
     images = torch.tensor(images.transpose(0, 3, 1, 2))
     variables = densenet.variables(case)
-    model = build(case)
+    model = build(case).to(images.dtype)
     load(model, variables)
     optimizer = torch.optim.SGD(model.parameters(), lr=densenet.LEARNING_RATE)
     with torch.no_grad():
@@ -101,6 +101,7 @@ def golden(case: densenet.Case) -> dict[str, np.ndarray]:
     optimizer.step()
     out |= {"train": logits.detach().numpy(), "loss": loss.detach().numpy()}
     out |= densenet.sample(dump(model, variables))
+    out = {name: values.astype(np.float32) for name, values in out.items()}
     return {**out, "inputs": densenet.checksums(case)}
 
 
