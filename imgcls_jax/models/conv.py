@@ -109,16 +109,28 @@ def _is_nhwc(lhs, rhs, dimension_numbers) -> bool:
 
 def _lowered(images: jax.Array, kernel: jax.Array, geometry: Geometry) -> jax.Array:
     """The form for the shape."""
-    plain = geometry.lhs_dilation == (1, 1)
-    if geometry.groups == images.shape[-1] > 1 and plain:
-        return depthwise_conv(
-            images, kernel, geometry.strides, geometry.padding, geometry.rhs_dilation
-        )
-    unpadded = geometry.padding == ((0, 0), (0, 0))
-    if kernel.shape[:2] == (1, 1) and geometry.groups == 1 and plain and unpadded:
+    if geometry.groups > 1:
+        if kernel.shape[2] == 1:
+            return depthwise_conv(images, kernel, *geometry[:4])
+        return _grouped(images, kernel, geometry)
+    if kernel.shape[:2] == (1, 1) and geometry == Geometry(strides=geometry.strides):
         rows, columns = geometry.strides
         return images[:, ::rows, ::columns] @ kernel[0, 0]
     return _conv(images, kernel, geometry)
+
+
+def _grouped(images: jax.Array, kernel: jax.Array, geometry: Geometry) -> jax.Array:
+    """One group after the other: Eigen's own form of groups takes up to twice as long."""
+
+    def groups_first(x):
+        return jnp.moveaxis(x.reshape(*x.shape[:-1], geometry.groups, -1), -2, 0)
+
+    single = geometry._replace(groups=1)
+    results = lax.map(
+        lambda group: _lowered(*group, single), (groups_first(images), groups_first(kernel))
+    )
+    results = jnp.moveaxis(results, 0, -2)
+    return results.reshape(*results.shape[:-2], -1)
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(2,))
@@ -126,7 +138,7 @@ def _conv(images: jax.Array, kernel: jax.Array, geometry: Geometry) -> jax.Array
     inputs, outputs = kernel.shape[2:]
     padding = geometry.padding
     channels = below = 0
-    if geometry.groups == 1 and inputs % 2 and inputs > 1 and outputs < 48:
+    if inputs % 2 and inputs > 1 and outputs < 48:
         # Eigen is 2 to 3 times slower for 3, 5, ... inputs: fill up to a multiple of 4.
         channels = -inputs % 4
         kernel = jnp.pad(kernel, ((0, 0), (0, 0), (0, channels), (0, 0)))
@@ -145,7 +157,6 @@ def _conv(images: jax.Array, kernel: jax.Array, geometry: Geometry) -> jax.Array
         geometry.lhs_dilation,
         geometry.rhs_dilation,
         _LAYOUT,
-        geometry.groups,
     )
 
 
@@ -180,17 +191,15 @@ def _images_gradient(cotangent, kernel, geometry, size) -> jax.Array:
         filled = _dilated(cotangent.shape[1 + axis], geometry.strides[axis])
         high = _dilated(size[axis], geometry.lhs_dilation[axis]) + window - 1 - filled - low
         padding.append((low, high))
-    grouped = kernel[::-1, ::-1].reshape(height, width, inputs, geometry.groups, -1)
-    swapped = grouped.transpose(0, 1, 4, 3, 2).reshape(height, width, -1, geometry.groups * inputs)
     adjoint = Geometry(
         strides=geometry.lhs_dilation,
         padding=tuple(padding),
         lhs_dilation=geometry.strides,
         rhs_dilation=geometry.rhs_dilation,
-        groups=geometry.groups,
     )
     # The barrier keeps XLA from folding the flip back into a reversed window, which is slow.
-    return _conv(cotangent, lax.optimization_barrier(swapped), adjoint)
+    flipped = lax.optimization_barrier(kernel[::-1, ::-1].swapaxes(2, 3))
+    return _conv(cotangent, flipped, adjoint)
 
 
 def _images_gradient_by_columns(cotangent, kernel) -> jax.Array:
@@ -250,16 +259,14 @@ def _kernel_gradient_of_chunk(cotangent, images, geometry, shape) -> jax.Array:
         padding.append(
             (low, _dilated(shape[axis], geometry.rhs_dilation[axis]) - 1 + filled - size - low)
         )
-    batch, height, width, _ = images.shape
-    grouped = images.reshape(batch, height, width, geometry.groups, -1).transpose(4, 1, 2, 3, 0)
-    swapped = grouped.reshape(*grouped.shape[:3], geometry.groups * batch)
     adjoint = Geometry(
         strides=geometry.rhs_dilation,
         padding=tuple(padding),
         lhs_dilation=geometry.lhs_dilation,
         rhs_dilation=geometry.strides,
-        groups=geometry.groups,
     )
     # Barriers, lest XLA fold the transpositions into dimension numbers that it is slow for.
-    swapped, kernel = lax.optimization_barrier((swapped, cotangent.transpose(1, 2, 0, 3)))
-    return _conv(swapped, kernel, adjoint).transpose(1, 2, 0, 3)
+    swapped = lax.optimization_barrier(
+        (images.transpose(3, 1, 2, 0), cotangent.transpose(1, 2, 0, 3))
+    )
+    return _conv(*swapped, adjoint).transpose(1, 2, 0, 3)

@@ -22,7 +22,8 @@ def depthwise_conv(
     kernel: jax.Array,
     strides: Pair = (1, 1),
     padding: Pairs = ((0, 0), (0, 0)),
-    dilation: Pair = (1, 1),
+    lhs_dilation: Pair = (1, 1),
+    rhs_dilation: Pair = (1, 1),
 ) -> jax.Array:
     """Convolves every channel by itself.
 
@@ -30,7 +31,7 @@ def depthwise_conv(
       images: (N, H, W, C).
       kernel: (kh, kw, 1, C * multiplier), the multiples of a channel side by side.
       padding: ((top, bottom), (left, right)); negative crops.
-      dilation: of the kernel.
+      lhs_dilation, rhs_dilation: of the images and of the kernel.
 
     Returns:
       (N, H', W', C * multiplier).
@@ -38,11 +39,11 @@ def depthwise_conv(
     multiplier = kernel.shape[3] // images.shape[3]
     if multiplier > 1:
         images = jnp.repeat(images, multiplier, axis=3)
-    images = _pad(images, padding)
-    if min(_size(images, kernel, strides, dilation)) < 1:
-        size = (max(0, size) for size in _size(images, kernel, strides, dilation))
+    images = _pad(images, padding, lhs_dilation)
+    if min(_size(images, kernel, strides, rhs_dilation)) < 1:
+        size = (max(0, size) for size in _size(images, kernel, strides, rhs_dilation))
         return jnp.zeros((images.shape[0], *size, images.shape[3]), images.dtype)
-    return _shifted_products(images, kernel[:, :, 0], strides, dilation)
+    return _shifted_products(images, kernel[:, :, 0], strides, rhs_dilation)
 
 
 def _pad(images: jax.Array, padding: Pairs, dilation: Pair = (1, 1)) -> jax.Array:
