@@ -32,6 +32,8 @@ def main() -> None:
     preset = presets.cifar10(entry.RUN.value, _PRESET.value, cli.given_settings())
     chosen = _PRESET.value is not None or entry.RUN.value is not None
     if preset.name == "speedrun":
+        if entry.TENSORBOARD.value:
+            raise UserError("a speed run takes no --tensorboard; leave it out.")
         workdir = entry.workdir_of("cifar10", preset)
         config, _ = cli.resolve(preset.settings, workdir, preset_given=True, seeds=True)
         dataset = cli.load_data(config.dataset)

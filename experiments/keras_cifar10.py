@@ -17,6 +17,7 @@ import numpy as np
 from absl import flags
 
 from experiments import cli
+from experiments.documented import RUNS
 from imgcls_jax import console, data
 from imgcls_jax.errors import UserError
 from imgcls_jax.workdir import environment
@@ -41,7 +42,7 @@ def one_seed(keras, dataset: data.Dataset, *, run: int, epochs: int, seed: int) 
         model = documented_cnn(softmax=False, dropout=0.0)
         loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     else:
-        model = documented_cnn(softmax=True, dropout=0.5)
+        model = documented_cnn(softmax=True, dropout=RUNS[run].settings["dropout"])
         loss = "categorical_crossentropy"
         train, test = ((x, np.eye(10, dtype="float32")[y]) for x, y in (train, test))
     model.compile(optimizer="adam", loss=loss, metrics=["accuracy"])
@@ -77,7 +78,7 @@ def main() -> None:
             "KERAS_BACKEND to its name (tensorflow, torch or jax)."
         ) from None
     run = int(_RUN.value)
-    epochs = _EPOCHS.value or {10: 10, 11: 50}[run]
+    epochs = _EPOCHS.value or RUNS[run].settings["epochs"]
     dataset = cli.load_data("cifar10")
     result = {
         "run": f"run {run} in Keras",

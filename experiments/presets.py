@@ -1,4 +1,4 @@
-"""Settings to start from: the documented runs, and one preset a model where none is asked for."""
+"""Settings to start from: the documented runs, and named presets beyond them."""
 
 import dataclasses
 from collections.abc import Mapping

@@ -35,7 +35,6 @@ def main(config: Config, dataset: Dataset, *, seeds: int, workdir: Workdir) -> d
             f"a speed run needs a --batch_size that divides the {len(dataset.train)} training "
             f"examples, unlike {config.batch_size}, and at least one epoch."
         )
-    workdir.claim(config, seeds=True)
     train, test = resident.put(dataset.train), resident.put(dataset.test)
     parts = make_parts(config, train=dataset.train, num_classes=dataset.num_classes)
 

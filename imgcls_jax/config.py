@@ -12,11 +12,11 @@ from imgcls_jax import augment, models, normalisation, optim, schedules, tta
 from imgcls_jax.data import NAMES as DATASETS
 from imgcls_jax.errors import UserError
 from imgcls_jax.models import inits
+from imgcls_jax.models.layers import STEMS
 
 LABELS = ("integer", "one_hot")
 PRECISIONS = ("float32", "bfloat16")
 
-STEMS = ("imagenet", "cifar")
 _MODEL_OPTIONS = ("widths", "depth", "stem", "dropout", "stochastic_depth")
 EVALUATED = ("last", "best")
 
@@ -33,7 +33,7 @@ class Config:
     model: str = _field("mlp", f"network: {', '.join(models.NAMES)}")
     hidden: tuple[int, ...] = _field((), "sizes of the MLP's hidden layers, such as 256,128")
     widths: tuple[int, ...] = _field((), "channels of the stages of cnn and speednet")
-    depth: int | None = _field(None, "depth of a network that takes one, see its docstring")
+    depth: int | None = _field(None, "convolutions a group of speednet")
     stem: str | None = _field(None, f"first layers of an ImageNet network: {', '.join(STEMS)}")
     dropout: float | None = _field(None, "probability of dropout where the network has it")
     stochastic_depth: float | None = _field(None, "probability of dropping the last block")
@@ -54,8 +54,8 @@ class Config:
         "torch", f"whose optimiser rule and defaults: {', '.join(optim.FRAMEWORKS)}"
     )
     lr: float = _field(0.001, "learning rate, the highest of the schedule")
-    momentum: float = _field(0.0, "momentum of sgd and rmsprop")
-    nesterov: bool = _field(False, "Nesterov momentum, for sgd")
+    momentum: float = _field(0.0, "momentum of sgd, rmsprop, muon, airbench; 0: the default")
+    nesterov: bool = _field(False, "Nesterov momentum, for sgd; muon always has it")
     lr_scale: tuple[str, ...] = _field(
         (), "PATTERN=FACTOR on the rate of the parameters whose path the pattern matches"
     )
@@ -77,10 +77,10 @@ class Config:
     accumulate: int = _field(1, "micro-batches a step, for batches larger than the memory")
     epochs: int = _field(15, "passes over the training set; 0 evaluates only")
     hold_out: float = _field(0.0, "fraction of the training set kept for validation")
+    split_seed: int = _field(42, "seed of that split, as scikit-learn's random_state")
     watch_test: bool = _field(
         False, "evaluate the test set after every epoch too, as Keras' validation_data=test does"
     )
-    split_seed: int = _field(42, "seed of that split, as scikit-learn's random_state")
     tta: str = _field("none", f"views averaged in evaluation: {', '.join(tta.NAMES)}")
     evaluate: str = _field("last", f"checkpoint that meets the test set: {', '.join(EVALUATED)}")
     seed: int = _field(0, "seed of initialisation, order, augmentation and dropout")

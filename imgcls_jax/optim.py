@@ -30,7 +30,7 @@ import jax.numpy as jnp
 import optax
 
 from imgcls_jax import muon
-from imgcls_jax.airbench import airbench
+from imgcls_jax.airbench import RATE, airbench
 from imgcls_jax.errors import UserError
 from imgcls_jax.param_paths import first_match, matcher, path_mask, path_name
 
@@ -44,14 +44,13 @@ DEFAULTS: dict[str, dict[str, dict[str, Any]]] = {
         "muon": dict(
             learning_rate=1e-3,
             momentum=0.95,
-            nesterov=True,
             weight_decay=0.1,
             matrices="hidden",
             b1=0.9,
             b2=0.999,
             eps=1e-8,
         ),
-        "airbench": dict(learning_rate=0.24, momentum=0.6, weight_decay=2e-6, batch_size=None),
+        "airbench": dict(learning_rate=RATE, momentum=0.6, weight_decay=2e-6, batch_size=None),
     },
     "keras": {
         "sgd": dict(learning_rate=1e-2, momentum=0.0, nesterov=False, weight_decay=0.0),
@@ -89,7 +88,8 @@ def create(
       framework: "torch" or "keras": whose update rule, and whose defaults for what is None.
       learning_rate: a constant, or a schedule from optimiser steps (from 0) to the rate.
       weight_decay: its strength; coupled or decoupled as the framework does it.
-      momentum, nesterov: for sgd; rmsprop takes momentum only, and muon's is always Nesterov's.
+      momentum, nesterov: for sgd; rmsprop, muon and airbench take momentum only, and the latter
+        two's is always Nesterov's.
       b1, b2: for adam and adamw, and muon's AdamW: decay of the first and second moment.
       rho: for rmsprop, decay of the second moment.
       eps: for adam, adamw and rmsprop, and muon's AdamW.
@@ -134,8 +134,8 @@ def create(
     tx = _compose(name, framework, options, decay_mask)
     if clip_norm is not None:
         # PyTorch's and Keras' functions differ in this constant.
-        eps = 1e-6 if framework == "torch" else 0.0
-        tx = optax.chain(clip_by_global_norm(clip_norm, eps=eps), tx)
+        constant = 1e-6 if framework == "torch" else 0.0
+        tx = optax.chain(clip_by_global_norm(clip_norm, eps=constant), tx)
     return _scale_rates(tx, lr_scales) if lr_scales else tx
 
 

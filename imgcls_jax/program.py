@@ -89,7 +89,7 @@ def steps_per_epoch(examples: int, batch_size: int) -> int:
 
 
 class Parts(NamedTuple):
-    """What the settings name, before any data."""
+    """What the settings name, before anything is on the device."""
 
     model: Any
     image_shape: tuple[int, ...]

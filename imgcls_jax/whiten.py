@@ -55,8 +55,7 @@ def patch_whitening(images: np.ndarray, *, patch: int = 2, eps: float = 5e-4) ->
             f"{patch}x{patch}; use larger images or another --normalise."
         )
     sample = images[:: -(-len(images) // _SAMPLE)]
-    pixels = sample.reshape(-1, channels) / np.float64(255)
-    mean, std = pixels.mean(0), pixels.std(0)
+    mean, std = channel_moments(sample)
     std = np.where(std < 1e-9, 1.0, std)  # of a constant channel: 0, but for rounding
     size = patch * patch * channels
     total, products, count = np.zeros(size), np.zeros((size, size)), 0
@@ -82,6 +81,17 @@ def patch_whitening(images: np.ndarray, *, patch: int = 2, eps: float = 5e-4) ->
         kernel.reshape(patch, patch, channels, 2 * size).astype(np.float32),
         bias.astype(np.float32),
     )
+
+
+def channel_moments(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and standard deviation (C,) of each channel of uint8 images, scaled to [0, 1]."""
+    channels = images.shape[-1]
+    # Counting values is exact and a hundred times faster than float64 sums of all pixels.
+    counts = np.stack([np.bincount(images[..., c].ravel(), minlength=256) for c in range(channels)])
+    share = counts / counts.sum(axis=1, keepdims=True)
+    values = np.arange(256) / 255.0
+    mean = share @ values
+    return mean, np.sqrt((share * (values - mean[:, None]) ** 2).sum(axis=1))
 
 
 def whiten(images: jax.Array, whitening: Whitening, *, stride: int = 1) -> jax.Array:

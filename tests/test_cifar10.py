@@ -12,7 +12,7 @@ from imgcls_jax.config import Config
 EVERYTHING = (
     "--dataset=digits",
     "--model=cnn",
-    "--widths=8,8",
+    "--widths=8",
     "--epochs=2",
     "--batch_size=120",
     "--optimizer=muon",
@@ -26,7 +26,7 @@ EVERYTHING = (
     "--clip_norm=5",
     "--lr_scale=bias=0.5",
     "--ema=0.9",
-    "--tta=flip_shift",
+    "--tta=flip",
 )
 
 
@@ -37,9 +37,6 @@ def test_every_feature_together_trains_and_is_drawn(cifar10_main, tmp_path):
     assert summary["test_accuracy"] > 0.3  # guessing gives 0.1
     figures = {path.stem for path in (tmp_path / "figures").glob("*.png")}
     assert {"learning_curves", "confusion_matrix", "predictions", "augmentation"} <= figures
-    status, again, _ = cifar10_main(f"--workdir={tmp_path}", "--epochs=0")
-    assert status == 0
-    assert f"{summary['test_accuracy']:.4f}" in again
 
 
 def test_documented_runs_are_presets(cifar10_main):
@@ -69,6 +66,7 @@ BAD_FLAGS = [
     (("--model=resnet50", "--stem=vgg"), "unknown --stem=vgg"),
     (("--model=resnet18", "--depth=2"), "--depth is not for --model=resnet18"),
     (("--dataset=digits", "--model=resnet18"), "too small for a ResNet"),
+    (("--dataset=digits", "--model=cnn", "--widths=8,8,8,8"), "too small for a CNN of 4 stages"),
     (("--augment=blur",), "blur"),
     (("--augment=crop:-1",), "crop"),
     (("--accumulate=3",), "--accumulate=3 must divide --batch_size=32"),
@@ -94,7 +92,7 @@ def test_bad_flags_are_one_sentence(cifar10_main, tmp_path, arguments, sentence)
 SPEEDRUN = (
     "--preset=speedrun",
     "--dataset=digits",
-    "--widths=16,16",
+    "--widths=16",
     "--precision=float32",
     "--batch_size=479",
     "--augment=flip",
@@ -119,8 +117,8 @@ def test_a_speed_run_races_seeds_and_learns(cifar10_main, tmp_path):
     [
         (("--batch_size=1000",), "a speed run needs a --batch_size that divides the 1437"),
         (("--ema=0.9",), "a speed run takes no --ema"),
-        (("--widths=8,8,8",), "too small for the speed network"),
-        (("--optimizer=sgd", "--lr=1e30", "--epochs=1"), "training diverged with seed 0"),
+        (("--widths=8,8,8",), "too small for a speed network of 3 groups"),
+        (("--tensorboard",), "a speed run takes no --tensorboard"),
     ],
 )
 def test_a_speed_run_that_cannot_be_is_one_sentence(cifar10_main, tmp_path, arguments, sentence):

@@ -195,5 +195,5 @@ def test_images_too_small_are_refused(stem, smallest):
 
 def test_unknown_stem():
     model = models.create("densenet121", num_classes=10, stem="patches")
-    with pytest.raises(UserError, match="unknown stem 'patches'; choose 'imagenet' or 'cifar'"):
+    with pytest.raises(UserError, match="unknown stem 'patches'; choose one of: imagenet, cifar"):
         model.init(jax.random.key(0), jnp.zeros((1, 32, 32, 3)))

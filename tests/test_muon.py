@@ -10,7 +10,6 @@ import pytest
 
 from imgcls_jax import checkpoint, muon, optim
 from imgcls_jax.errors import UserError
-from imgcls_jax.param_paths import partition
 
 SHAPES = [(7, 4), (4, 7), (5, 5), (144, 16)]
 
@@ -149,7 +148,7 @@ def test_pytorchs_muon_takes_the_same_steps(adjust):
     weight = torch.nn.Parameter(torch.tensor(start.T.copy()))
     theirs = torch.optim.Muon([weight], lr=0.1, adjust_lr_fn=adjust)
     defaults = optim.defaults("muon", "torch")
-    for option in ("momentum", "nesterov", "weight_decay"):
+    for option in ("momentum", "weight_decay"):
         assert theirs.defaults[option] == defaults[option]
     tx = optax.chain(
         muon.scale_by_muon(adjust=adjust),
@@ -174,67 +173,6 @@ def test_kernels_are_normalised_before_the_step():
     moved = kernel + tx.update(updates, tx.init(updates), {"kernel": kernel})[0]["kernel"]
     expected = kernel * math.sqrt(8) / np.linalg.norm(kernel) + updates["kernel"]
     np.testing.assert_allclose(moved, expected, rtol=1e-5, atol=1e-6)
-
-
-def test_the_groups_of_airbench94_muon():
-    """Its whole rule put together of parts, against NumPy.
-
-    Filters: Muon of 3 steps on normalised weights. Biases and head: Nesterov SGD with a decay of
-    2e-6 x batch a step in units of their rates. Whitening kernel: frozen.
-    """
-    rates = {"filters": 0.24, "biases": 0.053, "head": 0.67}
-    decay, total = 2e-6 * 2000, 5
-    sgd = dict(momentum=0.85, nesterov=True)
-
-    def linear(name):
-        return optax.linear_schedule(rates[name], 0.0, total)
-
-    def companion(name):
-        rule = dict(learning_rate=linear(name), weight_decay=decay / rates[name])
-        return optim.create("sgd", **rule, **sgd)
-
-    tx = partition(
-        {
-            "whiten/kernel": optax.set_to_zero(),
-            "bias": companion("biases"),
-            "head": companion("head"),
-            "kernels": optax.chain(
-                muon.scale_by_muon(momentum=0.6, steps=3, adjust="original"),
-                optax.scale_by_learning_rate(linear("filters")),
-                muon.normalize_kernels(),
-            ),
-        }
-    )
-    start = {
-        "whiten": {"kernel": random((2, 2, 3, 4)), "bias": random((4,), 1)},
-        "conv": {"kernel": random((3, 3, 4, 6), 2), "bias": random((6,), 3)},
-        "head": {"kernel": random((6, 3), 4)},
-    }
-    gradients = [
-        jax.tree.map(lambda p, s=step: random(p.shape, 50 + 10 * s + p.size), start)
-        for step in range(total)
-    ]
-    state, params = tx.init(start), start
-    for gradient in gradients:
-        updates, state = tx.update(gradient, state, params)
-        params = optax.apply_updates(params, updates)
-
-    np.testing.assert_array_equal(params["whiten"]["kernel"], start["whiten"]["kernel"])
-    kernel = np.float64(start["conv"]["kernel"]).reshape(36, 6)
-    filters = [g["conv"]["kernel"].reshape(36, 6) for g in gradients]
-    for step, direction in enumerate(numpy_muon(filters, 0.6, 1.0, steps=3)):
-        kernel *= math.sqrt(6) / np.linalg.norm(kernel)
-        kernel -= 0.24 * (1 - step / total) * direction
-    np.testing.assert_allclose(
-        params["conv"]["kernel"].reshape(36, 6), kernel, rtol=1e-3, atol=1e-5
-    )
-    for layer, leaf, group in (("conv", "bias", "biases"), ("head", "kernel", "head")):
-        weight, velocity, rate = np.float64(start[layer][leaf]), 0.0, rates[group]
-        for step, gradient in enumerate(gradients):
-            slope = gradient[layer][leaf] + decay / rate * weight
-            velocity = 0.85 * velocity + slope
-            weight = weight - rate * (1 - step / total) * (slope + 0.85 * velocity)
-        np.testing.assert_allclose(params[layer][leaf], weight, rtol=1e-5, atol=1e-6)
 
 
 def test_state_survives_a_checkpoint(tmp_path):

@@ -39,7 +39,7 @@ def test_labels(matrices, expected):
     assert found == expected
 
 
-@pytest.mark.parametrize("name", [n for n in models.NAMES if n in ("mlp", "cnn", "resnet20")])
+@pytest.mark.parametrize("name", ["mlp", "cnn", "resnet20"])
 def test_the_output_layer_of_a_model_is_the_companions(name):
     model = models.create(name, num_classes=7)
     params = jax.eval_shape(model.init, jax.random.key(0), jnp.zeros((1, 32, 32, 3)))["params"]

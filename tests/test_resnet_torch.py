@@ -22,7 +22,7 @@ MODELS = {
     "resnet18": partial(models.create, "resnet18"),
     "resnet50": partial(models.create, "resnet50"),
 }
-SLOW = ("resnet18", "resnet50")
+SLOW = ("resnet20", "resnet18", "resnet50")
 CASES = [pytest.param(case, marks=[pytest.mark.slow] if case in SLOW else []) for case in MODELS]
 
 

@@ -8,6 +8,7 @@ from conftest import same_bits
 
 from imgcls_jax import models, optim, speedrun, steps
 from imgcls_jax.data import resident
+from imgcls_jax.errors import UserError
 
 BATCH, EPOCHS = 200, 3
 
@@ -144,6 +145,14 @@ def test_the_clock_runs_only_while_training(pieces):
     assert found.accuracies == (0.75,) * 3
     record = found.to_json()
     assert record["total_seconds_summary"] == {"mean": 2.5, "std": 0.0, "n": 3}
+
+
+def test_a_loss_that_is_not_finite_ends_the_race(pieces):
+    def train_whole(state, source):
+        return state, {"loss": jnp.array([1.0, jnp.nan])}
+
+    with pytest.raises(UserError, match="diverged with seed 3"):
+        race(pieces, (3,), train_whole=train_whole)
 
 
 def test_summaries_are_mean_and_sample_deviation():

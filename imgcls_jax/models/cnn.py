@@ -6,7 +6,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from imgcls_jax.models.layers import BatchNorm, conv
+from imgcls_jax.models.layers import BatchNorm, conv, require_size
 from imgcls_jax.models.mlp import dense
 from imgcls_jax.models.pool import max_pool
 
@@ -33,7 +33,12 @@ class CNN(nn.Module):
 
     @nn.compact
     def __call__(self, images: jax.Array, train: bool = False) -> jax.Array:
-        """Maps images (B, H, W, C), H and W at least 2**len(widths), to logits (B, num_classes)."""
+        """Maps images (B, H, W, C) to logits (B, num_classes).
+
+        Raises:
+          UserError: if H or W is less than 2**len(widths).
+        """
+        require_size(images, 2 ** len(self.widths), f"a CNN of {len(self.widths)} stages")
         layer = dict(init=self.initialisation, dtype=self.dtype)
         x = images
         for width in self.widths:

@@ -11,8 +11,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from imgcls_jax.errors import UserError
-from imgcls_jax.models.layers import BatchNorm, at_least_float32, conv, require_size
+from imgcls_jax.models.layers import BatchNorm, at_least_float32, conv, require_size, require_stem
 from imgcls_jax.models.mlp import dense
 from imgcls_jax.models.pool import avg_pool, max_pool
 
@@ -74,8 +73,7 @@ class DenseNet(nn.Module):
         Raises:
           UserError: if the stem is unknown or nothing would be left of the images at the end.
         """
-        if self.stem not in ("imagenet", "cifar"):
-            raise UserError(f"unknown stem {self.stem!r}; choose 'imagenet' or 'cifar'.")
+        require_stem(self.stem)
         last = 2 ** (len(self.block_sizes) - 1)  # pixels a side for one in the last block
         smallest = 4 * last - 3 if self.stem == "imagenet" else last
         require_size(images, smallest, f"a DenseNet with the stem {self.stem!r}")

@@ -10,8 +10,9 @@ from jax.nn import initializers
 from imgcls_jax.errors import UserError
 from imgcls_jax.models.conv import conv_general_dilated
 from imgcls_jax.models.inits import initialisers
+from imgcls_jax.models.pool import Padding
 
-Padding = str | int | tuple[tuple[int, int], tuple[int, int]]
+STEMS = ("imagenet", "cifar")  # of networks that come in both shapes
 
 
 def conv(
@@ -47,6 +48,12 @@ def conv(
         bias_init=bias_init,
         conv_general_dilated=conv_general_dilated,
     )(x)
+
+
+def require_stem(stem: str) -> None:
+    """Raises UserError for a stem that is not one of `STEMS`."""
+    if stem not in STEMS:
+        raise UserError(f"unknown stem {stem!r}; choose one of: {', '.join(STEMS)}.")
 
 
 def at_least_float32(x: jax.Array) -> jax.Array:

@@ -13,12 +13,12 @@ import jax
 import jax.numpy as jnp
 from jax.nn import initializers
 
-from imgcls_jax.errors import UserError
 from imgcls_jax.models.layers import (
     BatchNorm,
     at_least_float32,
     conv,
     require_size,
+    require_stem,
     stochastic_depth,
 )
 from imgcls_jax.models.mlp import dense
@@ -107,8 +107,7 @@ class ResNet(nn.Module):
           UserError: if the stem is unknown, or the images are so small that a strided layer would
             see one pixel.
         """
-        if self.stem not in ("imagenet", "cifar"):
-            raise UserError(f"unknown stem {self.stem!r}; choose 'imagenet' or 'cifar'.")
+        require_stem(self.stem)
         reduction = 2 ** (len(self.stage_sizes) - 1) * (4 if self.stem == "imagenet" else 1)
         require_size(images, reduction // 2 + 1, f"a ResNet with the stem {self.stem!r}")
         convolve = partial(conv, init=self.initialisation, dtype=self.dtype)

@@ -12,10 +12,9 @@ import jax
 import jax.numpy as jnp
 from jax.nn import initializers
 
-from imgcls_jax.errors import UserError
 from imgcls_jax.models.conv import conv_general_dilated
 from imgcls_jax.models.inits import Initialiser, initialisers
-from imgcls_jax.models.layers import BatchNorm
+from imgcls_jax.models.layers import BatchNorm, require_size
 from imgcls_jax.models.pool import max_pool
 
 
@@ -44,7 +43,6 @@ class Speednet(nn.Module):
     Attributes:
       num_classes: the number of logits.
       widths: the channels of each group.
-      width: multiplies them all.
       depth: convolutions a group, at least 1.
       initialisation: of the convolutions' outputs beyond the first, which copy their inputs; see
         `imgcls_jax.models.inits`.
@@ -53,7 +51,6 @@ class Speednet(nn.Module):
 
     num_classes: int
     widths: tuple[int, ...] = (64, 256, 256)
-    width: float = 1.0
     depth: int = 2
     initialisation: str = "torch_linear"
     dtype: Any = jnp.float32
@@ -65,16 +62,11 @@ class Speednet(nn.Module):
         Raises:
           UserError: if pooling once a group leaves nothing of the image.
         """
-        if min(images.shape[1:3]) < 2 ** len(self.widths):
-            raise UserError(
-                f"whitened images of {images.shape[1]}x{images.shape[2]} are too small for the "
-                f"speed network, which halves them {len(self.widths)} times; "
-                "use larger images or another --model."
-            )
+        groups = len(self.widths)
+        require_size(images, 2**groups, f"a speed network of {groups} groups, once whitened")
         bias = self.param("whitened_bias", initializers.zeros, images.shape[-1:])
         x = nn.gelu(images.astype(self.dtype) + bias.astype(self.dtype))
         for features in self.widths:
-            features = max(1, round(self.width * features))
             x = self._norm(max_pool(self._conv(x, features), 2, 2), train)
             x = shortcut = nn.gelu(x)
             for layer in range(2, self.depth + 1):
@@ -106,4 +98,4 @@ class Speednet(nn.Module):
         )(x)
 
     def _norm(self, x: jax.Array, train: bool) -> jax.Array:
-        return BatchNorm(momentum=0.6, use_scale=False)(x, train).astype(self.dtype)
+        return BatchNorm(momentum=0.6, use_scale=False, dtype=self.dtype)(x, train)

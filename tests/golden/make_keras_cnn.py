@@ -13,23 +13,12 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from golden import documented_cnn as case
 
+from experiments.keras_networks import documented_cnn
+
 
 def build() -> keras.Model:
     """The network as run 10 writes it, from the shared weights."""
-    layers = keras.layers
-    model = keras.Sequential(
-        [
-            keras.Input((32, 32, 3)),
-            layers.Conv2D(32, 3, activation="relu"),
-            layers.MaxPooling2D(2),
-            layers.Conv2D(64, 3, activation="relu"),
-            layers.MaxPooling2D(2),
-            layers.Conv2D(64, 3, activation="relu"),
-            layers.Flatten(),
-            layers.Dense(64, activation="relu"),
-            layers.Dense(10),
-        ]
-    )
+    model = documented_cnn(softmax=False, dropout=0.0)
     weights = case.initial_params().values()
     model.set_weights([layer[k] for layer in weights for k in ("kernel", "bias")])
     return model
