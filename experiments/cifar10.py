@@ -12,6 +12,7 @@ python -m experiments.cifar10 --preset=best                    # highest accurac
 from absl import flags
 
 from experiments import cli, entry, presets, speedrun
+from imgcls_jax.config import Config
 from imgcls_jax.errors import UserError
 
 flags.adopt_module_key_flags(entry)
@@ -35,9 +36,8 @@ def main() -> None:
         if entry.TENSORBOARD.value:
             raise UserError("a speed run takes no --tensorboard; leave it out.")
         workdir = entry.workdir_of("cifar10", preset)
-        config, _ = cli.resolve(preset.settings, workdir, preset_given=True, seeds=True)
-        dataset = cli.load_data(config.dataset)
-        speedrun.main(config, dataset, seeds=entry.SEEDS.value or 1, workdir=workdir)
+        config = Config(**{**preset.settings, **cli.given_settings()})
+        speedrun.main(config, seeds=entry.SEEDS.value or 1, workdir=workdir)
         return
     entry.train(preset, experiment="cifar10", chosen=chosen)
 

@@ -55,7 +55,7 @@ _DEEP = {
     "epochs": 100,
 }
 
-# After airbench94_muon (Jordan 2024), on one GPU; BUILD_NOTES.md says what is different.
+# After airbench94_muon (Jordan 2024), for one GPU; BUILD_NOTES.md says what is different.
 _SPEEDRUN = {
     "dataset": "cifar10",
     "model": "speednet",
@@ -129,8 +129,23 @@ def cifar10(number: int | None, name: str | None, given: Mapping[str, Any]) -> P
     if name is None and number is None and given.get("model", "documented_cnn") != "documented_cnn":
         name = "resnet"
     if name is not None:
-        return CIFAR10[name]
+        return _without_options_of_others(CIFAR10[name], given)
     return _documented_run(10 if number is None else number, given, dataset="cifar10")
+
+
+def _without_options_of_others(preset: Preset, given: Mapping[str, Any]) -> Preset:
+    """The preset without what belongs to a model or optimiser that the command line replaces."""
+    settings = dict(preset.settings)
+    own = {
+        "model": ("widths", "stem", "depth", "dropout", "stochastic_depth"),
+        "optimizer": ("lr", "lr_scale", "momentum", "nesterov", "weight_decay"),
+        "schedule": ("warmup_epochs",),
+    }
+    for choice, options in own.items():
+        if given.get(choice, settings.get(choice)) != settings.get(choice):
+            for option in options:
+                settings.pop(option, None)
+    return Preset(preset.name, settings)
 
 
 def _documented_run(number: int, given: Mapping[str, Any], *, dataset: str) -> Preset:

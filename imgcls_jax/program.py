@@ -153,6 +153,7 @@ def make_parts(config: Config, *, train: Split, num_classes: int) -> Parts:
         loss_fn=loss_fn,
         augment_fn=augment.create(config.augment, num_classes=num_classes),
         accumulate=config.accumulate,
+        batch_size=config.batch_size,
         ema=config.ema,
         steps_per_epoch=length,
     )

@@ -92,6 +92,7 @@ def make_train_step(
     image_fn: Callable[[jax.Array], jax.Array] = to_unit_interval,
     augment_fn: Callable[[jax.Array, Batch], Batch] | None = None,
     accumulate: int = 1,
+    batch_size: int | None = None,
     ema: float = 0.0,
     steps_per_epoch: int | None = None,
 ) -> Callable[[TrainState, Batch], tuple[TrainState, Metrics]]:
@@ -105,6 +106,8 @@ def make_train_step(
       augment_fn: (key, batch) -> batch, see `imgcls_jax.augment`.
       accumulate: micro-batches a step, for batches larger than the memory. The gradient is that
         of the whole batch; batch norm sees a micro-batch at a time.
+      batch_size: of a full batch, for `accumulate`: a smaller one, at the end of an epoch, is cut
+        into micro-batches of the same size and a rest.
       ema: decay of the moving average of the parameters; 0 keeps none.
       steps_per_epoch: gives the augmentation the number of the epoch; None leaves it out.
     """
@@ -123,6 +126,37 @@ def make_train_step(
 
     differentiate = jax.grad(objective, has_aux=True)
 
+    def whole_gradient(state, batch, key):
+        """Gradients of the mean loss, summed metrics and statistics, a micro-batch at a time."""
+        total = len(batch["label"])
+        size = min(total, -(-(batch_size or total) // accumulate))
+        parts, rest = divmod(total, size)
+        if total == size:
+            gradients, (metrics, batch_stats) = differentiate(
+                state.params, state.batch_stats, batch, key
+            )
+            return gradients, metrics, batch_stats
+
+        def add(carry, number, part):
+            gradients, metrics, batch_stats = carry
+            share = len(part["label"]) / total
+            more, (more_metrics, batch_stats) = differentiate(
+                state.params, batch_stats, part, jax.random.fold_in(key, number)
+            )
+            gradients = jax.tree.map(lambda g, m: g + share * m, gradients, more)
+            return gradients, jax.tree.map(jnp.add, metrics, more_metrics), batch_stats
+
+        carry = (jax.tree.map(jnp.zeros_like, state.params), zero_metrics(), state.batch_stats)
+        split = jax.tree.map(lambda x: x[: parts * size].reshape(parts, size, *x.shape[1:]), batch)
+        carry, _ = jax.lax.scan(
+            lambda carry, numbered: (add(carry, *numbered), None),
+            carry,
+            (jnp.arange(parts), split),
+        )
+        if rest:
+            carry = add(carry, parts, jax.tree.map(lambda x: x[parts * size :], batch))
+        return carry
+
     @partial(jax.jit, donate_argnums=0)
     def train_step(state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
         stream = jax.random.fold_in(state.key, _STEP_STREAM)
@@ -133,30 +167,7 @@ def make_train_step(
         if augment_fn is not None:
             batch = augment_fn(augment_key, batch)
         batch = {name: batch[name] for name in ("image", "label")}
-        parts = _micro_batches(len(batch["label"]), accumulate)
-        if parts == 1:
-            gradients, (metrics, batch_stats) = differentiate(
-                state.params, state.batch_stats, batch, dropout_key
-            )
-        else:
-
-            def body(carry, numbered):
-                gradients, metrics, batch_stats = carry
-                number, part = numbered
-                key = jax.random.fold_in(dropout_key, number)
-                more, (more_metrics, batch_stats) = differentiate(
-                    state.params, batch_stats, part, key
-                )
-                gradients, metrics = jax.tree.map(
-                    jnp.add, (gradients, metrics), (more, more_metrics)
-                )
-                return (gradients, metrics, batch_stats), None
-
-            split = jax.tree.map(lambda x: x.reshape(parts, -1, *x.shape[1:]), batch)
-            start = (jax.tree.map(jnp.zeros_like, state.params), zero_metrics(), state.batch_stats)
-            carry, _ = jax.lax.scan(body, start, (jnp.arange(parts), split))
-            gradients, metrics, batch_stats = carry
-            gradients = jax.tree.map(lambda g: g / parts, gradients)
+        gradients, metrics, batch_stats = whole_gradient(state, batch, dropout_key)
         updates, opt_state = tx.update(gradients, state.opt_state, state.params)
         params = optax.apply_updates(state.params, updates)
         average = state.average
@@ -172,11 +183,6 @@ def make_train_step(
         return state, metrics
 
     return train_step
-
-
-def _micro_batches(size: int, wanted: int) -> int:
-    """The least number of equal parts of a batch, at least `wanted`: an epoch's last is smaller."""
-    return next(parts for parts in range(min(wanted, size), size + 1) if size % parts == 0)
 
 
 def make_train_many(

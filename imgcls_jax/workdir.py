@@ -21,6 +21,7 @@ _PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "tensorflow-d
 
 
 _CONFIG = {False: "config.json", True: "seeds.json"}  # of one run, of one over seeds
+_RACE = "race.json"  # of a speed run
 
 
 class Workdir:
@@ -50,12 +51,37 @@ class Workdir:
             raise UserError(f"{self.path} holds run 8, which is never continued; choose another.")
         return None if values is None else Config.from_json(values)
 
+    def claim_race(self, config: Config, *, seeds: int) -> dict[str, Any] | None:
+        """Makes this the folder of a speed run; returns what it found if it is finished.
+
+        Raises:
+          UserError: if the folder holds anything else, or a race that was broken off, whose
+            summary has the seeds that were run.
+        """
+        settings = config.to_json() | {"seeds": seeds}
+        if self._names() <= {_RACE}:  # nothing was done: the settings may have been mistaken
+            self.make_empty(but_for=_RACE)
+            self.write_json(_RACE, settings)
+            return None
+        finished = self._read_json("summary.json") or {}
+        if self._read_json(_RACE) != settings or len(finished.get("seeds", ())) != seeds:
+            raise UserError(
+                f"{self.path} holds something else than this speed run, finished; choose another "
+                "--workdir."
+            )
+        return finished
+
     def claim(self, config: Config, *, seeds: bool = False) -> None:
         """Makes this the folder of `config`, or checks that it already is.
 
         Raises:
           UserError: if it holds something else, or cannot be written.
         """
+        if (self.path / _RACE).exists() and self._names() != {_RACE}:
+            raise UserError(
+                f"{self.path} holds a speed run; give --preset=speedrun with its settings to see "
+                "it, or choose another --workdir."
+            )
         if (self.path / _CONFIG[not seeds]).exists():
             raise UserError(
                 f"{self.path} holds a single run; choose another --workdir for --seeds."

@@ -18,7 +18,6 @@ EVERYTHING = (
     "--optimizer=muon",
     "--lr=0.01",
     "--schedule=one_cycle",
-    "--warmup_epochs=0",
     "--normalise=standard",
     "--augment=crop:1,mixup:0.2",
     "--label_smoothing=0.1",
@@ -52,6 +51,13 @@ def test_documented_runs_are_presets(cifar10_main):
     assert presets.cifar10(None, None, {"model": "resnet20"}).name == "resnet"
 
 
+def test_a_preset_leaves_the_options_of_another_optimiser_to_it():
+    preset = presets.cifar10(None, "resnet", {"optimizer": "adamw"})
+    assert Config(**{**preset.settings, "optimizer": "adamw"}).momentum == 0
+    preset = presets.cifar10(None, "fast", {"model": "resnet20", "optimizer": "sgd"})
+    assert not {"widths", "lr_scale"} & set(preset.settings)
+
+
 @pytest.mark.parametrize("name", presets.CIFAR10)
 def test_named_presets_are_valid(name):
     preset = presets.cifar10(None, name, {})
@@ -77,7 +83,30 @@ BAD_FLAGS = [
     (("--ema=1",), "--ema=1.0 cannot be used"),
     (("--final_fraction=0.1",), "--final_fraction is for --schedule=linear"),
     (("--raw_dir=/nonexistent/folder",), "/nonexistent/folder"),
+    ((f"--raw_dir={__file__}",), "test_cifar10.py"),
 ]
+
+
+# The named presets at sizes for seconds, on images that are large enough for their networks.
+REDUCED = {
+    "fast": ("--widths=8", "--batch_size=100", "--augment=alternate_flip"),
+    "best": ("--model=resnet20", "--batch_size=100", "--lr=0.05"),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", REDUCED)
+def test_a_named_preset_learns_at_reduced_size(cifar10_main, tmp_path, name):
+    status, _, err = cifar10_main(
+        f"--preset={name}",
+        "--dataset=digits",
+        "--epochs=4",
+        *REDUCED[name],
+        "--nofigures",
+        f"--workdir={tmp_path}",
+    )
+    assert (status, err) == (0, "")
+    assert json.loads((tmp_path / "summary.json").read_text())["test_accuracy"] > 0.4
 
 
 @pytest.mark.parametrize(("arguments", "sentence"), BAD_FLAGS)
@@ -110,6 +139,15 @@ def test_a_speed_run_races_seeds_and_learns(cifar10_main, tmp_path):
         found["total_seconds"], found["train_seconds"], strict=True
     ))  # fmt: skip
     assert f"{found['accuracies_summary']['mean']:.4f}" in out
+    status, again, _ = cifar10_main(*SPEEDRUN, "--seeds=2", f"--workdir={tmp_path}")
+    assert status == 0
+    assert "finished" in again
+    before = (tmp_path / "summary.json").read_bytes()
+    for arguments in ((), ("--seeds=2",), (*SPEEDRUN, "--seeds=3")):  # nothing is lost
+        status, _, err = cifar10_main(*arguments, f"--workdir={tmp_path}")
+        assert status == 1
+        assert "another --workdir" in err
+    assert (tmp_path / "summary.json").read_bytes() == before
 
 
 @pytest.mark.parametrize(

@@ -2,23 +2,22 @@
 
 import dataclasses
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from conftest import SMALL
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from imgcls_jax import models, optim, steps
 from imgcls_jax.program import build
 
 
-def train(digits, *, batches=3, batch_size=60, model=None, **options):
+def train(digits, *, batches=3, batch_size=60, model=None, full_size=None, **options):
     """States after each of a few steps from the same start, and the metrics of each."""
     model = model or models.create("mlp", num_classes=10, hidden=(16,))
     tx = optim.create("sgd", learning_rate=0.1, momentum=0.9)
-    step = steps.make_train_step(apply_fn=model.apply, tx=tx, **options)
+    step = steps.make_train_step(apply_fn=model.apply, tx=tx, batch_size=full_size, **options)
     state = steps.init_state(
         model=model,
         tx=tx,
@@ -46,14 +45,22 @@ def test_micro_batches_equal_one_large_batch(digits, accumulate):
         assert one == pytest.approx(other, abs=1e-5)
 
 
-@settings(max_examples=50, deadline=None)
-@given(st.integers(1, 300), st.integers(1, 40))
-def test_every_batch_is_cut_into_equal_parts(size, wanted):
-    """An epoch's last batch may have a prime number of examples."""
-    parts = steps._micro_batches(size, wanted)
-    assert size % parts == 0
-    assert parts >= min(wanted, size)
-    assert all(size % fewer for fewer in range(min(wanted, size), parts))
+def test_a_smaller_last_batch_is_cut_like_the_others(digits):
+    """29 of 60 examples in micro-batches of 20: one of 20 and one of 9."""
+    sizes = []
+
+    class Spy(nn.Module):
+        @nn.compact
+        def __call__(self, images, train=False):
+            sizes.append(len(images))
+            return nn.Dense(10)(images.reshape(len(images), -1))
+
+    (*_, whole), _ = train(digits, batch_size=29, model=Spy())
+    sizes.clear()
+    (*_, split), _ = train(digits, batch_size=29, model=Spy(), accumulate=3, full_size=60)
+    assert set(sizes) == {1, 20, 9}  # 1 is the initialisation's
+    for a, b in zip(jax.tree.leaves(whole.params), jax.tree.leaves(split.params), strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-6)
 
 
 def test_the_average_is_the_hand_rolled_one(digits):

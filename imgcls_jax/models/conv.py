@@ -1,8 +1,9 @@
 """Convolution lowered for the backend it runs on.
 
 XLA's CPU backend has one fast convolution, Eigen's, close to the peak of its matrix product, for
-NHWC images and HWIO kernels. JAX's gradients have reversed windows and permuted dimensions, and run
-as plain loops that are up to a hundred times slower, worst inside `lax.scan` and `lax.fori_loop`.
+NHWC images and HWIO kernels. JAX's gradients have reversed windows and permuted dimensions, which
+XLA rewrites into that form in a program's main computation only: inside `lax.scan` and
+`lax.fori_loop` they run as plain loops, up to a hundred times slower.
 `conv_general_dilated` has the signature that `flax.linen.Conv(conv_general_dilated=...)` expects,
 computes the same sums, and on CPU writes the value and both gradients as convolutions of the one
 fast form. Pointwise convolutions become matrix products and depthwise ones shifted products
@@ -20,8 +21,8 @@ from imgcls_jax.models.depthwise import depthwise_conv
 
 Pairs = tuple[tuple[int, int], tuple[int, int]]
 
-# Within `with native_convolutions(True):` every convolution traced is XLA's own, to compare with.
-# Part of jit's cache key: a function jitted outside is traced again inside.
+# Within `with native_convolutions(True):` every convolution is XLA's own, to compare with. Part of
+# jit's cache key: a jitted function is traced anew when called within, and again when without.
 native_convolutions = jax.make_user_context(False)
 
 _LAYOUT = ("NHWC", "HWIO", "NHWC")
