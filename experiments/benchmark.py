@@ -8,14 +8,15 @@
 PyTorch and Keras take part where they are installed; see `experiments.contest` for the rules.
 """
 
+import contextlib
 import importlib.metadata
-import importlib.util
 import json
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from absl import flags
@@ -61,6 +62,13 @@ def start() -> dict:
     }
 
 
+def _versions() -> Iterator[tuple[str, str]]:
+    """Of what is compared with, as far as it is installed."""
+    for name in ("torch", "keras", "tensorflow", "tensorflow-cpu", "scikit-learn"):
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            yield name, importlib.metadata.version(name)
+
+
 def main(names: list[str]) -> None:
     known = ("fmnist", "cifar10", "logistic", "start")
     if len(names) != 1 or names[0] not in known:
@@ -81,11 +89,7 @@ def main(names: list[str]) -> None:
         case "logistic":
             result = logistic.benchmark(dataset, RUNS[8].settings, rounds=rounds)
             result |= environment()
-    result["compared_with"] = {
-        name: importlib.metadata.version(name)
-        for name in ("torch", "keras", "tensorflow", "scikit-learn")
-        if importlib.util.find_spec({"scikit-learn": "sklearn"}.get(name, name))
-    }
+    result["compared_with"] = dict(_versions())
     if _OUT.value:
         Path(_OUT.value).write_text(json.dumps(result, indent=2) + "\n")
 
