@@ -63,39 +63,38 @@ def conv_general_dilated(
     forms, whose sums are in float32 also for narrower types; they have no forward-mode derivative.
     All else is XLA's own.
     """
-    dilated = tuple(lhs_dilation or (1,) * (lhs.ndim - 2))
+    native = partial(
+        lax.conv_general_dilated,
+        window_strides=window_strides,
+        padding=padding,
+        lhs_dilation=lhs_dilation,
+        rhs_dilation=rhs_dilation,
+        dimension_numbers=dimension_numbers,
+        feature_group_count=feature_group_count,
+        batch_group_count=batch_group_count,
+        precision=precision,
+        preferred_element_type=preferred_element_type,
+        **kwargs,
+    )
+    result = jax.eval_shape(native, lhs, rhs)
     if (
         jax.default_backend() != "cpu"
         or native_convolutions.value
         or not _is_nhwc(lhs, rhs, dimension_numbers)
         or batch_group_count != 1
-        or (isinstance(padding, str) and dilated != (1, 1))
-        or not jnp.issubdtype(jnp.result_type(lhs, rhs), jnp.floating)
+        or not jnp.issubdtype(result.dtype, jnp.floating)
+        or 0 in (*lhs.shape, *rhs.shape, *result.shape)
     ):
-        return lax.conv_general_dilated(
-            lhs,
-            rhs,
-            window_strides,
-            padding,
-            lhs_dilation,
-            rhs_dilation,
-            dimension_numbers,
-            feature_group_count,
-            batch_group_count,
-            precision,
-            preferred_element_type,
-            **kwargs,
-        )
+        return native(lhs, rhs)
     strides = tuple(window_strides)
-    rhs_dilation = tuple(rhs_dilation or (1, 1))
+    lhs_dilation, rhs_dilation = tuple(lhs_dilation or (1, 1)), tuple(rhs_dilation or (1, 1))
     if isinstance(padding, str):
-        window = [(k - 1) * d + 1 for k, d in zip(rhs.shape[:2], rhs_dilation, strict=True)]
+        window = [_dilated(k, d) for k, d in zip(rhs.shape[:2], rhs_dilation, strict=True)]
         padding = lax.padtype_to_pads(lhs.shape[1:3], window, strides, padding)
     padding = tuple((int(low), int(high)) for low, high in padding)
-    geometry = Geometry(strides, padding, dilated, rhs_dilation, feature_group_count)
-    dtype = preferred_element_type or jnp.result_type(lhs, rhs)
-    wide = jnp.promote_types(jnp.result_type(lhs, rhs, dtype), jnp.float32)
-    return _lowered(lhs.astype(wide), rhs.astype(wide), geometry).astype(dtype)
+    geometry = Geometry(strides, padding, lhs_dilation, rhs_dilation, feature_group_count)
+    wide = jnp.promote_types(result.dtype, jnp.float32)
+    return _lowered(lhs.astype(wide), rhs.astype(wide), geometry).astype(result.dtype)
 
 
 def _is_nhwc(lhs, rhs, dimension_numbers) -> bool:
@@ -228,7 +227,7 @@ def _images_gradient_by_columns(cotangent, kernel) -> jax.Array:
 
 
 def _images_a_chunk(cotangent) -> int:
-    return 8 * max(1, _PIXELS // max(1, 8 * cotangent.shape[1] * cotangent.shape[2]))
+    return 8 * max(1, _PIXELS // (8 * cotangent.shape[1] * cotangent.shape[2]))
 
 
 def _kernel_gradient(cotangent, images, geometry, shape) -> jax.Array:

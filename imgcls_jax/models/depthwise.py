@@ -40,9 +40,6 @@ def depthwise_conv(
     if multiplier > 1:
         images = jnp.repeat(images, multiplier, axis=3)
     images = _pad(images, padding, lhs_dilation)
-    if min(_size(images, kernel, strides, rhs_dilation)) < 1:
-        size = (max(0, size) for size in _size(images, kernel, strides, rhs_dilation))
-        return jnp.zeros((images.shape[0], *size, images.shape[3]), images.dtype)
     return _shifted_products(images, kernel[:, :, 0], strides, rhs_dilation)
 
 
