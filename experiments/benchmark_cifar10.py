@@ -7,7 +7,7 @@ documented network, whose program it is. PyTorch's speed network takes images th
 already and SGD, and so has a little less to do than ours.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -153,16 +153,13 @@ def torch_steps(config: Config, train: data.Split, count: int) -> dict[str, Turn
         optimizer = torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9, nesterov=True)
     loss_fn = torch.nn.CrossEntropyLoss()
 
-    def batches() -> Iterator:
-        size = config.batch_size
-        for first in range(0, count * size, size):
-            yield images[first : first + size], labels[first : first + size]
-
     def turn(number: int) -> None:
         del number
-        for batch_images, batch_labels in batches():
+        size = config.batch_size
+        for first in range(0, count * size, size):
             optimizer.zero_grad()
-            loss_fn(model(batch_images), batch_labels).backward()
+            logits = model(images[first : first + size])
+            loss_fn(logits, labels[first : first + size]).backward()
             optimizer.step()
 
     return {"PyTorch": turn}

@@ -22,21 +22,18 @@ _PRESET = flags.DEFINE_enum(
 
 
 def main() -> None:
-    if entry.LIST_RUNS.value:
-        presets.list_runs("cifar10")
-        return
-    if entry.AUGMENTATIONS.value:
-        entry.draw_augmentations(cli.given_settings().get("dataset", "cifar10"))
+    if entry.listed_or_drawn("cifar10"):
         return
     if _PRESET.value and entry.RUN.value is not None:
         raise UserError("--run and --preset both name the settings to start from; give one.")
-    preset = presets.cifar10(entry.RUN.value, _PRESET.value, cli.given_settings())
+    given = cli.given_settings()
+    preset = presets.cifar10(entry.RUN.value, _PRESET.value, given)
     chosen = _PRESET.value is not None or entry.RUN.value is not None
     if preset.name == "speedrun":
         if entry.TENSORBOARD.value:
             raise UserError("a speed run takes no --tensorboard; leave it out.")
         workdir = entry.workdir_of("cifar10", preset)
-        config = Config(**{**preset.settings, **cli.given_settings()})
+        config = Config(**{**preset.settings, **given})
         speedrun.main(config, seeds=entry.SEEDS.value or 1, workdir=workdir)
         return
     entry.train(preset, experiment="cifar10", chosen=chosen)

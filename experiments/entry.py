@@ -23,10 +23,19 @@ AUGMENTATIONS = flags.DEFINE_string(
 TENSORBOARD = flags.DEFINE_bool("tensorboard", False, "write TensorBoard event files")
 
 
-def draw_augmentations(dataset: str) -> None:
-    """Draws every augmentation on the first images of a data set."""
-    images = cli.load_data(dataset).train.images[:32]
-    print(augmentation_sheet(images, AUGMENTATIONS.value))
+def listed_or_drawn(dataset: str) -> bool:
+    """Does what --list_runs or --augmentations ask for, and says whether that was all.
+
+    Args:
+      dataset: whose documented runs are listed, and whose images are drawn unless --dataset says
+        otherwise.
+    """
+    if LIST_RUNS.value:
+        presets.list_runs(dataset)
+    elif AUGMENTATIONS.value:
+        images = cli.load_data(cli.given_settings().get("dataset", dataset)).train.images[:32]
+        print(augmentation_sheet(images, AUGMENTATIONS.value))
+    return bool(LIST_RUNS.value or AUGMENTATIONS.value)
 
 
 def workdir_of(experiment: str, preset: presets.Preset) -> Workdir:

@@ -15,13 +15,9 @@ flags.adopt_module_key_flags(entry)
 
 
 def main() -> None:
-    if entry.LIST_RUNS.value:
-        presets.list_runs("fashion_mnist")
+    if entry.listed_or_drawn("fashion_mnist"):
         return
     given = cli.given_settings()
-    if entry.AUGMENTATIONS.value:
-        entry.draw_augmentations(given.get("dataset", "fashion_mnist"))
-        return
     preset = presets.fashion_mnist(entry.RUN.value, given)
     if preset.settings["model"] != "logistic_sgd":
         entry.train(preset, experiment="fmnist", chosen=entry.RUN.value is not None)

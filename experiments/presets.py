@@ -1,7 +1,7 @@
 """Settings to start from: the documented runs, and named presets beyond them."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from experiments.documented import RUNS, DocumentedRun, Reading
@@ -129,23 +129,25 @@ def cifar10(number: int | None, name: str | None, given: Mapping[str, Any]) -> P
     if name is None and number is None and given.get("model", "documented_cnn") != "documented_cnn":
         name = "resnet"
     if name is not None:
-        return _without_options_of_others(CIFAR10[name], given)
+        return Preset(name, _without_options_of_others(CIFAR10[name].settings, given))
     return _documented_run(10 if number is None else number, given, dataset="cifar10")
 
 
-def _without_options_of_others(preset: Preset, given: Mapping[str, Any]) -> Preset:
-    """The preset without what belongs to a model or optimiser that the command line replaces."""
-    settings = dict(preset.settings)
-    own = {
-        "model": ("widths", "stem", "depth", "dropout", "stochastic_depth"),
-        "optimizer": ("lr", "lr_scale", "momentum", "nesterov", "weight_decay"),
-        "schedule": ("warmup_epochs",),
-    }
-    for choice, options in own.items():
-        if given.get(choice, settings.get(choice)) != settings.get(choice):
-            for option in options:
-                settings.pop(option, None)
-    return Preset(preset.name, settings)
+# What belongs to the model, optimiser or schedule that a preset names, and to no other.
+_OWN = {
+    "model": ("hidden", "widths", "stem", "depth", "dropout", "stochastic_depth"),
+    "optimizer": ("lr", "lr_scale", "momentum", "nesterov", "weight_decay"),
+    "schedule": ("warmup_epochs",),
+}
+
+
+def _without_options_of_others(
+    settings: Mapping[str, Any], given: Mapping[str, Any], choices: Iterable[str] = tuple(_OWN)
+) -> dict[str, Any]:
+    """The settings without what belongs to a choice that the command line replaces."""
+    replaced = [c for c in choices if given.get(c, settings.get(c)) != settings.get(c)]
+    shed = {option for choice in replaced for option in _OWN[choice]}
+    return {name: value for name, value in settings.items() if name not in shed}
 
 
 def _documented_run(number: int, given: Mapping[str, Any], *, dataset: str) -> Preset:
@@ -156,10 +158,7 @@ def _documented_run(number: int, given: Mapping[str, Any], *, dataset: str) -> P
             f"{', '.join(map(str, known))}, see --list_runs."
         )
     found = RUNS[number]
-    settings = found.settings
-    if given.get("model", settings["model"]) != settings["model"]:
-        for option in ("hidden", "dropout"):  # they were the documented model's
-            settings.pop(option, None)
+    settings = _without_options_of_others(found.settings, given, ["model"])
     return Preset(name=f"run{number}", settings=settings, run=found)
 
 
