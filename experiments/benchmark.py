@@ -2,6 +2,7 @@
 
     python -m experiments.benchmark fmnist           # MLP-3, batch 64: seconds an epoch, as ratios
     python -m experiments.benchmark cifar10          # convolutional networks: ms a step, as ratios
+    python -m experiments.benchmark transfer         # decoding, published networks, frozen or not
     python -m experiments.benchmark logistic         # run 8 against scikit-learn
     python -m experiments.benchmark start            # the main command, whole, several times
 
@@ -21,7 +22,7 @@ from pathlib import Path
 
 from absl import flags
 
-from experiments import benchmark_cifar10, benchmark_fmnist, cli, logistic
+from experiments import benchmark_cifar10, benchmark_fmnist, benchmark_transfer, cli, logistic
 from experiments.documented import RUNS
 from imgcls_jax import console
 from imgcls_jax.errors import UserError
@@ -70,13 +71,14 @@ def _versions() -> Iterator[tuple[str, str]]:
 
 
 def main(names: list[str]) -> None:
-    known = ("fmnist", "cifar10", "logistic", "start")
+    known = ("fmnist", "cifar10", "transfer", "logistic", "start")
     if len(names) != 1 or names[0] not in known:
         raise UserError(
             f"name one benchmark of {', '.join(known)}, not {' '.join(names) or 'none'}."
         )
-    dataset = cli.load_data("cifar10" if names[0] == "cifar10" else "fashion_mnist")
     rounds = _ROUNDS.value
+    if names[0] != "transfer":
+        dataset = cli.load_data("cifar10" if names[0] == "cifar10" else "fashion_mnist")
     match names[0]:
         case "fmnist":
             result = benchmark_fmnist.measure(dataset, rounds=rounds) | environment()
@@ -84,6 +86,9 @@ def main(names: list[str]) -> None:
         case "cifar10":
             result = benchmark_cifar10.measure(dataset, rounds=rounds) | environment()
             benchmark_cifar10.show(result)
+        case "transfer":
+            result = benchmark_transfer.measure(cli.photo_folder(), rounds=rounds) | environment()
+            benchmark_transfer.show(result)
         case "start":
             result = start() | environment()
         case "logistic":

@@ -16,19 +16,13 @@ from imgcls_jax.config import Config
 from imgcls_jax.errors import UserError
 
 flags.adopt_module_key_flags(entry)
-_PRESET = flags.DEFINE_enum(
-    "preset", None, list(presets.CIFAR10), "settings to start from in place of a documented run"
-)
 
 
 def main() -> None:
     if entry.listed_or_drawn("cifar10"):
         return
-    if _PRESET.value and entry.RUN.value is not None:
-        raise UserError("--run and --preset both name the settings to start from; give one.")
     given = cli.given_settings()
-    preset = presets.cifar10(entry.RUN.value, _PRESET.value, given)
-    chosen = _PRESET.value is not None or entry.RUN.value is not None
+    preset = presets.cifar10(entry.RUN.value, entry.preset_name("cifar10"), given)
     if preset.name == "speedrun":
         if entry.TENSORBOARD.value:
             raise UserError("a speed run takes no --tensorboard; leave it out.")
@@ -36,7 +30,7 @@ def main() -> None:
         config = Config(**{**preset.settings, **given})
         speedrun.main(config, seeds=entry.SEEDS.value or 1, workdir=workdir)
         return
-    entry.train(preset, experiment="cifar10", chosen=chosen)
+    entry.train(preset, experiment="cifar10")
 
 
 if __name__ == "__main__":

@@ -15,7 +15,12 @@ from imgcls_jax.errors import UserError
 from imgcls_jax.train import Interrupted
 from imgcls_jax.workdir import Workdir
 
-_DATA_DIR = flags.DEFINE_string("data_dir", None, "folder of prepared TFDS data sets")
+_DATA_DIR = flags.DEFINE_string(
+    "data_dir", None, "folder of prepared TFDS data sets, or of photos, one folder a class"
+)
+_WORKERS = flags.DEFINE_integer(
+    "workers", 0, "processes that decode streamed photos; 0: threads of this one", lower_bound=0
+)
 _RAW_DIR = flags.DEFINE_string(
     "raw_dir", None, "folder of the raw files: the four IDX files, CIFAR-10's batches or archive"
 )
@@ -67,6 +72,38 @@ def given_settings() -> dict[str, Any]:
 def load_data(name: str) -> data.Dataset:
     """The data set `name` from where --data_dir and --raw_dir say."""
     return data.load(name, data_dir=_DATA_DIR.value, raw_dir=_RAW_DIR.value)
+
+
+def load_dataset(config: Config) -> data.Dataset:
+    """The data of a configuration: by its name, or the photos below --data_dir."""
+    if config.dataset != "folder":
+        return load_data(config.dataset)
+    if not _DATA_DIR.value:
+        raise UserError(
+            "--dataset=folder needs --data_dir, a folder with one folder of photos a class."
+        )
+    from imgcls_jax.data.photo_folder import load
+
+    return load(
+        _DATA_DIR.value,
+        size=config.image_size,
+        how=config.resize,
+        corrupt=config.corrupt,
+        duplicates=config.duplicates,
+        test_fraction=config.test_fraction,
+        validation_fraction=config.hold_out,
+        split_seed=config.split_seed,
+        folds=config.folds,
+        fold=config.fold,
+        streamed=config.feed == "streamed",
+        crop_scale=config.random_crop and (config.random_crop, 1.0),
+        workers=_WORKERS.value,
+    )
+
+
+def photo_folder() -> str | None:
+    """The folder of photos that --data_dir names."""
+    return _DATA_DIR.value
 
 
 def data_arguments() -> list[str]:

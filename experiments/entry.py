@@ -13,6 +13,12 @@ from imgcls_jax.workdir import Workdir
 cli.define_config_flags()
 flags.adopt_module_key_flags(cli)  # so that --help shows them
 RUN = flags.DEFINE_integer("run", None, "documented run to reproduce, see --list_runs")
+PRESET = flags.DEFINE_string(
+    "preset",
+    None,
+    "settings to start from in place of a documented run: "
+    + "; ".join(f"{of}: {', '.join(named)}" for of, named in presets.NAMED.items()),
+)
 LIST_RUNS = flags.DEFINE_bool("list_runs", False, "print the documented runs and exit")
 SEEDS = flags.DEFINE_integer("seeds", None, "repeat with this many seeds, starting at --seed")
 WORKDIR = flags.DEFINE_string("workdir", None, "folder of the run; an old one is continued")
@@ -38,6 +44,20 @@ def listed_or_drawn(dataset: str) -> bool:
     return bool(LIST_RUNS.value or AUGMENTATIONS.value)
 
 
+def preset_name(experiment: str) -> str | None:
+    """What --preset names, if anything.
+
+    Raises:
+      UserError: for a name that the experiment does not have, or one beside --run.
+    """
+    name, known = PRESET.value, presets.NAMED[experiment]
+    if name is not None and name not in known:
+        raise UserError(f"unknown --preset={name}; choose one of: {', '.join(known)}.")
+    if name and RUN.value is not None:
+        raise UserError("--run and --preset both name the settings to start from; give one.")
+    return name
+
+
 def workdir_of(experiment: str, preset: presets.Preset) -> Workdir:
     """What --workdir names, or a new folder."""
     if SEEDS.value is not None and SEEDS.value < 1:
@@ -45,14 +65,14 @@ def workdir_of(experiment: str, preset: presets.Preset) -> Workdir:
     return Workdir(WORKDIR.value) if WORKDIR.value else cli.new_workdir(experiment, preset.name)
 
 
-def train(preset: presets.Preset, *, experiment: str, chosen: bool) -> None:
+def train(preset: presets.Preset, *, experiment: str) -> None:
     """Trains, resumes or evaluates what preset, command line and workdir come to.
 
     Args:
       preset: the settings to start from.
       experiment: what folders under runs/ are called by.
-      chosen: whether the command line asked for this preset.
     """
+    chosen = PRESET.value is not None or RUN.value is not None
     workdir = workdir_of(experiment, preset)
     seeds = SEEDS.value
     config, evaluate_only = cli.resolve(
@@ -62,7 +82,21 @@ def train(preset: presets.Preset, *, experiment: str, chosen: bool) -> None:
     name = _name(preset, config, documented)
     console.heading(f"Documented {name}" if documented else f"{name}: no documented run's settings")
     console.pairs(config.to_json() | {"workdir": workdir.path})
-    dataset = cli.load_data(config.dataset)
+    if config.folds and "fold" not in cli.given_settings() and not evaluate_only:
+        if seeds is not None:
+            raise UserError(
+                "--folds and --seeds are not for one command; give --seed with --folds."
+            )
+        run.cross_validate(
+            config,
+            name=name,
+            load=cli.load_dataset,
+            workdir=workdir,
+            with_tensorboard=TENSORBOARD.value,
+        )
+        print(f"\nEverything is in {workdir.path}")
+        return
+    dataset = cli.load_dataset(config)
     console.dataset(dataset)
     console.heading("Evaluation" if evaluate_only else "Training")
     common = {"name": name, "dataset": dataset, "workdir": workdir}

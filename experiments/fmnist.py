@@ -18,9 +18,9 @@ def main() -> None:
     if entry.listed_or_drawn("fashion_mnist"):
         return
     given = cli.given_settings()
-    preset = presets.fashion_mnist(entry.RUN.value, given)
+    preset = presets.fashion_mnist(entry.RUN.value, entry.preset_name("fmnist"), given)
     if preset.settings["model"] != "logistic_sgd":
-        entry.train(preset, experiment="fmnist", chosen=entry.RUN.value is not None)
+        entry.train(preset, experiment="fmnist")
         return
     workdir = entry.workdir_of("fmnist", preset)
     for flag in (entry.SEEDS, entry.TENSORBOARD):

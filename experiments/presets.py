@@ -5,7 +5,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from experiments.documented import RUNS, DocumentedRun, Reading
-from imgcls_jax import console
+from experiments.documented.transfer import FINE_TUNED, FROZEN
+from imgcls_jax import console, pretrained
 from imgcls_jax.config import Config
 from imgcls_jax.errors import UserError
 
@@ -107,15 +108,29 @@ CIFAR10: dict[str, Preset] = {
 }
 
 
-def fashion_mnist(number: int | None, given: Mapping[str, Any]) -> Preset:
-    """The preset of a run number or, without one, of the model on the command line.
+# For one's own photos: settings that were chosen on real folders, see BUILD_NOTES.md.
+TRANSFER: dict[str, Preset] = {
+    name: Preset(name, settings)
+    for name, settings in (("frozen", FROZEN), ("fine_tuned", FINE_TUNED))
+}
+
+
+NAMED: dict[str, dict[str, Preset]] = {
+    "fmnist": {"cnn": CNN},
+    "cifar10": CIFAR10,
+    "transfer": TRANSFER,
+}
+
+
+def fashion_mnist(number: int | None, name: str | None, given: Mapping[str, Any]) -> Preset:
+    """The preset of a run number or name or, without either, of the model on the command line.
 
     Raises:
       UserError: for a number that no documented run has.
     """
     if number is None:
-        if given.get("model") == "cnn":
-            return CNN
+        if name == "cnn" or (name is None and given.get("model") == "cnn"):
+            return Preset("cnn", _without_options_of_others(CNN.settings, given))
         number = 9 if given.get("model") == "linear" else 5
     return _documented_run(number, given, dataset="fashion_mnist")
 
@@ -131,6 +146,27 @@ def cifar10(number: int | None, name: str | None, given: Mapping[str, Any]) -> P
     if name is not None:
         return Preset(name, _without_options_of_others(CIFAR10[name].settings, given))
     return _documented_run(10 if number is None else number, given, dataset="cifar10")
+
+
+def transfer(number: int | None, name: str | None, given: Mapping[str, Any]) -> Preset:
+    """The preset of that run number or name; without either `frozen`.
+
+    Convention and normalisation follow from the weights that are given, unless they are given too.
+
+    Raises:
+      UserError: for a number that no documented run has, or weights that cannot be read.
+    """
+    if number is not None:
+        preset = _documented_run(number, given, dataset="folder")
+    else:
+        settings = TRANSFER[name or "frozen"].settings
+        preset = Preset(name or "frozen", _without_options_of_others(settings, given))
+    settings = preset.settings | given
+    if settings["weights"] == "none":
+        return preset
+    described = pretrained.describe(settings["weights"], settings["model"])
+    follows = {"convention": described.convention, "normalise": described.normalise}
+    return dataclasses.replace(preset, settings={**preset.settings, **follows})
 
 
 # What belongs to the model, optimiser or schedule that a preset names, and to no other.

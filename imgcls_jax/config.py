@@ -8,17 +8,23 @@ import dataclasses
 import math
 from typing import Any
 
-from imgcls_jax import augment, models, normalisation, optim, schedules, tta
+from imgcls_jax import config_checks, models, optim, schedules, tta
+from imgcls_jax.config_checks import (
+    CORRUPT,
+    DUPLICATES,
+    EVALUATED,
+    FEEDS,
+    HEADS,
+    LABELS,
+    PRECISIONS,
+    RESIZES,
+)
 from imgcls_jax.data import NAMES as DATASETS
 from imgcls_jax.errors import UserError
 from imgcls_jax.models import inits
-from imgcls_jax.models.layers import STEMS
+from imgcls_jax.models.layers import CONVENTIONS, STEMS
 
-LABELS = ("integer", "one_hot")
-PRECISIONS = ("float32", "bfloat16")
-
-_MODEL_OPTIONS = ("widths", "depth", "stem", "dropout", "stochastic_depth")
-EVALUATED = ("last", "best")
+_MODEL_OPTIONS = ("widths", "depth", "stem", "convention", "dropout", "stochastic_depth")
 
 
 def _field(default: Any, description: str) -> Any:
@@ -35,6 +41,9 @@ class Config:
     widths: tuple[int, ...] = _field((), "channels of the stages of cnn and speednet")
     depth: int | None = _field(None, "convolutions a group of speednet")
     stem: str | None = _field(None, f"first layers of an ImageNet network: {', '.join(STEMS)}")
+    convention: str | None = _field(
+        None, f"whose padding and norms a published network has: {', '.join(CONVENTIONS)}"
+    )
     dropout: float | None = _field(None, "probability of dropout where the network has it")
     stochastic_depth: float | None = _field(None, "probability of dropping the last block")
     init: str | None = _field(
@@ -47,7 +56,8 @@ class Config:
     normalise: str = _field(
         "unit",
         "pixels the network sees: unit (x / 255), standard (mean 0, deviation 1 a channel of the "
-        "training set) or whiten (patches of it, decorrelated)",
+        "training set), whiten (patches of it, decorrelated), or as published weights expect them: "
+        "imagenet, symmetric, caffe",
     )
     optimizer: str = _field("adam", f"optimiser: {', '.join(optim.NAMES)}")
     framework: str = _field(
@@ -83,97 +93,40 @@ class Config:
     )
     tta: str = _field("none", f"views averaged in evaluation: {', '.join(tta.NAMES)}")
     evaluate: str = _field("last", f"checkpoint that meets the test set: {', '.join(EVALUATED)}")
+    # Photos in folders
+    image_size: int | None = _field(None, "pixels a side of what a network sees of a photo")
+    resize: str = _field("crop", f"how a photo is made square: {', '.join(RESIZES)}")
+    corrupt: str = _field("refuse", f"what to do about unreadable photos: {', '.join(CORRUPT)}")
+    duplicates: str = _field(
+        "report",
+        f"what to do about photos that evaluation shares with training: {', '.join(DUPLICATES)}",
+    )
+    test_fraction: float = _field(0.2, "of photos without split folders, to evaluate on")
+    folds: int = _field(0, "parts for cross-validation; 0: the test split")
+    fold: int = _field(0, "which of them is evaluated on")
+    feed: str = _field("resident", f"where training images wait: {', '.join(FEEDS)}")
+    random_crop: float | None = _field(
+        None, "smallest share of a photo that a random crop keeps, for streamed training images"
+    )
+    # Transfer
+    weights: str = _field(
+        "none", "weights to start from: none, imagenet, or a .safetensors or .h5 file"
+    )
+    head: str = _field("multinomial", f"the classifier: {', '.join(HEADS)}")
+    trainable: str = _field("all", "what is trained: all, a stage such as stage3 and on, or head")
+    cache_features: bool = _field(
+        True, "compute a frozen network's features once, where nothing changes the images"
+    )
+    frozen_norms: bool = _field(False, "batch norms keep and use the statistics they came with")
+    head_epochs: int = _field(0, "epochs of the head alone, on fixed features, before the others")
+    head_lr: float = _field(0.001, "learning rate of those epochs, which are Adam's")
+    layer_decay: float = _field(1.0, "factor on the learning rate from a stage to the one below")
+    class_weights: bool = _field(False, "weigh losses so that all classes count the same")
+    patience: int = _field(0, "epochs without better validation accuracy to stop after; 0: never")
     seed: int = _field(0, "seed of initialisation, order, augmentation and dropout")
 
     def __post_init__(self):
-        _one_of("dataset", self.dataset, DATASETS)
-        _one_of("model", self.model, models.NAMES)
-        if self.init is not None:
-            _one_of("init", self.init, inits.NAMES)
-        if self.stem is not None:
-            _one_of("stem", self.stem, STEMS)
-        _one_of("precision", self.precision, PRECISIONS)
-        _one_of("normalise", self.normalise, normalisation.NAMES)
-        _one_of("tta", self.tta, tta.NAMES)
-        _one_of("optimizer", self.optimizer, optim.NAMES)
-        _one_of("framework", self.framework, optim.FRAMEWORKS)
-        _one_of("schedule", self.schedule, schedules.NAMES)
-        _one_of("labels", self.labels, LABELS)
-        _one_of("evaluate", self.evaluate, EVALUATED)
-        augment.check(self.augment)
-        _check("lr", self.lr, "a finite number above 0", 0 < self.lr < math.inf)
-        _check("batch_size", self.batch_size, "at least 1", self.batch_size >= 1)
-        _check("epochs", self.epochs, "at least 0 (0 evaluates only)", self.epochs >= 0)
-        _check("seed", self.seed, "at least 0", 0 <= self.seed < 2**31)
-        _check("split_seed", self.split_seed, "at least 0", 0 <= self.split_seed < 2**31)
-        _check("hold_out", self.hold_out, "at least 0 and below 1", 0 <= self.hold_out < 1)
-        _check("hidden", self.hidden, "sizes of at least 1", all(n >= 1 for n in self.hidden))
-        _check("momentum", self.momentum, "at least 0 and below 1", 0 <= self.momentum < 1)
-        smoothing = self.label_smoothing
-        _check("label_smoothing", smoothing, "at least 0 and below 1", 0 <= smoothing < 1)
-        _check(
-            "warmup_epochs", self.warmup_epochs, "at least 0", 0 <= self.warmup_epochs < math.inf
-        )
-        every, gamma, decay = self.step_epochs, self.step_gamma, self.weight_decay
-        last = self.final_fraction
-        _check("final_fraction", last, "in [0, 1]", last is None or 0 <= last <= 1)
-        if last is not None and self.schedule not in ("linear", "cosine"):
-            raise UserError(
-                "--final_fraction is for --schedule=linear and cosine; leave it out with "
-                f"--schedule={self.schedule}."
-            )
-        _check("step_epochs", every, "above 0", every is None or 0 < every < math.inf)
-        _check("step_gamma", gamma, "above 0, at most 1", gamma is None or 0 < gamma <= 1)
-        _check("weight_decay", decay, "at least 0", decay is None or 0 <= decay < math.inf)
-        clip = self.clip_norm
-        _check("clip_norm", clip, "above 0", clip is None or 0 < clip < math.inf)
-        _check("widths", self.widths, "sizes of at least 1", all(n >= 1 for n in self.widths))
-        for flag in ("dropout", "stochastic_depth"):
-            value = getattr(self, flag)
-            _check(flag, value, "at least 0 and below 1", value is None or 0 <= value < 1)
-        _check("depth", self.depth, "at least 1", self.depth is None or self.depth >= 1)
-        _check("ema", self.ema, "at least 0 and below 1", 0 <= self.ema < 1)
-        _check("accumulate", self.accumulate, "at least 1", self.accumulate >= 1)
-        if self.batch_size % self.accumulate:
-            raise UserError(
-                f"--accumulate={self.accumulate} must divide --batch_size={self.batch_size}."
-            )
-        self.lr_scales()
-        self.model_options()
-        if self.schedule == "step" and every is None:
-            raise UserError("--schedule=step needs --step_epochs, the epochs between two drops.")
-        if self.schedule != "step" and (every or gamma):
-            raise UserError(
-                "--step_epochs and --step_gamma are for --schedule=step; leave them out with "
-                f"--schedule={self.schedule}."
-            )
-        if self.warmup_epochs and self.warmup_epochs >= self.epochs > 0:
-            raise UserError(
-                f"--warmup_epochs={self.warmup_epochs:g} must be less than --epochs={self.epochs}."
-            )
-        if self.schedule == "one_cycle" and self.warmup_epochs:
-            raise UserError("--schedule=one_cycle warms up by itself; give --warmup_epochs=0.")
-        self._check_optimizer()
-        if self.watch_test and self.hold_out:
-            raise UserError("--watch_test is for runs without --hold_out; leave one of them out.")
-        if self.evaluate == "best" and not self.hold_out:
-            raise UserError(
-                "--evaluate=best needs a validation split to choose by: add --hold_out=0.1, say."
-            )
-
-    def _check_optimizer(self) -> None:
-        """Raises UserError for options the optimiser does not take, by the flags' names."""
-        known = optim.defaults(self.optimizer, self.framework)
-        for flag, value in (("momentum", self.momentum), ("nesterov", self.nesterov)):
-            if value and flag not in known:
-                raise UserError(f"--{flag} is not for --optimizer={self.optimizer}; leave it out.")
-        if self.nesterov and not self.momentum:
-            raise UserError("--nesterov needs a --momentum above 0, such as 0.9.")
-        decay = known["weight_decay"] if self.weight_decay is None else self.weight_decay
-        if self.decay != "all" and self.optimizer == "airbench":
-            raise UserError("--decay is not for --optimizer=airbench; leave it out.")
-        if self.decay != "all" and not decay:
-            raise UserError(f"--decay={self.decay} needs a --weight_decay above 0.")
+        config_checks.check(self)
 
     def model_options(self) -> dict[str, Any]:
         """The options of `models.create` that are set; what the model does not take is an error."""
@@ -190,6 +143,12 @@ class Config:
             flag = flags.get(name, name)
             raise UserError(f"--{flag} is not for --model={self.model}; leave it out.")
         return given
+
+    @property
+    def features_once(self) -> bool:
+        """Whether the frozen network's features are computed once and stand in for the images."""
+        fixed = not self.augment and self.tta == "none" and self.feed == "resident"
+        return self.trainable == "head" and self.cache_features and fixed
 
     def lr_scales(self) -> dict[str, float]:
         """`lr_scale` as {pattern: factor}."""
@@ -216,15 +175,18 @@ class Config:
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> "Config":
-        """The inverse of `to_json`; a field that is missing or unknown is a UserError."""
+        """The inverse of `to_json`; an unknown field is a UserError.
+
+        A field that is missing, since it is younger than the file, has its default, which is what
+        the library did before there was the field.
+        """
         if not isinstance(values, dict):
             raise UserError("the configuration is not a JSON object; use a new --workdir.")
         names = {field.name for field in dataclasses.fields(cls)}
-        if set(values) != names:
-            odd = ", ".join(sorted(set(values) ^ names))
+        if unknown := set(values) - names:
             raise UserError(
-                f"the configuration's fields are not this version's (differing: {odd}); use the "
-                "version that wrote it, or a new --workdir."
+                f"the configuration has fields that this version does not know "
+                f"({', '.join(sorted(unknown))}); use the version that wrote it or a new --workdir."
             )
         try:
             return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
@@ -238,13 +200,3 @@ class Config:
         """Fields that differ, as {name: (own value, other's value)}."""
         mine, theirs = dataclasses.asdict(self), dataclasses.asdict(other)
         return {name: (mine[name], theirs[name]) for name in mine if mine[name] != theirs[name]}
-
-
-def _one_of(flag: str, value: str, known: tuple[str, ...]) -> None:
-    if value not in known:
-        raise UserError(f"unknown --{flag}={value}; choose one of: {', '.join(known)}.")
-
-
-def _check(flag: str, value: Any, wanted: str, holds: bool) -> None:
-    if not holds:
-        raise UserError(f"--{flag}={value} cannot be used; it must be {wanted}.")

@@ -3,12 +3,16 @@
 import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
+from imgcls_jax import lettering
 from imgcls_jax.data import Dataset
 from imgcls_jax.train import Progress
+
+if TYPE_CHECKING:
+    from imgcls_jax.pretrained import Loaded
 
 
 def heading(text: str) -> None:
@@ -34,10 +38,12 @@ def paths(title: str, written: Iterable[str]) -> None:
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Columns as wide as their widest cell: the first to the left, the others to the right."""
     rows = [header, *rows]
-    widths = [max(len(row[i]) for row in rows) for i in range(len(header))]
+    rows = [[lettering.printable(row[0]), *row[1:]] for row in rows]
+    first = max(lettering.width(row[0]) for row in rows)
+    widths = [max(len(row[i]) for row in rows) for i in range(1, len(header))]
     for row in rows:
-        cells = [f"{cell:>{width}}" for cell, width in zip(row[1:], widths[1:], strict=True)]
-        print("  ".join(["", f"{row[0]:<{widths[0]}}", *cells]).rstrip())
+        cells = [f"{cell:>{width}}" for cell, width in zip(row[1:], widths, strict=True)]
+        print("  ".join(["", lettering.pad(row[0], first), *cells]).rstrip())
 
 
 class ProgressBar(Progress):
@@ -96,9 +102,24 @@ def dataset(loaded: Dataset) -> None:
             "images": f"{height}x{width}x{channels} uint8, {loaded.num_classes} classes",
             "first labels": " ".join(map(str, loaded.train.labels[:10])),
             "source": loaded.source,
-            "verified": "yes" if loaded.verified else "NO: the digest is not the published one",
         }
+        | _VERIFIED[loaded.verified]
     )
+    for note in loaded.notes:
+        print(f"  {note}")
+
+
+_VERIFIED = {
+    True: {"verified": "yes"},
+    False: {"verified": "NO: the digest is not the published one"},
+    None: {},  # nothing is published of one's own photos
+}
+
+
+def weights(loaded: "Loaded") -> None:
+    """What was taken from a file of published weights."""
+    heading("Weights")
+    print(f"  {loaded.source}")
 
 
 def closing(summary: Mapping[str, Any]) -> None:
@@ -107,6 +128,7 @@ def closing(summary: Mapping[str, Any]) -> None:
     low, high = summary["test_accuracy_interval"]
     results = {
         "test accuracy": f"{summary['test_accuracy']:.4f}   95 % interval [{low:.4f}, {high:.4f}]",
+        "balanced accuracy": f"{summary['test_balanced_accuracy']:.4f}   (mean recall of classes)",
         "test loss": f"{summary['test_loss']:.4f}",
     }
     if summary.get("validation_accuracy") is not None:
@@ -122,13 +144,13 @@ def closing(summary: Mapping[str, Any]) -> None:
             f"{summary['train_seconds']:.2f} s   {summary['examples_per_second']:,.0f} examples/s, "
             "without compilation and evaluation"
         )
+    if summary["feature_seconds"]:
+        results["fixed features"] = f"{summary['feature_seconds']:.2f} s, once"
     results["compilation"] = f"{summary['compile_seconds']:.2f} s"
     results["evaluation"] = f"{summary['eval_seconds']:.2f} s"
-    results["data"] = summary["data"]["source"] + (
-        ""
-        if summary["data"]["verified"]
-        else "   NOT VERIFIED: the digest is not the published one"
-    )
+    results["data"] = summary["data"]["source"]
+    if summary["data"]["verified"] is False:
+        results["data"] += "   NOT VERIFIED: the digest is not the published one"
     pairs(results)
     print()
     per_class(summary["per_class"])

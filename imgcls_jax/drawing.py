@@ -8,6 +8,7 @@ import os
 import threading
 from pathlib import Path
 
+from imgcls_jax import lettering
 from imgcls_jax.errors import UserError
 
 DPI = 130
@@ -33,6 +34,7 @@ def save(figure, path: str | os.PathLike) -> Path:
       UserError: the file cannot be written.
     """
     path = Path(path)
+    _find_fonts(figure)
     partial = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -48,6 +50,18 @@ def save(figure, path: str | os.PathLike) -> Path:
     return path
 
 
-def shorten(text: str, length: int) -> str:
-    """The text, or its beginning and an ellipsis, in at most `length` characters."""
-    return text if len(text) <= length else text[: length - 1].rstrip() + "…"
+def shorten(text: str, length: int, *, keep_end: bool = False) -> str:
+    """The text, or its beginning (or end) and an ellipsis, in at most `length` letters' width.
+
+    What cannot be drawn, for want of a font, becomes a box.
+    """
+    return lettering.drawable(lettering.shorten(text, length, keep_end=keep_end))
+
+
+def _find_fonts(figure) -> None:
+    """Gives every text with other than plain letters the fonts that have them."""
+    from matplotlib.text import Text
+
+    for text in figure.findobj(Text):
+        if not text.get_text().isascii():
+            text.set_fontfamily(lettering.families(text.get_text()))

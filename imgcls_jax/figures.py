@@ -2,10 +2,14 @@
 
 import numpy as np
 
-from imgcls_jax import plots, sheets
+from imgcls_jax import curves, models, plots, predictor, sheets
 from imgcls_jax.augmentation_sheet import augmentation_sheet
 from imgcls_jax.data import Dataset
+from imgcls_jax.prediction_sheet import prediction_sheet
+from imgcls_jax.saliency import overlay
 from imgcls_jax.workdir import Workdir
+
+_LOOKED_INTO = 12  # photos that saliency is drawn for
 
 
 def draw(workdir: Workdir, dataset: Dataset) -> list[str]:
@@ -16,6 +20,10 @@ def draw(workdir: Workdir, dataset: Dataset) -> list[str]:
     names, test, train = dataset.class_names, dataset.test, dataset.train
     history = workdir.history()
     folder = workdir.make_figures()
+    config = workdir.config()
+    drawn = np.arange(min(25, len(labels)))
+    if config.dataset == "folder":  # sorted by class
+        drawn = np.linspace(0, len(labels) - 1, len(drawn)).astype(int)
     paths = []
     if history:
         paths.append(plots.learning_curves(history, folder / "learning_curves.png"))
@@ -28,7 +36,11 @@ def draw(workdir: Workdir, dataset: Dataset) -> list[str]:
             title=f"{summary['run']}: test accuracy {accuracy:.4f}",
         ),
         sheets.prediction_grid(
-            test.images, labels, probabilities, names, folder / "predictions.png"
+            test.images[drawn],
+            labels[drawn],
+            probabilities[drawn],
+            names,
+            folder / "predictions.png",
         ),
         sheets.most_confident_mistakes(
             test.images, labels, probabilities, names, folder / "mistakes.png"
@@ -37,10 +49,45 @@ def draw(workdir: Workdir, dataset: Dataset) -> list[str]:
         sheets.sample_image(train.images[0], names[train.labels[0]], folder / "sample_image.png"),
         sheets.sample_row(train.images, train.labels, names, folder / "sample_row.png"),
     ]
-    if specs := workdir.config().augment:
+    if config.dataset == "folder":
+        paths += _of_photos(workdir, dataset, labels, probabilities)
+    if specs := config.augment:
         paths.append(
             augmentation_sheet(
                 train.images[: len(specs) + 8], folder / "augmentation.png", specs=specs
             )
         )
     return [str(path) for path in paths]
+
+
+def _of_photos(workdir: Workdir, dataset: Dataset, labels, probabilities) -> list:
+    """What unbalanced classes ask for, and where the network looks."""
+    names, folder = dataset.class_names, workdir.figures
+    splits = {"train": dataset.train, "validation": dataset.validation, "test": dataset.test}
+    counts = {
+        name: np.bincount(split.labels, minlength=len(names))
+        for name, split in splits.items()
+        if split is not None
+    }
+    paths = [
+        curves.class_counts(counts, names, folder / "class_counts.png"),
+        curves.precision_recall(labels, probabilities, names, folder / "precision_recall.png"),
+        curves.roc(labels, probabilities, names, folder / "roc.png"),
+    ]
+    if workdir.config().model in models.TRANSFERABLE:
+        shown = np.linspace(0, len(labels) - 1, min(_LOOKED_INTO, len(labels))).astype(int)
+        images, chosen = dataset.test.images[shown], probabilities[shown]
+        cams = np.asarray(predictor.load(workdir.path).grad_cam(images, chosen.argmax(axis=1)))
+        paths.append(
+            prediction_sheet(
+                images,
+                chosen,
+                names,
+                [names[label] for label in labels[shown]],
+                folder / "saliency.png",
+                overlays=np.stack([overlay(*pair) for pair in zip(images, cams, strict=True)]),
+                title="Where the network looks (Grad-CAM), above the true class",
+                columns=2,
+            )
+        )
+    return paths

@@ -92,6 +92,12 @@ def per_class(matrix: np.ndarray, class_names: list[str]) -> dict[str, dict[str,
     }
 
 
+def balanced_accuracy(matrix: np.ndarray) -> float:
+    """The mean recall of the classes that have examples, from a confusion matrix (C, C)."""
+    support = np.asarray(matrix).sum(axis=1)
+    return float((np.diag(matrix)[support > 0] / support[support > 0]).mean())
+
+
 def wilson_interval(correct: int, count: int, *, confidence: float = 0.95) -> tuple[float, float]:
     """Interval for the true accuracy after `correct` of `count` independent examples.
 

@@ -6,10 +6,12 @@ person sees is what was saved.
 
 import contextlib
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from imgcls_jax import console, steps
+import numpy as np
+
+from imgcls_jax import console, metrics, models, pretrained, steps
 from imgcls_jax.checkpoint import Checkpoints
 from imgcls_jax.config import Config
 from imgcls_jax.data import Dataset
@@ -17,8 +19,9 @@ from imgcls_jax.errors import UserError
 from imgcls_jax.figures import draw
 from imgcls_jax.observe import Observer, collect_signals, tensorboard
 from imgcls_jax.program import Program, build
+from imgcls_jax.restored import keep_evaluated, network
 from imgcls_jax.summary import difference, evaluated_record, spread, summarise
-from imgcls_jax.train import Interrupted, fit, is_absurd, start
+from imgcls_jax.train import Interrupted, blank, fit, is_absurd
 from imgcls_jax.workdir import Workdir, environment
 
 
@@ -59,9 +62,10 @@ def train(
     with Checkpoints(workdir.checkpoints) as checkpoints, signals as stop:
         done = checkpoints.step("last") or 0
         board = tensorboard(workdir, done=done) if with_tensorboard else None
-        program = program or build(config, dataset)
+        program = program or make_program(config, dataset, resumed=bool(done))
         if stop:  # a signal during compilation, which cannot be broken off
             raise Interrupted("stopped before training began; run the same command to start.")
+        workdir.write_json("network.json", network(program, dataset))
         if done:
             print(f"resuming from step {done} of {program.total_steps}")
         observer = Observer(program, stop=stop, board=board, done=done)
@@ -77,6 +81,7 @@ def train(
             observer.close()
         if config.evaluate == "best" and config.epochs:
             state = _best(program, history, checkpoints)
+        keep_evaluated(checkpoints, program.evaluated(state))
     summary, arrays = summarise(program, config, dataset, state, history)
     if is_absurd(summary["test_loss"], dataset.num_classes):
         raise UserError(
@@ -91,6 +96,26 @@ def train(
     return summary
 
 
+def make_program(config: Config, dataset: Dataset, *, resumed: bool = False) -> Program:
+    """`program.build` with the weights that the configuration starts from.
+
+    Args:
+      resumed: whether a checkpoint will replace those weights, where only they are needed.
+    """
+    if config.weights == "none" or (resumed and not config.features_once):
+        return build(config, dataset)
+    outputs = 1 if config.head == "binary" else dataset.num_classes
+    model = models.create(config.model, num_classes=outputs, **config.model_options())
+    loaded = pretrained.load(
+        config.weights,
+        model_name=config.model,
+        model=model,
+        image_shape=dataset.image_shape,
+    )
+    console.weights(loaded)
+    return build(config, dataset, pretrained=loaded.variables)
+
+
 def _best(program: Program, history: list, checkpoints: Checkpoints) -> steps.TrainState:
     """The state with the best validation accuracy, as the history has it."""
     wanted, kept = evaluated_record(history, program.config)["step"], checkpoints.step("best")
@@ -99,7 +124,7 @@ def _best(program: Program, history: list, checkpoints: Checkpoints) -> steps.Tr
             f"the best epoch ended at step {wanted}, but the 'best' checkpoint is of step {kept}; "
             "train again in a new --workdir."
         )
-    return checkpoints.restore("best", start(program, program.config.seed)).state
+    return checkpoints.restore("best", blank(program)).state
 
 
 def report(workdir: Workdir, dataset: Dataset, *, figures: bool) -> None:
@@ -113,9 +138,9 @@ def evaluate_only(
     config: Config, *, name: str, dataset: Dataset, workdir: Workdir
 ) -> dict[str, Any]:
     """Evaluates the checkpoint of a run in `workdir`, changing nothing there."""
-    program = build(config, dataset)
+    program = make_program(config, dataset, resumed=True)
     with Checkpoints(workdir.checkpoints) as checkpoints:
-        state = checkpoints.restore(config.evaluate, start(program, config.seed)).state
+        state = checkpoints.restore(config.evaluate, blank(program)).state
     epochs = int(state.step) // program.steps_per_epoch
     history = [record for record in workdir.history() if record["epoch"] <= epochs]
     summary, _ = summarise(program, config, dataset, state, history)
@@ -143,40 +168,124 @@ def repeat(
     """
     configs = [dataclasses.replace(config, seed=config.seed + k) for k in range(seeds)]
     workdir.claim(config, seeds=True)
-    runs = []
     with collect_signals() as stop:
-        program = build(config, dataset)
-        for number, one in enumerate(configs, start=1):
-            try:
-                if stop:
-                    raise Interrupted("stopped between seeds.")
-                print(f"seed {one.seed}, {number} of {seeds}")
-                summary = train(
-                    one,
-                    name=name,
-                    dataset=dataset,
-                    program=program,
-                    documented=documented,
-                    workdir=Workdir(workdir.path / f"seed-{one.seed}"),
-                    with_tensorboard=with_tensorboard,
-                    stop=stop,
-                )
-            except Interrupted as interrupted:
-                raise Interrupted(
-                    f"stopped at seed {one.seed}; run the same command with "
-                    f"--workdir={workdir.path} --seeds={seeds} to continue."
-                ) from interrupted
-            runs.append(summary)
-    result = {
-        "run": name,
-        "config": config.to_json(),
+        program = make_program(config, dataset)
+        runs = _each(
+            configs,
+            "seed",
+            workdir,
+            lambda one, folder: train(
+                one,
+                name=name,
+                dataset=dataset,
+                program=program,
+                documented=documented,
+                workdir=folder,
+                with_tensorboard=with_tensorboard,
+                stop=stop,
+            ),
+            stop,
+        )
+    result = _over(runs, config, name, documented) | {
         "seeds": [summary["seed"] for summary in runs],
-        "spread": spread(runs, documented),
-        "train_seconds": [round(summary["train_seconds"], 3) for summary in runs],
         "data_verified": dataset.verified,
-        "documented": dict(documented) if documented else None,
-    } | environment()
+    }
     workdir.write_json("summary.json", result)
     console.heading(f"{name}: {seeds} seeds")
     console.spread(result["spread"])
     return result
+
+
+def cross_validate(
+    config: Config,
+    *,
+    name: str,
+    load: Callable[[Config], Dataset],
+    workdir: Workdir,
+    with_tensorboard: bool = False,
+) -> dict[str, Any]:
+    """Runs `config` with each of its folds as the test set, each in its own folder.
+
+    Folds already finished in `workdir` are not run again.
+
+    Args:
+      load: the data of a configuration, split by its fold.
+
+    Returns:
+      What is written to `summary.json`: every fold's figures, their mean and standard deviation,
+      and under `pooled` the accuracies over all examples, each counted once.
+    """
+    configs = [dataclasses.replace(config, fold=k) for k in range(config.folds)]
+    workdir.claim(config, seeds=True)
+    with collect_signals() as stop:
+        runs = _each(
+            configs,
+            "fold",
+            workdir,
+            lambda one, folder: train(
+                one,
+                name=name,
+                dataset=load(one),
+                workdir=folder,
+                with_tensorboard=with_tensorboard,
+                stop=stop,
+            ),
+            stop,
+        )
+    matrix = sum(np.array(summary["confusion_matrix"]) for summary in runs)
+    result = _over(runs, config, name, None) | {
+        "folds": config.folds,
+        "pooled": {
+            "test_accuracy": float(np.trace(matrix) / matrix.sum()),
+            "test_balanced_accuracy": metrics.balanced_accuracy(matrix),
+            "confusion_matrix": matrix.tolist(),
+        },
+    }
+    workdir.write_json("summary.json", result)
+    console.heading(f"{name}: {config.folds} folds")
+    console.spread(result["spread"])
+    pooled = result["pooled"]
+    console.pairs(
+        {
+            "accuracy over all": f"{pooled['test_accuracy']:.4f}",
+            "balanced accuracy over all": f"{pooled['test_balanced_accuracy']:.4f}",
+        }
+    )
+    return result
+
+
+def _each(
+    configs: list[Config],
+    kind: str,
+    workdir: Workdir,
+    run_one: Callable[[Config, Workdir], dict[str, Any]],
+    stop: list[int],
+) -> list[dict[str, Any]]:
+    """Summaries of configurations that differ in the field `kind`, each in a folder called so."""
+    runs = []
+    for number, one in enumerate(configs, start=1):
+        value = getattr(one, kind)
+        try:
+            if stop:
+                raise Interrupted(f"stopped between {kind}s.")
+            print(f"{kind} {value}, {number} of {len(configs)}")
+            runs.append(run_one(one, Workdir(workdir.path / f"{kind}-{value}")))
+        except Interrupted as interrupted:
+            raise Interrupted(
+                f"stopped at {kind} {value}; run the same command with "
+                f"--workdir={workdir.path} --{kind}s={len(configs)} to continue."
+            ) from interrupted
+    return runs
+
+
+def _over(
+    runs: list[dict[str, Any]], config: Config, name: str, documented: Mapping[str, Any] | None
+) -> dict[str, Any]:
+    """What the summary of several runs has, whatever they differ in."""
+    return {
+        "run": name,
+        "config": config.to_json(),
+        "spread": spread(runs, documented),
+        "train_seconds": [round(summary["train_seconds"], 3) for summary in runs],
+        "documented": dict(documented) if documented else None,
+    } | environment()

@@ -106,10 +106,10 @@ def sample_row(
     tiles = display_tiles(images[:count])
     height, width = tiles.shape[1:3]
     cell = (height + 32, width + 24)
-    figure, axes = _sheet(mosaic(tiles, len(tiles), cell=cell, offset=(6, 12)))
+    figure, axes = pixel_figure(mosaic(tiles, len(tiles), cell=cell, offset=(6, 12)))
     for position, label in enumerate(labels[: len(tiles)]):
         words, x = shorten(class_names[label], 15), (position + 0.5) * cell[1]
-        _text(axes, x, height + 12, words, ha="center", va="top", fontsize=9)
+        write(axes, x, height + 12, words, ha="center", va="top", fontsize=9)
     return save(figure, path)
 
 
@@ -171,8 +171,8 @@ def _draw_predictions(images, labels, probabilities, class_names, path, *, shown
     cell = (head + height + 22, bar_left + bar_width + 38)
     margin, banner = 20, 40
     sheet = mosaic(tiles, min(columns, len(shown)), cell=cell, offset=(head, margin))
-    figure, axes = _sheet(np.pad(sheet, ((banner, 0), (0, 0), (0, 0)), constant_values=255))
-    _text(axes, margin, banner / 2, title, va="center", fontsize=12)
+    figure, axes = pixel_figure(np.pad(sheet, ((banner, 0), (0, 0), (0, 0)), constant_values=255))
+    write(axes, margin, banner / 2, title, va="center", fontsize=12)
     bars, bar_colors, frames, frame_colors = [], [], [], []
     for position, index in enumerate(shown):
         row, column = divmod(position, columns)
@@ -184,31 +184,33 @@ def _draw_predictions(images, labels, probabilities, class_names, path, *, shown
         if predicted != true:
             names = (shorten(class_names[chosen], 14) for chosen in (predicted, true))
             heading = "{} (true: {})".format(*names)
-        _text(axes, x, y - 8, heading, color=color, va="bottom", fontsize=9)
-        frames.append(_box(x, y, width, height))
+        write(axes, x, y - 8, heading, color=color, va="bottom", fontsize=9)
+        frames.append(box(x, y, width, height))
         frame_colors.append(color)
         for place, chosen in enumerate(ranked):
             left, top = x + bar_left, y + (place + 0.56) * slot
             filled = bar_width * float(probabilities[index, chosen])
-            bars += [_box(left, top, bar_width, 10), _box(left, top, filled, 10)]
+            bars += [box(left, top, bar_width, 10), box(left, top, filled, 10)]
             bar_colors += ["#eceef0", _RIGHT if chosen == true else FAINT if place else _WRONG]
             words = f"{shorten(class_names[chosen], 15)}: {probabilities[index, chosen]:.0%}"
-            _text(axes, left, top - 3, words, va="bottom", fontsize=7.5)
+            write(axes, left, top - 3, words, va="bottom", fontsize=7.5)
     axes.add_collection(PolyCollection(bars, facecolors=bar_colors), autolim=False)
     outlines = PolyCollection(frames, facecolors="none", edgecolors=frame_colors, linewidths=1.2)
     axes.add_collection(outlines, autolim=False)
     return save(figure, path)
 
 
-def _box(x: float, y: float, width: float, height: float) -> list[tuple[float, float]]:
+def box(x: float, y: float, width: float, height: float) -> list[tuple[float, float]]:
+    """The corners of a rectangle, for a `PolyCollection`."""
     return [(x, y), (x + width, y), (x + width, y + height), (x, y + height)]
 
 
-def _text(axes, x, y, words, *, color=INK, **style):
-    axes.text(x, y, words, color=color, parse_math=False, **style)  # a class may be "$1 coin"
+def write(axes, x, y, words, *, color=INK, **style):
+    """Words that may hold anything: a class may be "$1 coin"."""
+    axes.text(x, y, words, color=color, parse_math=False, **style)
 
 
-def _sheet(pixels: np.ndarray):
+def pixel_figure(pixels: np.ndarray):
     """A figure of exactly these pixels, and axes over it in pixels from the top left corner."""
     height, width = pixels.shape[:2]
     figure = new_figure(width / DPI, height / DPI, layout=None)

@@ -7,7 +7,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from imgcls_jax import metrics, steps
+from imgcls_jax import curves, metrics, steps
 from imgcls_jax.config import Config
 from imgcls_jax.data import Dataset
 from imgcls_jax.program import Program
@@ -39,6 +39,7 @@ def summarise(
         "evaluated": config.evaluate,
         "test_accuracy": test["accuracy"],
         "test_accuracy_interval": list(metrics.wilson_interval(correct, count)),
+        "test_balanced_accuracy": metrics.balanced_accuracy(matrix),
         "test_loss": test["loss"],
         "train_accuracy": None,
         "calibration": metrics.calibration(probabilities, labels),
@@ -46,6 +47,7 @@ def summarise(
         "per_class": metrics.per_class(matrix, list(dataset.class_names)),
         "train_seconds": train_seconds,
         "compile_seconds": program.compile_seconds,
+        "feature_seconds": program.feature_seconds,
         "eval_seconds": test_seconds + sum(record["eval_seconds"] for record in history),
         "examples_per_second": (
             len(program.train) * len(history) / train_seconds if train_seconds else None
@@ -60,6 +62,8 @@ def summarise(
         for record in history:
             for key in ("train_loss", "train_accuracy"):
                 summary.setdefault("by_epoch", {}).setdefault(key, []).append(record[key])
+    if config.dataset == "folder":
+        summary["ranking"] = curves.scores(labels, probabilities, dataset.class_names)
     return summary | environment(), {"labels": labels, "probabilities": probabilities}
 
 
@@ -90,6 +94,7 @@ def _values(summary: Mapping[str, Any]) -> dict[str, Any]:
 
 _FIGURES = (
     "test_accuracy",
+    "test_balanced_accuracy",
     "test_loss",
     "validation_accuracy",
     "validation_loss",

@@ -35,17 +35,24 @@ class Position:
       state: the training state.
       sums: metrics of the current epoch so far.
       seconds: () float32, training time of the current epoch so far.
+      feed: where a stream of examples stands; {} where they are resident.
     """
 
     state: steps.TrainState
     sums: steps.Metrics
     seconds: jax.Array
+    feed: Any
 
 
 def start(program: Program, seed: int) -> Position:
     """Where training with this seed begins."""
-    state, sums = program.start(seed)
-    return Position(state, sums, jnp.zeros(()))
+    return Position(*program.start(seed), jnp.zeros(()), program.feed())
+
+
+def blank(program: Program) -> Position:
+    """A position of the program's structure and shapes, to restore a checkpoint into."""
+    state, sums = program.init(jax.random.key(0))
+    return Position(state, sums, jnp.zeros(()), program.feed())
 
 
 def is_absurd(loss: float, num_classes: int) -> bool:
@@ -72,6 +79,8 @@ def fit(
 ) -> tuple[steps.TrainState, list[dict[str, Any]]]:
     """Trains to the configured number of epochs, from the last checkpoint if there is one.
 
+    With a patience, training ends after that many epochs without a better validation accuracy.
+
     Every epoch is recorded, and checkpointed unless that was done a moment ago. Orders and keys
     follow from the numbers of epoch and step alone, so a run that was stopped and resumed ends with
     the bits of one that was not.
@@ -84,9 +93,12 @@ def fit(
       UserError: if the loss is NaN or absurd, or a parameter not finite; the checkpoint is from
         before that.
     """
-    position = start(program, seed)
     if checkpoints.step("last") is not None:
-        position = checkpoints.restore("last", position)
+        position = checkpoints.restore("last", blank(program))
+        program.open(seed, position.feed)
+    else:
+        program.open(seed)
+        position = start(program, seed)
     state, sums, seconds = position.state, position.sums, float(position.seconds)
     epoch, batch = divmod(int(state.step), program.steps_per_epoch)
     history = workdir.history()[:epoch]
@@ -111,14 +123,14 @@ def fit(
 
     def stop_if_asked() -> None:
         if progress.stop_requested() and int(state.step) < program.total_steps:
-            saver.save(Position(state, sums, jnp.float32(seconds)))
+            saver.save(Position(state, sums, jnp.float32(seconds), program.feed()))
             checkpoints.wait()
             raise Interrupted(
                 f"stopped at step {int(state.step)}, saved; run the same command with "
                 f"--workdir={workdir.path} to continue."
             )
 
-    while epoch < program.config.epochs:
+    while epoch < program.config.epochs and not is_over(history, program.config.patience):
         order = program.order(state.key, np.int32(epoch))
         while batch < program.steps_per_epoch:
             count = min(pace.steps, program.steps_per_epoch - batch)
@@ -152,15 +164,22 @@ def fit(
         progress.epoch(record)
         sums = jax.tree.map(jnp.zeros_like, sums)
         epoch, batch, seconds = epoch + 1, 0, 0.0
-        here = Position(state, sums, jnp.float32(seconds))
+        here = Position(state, sums, jnp.float32(seconds), program.feed())
         if not program.config.watch_test and record.get("validation_accuracy", -1.0) > best:
             best = record["validation_accuracy"]
             saver.set_best(here)
-        if epoch == program.config.epochs or saver.is_due():
+        ended = epoch == program.config.epochs or is_over(history, program.config.patience)
+        if ended or saver.is_due():
             saver.save(here)
         stop_if_asked()
     checkpoints.wait()
     return state, history
+
+
+def is_over(history: list[dict[str, Any]], patience: int) -> bool:
+    """Whether the last `patience` epochs had no better validation accuracy; 0 waits for ever."""
+    accuracies = [record["validation_accuracy"] for record in history] if patience else []
+    return len(accuracies) > patience and max(accuracies[-patience:]) <= max(accuracies[:-patience])
 
 
 @jax.jit

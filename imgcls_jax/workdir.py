@@ -121,6 +121,10 @@ class Workdir:
                 "can be written."
             ) from error
 
+    def network(self) -> dict[str, Any] | None:
+        """What a prediction needs beside the parameters, see `imgcls_jax.restored`; else None."""
+        return self._read_json("network.json")
+
     def history(self) -> list[dict[str, Any]]:
         """One dict an epoch, in order; a line cut short by a crash is left out."""
         path = self.path / "metrics.jsonl"

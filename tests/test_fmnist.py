@@ -189,8 +189,8 @@ def test_unverified_data_is_said_and_recorded(fmnist_main, tmp_path, monkeypatch
 
 
 def test_a_model_flag_sheds_the_documented_hidden_sizes():
-    assert "hidden" not in presets.fashion_mnist(5, {"model": "linear"}).settings
-    assert presets.fashion_mnist(5, {}).settings["hidden"] == (256, 128)
+    assert "hidden" not in presets.fashion_mnist(5, None, {"model": "linear"}).settings
+    assert presets.fashion_mnist(5, None, {}).settings["hidden"] == (256, 128)
 
 
 def test_runs_are_listed_with_their_figures(fmnist_main):
@@ -201,7 +201,7 @@ def test_runs_are_listed_with_their_figures(fmnist_main):
 
 
 def test_with_no_run_the_defaults_are_run_5s():
-    preset = presets.fashion_mnist(None, {"lr": 0.0008, "epochs": 15})
+    preset = presets.fashion_mnist(None, None, {"lr": 0.0008, "epochs": 15})
     assert preset.settings == RUNS[5].settings
     found = presets.documented(preset, Config(**preset.settings, seed=3))
     assert (found["run"], found["figures"]["test_accuracy"]) == (5, 0.8894)
@@ -213,7 +213,7 @@ def test_with_no_run_the_defaults_are_run_5s():
 @pytest.mark.parametrize("number", [run.number for run in FASHION_MNIST if run.number != 8])
 def test_every_reading_is_a_valid_configuration_and_recognised(number):
     for reading in RUNS[number].readings:
-        preset = presets.fashion_mnist(number, {})
+        preset = presets.fashion_mnist(number, None, {})
         found = presets.documented(preset, Config(**reading.settings))
         assert found["run"] == number
         assert found["reading"].startswith(reading.label)

@@ -7,10 +7,13 @@ import pytest
 
 from imgcls_jax import models
 from imgcls_jax.errors import UserError
+from imgcls_jax.models.conv import native_convolutions
 
 GREY, RGB = (28, 28, 1), (32, 32, 3)
 WHITENED = (31, 31, 24)  # what `imgcls_jax.whiten` makes of RGB
-SIBLINGS = {"resnet56", "resnet110", "resnet101", "densenet169", "densenet_bc_100_12"}  # deeper
+SIBLINGS = {"resnet56", "resnet110", "resnet101", "densenet169", "densenet_bc_100_12"} | {
+    f"efficientnet_b{i}" for i in range(1, 8)
+}  # deeper or wider
 
 # model, its options, image shape, classes -> parameters
 PARAMETERS = [
@@ -37,6 +40,17 @@ PARAMETERS = [
     ("resnet101", {}, RGB, 1000, 44_549_160),
     ("densenet121", {}, RGB, 1000, 7_978_856),
     ("densenet169", {}, RGB, 1000, 14_149_480),
+    ("mobilenet_v2", {}, RGB, 1000, 3_504_872),
+    ("mobilenet_v3_small", {}, RGB, 1000, 2_542_856),
+    ("mobilenet_v3_large", {}, RGB, 1000, 5_483_032),
+    ("efficientnet_b0", {}, RGB, 1000, 5_288_548),
+    ("efficientnet_b1", {}, RGB, 1000, 7_794_184),
+    ("efficientnet_b2", {}, RGB, 1000, 9_109_994),
+    ("efficientnet_b3", {}, RGB, 1000, 12_233_232),
+    ("efficientnet_b4", {}, RGB, 1000, 19_341_616),
+    ("efficientnet_b5", {}, RGB, 1000, 30_389_784),
+    ("efficientnet_b6", {}, RGB, 1000, 43_040_704),
+    ("efficientnet_b7", {}, RGB, 1000, 66_347_960),
     # "0.27M", "0.46M", "0.85M", "1.7M" in He et al. 2016, table 6
     ("resnet20", {}, RGB, 10, 269_722),
     ("resnet32", {}, RGB, 10, 464_154),
@@ -52,7 +66,8 @@ PARAMETERS = [
 @pytest.mark.parametrize(("name", "options", "image_shape", "num_classes", "expected"), PARAMETERS)
 def test_parameter_counts_are_exact(name, options, image_shape, num_classes, expected):
     model = models.create(name, num_classes=num_classes, **options)
-    variables = jax.eval_shape(model.init, jax.random.key(0), jnp.zeros((1, *image_shape)))
+    with native_convolutions(True):  # which trace faster
+        variables = jax.eval_shape(model.init, jax.random.key(0), jnp.zeros((1, *image_shape)))
     assert models.count_parameters(variables["params"]) == expected
 
 

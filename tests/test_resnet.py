@@ -43,7 +43,7 @@ def test_small_images_stem_has_a_3x3_convolution():
 COUNTS = {
     name: (classes, count)
     for name, _, _, classes, count in PARAMETERS
-    if name.startswith(("resnet", "wrn"))
+    if name.startswith(("resnet", "wrn", "mobilenet_v2", "efficientnet"))
 }
 
 

@@ -19,7 +19,7 @@ class DocumentedRun:
     """One run as its source document tells it.
 
     Attributes:
-      number: 1 to 11.
+      number: 1 to 15.
       title: what the run is, in a few words.
       source: title of the document.
       framework: 'torch', 'sklearn' or 'keras', whose semantics the run has.

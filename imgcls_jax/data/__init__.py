@@ -10,7 +10,7 @@ from imgcls_jax.errors import UserError
 
 __all__ = ["NAMES", "Dataset", "Split", "batches", "hold_out", "k_fold", "load"]
 
-NAMES = ("fashion_mnist", "digits", "cifar10")
+NAMES = ("fashion_mnist", "digits", "cifar10", "folder")
 
 
 def load(

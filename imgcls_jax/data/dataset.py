@@ -49,7 +49,10 @@ class Dataset:
 
     class_names: in the order of the label indices.
     source: one sentence, where the data came from.
-    verified: the content has the published digests (False also where none are known to match).
+    verified: the content has the published digests (False also where none are known to match;
+      None where nothing is published, as for one's own photos).
+    validation: a split to choose by, if the data set has one; else one is held out of `train`.
+    notes: sentences about the data that whoever looks at a result should know.
 
     Raises UserError where the splits' image shapes differ or a label has no class name.
     """
@@ -59,15 +62,21 @@ class Dataset:
     test: Split
     class_names: tuple[str, ...]
     source: str
-    verified: bool
+    verified: bool | None
+    validation: Split | None = None
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self):
-        if self.train.images.shape[1:] != self.test.images.shape[1:]:
-            raise UserError(
-                f"{self.name}: training images have shape {self.train.images.shape[1:]} but test "
-                f"images {self.test.images.shape[1:]}: make them the same."
-            )
-        for split_name, split in (("train", self.train), ("test", self.test)):
+        splits = {"train": self.train, "test": self.test}
+        if self.validation is not None:
+            splits["validation"] = self.validation
+        for split_name, split in splits.items():
+            if split.images.shape[1:] != self.image_shape:
+                raise UserError(
+                    f"{self.name}: training images have shape {self.image_shape} but {split_name} "
+                    f"images {split.images.shape[1:]}: make them the same."
+                )
+        for split_name, split in splits.items():
             lowest, highest = split.labels.min(), split.labels.max()
             if lowest < 0 or highest >= self.num_classes:
                 raise UserError(

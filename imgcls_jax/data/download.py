@@ -25,7 +25,7 @@ def fetch(recipe: Recipe, data_dir: Path) -> dict[str, Path]:
       OSError: data_dir cannot be written.
     """
     first_url = next(iter(recipe.downloads.values()))
-    if reason := _no_route(first_url):
+    if reason := no_route(first_url):
         raise _unreachable(recipe, reason)
 
     import requests
@@ -58,7 +58,7 @@ def _unreachable(recipe: Recipe, reason: str) -> UserError:
     )
 
 
-def _no_route(url: str) -> str | None:
+def no_route(url: str) -> str | None:
     """Why the address does not answer, or None where it does; proxies as the environment says.
 
     TFDS itself would retry for minutes. A thread, because a name look-up has no time-out of its

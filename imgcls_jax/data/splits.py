@@ -34,10 +34,12 @@ def hold_out(split: Split, *, fraction: float, seed: int) -> tuple[Split, Split]
     )
 
 
-def k_fold(labels: np.ndarray, *, folds: int = 5) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Stratified, unshuffled folds as index pairs (train, test).
+def k_fold(
+    labels: np.ndarray, *, folds: int = 5, seed: int | None = None
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Stratified folds as index pairs (train, test), shuffled where there is a seed.
 
-    The folds of scikit-learn's `cross_validate(classifier, ..., cv=folds)`: `StratifiedKFold`.
+    scikit-learn's `StratifiedKFold`; without a seed those of its `cross_validate(..., cv=folds)`.
 
     Raises:
       UserError: folds is below 2 or above the number of examples of the rarest class.
@@ -50,4 +52,5 @@ def k_fold(labels: np.ndarray, *, folds: int = 5) -> list[tuple[np.ndarray, np.n
         )
     from sklearn.model_selection import StratifiedKFold
 
-    return list(StratifiedKFold(n_splits=folds).split(np.zeros(len(labels)), labels))
+    splitter = StratifiedKFold(n_splits=folds, shuffle=seed is not None, random_state=seed)
+    return list(splitter.split(np.zeros(len(labels)), labels))

@@ -14,7 +14,14 @@ import flax.linen as nn
 import jax
 
 from imgcls_jax.errors import UserError
-from imgcls_jax.models import densenet, resnet, wide_resnet
+from imgcls_jax.models import (
+    densenet,
+    efficientnet,
+    mobilenet_v2,
+    mobilenet_v3,
+    resnet,
+    wide_resnet,
+)
 from imgcls_jax.models.cnn import CNN
 from imgcls_jax.models.documented_cnn import DocumentedCNN
 from imgcls_jax.models.mlp import MLP
@@ -27,6 +34,9 @@ _FACTORIES: dict[str, Callable[..., nn.Module]] = {
     "documented_cnn": DocumentedCNN,
     "speednet": Speednet,
     **densenet.NETWORKS,
+    **efficientnet.NETWORKS,
+    **mobilenet_v2.NETWORKS,
+    **mobilenet_v3.NETWORKS,
     **resnet.NETWORKS,
     **wide_resnet.NETWORKS,
 }
@@ -55,15 +65,24 @@ def create(name: str, *, num_classes: int, **options: Any) -> nn.Module:
     return _FACTORIES[name](num_classes=num_classes, **options)
 
 
+def class_of(name: str) -> type[nn.Module]:
+    """The class that `create` makes an object of."""
+    factory = _FACTORIES[name]
+    return factory.func if isinstance(factory, functools.partial) else factory
+
+
 def options_of(name: str) -> tuple[str, ...]:
     """The options `create` takes for a model, beside `num_classes`."""
     factory, fixed = _FACTORIES[name], {"num_classes", "parent", "name"}
     if isinstance(factory, functools.partial):  # a family's member: some attributes are its own
         fixed |= set(factory.keywords)
-        factory = factory.func
-    return tuple(n for n in inspect.signature(factory).parameters if n not in fixed)
+    return tuple(n for n in inspect.signature(class_of(name)).parameters if n not in fixed)
 
 
 def count_parameters(params: Any) -> int:
     """The number of trainable scalars in a parameter tree."""
     return sum(leaf.size for leaf in jax.tree.leaves(params))
+
+
+# Networks in stages, whose weights are published or could be; see `imgcls_jax.transfer`.
+TRANSFERABLE = tuple(name for name in NAMES if hasattr(class_of(name), "stages"))

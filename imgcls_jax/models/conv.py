@@ -24,6 +24,9 @@ Pairs = tuple[tuple[int, int], tuple[int, int]]
 # Within `with native_convolutions(True):` every convolution is XLA's own, to compare with. Part of
 # jit's cache key: a jitted function is traced anew when called within, and again when without.
 native_convolutions = jax.make_user_context(False)
+# Within `with portable_convolutions(True):` a trace holds the forms for CPU and for what else there
+# is, and the platform it is lowered for chooses: for files that run on several.
+portable_convolutions = jax.make_user_context(False)
 
 _LAYOUT = ("NHWC", "HWIO", "NHWC")
 # Output pixels summed at a time in the gradient of a kernel: with more, the caches are missed; a
@@ -78,7 +81,7 @@ def conv_general_dilated(
     )
     result = jax.eval_shape(native, lhs, rhs)
     if (
-        jax.default_backend() != "cpu"
+        not (jax.default_backend() == "cpu" or portable_convolutions.value)
         or native_convolutions.value
         or not _is_nhwc(lhs, rhs, dimension_numbers)
         or batch_group_count != 1
@@ -94,7 +97,13 @@ def conv_general_dilated(
     padding = tuple((int(low), int(high)) for low, high in padding)
     geometry = Geometry(strides, padding, lhs_dilation, rhs_dilation, feature_group_count)
     wide = jnp.promote_types(result.dtype, jnp.float32)
-    return _lowered(lhs.astype(wide), rhs.astype(wide), geometry).astype(result.dtype)
+
+    def on_cpu(lhs, rhs):
+        return _lowered(lhs.astype(wide), rhs.astype(wide), geometry).astype(result.dtype)
+
+    if portable_convolutions.value:
+        return lax.platform_dependent(lhs, rhs, cpu=on_cpu, default=native)
+    return on_cpu(lhs, rhs)
 
 
 def _is_nhwc(lhs, rhs, dimension_numbers) -> bool:

@@ -1,7 +1,8 @@
 """Densely connected networks (Huang et al. 2017, "Densely Connected Convolutional Networks").
 
-DenseNet-121 and -169 in ImageNet's shape as torchvision builds them, and DenseNet-BC-100-12, the
-network of depth 100 and growth 12 that section 4 of the paper trains on CIFAR-10.
+DenseNet-121 and -169 in ImageNet's shape as torchvision and Keras build them, and
+DenseNet-BC-100-12, the network of depth 100 and growth 12 that section 4 of the paper trains on
+CIFAR-10.
 """
 
 from functools import partial
@@ -11,9 +12,20 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from imgcls_jax.models.layers import BatchNorm, at_least_float32, conv, require_size, require_stem
-from imgcls_jax.models.mlp import dense
+from imgcls_jax.models.head import classify, last_map, mean_of_pixels
+from imgcls_jax.models.layers import (
+    BatchNorm,
+    conv,
+    require_convention,
+    require_size,
+    require_stem,
+)
 from imgcls_jax.models.pool import avg_pool, max_pool
+
+_NORMS = {
+    "torch": partial(BatchNorm),
+    "tensorflow": partial(BatchNorm, epsilon=1.001e-5, momentum=0.99, unbiased=False),
+}
 
 
 class NormConv(nn.Module):
@@ -22,7 +34,7 @@ class NormConv(nn.Module):
     Attributes:
       features: channels of the result.
       kernel_size: 1 or 3; padded so that the sides stay.
-      dropout, initialisation, dtype: see `DenseNet`.
+      dropout, initialisation, dtype, convention: see `DenseNet`.
     """
 
     features: int
@@ -30,11 +42,12 @@ class NormConv(nn.Module):
     dropout: float
     initialisation: str
     dtype: Any
+    convention: str = "torch"
 
     @nn.compact
     def __call__(self, x: jax.Array, train: bool) -> jax.Array:
         """Maps (B, H, W, C) to (B, H, W, features)."""
-        x = nn.relu(BatchNorm(dtype=self.dtype)(x, train))
+        x = nn.relu(_NORMS[self.convention](dtype=self.dtype)(x, train))
         x = conv(x, self.features, self.kernel_size, init=self.initialisation, dtype=self.dtype)
         return nn.Dropout(self.dropout, deterministic=not train)(x)
 
@@ -53,7 +66,8 @@ class DenseNet(nn.Module):
       stem: "imagenet", a 7x7 convolution and max-pooling that divide the sides by 4, or "cifar", a
         3x3 convolution that keeps them.
       dropout: probability of dropping an output of a convolution other than the stem's in
-        training; the paper's is 0.2 where it trains without augmentation.
+        training, as in the paper (0.2 where it trains without augmentation); none before the head.
+      convention: whose norms: "torch" is torchvision's, "tensorflow" Keras'; all else is the same.
       initialisation: name of the initialisation, see `imgcls_jax.models.inits`.
       dtype: type of the computation; parameters, norms and logits are float32.
     """
@@ -63,26 +77,51 @@ class DenseNet(nn.Module):
     growth: int
     stem: str = "imagenet"
     dropout: float = 0.0
+    convention: str = "torch"
     initialisation: str = "kaiming_fan_in"
     dtype: Any = jnp.float32
+
+    def stages(self) -> dict[str, tuple[str, ...]]:
+        """The top-level names in the parameters by stage, from the images to the logits.
+
+        A stage is a block, after the first with the transition before it.
+        """
+        names, first = {"stem": ("Conv_0",)}, 0
+        if self.stem == "imagenet":
+            names["stem"] += ("BatchNorm_0",)
+        for stage, size in enumerate(self.block_sizes, 1):
+            count = 2 * size + (stage > 1)
+            names[f"stage{stage}"] = tuple(f"NormConv_{first + i}" for i in range(count))
+            first += count
+        last_norm = "BatchNorm_1" if self.stem == "imagenet" else "BatchNorm_0"
+        return names | {"top": (last_norm,), "head": ("Dense_0",)}
 
     @nn.compact
     def __call__(self, images: jax.Array, train: bool = False) -> jax.Array:
         """Maps images (B, H, W, C) to logits (B, num_classes), float32.
 
         Raises:
-          UserError: if the stem is unknown or nothing would be left of the images at the end.
+          UserError: if the stem or the convention is unknown or nothing would be left of the images
+            at the end.
         """
         require_stem(self.stem)
+        published = ("torch", "tensorflow") if self.stem == "imagenet" else ("torch",)
+        require_convention(self.convention, "this DenseNet", published)
         last = 2 ** (len(self.block_sizes) - 1)  # pixels a side for one in the last block
         smallest = 4 * last - 3 if self.stem == "imagenet" else last
         require_size(images, smallest, f"a DenseNet with the stem {self.stem!r}")
-        shared = dict(initialisation=self.initialisation, dtype=self.dtype)
-        norm_conv = partial(NormConv, dropout=self.dropout, **shared)
+        norm = partial(_NORMS[self.convention], dtype=self.dtype)
+        norm_conv = partial(
+            NormConv,
+            dropout=self.dropout,
+            initialisation=self.initialisation,
+            dtype=self.dtype,
+            convention=self.convention,
+        )
         stem = partial(conv, features=2 * self.growth, init=self.initialisation, dtype=self.dtype)
         if self.stem == "imagenet":
             x = stem(images, kernel_size=7, strides=2, padding=3)
-            x = nn.relu(BatchNorm(dtype=self.dtype)(x, train))
+            x = nn.relu(norm()(x, train))
             x = max_pool(x, 3, strides=2, padding=1)
         else:
             x = stem(images, kernel_size=3)
@@ -94,9 +133,15 @@ class DenseNet(nn.Module):
                 new = norm_conv(features=4 * self.growth, kernel_size=1)(x, train)
                 new = norm_conv(features=self.growth, kernel_size=3)(new, train)
                 x = jnp.concatenate([x, new], axis=-1)
-        x = nn.relu(BatchNorm(dtype=self.dtype)(x, train))
-        x = at_least_float32(x).mean((1, 2))
-        return dense(x, self.num_classes, init=self.initialisation)
+        x = last_map(self, nn.relu(norm()(x, train)))
+        return classify(
+            self,
+            mean_of_pixels(x),
+            num_classes=self.num_classes,
+            dropout=0.0,
+            train=train,
+            init=self.initialisation,
+        )
 
 
 NETWORKS = {

@@ -13,6 +13,7 @@ from imgcls_jax.models.inits import initialisers
 from imgcls_jax.models.pool import Padding
 
 STEMS = ("imagenet", "cifar")  # of networks that come in both shapes
+CONVENTIONS = ("torch", "tensorflow")  # whose padding and norms a network has: a publisher's
 
 
 def conv(
@@ -26,6 +27,7 @@ def conv(
     groups: int = 1,
     use_bias: bool = False,
     dtype: Any = jnp.float32,
+    name: str | None = None,
 ) -> jax.Array:
     """A square 2-D convolution (B, H, W, I) -> (B, H', W', features), lowered for the backend.
 
@@ -34,6 +36,7 @@ def conv(
         PyTorch's `padding=`, or ((top, bottom), (left, right)).
       init: name of the initialisation, see `imgcls_jax.models.inits`.
       dtype: type of the computation; parameters are float32.
+      name: of the layer in the parameters; by default Flax numbers it.
     """
     kernel_init, bias_init = initialisers(init, fan_in=kernel_size**2 * x.shape[-1] // groups)
     return nn.Conv(
@@ -47,6 +50,7 @@ def conv(
         kernel_init=kernel_init,
         bias_init=bias_init,
         conv_general_dilated=conv_general_dilated,
+        name=name,
     )(x)
 
 
@@ -54,6 +58,19 @@ def require_stem(stem: str) -> None:
     """Raises UserError for a stem that is not one of `STEMS`."""
     if stem not in STEMS:
         raise UserError(f"unknown stem {stem!r}; choose one of: {', '.join(STEMS)}.")
+
+
+def require_convention(convention: str, network: str, published: tuple[str, ...] = CONVENTIONS):
+    """Raises UserError for a convention that is unknown or that a network has no weights in."""
+    if convention not in CONVENTIONS:
+        raise UserError(
+            f"unknown convention {convention!r}; choose one of: {', '.join(CONVENTIONS)}."
+        )
+    if convention not in published:
+        raise UserError(
+            f"{network} was never published in the convention {convention!r}; "
+            f"choose {' or '.join(published)}."
+        )
 
 
 def at_least_float32(x: jax.Array) -> jax.Array:
@@ -86,14 +103,18 @@ class BatchNorm(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array, train: bool) -> jax.Array:
-        """Normalises (..., C) to `dtype` (..., C), by the batch in training."""
+        """Normalises (..., C) to `dtype` (..., C), in training by the batch.
+
+        By the running statistics also in training where the collection "batch_stats" is not
+        mutable: a norm that may not change them is frozen.
+        """
         channels = (x.shape[-1],)
         running_mean = self.variable("batch_stats", "mean", jnp.zeros, channels)
         running_var = self.variable("batch_stats", "var", jnp.ones, channels)
         bias = self.param("bias", initializers.zeros, channels)
         scale = self.param("scale", self.scale_init, channels) if self.use_scale else 1.0
         x = at_least_float32(x)
-        if train:
+        if train and (self.is_initializing() or self.is_mutable_collection("batch_stats")):
             axes = tuple(range(x.ndim - 1))
             mean = x.mean(axes)
             var = jnp.maximum(0.0, jnp.square(x).mean(axes) - jnp.square(mean))

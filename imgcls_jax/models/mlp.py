@@ -9,15 +9,19 @@ import jax.numpy as jnp
 from imgcls_jax.models.inits import initialisers
 
 
-def dense(x: jax.Array, features: int, *, init: str, dtype: Any = None) -> jax.Array:
+def dense(
+    x: jax.Array, features: int, *, init: str, dtype: Any = None, name: str | None = None
+) -> jax.Array:
     """A fully connected layer (B, fan_in) -> (B, features) with a framework's own initialisation.
 
     Call it inside a `compact` method. PyTorch draws biases from a range set by the fan-in, which a
     bias initialiser cannot see; here it is known. `dtype` is the computation's; by default the
-    wider of the inputs' and float32.
+    wider of the inputs' and float32, the name in the parameters Flax' own.
     """
     kernel_init, bias_init = initialisers(init, fan_in=x.shape[-1])
-    return nn.Dense(features, dtype=dtype, kernel_init=kernel_init, bias_init=bias_init)(x)
+    return nn.Dense(features, dtype=dtype, kernel_init=kernel_init, bias_init=bias_init, name=name)(
+        x
+    )
 
 
 class MLP(nn.Module):

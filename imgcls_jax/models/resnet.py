@@ -2,7 +2,8 @@
 
 ResNet-18/34/50/101 in ImageNet's shape as torchvision builds them (version 1.5: a bottleneck
 strides in its 3x3 convolution), and the thinner ResNet-20/32/56/110 that section 4.2 of the paper
-trains on CIFAR-10.
+trains on CIFAR-10. ResNet-50 and -101 also as Keras has them, which is the paper's own version 1: a
+bottleneck strides in its first 1x1 convolution, and convolutions have biases.
 """
 
 from functools import partial
@@ -13,16 +14,21 @@ import jax
 import jax.numpy as jnp
 from jax.nn import initializers
 
+from imgcls_jax.models.head import classify, last_map, mean_of_pixels
 from imgcls_jax.models.layers import (
     BatchNorm,
-    at_least_float32,
     conv,
+    require_convention,
     require_size,
     require_stem,
     stochastic_depth,
 )
-from imgcls_jax.models.mlp import dense
 from imgcls_jax.models.pool import max_pool
+
+_NORMS = {
+    "torch": partial(BatchNorm),
+    "tensorflow": partial(BatchNorm, epsilon=1.001e-5, momentum=0.99, unbiased=False),
+}
 
 
 class Block(nn.Module):
@@ -30,9 +36,11 @@ class Block(nn.Module):
 
     Attributes:
       width: channels of the 3x3 convolutions; a bottleneck returns four times as many.
-      strides: of the first 3x3 convolution and of the shortcut.
+      strides: of the shortcut and of the first 3x3 convolution; in the convention "tensorflow" of
+        the first 1x1 convolution.
       drop_rate: probability of dropping an image's branch in training.
-      bottleneck, padded_shortcut, zero_init_residual, initialisation, dtype: see `ResNet`.
+      bottleneck, padded_shortcut, zero_init_residual, initialisation, dtype, convention: see
+        `ResNet`.
     """
 
     width: int
@@ -43,18 +51,21 @@ class Block(nn.Module):
     zero_init_residual: bool
     initialisation: str
     dtype: Any
+    convention: str = "torch"
 
     @nn.compact
     def __call__(self, x: jax.Array, train: bool) -> jax.Array:
         """Maps (B, H, W, C) to (B, ceil(H / strides), ceil(W / strides), width or 4 width)."""
-        convolve = partial(conv, init=self.initialisation, dtype=self.dtype)
-        norm = partial(BatchNorm, dtype=self.dtype)
+        keras = self.convention == "tensorflow"
+        convolve = partial(conv, init=self.initialisation, use_bias=keras, dtype=self.dtype)
+        norm = partial(_NORMS[self.convention], dtype=self.dtype)
+        first, second = (self.strides, 1) if keras else (1, self.strides)
         features = 4 * self.width if self.bottleneck else self.width
         y = x
         if self.bottleneck:
-            y = nn.relu(norm()(convolve(y, self.width, 1), train))
+            y = nn.relu(norm()(convolve(y, self.width, 1, strides=first), train))
         # An int pads both sides alike, as PyTorch does; "SAME" with strides does not.
-        y = convolve(y, self.width, 3, strides=self.strides, padding=1)
+        y = convolve(y, self.width, 3, strides=second, padding=1)
         y = nn.relu(norm()(y, train))
         y = convolve(y, features, 1) if self.bottleneck else convolve(y, features, 3, padding=1)
         last = initializers.zeros if self.zero_init_residual else initializers.ones
@@ -84,6 +95,9 @@ class ResNet(nn.Module):
       stochastic_depth: probability of dropping an image's last residual branch in training, earlier
         ones' growing linearly up to it (Huang et al. 2016).
       zero_init_residual: whether every block starts as its shortcut (Goyal et al. 2017).
+      convention: whose layers: "torch" is torchvision's, "tensorflow" Keras', which has bottleneck
+        networks in ImageNet's shape only.
+      dropout: probability of dropping a feature before the head in training.
       initialisation: name of the initialisation, see `imgcls_jax.models.inits`.
       dtype: type of the computation; parameters, norms and logits are float32.
     """
@@ -96,26 +110,40 @@ class ResNet(nn.Module):
     stem: str = "imagenet"
     stochastic_depth: float = 0.0
     zero_init_residual: bool = False
+    convention: str = "torch"
+    dropout: float = 0.0
     initialisation: str = "kaiming_fan_out"
     dtype: Any = jnp.float32
+
+    def stages(self) -> dict[str, tuple[str, ...]]:
+        """The top-level names in the parameters by stage, from the images to the logits."""
+        names, first = {"stem": ("Conv_0", "BatchNorm_0")}, 0
+        for stage, blocks in enumerate(self.stage_sizes, 1):
+            names[f"stage{stage}"] = tuple(f"Block_{first + i}" for i in range(blocks))
+            first += blocks
+        return names | {"head": ("Dense_0",)}
 
     @nn.compact
     def __call__(self, images: jax.Array, train: bool = False) -> jax.Array:
         """Maps images (B, H, W, C) to logits (B, num_classes), float32.
 
         Raises:
-          UserError: if the stem is unknown, or the images are so small that a strided layer would
-            see one pixel.
+          UserError: if the stem is unknown, the convention is not one of this network's, or the
+            images are so small that a strided layer would see one pixel.
         """
         require_stem(self.stem)
+        in_keras = self.bottleneck and not self.padded_shortcut and self.stem == "imagenet"
+        published = ("torch", "tensorflow") if in_keras else ("torch",)
+        require_convention(self.convention, "this ResNet", published)
         reduction = 2 ** (len(self.stage_sizes) - 1) * (4 if self.stem == "imagenet" else 1)
         require_size(images, reduction // 2 + 1, f"a ResNet with the stem {self.stem!r}")
-        convolve = partial(conv, init=self.initialisation, dtype=self.dtype)
+        keras = self.convention == "tensorflow"
+        convolve = partial(conv, init=self.initialisation, use_bias=keras, dtype=self.dtype)
         if self.stem == "imagenet":
             x = convolve(images, self.width, 7, strides=2, padding=3)
         else:
             x = convolve(images, self.width, 3, padding=1)
-        x = nn.relu(BatchNorm(dtype=self.dtype)(x, train))
+        x = nn.relu(_NORMS[self.convention](dtype=self.dtype)(x, train))
         if self.stem == "imagenet":
             x = max_pool(x, 3, strides=2, padding=1)
         done, blocks = 0, sum(self.stage_sizes)
@@ -131,9 +159,16 @@ class ResNet(nn.Module):
                     zero_init_residual=self.zero_init_residual,
                     initialisation=self.initialisation,
                     dtype=self.dtype,
+                    convention=self.convention,
                 )(x, train)
-        x = at_least_float32(x).mean((1, 2))
-        return dense(x, self.num_classes, init=self.initialisation)
+        return classify(
+            self,
+            mean_of_pixels(last_map(self, x)),
+            num_classes=self.num_classes,
+            dropout=self.dropout,
+            train=train,
+            init=self.initialisation,
+        )
 
 
 _imagenet = partial(ResNet, padded_shortcut=False)

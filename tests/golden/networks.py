@@ -16,6 +16,9 @@ CASES = {
     "small_wide": (13, 10, 3),
     "resnet18": (37, 34, 3),
     "resnet50": (45, 41, 3),
+    "small_efficientnet": (39, 34, 3),
+    "small_mobilenet_v3": (21, 18, 3),
+    "mobilenet_v2": (45, 38, 3),
 }
 
 

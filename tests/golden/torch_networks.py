@@ -5,7 +5,7 @@ Modules carry the names Flax gives to ours, so that weights and gradients map by
 
 import numpy as np
 import torch
-from golden import networks
+from golden import networks, torch_inverted
 from torch import nn
 from torch.nn import functional as F
 
@@ -123,6 +123,7 @@ MODELS = {
     "wrn28_10": lambda classes: WideResNet(classes, 28, 10),
     "small_bottleneck": lambda classes: ResNet(classes, (1, 1), width=8, bottleneck=True),
     "small_wide": lambda classes: WideResNet(classes, 10, 2),
+    **torch_inverted.MODELS,
 }
 
 

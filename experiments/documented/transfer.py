@@ -1,0 +1,115 @@
+"""The documented transfer-learning runs 12-15, from a Korean project page; each is as written.
+
+The page names data, networks and ranges of accuracy, whose lower ends the figures here are, and
+prints no program: optimiser, epochs, sizes of networks and of images are this project's choice.
+"""
+
+from typing import Any
+
+from experiments.documented.run import DocumentedRun, Reading
+
+PROJECT = "[2024] 딥러닝 이미지 분류 - CNN 프로젝트 ([2024] deep-learning image classification)"
+
+# A frozen network: only the head is trained, on features computed once.
+FROZEN: dict[str, Any] = {
+    "dataset": "folder",
+    "image_size": 224,
+    "model": "efficientnet_b0",
+    "convention": "torch",
+    "weights": "imagenet",
+    "normalise": "imagenet",
+    "trainable": "head",
+    "optimizer": "adamw",
+    "lr": 0.001,
+    "weight_decay": 3.0,
+    "decay": "kernels",
+    "schedule": "cosine",
+    "label_smoothing": 0.1,
+    "batch_size": 32,
+    "epochs": 40,
+}
+
+# The whole network: the head first, then everything, the lower the more slowly.
+FINE_TUNED: dict[str, Any] = FROZEN | {
+    "trainable": "all",
+    "head_epochs": 20,
+    "head_lr": 0.001,
+    "frozen_norms": True,
+    "lr": 0.0005,
+    "weight_decay": 0.05,
+    "layer_decay": 0.8,
+    "warmup_epochs": 1.0,
+    "augment": ("flip", "rotate:10", "zoom"),
+    "epochs": 10,
+}
+
+RUNS = (
+    DocumentedRun(
+        number=12,
+        title="100 sports, pretrained, no augmentation",
+        source=PROJECT,
+        framework="keras",
+        figures={"test_accuracy": 0.97},
+        readings=(
+            Reading("EfficientNet, frozen", "the section on sports", FROZEN),
+            Reading("ResNet, frozen", "the section on sports", {**FROZEN, "model": "resnet50"}),
+            Reading(
+                "EfficientNet, trained whole",
+                "the section on sports",
+                {**FINE_TUNED, "augment": ()},
+            ),
+        ),
+        disagreement="The document says 0.97 to 0.98 of an 'EfficientNet50', which does not exist,"
+        " and gives no figure for ResNet; it does not say whether the network was frozen.",
+    ),
+    DocumentedRun(
+        number=13,
+        title="anime, cartoon or human, fine-tuned",
+        source=PROJECT,
+        framework="keras",
+        figures={"test_accuracy": 0.99, "train_accuracy": 0.99, "validation_accuracy": 0.99},
+        readings=(
+            Reading("fine-tuned", "after fine-tuning", {**FINE_TUNED, "augment": ()}),
+            Reading("frozen", "before fine-tuning, 0.98 to 1.00", FROZEN),
+        ),
+        disagreement="The document says 0.98 to 1.00 before fine-tuning and about 0.99 after it:"
+        " fine-tuning gained nothing that its own range does not hold.",
+    ),
+    DocumentedRun(
+        number=14,
+        title="damaged eggs, trained whole, augmented",
+        source=PROJECT,
+        framework="keras",
+        figures={"test_accuracy": 0.96, "train_accuracy": 0.96, "validation_accuracy": 0.96},
+        readings=(
+            Reading(
+                "as written",
+                "rotation, horizontal flip, zoom",
+                {**FINE_TUNED, "model": "resnet50", "head": "binary"},
+            ),
+        ),
+        disagreement="The document says 0.96 to 0.98; its heading calls the project a logistic"
+        " regression, its text a ResNet.",
+    ),
+    DocumentedRun(
+        number=15,
+        title="damaged eggs, convolutions frozen",
+        source=PROJECT,
+        framework="keras",
+        figures={"test_accuracy": 0.98},
+        readings=(
+            Reading(
+                "as written",
+                "only the classifier is trained",
+                {**FROZEN, "model": "resnet50", "head": "binary"},
+            ),
+            Reading(
+                "with run 14's augmentation",
+                "the section names it before",
+                {**FROZEN, "model": "resnet50", "head": "binary", "augment": FINE_TUNED["augment"]},
+            ),
+        ),
+        disagreement="The document calls freezing the convolutions 'fine-tuning', and gives the"
+        " time saved, 90 s, but not the time of either run.",
+    ),
+)

@@ -1,0 +1,70 @@
+"""Writes a run's network as one file that runs without its code, on CPU and CUDA.
+
+python -m experiments.export --checkpoint=RUN                     # RUN/model.stablehlo.zip
+python -m experiments.export --checkpoint=RUN --out=birds.zip --platforms=cpu,cuda,tpu
+python -m experiments.predict --checkpoint=RUN/model.stablehlo.zip photo.jpg
+
+The preprocessing of pixels and the names of the classes are inside; JAX alone can run it, see
+imgcls_jax/export.py. The file is read back and compared with the network before its path is
+printed.
+"""
+
+from pathlib import Path
+
+from absl import flags
+
+from experiments import cli, network_flags
+from experiments.network_flags import CHECKPOINT, OUT
+from imgcls_jax import console, export, predictor
+from imgcls_jax.errors import UserError
+
+flags.adopt_module_key_flags(network_flags)
+_PLATFORMS = flags.DEFINE_list("platforms", list(export.PLATFORMS), "what the file is to run on")
+
+_TOLERANCE = 1e-4  # of a probability, between two compilations of a network
+
+
+def main() -> None:
+    if not CHECKPOINT.value:
+        raise UserError("no run is given; add --checkpoint=RUN, the folder of a run.")
+    if not Path(CHECKPOINT.value).expanduser().is_dir():
+        raise UserError(f"{CHECKPOINT.value} is no folder; give that of a run as --checkpoint.")
+    out = Path(OUT.value or Path(CHECKPOINT.value) / "model.stablehlo.zip").expanduser()
+    network = predictor.from_workdir(CHECKPOINT.value)
+    export.write(
+        out,
+        network.probabilities,
+        image_shape=network.image_shape,
+        class_names=network.class_names,
+        preprocessing=network.preprocessing,
+        platforms=_PLATFORMS.value,
+    )
+    console.heading("Exported")
+    console.pairs(
+        {
+            "file": out,
+            "size": f"{out.stat().st_size / 1e6:.3g} MB",
+            "images": "uint8 {}x{}x{}, any number of them".format(*network.image_shape),
+            "classes": len(network.class_names),
+            "platforms": _PLATFORMS.value,
+            "difference": _compared(out, network),
+        }
+    )
+
+
+def _compared(out: Path, network: predictor.Predictor) -> str:
+    """How far the file's probabilities are from the network's, in words."""
+    if not export.runs_here(_PLATFORMS.value):
+        return "not compared: the file is for other platforms than this one"
+    largest = export.difference(out, network.probabilities)
+    if not largest < _TOLERANCE:
+        out.unlink()
+        raise UserError(
+            f"the exported network's probabilities differ by {largest:.2g} from the run's; nothing "
+            "was kept: please report this with the run's config.json."
+        )
+    return f"{largest:.1g} at most in a probability, on random images"
+
+
+if __name__ == "__main__":
+    cli.run(main)

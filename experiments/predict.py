@@ -1,0 +1,125 @@
+"""Classifies pictures with the network of any run, or with an exported one.
+
+python -m experiments.predict --checkpoint=runs/transfer/... photo.jpg folder/
+python -m experiments.predict --checkpoint=RUN --top=1 folder/
+python -m experiments.predict --checkpoint=RUN --out=predictions.csv folder/
+python -m experiments.predict --checkpoint=RUN --grid=sheet.png --saliency folder/
+python -m experiments.predict --checkpoint=model.stablehlo.zip photo.jpg
+
+Folders are searched with all folders below them. Files that are no usable image are reported and
+skipped; the exit status is 1 if nothing could be classified. Pictures are brought to the network's
+size as in its training, and to grey for networks that take grey images: those of Fashion-MNIST and
+of digits know light things on a dark ground only.
+"""
+
+import os
+import signal
+import sys
+from pathlib import Path
+
+from absl import flags
+from tqdm import tqdm
+
+from experiments import cli, network_flags
+from experiments.network_flags import CHECKPOINT, OUT
+from imgcls_jax import predictor, reports
+from imgcls_jax.errors import UserError
+
+flags.adopt_module_key_flags(network_flags)
+_TOP = flags.DEFINE_integer("top", 5, "most probable classes to show of each picture")
+_FORMAT = flags.DEFINE_enum(
+    "format", None, list(reports.FORMATS), "what to write; by the ending of --out, else a table"
+)
+_GRID = flags.DEFINE_string("grid", None, "PNG file to draw the first pictures in, --grid_images")
+_GRID_IMAGES = flags.DEFINE_integer("grid_images", 24, "most pictures of --grid")
+_SALIENCY = flags.DEFINE_bool(
+    "saliency", False, "draw beside each picture of --grid where the network looks (Grad-CAM)"
+)
+
+
+def main(sources: list[str]) -> None:
+    _check(sources)
+    sys.stdout.reconfigure(errors="backslashreplace")  # names that the terminal has no letters for
+    sys.stderr.reconfigure(errors="backslashreplace")
+    network = predictor.load(CHECKPOINT.value)
+    if _SALIENCY.value and network.grad_cam is None:
+        raise UserError(
+            "--saliency needs the network's code, and an exported file has none; give the run's "
+            "folder as --checkpoint."
+        )
+    paths = predictor.find_images(sources)
+    if not paths:
+        raise UserError(f"there are no images in {', '.join(sources)}; give files or folders.")
+    suffix = Path(OUT.value or "").suffix.lower().removeprefix(".")
+    form = _FORMAT.value or (suffix if suffix in reports.FORMATS else "table")
+    shown, done = [], 0
+    with reports.open_report(
+        form, OUT.value, paths=paths, class_names=network.class_names, top=_TOP.value
+    ) as write:
+        for prediction in _with_bar(predictor.predict(network, paths), len(paths)):
+            if prediction.error is not None:
+                name = reports.printable(prediction.path)
+                tqdm.write(f"skipped: {name} {prediction.error}", file=sys.stderr)
+                continue
+            write(prediction)
+            done += 1
+            if _GRID.value and len(shown) < _GRID_IMAGES.value:
+                shown.append(prediction)
+        if not done:
+            what = "the file" if len(paths) == 1 else f"any of the {len(paths):,} files"
+            raise UserError(f"could not classify {what}; see the reasons above.")
+    if _GRID.value:
+        print(_draw(network, shown, done), file=sys.stderr)
+    if done < len(paths):
+        skipped = f"{len(paths) - done:,} of {len(paths):,} files skipped"
+        print(f"{done:,} pictures classified, {skipped}", file=sys.stderr)
+
+
+def _check(sources: list[str]) -> None:
+    if not CHECKPOINT.value:
+        raise UserError("no network is given; add --checkpoint=RUN, the folder of a run.")
+    if not sources:
+        raise UserError("no pictures are given; add files or folders, see --help.")
+    for flag in (_TOP, _GRID_IMAGES):
+        if flag.value < 1:
+            raise UserError(f"--{flag.name}={flag.value} cannot be used; it must be at least 1.")
+    if _SALIENCY.value and not _GRID.value:
+        raise UserError("--saliency is drawn in the grid; add --grid=FILE.png.")
+
+
+def _with_bar(predictions, total: int):
+    """A bar while results go elsewhere than to the terminal where it would stand."""
+    hidden = not sys.stderr.isatty() or (not OUT.value and sys.stdout.isatty())
+    return tqdm(predictions, total=total, unit=" pictures", disable=hidden, file=sys.stderr)
+
+
+def _draw(network: predictor.Predictor, shown: list[predictor.Prediction], done: int) -> Path:
+    import numpy as np
+
+    from imgcls_jax.prediction_sheet import prediction_sheet
+    from imgcls_jax.saliency import overlay
+
+    images = np.stack([prediction.image for prediction in shown])
+    probabilities = np.stack([prediction.probabilities for prediction in shown])
+    overlays = None
+    if _SALIENCY.value:
+        cams = np.asarray(network.grad_cam(images, probabilities.argmax(axis=1)))
+        overlays = np.stack([overlay(image, cam) for image, cam in zip(images, cams, strict=True)])
+    return prediction_sheet(
+        images,
+        probabilities,
+        network.class_names,
+        [os.path.join(*Path(prediction.path).parts[-2:]) for prediction in shown],
+        _GRID.value,
+        overlays=overlays,
+        columns=2 if _SALIENCY.value else 4,
+        title=f"Predictions ({len(shown):,} of {done:,} pictures)"
+        if len(shown) < done
+        else "Predictions",
+    )
+
+
+if __name__ == "__main__":
+    if hasattr(signal, "SIGPIPE"):
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `| head` is no error
+    cli.run(main, takes_arguments=True)

@@ -1,0 +1,28 @@
+"""Photos in folders, one folder a class: the documented runs 12-15, and your own.
+
+python -m experiments.transfer --data_dir=PHOTOS                       # frozen network, new head
+python -m experiments.transfer --data_dir=PHOTOS --preset=fine_tuned
+python -m experiments.transfer --data_dir=PHOTOS --model=resnet50 --image_size=160
+python -m experiments.transfer --data_dir=PHOTOS --model=mobilenet_v2 --weights=mobilenet_v2.h5
+python -m experiments.transfer --data_dir=EGGS --run=15 --folds=5      # cross-validation
+python -m experiments.transfer --list_runs
+python -m experiments.predict --checkpoint=runs/transfer/... photo.jpg folder/
+"""
+
+from absl import flags
+
+from experiments import cli, entry, presets
+
+flags.adopt_module_key_flags(entry)
+
+
+def main() -> None:
+    if entry.listed_or_drawn("folder"):
+        return
+    name = entry.preset_name("transfer")
+    preset = presets.transfer(entry.RUN.value, name, cli.given_settings())
+    entry.train(preset, experiment="transfer")
+
+
+if __name__ == "__main__":
+    cli.run(main)

@@ -1,0 +1,141 @@
+"""Published weights in our parameter trees.
+
+    about = pretrained.describe("weights.h5", "mobilenet_v2")
+    model = models.create("mobilenet_v2", num_classes=5, convention=about.convention)
+    loaded = pretrained.load(
+        "weights.h5", model_name="mobilenet_v2", model=model, image_shape=(224, 224, 3)
+    )
+
+takes safetensors files with torchvision's or timm's names, HDF5 files of keras.applications in the
+legacy and the `.weights.h5` layout, and for "imagenet" a publisher's own file.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import flax
+import flax.linen as nn
+
+from imgcls_jax.errors import UserError
+from imgcls_jax.pretrained import matching, publishers
+from imgcls_jax.pretrained.files import open_weights
+from imgcls_jax.pretrained.matching import Report
+from imgcls_jax.pretrained.origin import Origin, class_count, epsilon, names, origin
+from imgcls_jax.pretrained.skeleton import trace
+
+__all__ = ["Description", "Loaded", "Report", "describe", "load"]
+
+
+@dataclass(frozen=True)
+class Description:
+    """What has to be known of weights before a network is built for them.
+
+    Attributes:
+      convention: "torch" or "tensorflow", the network's attribute.
+      normalise: the preprocessing of images, see `imgcls_jax.normalisation`.
+      class_count: for how many classes the classifier is; None if there is none or it is not
+        obvious.
+    """
+
+    convention: str
+    normalise: str
+    class_count: int | None
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """Weights, ready to take the place of what `init` made.
+
+    Attributes:
+      variables: {"params": ..., "batch_stats": ...} of float32 arrays; without the classifier where
+        that is replaced.
+      report: what became of every tensor.
+      source: a sentence that says where they come from and what is new.
+    """
+
+    variables: dict[str, Any]
+    report: Report
+    source: str
+
+
+def describe(source: str, model_name: str) -> Description:
+    """Reads the names and shapes in a file of weights; for "imagenet" nothing at all.
+
+    Args:
+      source: "imagenet" or a path, see `load`.
+      model_name: the network that the weights are meant for.
+
+    Raises:
+      UserError: as `load`.
+    """
+    if source == "imagenet":
+        of = publishers.published(model_name).origin
+        return Description(of.convention, of.normalise, 1000)
+    file = open_weights(source)
+    of = origin(file, model_name)
+    return Description(of.convention, of.normalise, class_count(file))
+
+
+def load(
+    source: str,
+    *,
+    model_name: str,
+    model: nn.Module,
+    image_shape: tuple[int, int, int],
+    allow_head_replaced: bool = True,
+) -> Loaded:
+    """Loads weights for a network.
+
+    Args:
+      source: "imagenet", which downloads a publisher's file once, or the path of a safetensors file
+        or of an HDF5 file of Keras.
+      model_name: the network's name in `imgcls_jax.models`.
+      model: the network itself; its convention must be the weights'.
+      image_shape: (H, W, 3) of the images it will see.
+      allow_head_replaced: whether the weights' classifier may be absent or for another number of
+        classes; it is then left out, so that the network's own remains.
+
+    Raises:
+      UserError: if there is no such file, or it is damaged, a pickle or of another network or
+        convention, or a tensor is missing, unexpected or of another shape, or a download fails.
+    """
+    if image_shape[2] != 3:
+        raise UserError(
+            f"published weights are for images of three channels, not {image_shape[2]}; use "
+            "--weights=none or repeat the channel."
+        )
+    if source == "imagenet":
+        published = publishers.published(model_name)
+        file = open_weights(publishers.fetch(published))
+        of, where = published.origin, f"{published.repository} (ImageNet)"
+    else:
+        file = open_weights(source)
+        of = origin(file, model_name)
+        where = f"{file.path} ({of.publisher}'s layout)"
+    _require_convention(of, model, where)
+    skeleton = trace(model, image_shape)
+    report, kept = matching.match(file, skeleton, names(file, of.publisher, model_name, skeleton))
+    matching.require_complete(report, file, model_name)
+    if report.replaced_head and not allow_head_replaced:
+        raise UserError(
+            f"{file.path} cannot be used as it is: {report.replaced_head} and the network has "
+            f"{model.num_classes}; choose other weights or replace the classifier."
+        )
+    values = matching.assemble(file, skeleton, kept)
+    if file.layout == "torch":
+        values = matching.with_epsilon(
+            values, skeleton, epsilon(of.publisher, model.convention, model_name)
+        )
+    source = f"{len(report.loaded)} tensors from {where}"
+    if report.replaced_head:
+        source += f"; the classifier is a new one, for {report.replaced_head}"
+    return Loaded(flax.traverse_util.unflatten_dict(values), report, f"{source}.")
+
+
+def _require_convention(of: Origin, model: nn.Module, where: str) -> None:
+    # timm's names are the same in both, and its file may have lost what tells them apart.
+    if of.publisher != "timm" and of.convention != model.convention:
+        raise UserError(
+            f"{where} is for networks in the convention {of.convention!r}, and this one is in "
+            f"{model.convention!r}; build it with convention={of.convention!r}."
+        )

@@ -1,0 +1,98 @@
+"""A finished run's network, read back from its folder alone: no data, no weights it started from.
+
+Training keeps for it `network.json`, what is around the parameters, and the checkpoint
+`evaluated`, the very variables that met the test set: averaged ones where a run averages.
+"""
+
+import os
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from imgcls_jax import normalisation, steps, tta
+from imgcls_jax.checkpoint import Checkpoints
+from imgcls_jax.data import Dataset
+from imgcls_jax.errors import UserError
+from imgcls_jax.program import Program, make_network
+from imgcls_jax.workdir import Workdir
+
+
+class Restored(NamedTuple):
+    """A network ready for new images.
+
+    Attributes:
+      apply_fn: images (B, H, W, C) uint8, or float in [0, 1] -> logits (B, number of classes).
+      model, variables: the Linen module and what its `apply` takes.
+      network: the content of `network.json`.
+    """
+
+    apply_fn: Callable[[jax.Array], jax.Array]
+    model: Any
+    variables: dict[str, Any]
+    network: dict[str, Any]
+
+
+def network(program: Program, dataset: Dataset) -> dict[str, Any]:
+    """What `network.json` holds: all a prediction needs beside configuration and parameters."""
+    return {
+        "class_names": list(dataset.class_names),
+        "image_shape": list(dataset.image_shape),
+        "resize": program.config.resize,
+        "normalise": {
+            "name": program.config.normalise,
+            "constants": {name: np.asarray(v).tolist() for name, v in program.normalise.items()},
+        },
+    }
+
+
+def keep_evaluated(checkpoints: Checkpoints, state: steps.TrainState) -> None:
+    """Writes the variables that a run is evaluated with."""
+    checkpoints.save("evaluated", int(state.step), state.variables)
+    checkpoints.wait()
+
+
+def restore(path: str | os.PathLike) -> Restored:
+    """Reads a finished run's network from its workdir.
+
+    Raises:
+      UserError: if the folder holds no finished run, or one over seeds, or is damaged.
+    """
+    workdir = Workdir(path)
+    if not workdir.path.is_dir():
+        raise UserError(f"{workdir.path} does not exist; give the --workdir of a finished run.")
+    if (workdir.path / "seeds.json").exists():
+        raise UserError(
+            f"{workdir.path} holds a run over seeds; give one of its folders, such as "
+            f"{workdir.path / 'seed-0'}."
+        )
+    config, found = workdir.config(), workdir.network()
+    if config is None or found is None:
+        raise UserError(
+            f"{workdir.path} holds no run with a network; give the --workdir of a training run."
+        )
+    model, apply_fn = make_network(
+        config,
+        num_classes=len(found["class_names"]),
+        normalise=found["normalise"]["constants"],
+    )
+    normalised = normalisation.create(config.normalise, found["normalise"]["constants"])
+    apply_fn = tta.wrap(apply_fn, config.tta)
+    shape = jax.ShapeDtypeStruct((1, *found["image_shape"]), np.float32)
+    like = jax.eval_shape(
+        lambda key, images: model.init(key, normalised(images)), jax.random.key(0), shape
+    )
+    like = {"params": like["params"], "batch_stats": like.get("batch_stats", {})}
+    with Checkpoints(workdir.checkpoints) as checkpoints:
+        if checkpoints.step("evaluated") is None:
+            raise UserError(
+                f"the run in {workdir.path} is not finished; run its command again with "
+                f"--workdir={workdir.path} to finish it."
+            )
+        variables = checkpoints.restore("evaluated", like)
+
+    def logits(images):
+        return apply_fn(variables, steps.to_unit_interval(images), train=False)
+
+    return Restored(logits, model, variables, found)

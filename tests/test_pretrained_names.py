@@ -1,0 +1,67 @@
+"""Names of all networks in state dicts, and how a file's network is recognised."""
+
+from functools import cache
+
+import numpy as np
+import pytest
+from golden import published_networks as published
+
+from imgcls_jax import models
+from imgcls_jax.pretrained import families, keras_names, matching, skeleton, tensors, torch_names
+
+QUICK = ("resnet18", "mobilenet_v2", "mobilenet_v3_large")
+NETWORKS = [
+    pytest.param(n, marks=[] if n in QUICK else [pytest.mark.slow]) for n in families.NETWORKS
+]
+
+
+@cache
+def trace(network: str, convention: str = "torch") -> skeleton.Skeleton:
+    model = models.create(network, num_classes=3, convention=convention)
+    return skeleton.trace(model, (33, 33, 3))
+
+
+@pytest.mark.parametrize("publisher", ["torchvision", "timm"])
+@pytest.mark.parametrize("network", NETWORKS)
+def test_names_in_state_dicts(network, publisher):
+    """A digest of all, from the publishers' own models."""
+    empty = tensors.TensorFile(None, "torch", {}, None)
+    names = torch_names.names(network, trace(network), publisher)
+    report, kept = matching.match(empty, trace(network), names)
+    head = [f"{names[trace(network).head,]}.{kind}" for kind in ("weight", "bias")]
+    assert report.replaced_head == "the file has no classifier"
+    assert (
+        published.digest([*kept.values(), *head])
+        == np.load(published.GOLDEN)[f"{publisher}/{network}/names"]
+    )
+
+
+@pytest.mark.parametrize(("publisher", "network"), published.CASES)
+def test_networks_are_recognised(publisher, network):
+    layout = "keras" if publisher == "keras" else "torch"
+    shapes = published.shapes(publisher, network)
+    assert tensors.network_in(tensors.TensorFile(None, layout, shapes, None)) == network
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_what_networks_are_recognised_by(network):
+    variances = [s for path, s in trace(network).shapes.items() if path[-1] == "var"]
+    shapes = {f"{i}.running_var": shape for i, shape in enumerate(variances)}
+    assert tensors.network_in(tensors.TensorFile(None, "torch", shapes, None)) == network
+
+
+@pytest.mark.parametrize(
+    "network",
+    [pytest.param(n, marks=[] if n in QUICK else [pytest.mark.slow]) for n in published.KERAS],
+)
+def test_order_is_keras_own(network):
+    """That of the norms, and that of the other layers: what files by position rely on."""
+    shapes = published.shapes("keras", network)
+    theirs = list(dict.fromkeys(name.rpartition("/")[0] for name in shapes))
+    theirs = [name for name in theirs if name != "normalization"]
+    ours = list(keras_names.names(network, trace(network, "tensorflow")).values())
+    for norms in (True, False):
+        ordered = [
+            [n for n in names if (f"{n}/gamma" in shapes) == norms] for names in (ours, theirs)
+        ]
+        assert ordered[0] == ordered[1]

@@ -1,0 +1,55 @@
+"""A finished run read back from its folder gives the very predictions it was evaluated with."""
+
+import dataclasses
+import json
+
+import jax
+import numpy as np
+import pytest
+from conftest import SMALL
+
+from imgcls_jax import run
+from imgcls_jax.errors import UserError
+from imgcls_jax.restored import restore
+from imgcls_jax.workdir import Workdir
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"normalise": "whiten"},
+        {"normalise": "standard", "ema": 0.9, "model": "cnn", "hidden": (), "widths": (8,)},
+        {"hold_out": 0.2, "evaluate": "best", "tta": "flip"},
+    ],
+)
+def test_predictions_are_the_evaluated_ones(digits, tmp_path, changes):
+    config = dataclasses.replace(SMALL, epochs=2, **changes)
+    run.train(config, name="small", dataset=digits, workdir=Workdir(tmp_path))
+    expected = np.load(tmp_path / "predictions.npz")["probabilities"]
+    restored = restore(tmp_path)
+    probabilities = jax.nn.softmax(restored.apply_fn(digits.test.images))
+    np.testing.assert_allclose(probabilities, expected, rtol=1e-4, atol=1e-6)
+    assert restored.network["class_names"] == list(digits.class_names)
+    assert restored.network["image_shape"] == [8, 8, 1]
+
+
+def test_what_holds_no_finished_run_is_one_sentence(digits, tmp_path):
+    with pytest.raises(UserError, match="does not exist; give the --workdir of a finished run"):
+        restore(tmp_path / "nowhere")
+    with pytest.raises(UserError, match="holds no run with a network"):
+        restore(tmp_path)
+    config = dataclasses.replace(SMALL, epochs=1)
+    run.repeat(config, seeds=1, name="small", dataset=digits, workdir=Workdir(tmp_path / "seeds"))
+    with pytest.raises(UserError, match=r"holds a run over seeds; give one of its folders, such"):
+        restore(tmp_path / "seeds")
+    one = tmp_path / "seeds" / "seed-0"
+    assert restore(one).network["normalise"] == {"name": "unit", "constants": {}}
+    for path in sorted((one / "checkpoints" / "evaluated").rglob("*"), reverse=True):
+        path.rmdir() if path.is_dir() else path.unlink()
+    with pytest.raises(UserError, match="is not finished; run its command again"):
+        restore(one)
+    (one / "network.json").write_text("{")
+    with pytest.raises(UserError, match=r"network\.json cannot be read"):
+        restore(one)
+    assert json.loads((one / "config.json").read_text())["model"] == "mlp"
