@@ -20,7 +20,7 @@ from imgcls_jax import console, data, steps
 from imgcls_jax.config import Config
 from imgcls_jax.data import resident
 from imgcls_jax.models.conv import native_convolutions
-from imgcls_jax.program import make_parts
+from imgcls_jax.parts import make_parts
 
 Turn = Callable[[int], None]
 _EXAMPLES = 2560  # a turn's, so that a turn takes a second or so on two cores

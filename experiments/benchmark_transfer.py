@@ -21,7 +21,8 @@ from imgcls_jax.config import Config
 from imgcls_jax.data import Split, folders, streaming
 from imgcls_jax.data.dataset import Dataset
 from imgcls_jax.data.photo_sources import FolderPhotos
-from imgcls_jax.program import build, make_parts
+from imgcls_jax.parts import make_parts
+from imgcls_jax.program import build
 
 SIZE, BATCH = 224, 32
 NETWORKS = ("mobilenet_v2", "resnet50", "efficientnet_b0")

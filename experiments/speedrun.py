@@ -14,7 +14,7 @@ from imgcls_jax import console, models, speedrun, steps, tta
 from imgcls_jax.config import Config
 from imgcls_jax.data import resident
 from imgcls_jax.errors import UserError
-from imgcls_jax.program import make_parts, steps_per_epoch
+from imgcls_jax.parts import make_parts, steps_per_epoch
 from imgcls_jax.workdir import Workdir, environment
 
 _EVAL_BATCH = 2000

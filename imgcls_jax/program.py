@@ -4,28 +4,18 @@ import dataclasses
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 
-from imgcls_jax import (
-    augment,
-    averaging,
-    models,
-    normalisation,
-    optim,
-    schedules,
-    steps,
-    transfer,
-    tta,
-)
+from imgcls_jax import averaging, models, steps, transfer, tta
 from imgcls_jax.config import Config
 from imgcls_jax.data import Dataset, Split, hold_out, resident
 from imgcls_jax.errors import UserError
-from imgcls_jax.losses import cross_entropy
+from imgcls_jax.parts import Parts, make_parts, steps_per_epoch
 
 # Most examples of an evaluation batch, and pixels. On a CPU a batch is to stay in its caches.
 _EVAL_BATCH = {"cpu": (250, 32 * 224**2)}
@@ -110,135 +100,6 @@ class Program:
     def evaluated(self, state: steps.TrainState) -> steps.TrainState:
         """The state that meets validation and test sets: with the averaged weights, if any."""
         return state if self.average is None else self.average(state, self.train)
-
-
-def steps_per_epoch(examples: int, batch_size: int) -> int:
-    """Batches an epoch, the last one possibly smaller."""
-    return -(-examples // batch_size)
-
-
-class Parts(NamedTuple):
-    """What the settings name, before anything is on the device.
-
-    Attributes:
-      apply_fn: the model's, behind the pixels' normalisation: takes images in [0, 1].
-      image_shape: of what the model itself is given.
-      head_fn: as `apply_fn`, but takes a frozen network's features; None unless those are fed.
-      train_step: on images, or on features where there is a `head_fn`.
-      normalise: the constants of the normalisation, to keep.
-    """
-
-    model: Any
-    image_shape: tuple[int, ...]
-    apply_fn: Callable[..., Any]
-    head_fn: Callable[..., Any] | None
-    schedule: optax.Schedule
-    tx: optax.GradientTransformation
-    train_step: Callable[..., Any]
-    normalise: dict[str, np.ndarray]
-
-
-def make_network(config: Config, *, num_classes: int, normalise: Mapping[str, Any]):
-    """(model, apply_fn): the network of a configuration, and its `apply` on images in [0, 1].
-
-    Args:
-      normalise: the constants of the normalisation, see `imgcls_jax.normalisation`.
-    """
-    outputs = 1 if config.head == "binary" else num_classes
-    if config.head == "binary" and num_classes != 2:
-        raise UserError(
-            f"--head=binary is for two classes, and these are {num_classes}; leave it out."
-        )
-    model = models.create(config.model, num_classes=outputs, **config.model_options())
-    normalised = normalisation.create(config.normalise, normalise)
-
-    def apply_fn(variables, images, **keywords):
-        return model.apply(variables, normalised(images), **keywords)
-
-    if config.head == "binary":
-        apply_fn = transfer.with_binary_head(apply_fn)
-    return model, apply_fn
-
-
-def make_parts(config: Config, *, train: Split, num_classes: int) -> Parts:
-    """Model, schedule, optimiser and training step of a configuration.
-
-    Durations in epochs become steps here and nowhere else.
-
-    Args:
-      train: what the normalisation's constants are taken from, and how long an epoch is.
-
-    Raises:
-      UserError: for options that do not go together.
-    """
-    at_hand = train.images if config.feed == "resident" else None
-    normalise = normalisation.constants(config.normalise, at_hand)
-    model, apply_fn = make_network(config, num_classes=num_classes, normalise=normalise)
-    unit = jax.ShapeDtypeStruct((1, *train.images.shape[1:]), jnp.float32)
-    normalised = normalisation.create(config.normalise, normalise)
-    image_shape = jax.eval_shape(normalised, unit).shape[1:]
-    length = steps_per_epoch(len(train), config.batch_size)
-    schedule = schedules.schedule(
-        config.schedule,
-        base_lr=config.lr,
-        total_steps=length * config.epochs,
-        warmup_steps=round(config.warmup_epochs * length),
-        every=config.step_epochs and max(round(config.step_epochs * length), 1),
-        gamma=config.step_gamma,
-        final_fraction=config.final_fraction,
-    )
-    lr_scales, frozen = config.lr_scales(), ()
-    if config.model in models.TRANSFERABLE:
-        stages = model.stages()
-        lr_scales = lr_scales or transfer.rate_factors(
-            stages, trainable=config.trainable, layer_decay=config.layer_decay
-        )
-        frozen = transfer.frozen_stages(stages, config.trainable)
-        frozen = frozenset(name for stage in frozen for name in stages[stage])
-    tx = optim.create(
-        config.optimizer,
-        framework=config.framework,
-        learning_rate=schedule,
-        weight_decay=config.weight_decay,
-        decay_mask=config.decay,
-        momentum=config.momentum or None,
-        nesterov=config.nesterov,
-        batch_size=config.batch_size if config.optimizer == "airbench" else None,
-        clip_norm=config.clip_norm,
-        lr_scales=lr_scales or None,
-    )
-    weights = None
-    if config.class_weights:
-        from imgcls_jax.data import folders
-
-        weights = jnp.asarray(folders.balanced_weights(train.labels, num_classes))
-
-    def loss_fn(logits, labels):
-        if config.labels == "one_hot" and labels.ndim == 1:
-            labels = jax.nn.one_hot(labels, num_classes)
-        losses = cross_entropy(logits, labels, label_smoothing=config.label_smoothing)
-        if weights is not None:
-            losses = losses * (weights[labels] if labels.ndim == 1 else labels @ weights)
-        return losses
-
-    head_fn, train_fn = None, transfer.freeze(apply_fn, frozen)
-    if config.features_once:
-        head_fn = train_fn = transfer.head_of(model)
-        if config.head == "binary":
-            head_fn = train_fn = transfer.with_binary_head(head_fn)
-    elif config.frozen_norms or config.trainable == "head":
-        train_fn = transfer.with_fixed_norms(train_fn)
-    train_step = steps.make_train_step(
-        apply_fn=train_fn,
-        tx=tx,
-        loss_fn=loss_fn,
-        augment_fn=augment.create(config.augment, num_classes=num_classes),
-        accumulate=config.accumulate,
-        batch_size=config.batch_size,
-        ema=config.ema,
-        steps_per_epoch=length,
-    )
-    return Parts(model, image_shape, apply_fn, head_fn, schedule, tx, train_step, normalise)
 
 
 def eval_batch_size(image_shape: tuple[int, ...]) -> int:

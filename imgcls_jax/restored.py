@@ -15,7 +15,8 @@ from imgcls_jax import normalisation, steps, tta
 from imgcls_jax.checkpoint import Checkpoints
 from imgcls_jax.data import Dataset
 from imgcls_jax.errors import UserError
-from imgcls_jax.program import Program, make_network
+from imgcls_jax.parts import make_network
+from imgcls_jax.program import Program
 from imgcls_jax.workdir import Workdir
 
 

@@ -20,7 +20,8 @@ from imgcls_jax.config import Config
 from imgcls_jax.data import Split, streaming
 from imgcls_jax.data.lazy import LazyPhotos
 from imgcls_jax.errors import UserError
-from imgcls_jax.program import Parts, Program, initial
+from imgcls_jax.parts import Parts
+from imgcls_jax.program import Program, initial
 
 _STATE_BYTES = 1024  # of a stream's state in a checkpoint, whose arrays have fixed shapes
 

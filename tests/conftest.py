@@ -8,7 +8,7 @@ import pytest
 from absl import flags
 from data_helpers import CONTENTS, RECIPE, assert_holds, write_raw
 
-from experiments import cifar10, cli, fmnist
+from experiments import cifar10, cli, fmnist, transfer
 from imgcls_jax import data
 from imgcls_jax.config import Config
 from imgcls_jax.data import sources
@@ -46,6 +46,12 @@ def fmnist_main(capsys):
 def cifar10_main(capsys):
     """Runs the CIFAR-10 entry point in this process: (*flags) -> (exit status, out, err)."""
     return _entry_point(cifar10.main, capsys)
+
+
+@pytest.fixture
+def transfer_main(capsys):
+    """Runs the transfer entry point in this process: (*flags) -> (exit status, out, err)."""
+    return _entry_point(transfer.main, capsys)
 
 
 def _entry_point(main, capsys):

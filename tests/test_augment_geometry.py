@@ -101,6 +101,29 @@ def test_rotate_draws_angles_over_its_range():
     assert abs(angles.std() - 30 / 3**0.5) < 2
 
 
+def test_resized_crops_have_their_areas_ratios_and_places():
+    """Images whose pixels are their own coordinates tell what was cut out."""
+    side = 64
+    y, x = np.mgrid[:side, :side] / side
+    coordinates = np.stack([y, x, np.ones_like(x)], -1)[None].astype(np.float32)
+    cut = np.asarray(drawn(geometry.resized_crop, np.tile(coordinates, (800, 1, 1, 1)), 0.6))
+    np.testing.assert_allclose(cut[..., 2], 1, atol=1e-5)  # no border comes in
+    top, left = cut[:, 0, 0, 0], cut[:, 0, 0, 1]
+    height = (cut[:, -1, 0, 0] - top) * side / (side - 1)
+    width = (cut[:, 0, -1, 1] - left) * side / (side - 1)
+    area, ratio = height * width, np.log(width / height)
+    assert 0.4 - 1e-3 < area.min() < 0.42
+    assert 0.98 < area.max() < 1 + 1e-3
+    assert abs(area.mean() - 0.7) < 0.02
+    assert np.abs(ratio).max() <= np.log(4 / 3) + 1e-3
+    assert np.abs(ratio).max() > 0.27
+    assert np.all(np.abs(ratio) <= -np.log(area) + 2e-3)
+    place = top * side / (side - 1) / np.maximum(1 - height, 1e-3)
+    wide = height < 0.8
+    assert abs(place[wide].mean() - 0.5) < 0.05
+    assert place[wide].min() < 0.05 < 0.95 < place[wide].max()
+
+
 def test_zoom_draws_factors_over_its_range():
     """The area of a disc inside the image tells the factor."""
     y, x = np.indices((41, 41)) - 20

@@ -12,7 +12,8 @@ from conftest import SMALL, same_bits
 from imgcls_jax import data, steps
 from imgcls_jax.checkpoint import Checkpoints
 from imgcls_jax.errors import UserError
-from imgcls_jax.program import build, make_parts
+from imgcls_jax.parts import make_parts
+from imgcls_jax.program import build
 from imgcls_jax.train import Interrupted, Progress, fit, start
 from imgcls_jax.workdir import Workdir
 

@@ -79,6 +79,7 @@ KINDS: dict[str, Kind] = {
     "alternate_flip": Kind(_alternate_flip),
     "rotate": Kind(_images(geometry.rotate), 15.0, 180.0, "up to {} degrees"),
     "zoom": Kind(_images(geometry.zoom), 0.1, 0.9, "factor 1 ± {}"),
+    "resized_crop": Kind(_images(geometry.resized_crop), 0.5, 0.95, "up to {} of the area cut off"),
     "translate": Kind(_images(geometry.translate), 0.1, 1.0, "up to {} of the size"),
     "brightness": Kind(_images(colour.brightness), 0.4, 1.0, "factor 1 ± {}"),
     "contrast": Kind(_images(colour.contrast), 0.4, 1.0, "factor 1 ± {}"),

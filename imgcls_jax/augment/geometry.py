@@ -73,6 +73,24 @@ def zoom(key: jax.Array, images: jax.Array, fraction: float) -> jax.Array:
     return affine(images, matrix([[inverse, zero, zero], [zero, inverse, zero]]))
 
 
+def resized_crop(key: jax.Array, images: jax.Array, fraction: float) -> jax.Array:
+    """Cuts a random rectangle and enlarges it to the image's size: no border comes in.
+
+    Its area is uniform in [1 - fraction, 1] of the image's, the logarithm of its width to height
+    uniform between those of 3:4 and 4:3 as far as that area allows, each place equally likely
+    (Szegedy et al. 2015, "Going Deeper with Convolutions", whose area is at least 0.08).
+    """
+    shape_key, place_key = jax.random.split(key)
+    area, ratio = jax.random.uniform(shape_key, (2, len(images)))
+    area = 1 - fraction * area
+    log_ratio = (2 * ratio - 1) * jnp.minimum(jnp.log(4 / 3), -jnp.log(area))
+    sides = jnp.sqrt(area * jnp.exp(jnp.stack([-log_ratio, log_ratio])))  # of height, of width
+    room = (1 - sides) * (jnp.array(images.shape[1:3])[:, None] - 1)  # between pixel centres
+    (height, width), zero = sides, jnp.zeros_like(area)
+    down, right = room * (jax.random.uniform(place_key, room.shape) - 0.5)
+    return affine(images, matrix([[height, zero, down], [zero, width, right]]))
+
+
 def rotation(angle: jax.Array) -> jax.Array:
     """The matrices (B, 3, 3) of :func:`affine` that turn by `angle` (B,) radians."""
     cosine, sine, zero = jnp.cos(angle), jnp.sin(angle), jnp.zeros_like(angle)

@@ -1,0 +1,131 @@
+"""The transfer entry point end to end, on small folders of colours, and its bad input."""
+
+import json
+
+import numpy as np
+import pytest
+from golden import published_networks as published
+from photo_helpers import COLOURS, write_photos
+from weight_files import write_legacy
+
+from experiments import presets
+from imgcls_jax import predictor
+
+NETWORK = "mobilenet_v3_small"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return write_photos(tmp_path_factory.mktemp("photos"), side=40)
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory):
+    path = tmp_path_factory.mktemp("weights") / "v3.h5"
+    return write_legacy(path, published.tensors("keras", NETWORK))
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path_factory, monkeypatch):
+    monkeypatch.setenv("IMGCLS_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
+
+
+def test_frozen_trained_drawn_and_predicted(transfer_main, folder, weights, tmp_path):
+    status, out, err = transfer_main(
+        f"--data_dir={folder}",
+        f"--model={NETWORK}",
+        f"--weights={weights}",
+        "--image_size=32",
+        "--batch_size=8",
+        "--weight_decay=0.01",
+        "--lr=0.01",
+        "--epochs=30",
+        f"--workdir={tmp_path}",
+    )
+    assert status == 0, err
+    assert "the classifier is a new one" in out
+    assert "3 classes; images: 29 train, 7 test" in out
+    summary = json.loads((tmp_path / "summary.json").read_text())
+    assert summary["test_accuracy"] > 0.5  # guessing gives 0.33; the weights are random
+    assert summary["test_balanced_accuracy"] > 0.5
+    assert summary["feature_seconds"] > 0
+    assert summary["ranking"]["roc_auc"] > 0.5
+    config = json.loads((tmp_path / "config.json").read_text())
+    # What follows from the file of weights: Keras' padding and its pixels.
+    assert (config["convention"], config["normalise"]) == ("tensorflow", "symmetric")
+    figures = {path.stem for path in (tmp_path / "figures").glob("*.png")}
+    assert {"saliency", "roc", "precision_recall", "class_counts", "confusion_matrix"} <= figures
+    network = predictor.load(tmp_path)
+    expected = np.load(tmp_path / "predictions.npz")
+    files = [folder / name / f"{number:02}.png" for name in COLOURS for number in range(12)]
+    found = np.stack([p.probabilities for p in predictor.predict(network, files)])
+    for row in expected["probabilities"]:  # every test photo is among all
+        assert np.abs(found - row).max(axis=1).min() < 1e-4
+
+
+def test_documented_runs_and_named_presets_are_there(transfer_main):
+    status, out, _ = transfer_main("--list_runs")
+    assert status == 0
+    assert all(f"\n  {number}  " in out for number in (12, 13, 14, 15))
+    for number in (12, 13, 14, 15):
+        assert presets.transfer(number, None, {}).run.number == number
+    assert presets.transfer(None, None, {}).name == "frozen"
+    # Weights for TensorFlow's padding bring their convention with them.
+    settings = presets.transfer(None, "fine_tuned", {"model": "efficientnet_b0"}).settings
+    assert (settings["convention"], settings["normalise"]) == ("tensorflow", "imagenet")
+
+
+@pytest.mark.parametrize(
+    ("flags", "sentence"),
+    [
+        ((), "--dataset=folder needs --data_dir, a folder with one folder of photos a class"),
+        (("--data_dir=nowhere",), "nowhere cannot be read (No such file or directory)"),
+        (("--weights=nowhere.h5",), "nowhere.h5"),
+        (("--weights=model.pth",), ".pth"),
+        (("--preset=fast",), "unknown --preset=fast; choose one of: frozen, fine_tuned"),
+        (("--preset=frozen", "--run=12"), "--run and --preset both name the settings"),
+        (("--run=10",), "there is no documented run 10 here; choose one of 12, 13, 14, 15"),
+        (("--folds=3", "--seeds=2", "--data_dir=."), "--folds and --seeds are not for one command"),
+    ],
+)
+def test_bad_flags_are_one_sentence(transfer_main, tmp_path, flags, sentence):
+    status, _, err = transfer_main(f"--workdir={tmp_path / 'new'}", *flags)
+    assert status == 1
+    assert sentence in err
+    assert err.count("\n") == 1
+
+
+def test_weights_of_another_network_are_refused(transfer_main, folder, weights, tmp_path):
+    status, _, err = transfer_main(
+        f"--data_dir={folder}",
+        "--model=mobilenet_v2",
+        f"--weights={weights}",
+        f"--workdir={tmp_path}",
+    )
+    assert status == 1
+    assert "mobilenet_v3_small" in err
+    assert err.count("\n") == 1
+
+
+@pytest.mark.slow
+def test_fine_tuned_over_folds(transfer_main, folder, weights, tmp_path):
+    status, _, err = transfer_main(
+        "--preset=fine_tuned",
+        f"--data_dir={folder}",
+        f"--model={NETWORK}",
+        f"--weights={weights}",
+        "--image_size=32",
+        "--batch_size=8",
+        "--trainable=stage5",
+        "--class_weights",
+        "--epochs=2",
+        "--folds=2",
+        f"--workdir={tmp_path}",
+    )
+    assert status == 0, err
+    summary = json.loads((tmp_path / "summary.json").read_text())
+    assert np.sum(summary["pooled"]["confusion_matrix"]) == 36
+    assert summary["pooled"]["test_accuracy"] > 0.5
+    one = json.loads((tmp_path / "fold-0" / "summary.json").read_text())
+    assert len(summary["spread"]["test_accuracy"]["values"]) == 2
+    assert one["test_accuracy"] == summary["spread"]["test_accuracy"]["values"][0]
