@@ -5,11 +5,10 @@ may draw at the same time. Matplotlib is imported only when a figure is drawn.
 """
 
 import os
-import threading
 from pathlib import Path
 
 from imgcls_jax import lettering
-from imgcls_jax.errors import UserError
+from imgcls_jax.whole_files import replacing
 
 DPI = 130
 INK, FAINT = "#222222", "#9aa0a6"
@@ -33,21 +32,10 @@ def save(figure, path: str | os.PathLike) -> Path:
     Raises:
       UserError: the file cannot be written.
     """
-    path = Path(path)
     _find_fonts(figure)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            figure.savefig(partial, format="png")
-            os.replace(partial, path)
-        finally:
-            partial.unlink(missing_ok=True)
-    except OSError as error:
-        raise UserError(
-            f"Cannot write the figure {path} ({error.strerror}); give a folder that can be written."
-        ) from error
-    return path
+    with replacing(path, advice="give a folder that can be written") as partial:
+        figure.savefig(partial, format="png")
+    return Path(path)
 
 
 def shorten(text: str, length: int, *, keep_end: bool = False) -> str:

@@ -26,6 +26,7 @@ import numpy as np
 from jax import export as jax_export
 
 from imgcls_jax.errors import UserError
+from imgcls_jax.whole_files import replacing
 
 PLATFORMS = ("cpu", "cuda")
 
@@ -98,23 +99,12 @@ def write(
         "platforms": list(platforms),
         "about": dict(about or {}) | {"jax": jax.__version__},
     }
-    path = Path(path)
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with zipfile.ZipFile(partial, "w") as archive:
-                # ZipInfo bears no time of day: the same network gives the same file.
-                archive.writestr(zipfile.ZipInfo(_META), json.dumps(meta, indent=2))
-                archive.writestr(zipfile.ZipInfo(_MODEL), exported.serialize())
-            os.replace(partial, path)
-        finally:
-            partial.unlink(missing_ok=True)
-    except OSError as error:
-        raise UserError(
-            f"cannot write {path} ({error.strerror}); free some space or give another --out."
-        ) from error
-    return path
+    advice = "free some space or give another --out"
+    with replacing(path, advice=advice) as partial, zipfile.ZipFile(partial, "w") as archive:
+        # ZipInfo bears no time of day: the same network gives the same file.
+        archive.writestr(zipfile.ZipInfo(_META), json.dumps(meta, indent=2))
+        archive.writestr(zipfile.ZipInfo(_MODEL), exported.serialize())
+    return Path(path)
 
 
 @contextlib.contextmanager

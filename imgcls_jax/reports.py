@@ -6,14 +6,13 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
 from typing import Any, TextIO
 
 import numpy as np
 
-from imgcls_jax.errors import UserError
 from imgcls_jax.lettering import pad, printable, shorten, width
 from imgcls_jax.predictor import Prediction
+from imgcls_jax.whole_files import replacing
 
 FORMATS = ("table", "csv", "json")
 
@@ -111,18 +110,8 @@ def _opened(path: str | os.PathLike | None) -> Iterator[TextIO]:
     if path is None:
         yield sys.stdout
         return
-    path = Path(path)
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            # Names of files need not be text; in JSON this is the escape that means them.
-            with partial.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file:
-                yield file
-            os.replace(partial, path)
-        finally:
-            partial.unlink(missing_ok=True)
-    except OSError as error:
-        raise UserError(
-            f"cannot write {path} ({error.strerror}); free some space or give another --out."
-        ) from error
+    # Names of files need not be text; in JSON this is the escape that means them.
+    text = {"encoding": "utf-8", "errors": "backslashreplace", "newline": ""}
+    advice = "free some space or give another --out"
+    with replacing(path, advice=advice) as partial, partial.open("w", **text) as file:
+        yield file

@@ -12,7 +12,6 @@ edited picture, another size or another way to resize makes another cache.
 
 import contextlib
 import errno
-import fcntl
 import hashlib
 import io
 import json
@@ -26,10 +25,10 @@ from pathlib import Path
 
 import numpy as np
 import PIL
-from absl import logging
 from tqdm import tqdm
 
 from imgcls_jax.data import photos
+from imgcls_jax.data.locks import lock
 from imgcls_jax.errors import UserError
 
 _LAYOUT = 2  # raise it when the files here, or the pixels that `photos` makes, change
@@ -76,7 +75,7 @@ def load(
         bad = _finished(folder, root, paths)
         if bad is None:
             folder.mkdir(parents=True, exist_ok=True)
-            with _lock(folder):
+            with lock(folder, "decodes the same images"):
                 bad = _finished(folder, root, paths)  # another process may just have made it
                 if bad is None:
                     bad = _make(folder, root, paths, size, how, workers)
@@ -252,15 +251,3 @@ def cores() -> int:
     """Of this process, which may be fewer than the machine has."""
     affinity = getattr(os, "sched_getaffinity", None)  # not on every system
     return len(affinity(0)) if affinity else os.cpu_count() or 1
-
-
-@contextlib.contextmanager
-def _lock(folder: Path) -> Iterator[None]:
-    """One writer at a time; the kernel lets go of the lock of a process that died."""
-    with (folder / ".lock").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            logging.warning("Waiting for another process that decodes the same images.")
-            fcntl.flock(file, fcntl.LOCK_EX)
-        yield

@@ -6,20 +6,18 @@ data_dir/<name>/.lock                held while one of the two is written
 data_dir/<name>/.preparing-*/        work in progress, swept by the next holder of the lock
 """
 
-import contextlib
 import errno
-import fcntl
 import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 from absl import logging
 
 from imgcls_jax.data import decoded
 from imgcls_jax.data.dataset import Dataset
+from imgcls_jax.data.locks import lock
 from imgcls_jax.data.recipe import Recipe, Splits
 from imgcls_jax.errors import UserError
 
@@ -48,7 +46,7 @@ def write(recipe: Recipe, data_dir: Path, splits: Splits, *, source: str) -> Non
     """
     folder, differing = folder_of(recipe, data_dir), recipe.differing(splits)
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with _lock(folder.parent):
+    with lock(folder.parent, f"prepares {folder}"):
         if exists(folder):
             return
         if folder.exists() and any(folder.iterdir()):
@@ -137,7 +135,7 @@ def _decode(recipe: Recipe, folder: Path, *, of: str) -> tuple[Splits, tuple[str
 
 def _keep_decoded(folder: Path, splits: Splits, *, of: str, differing: tuple[str, ...]) -> None:
     try:
-        with _lock(folder.parent):
+        with lock(folder.parent, f"prepares {folder}"):
             decoded.write(_decoded_path(folder), splits, of=of, differing=differing)
     except OSError as error:
         logging.warning(
@@ -156,15 +154,3 @@ def _made_from(folder: Path) -> str:
         return f", made from {json.loads((folder / _RECORD).read_text())['source']}"
     except (OSError, ValueError, KeyError):  # prepared by other hands
         return ""
-
-
-@contextlib.contextmanager
-def _lock(folder: Path) -> Iterator[None]:
-    """One writer at a time; the kernel lets go of the lock of a process that died."""
-    with (folder / ".lock").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            logging.warning("Waiting for another process that prepares %s.", folder)
-            fcntl.flock(file, fcntl.LOCK_EX)
-        yield
