@@ -121,7 +121,7 @@ def new_workdir(experiment: str, name: str) -> Workdir:
 
 
 def resolve(
-    preset: Mapping[str, Any], workdir: Workdir, *, preset_given: bool, seeds: bool
+    preset: Mapping[str, Any], workdir: Workdir, *, preset_given: bool, several: bool
 ) -> tuple[Config, bool]:
     """The configuration to run, and whether only to evaluate what `workdir` holds.
 
@@ -130,22 +130,27 @@ def resolve(
     continues it; what is given must then agree with it. `--epochs=0` on such a workdir evaluates
     its checkpoint. The workdir is claimed for the configuration.
 
+    Args:
+      several: whether for a repetition over seeds or folds.
+
     Raises:
       UserError: if a setting is invalid or contradicts the run that `workdir` holds.
     """
     given = given_settings()
-    held = workdir.config(seeds=seeds)
+    held = workdir.config(seeds=several)
     if held is None:
         config = Config(**{**preset, **given})
-        workdir.claim(config, seeds=seeds)
+        workdir.claim(config, seeds=several)
         return config, False
     evaluate_only = given.get("epochs") == 0 != held.epochs
-    if evaluate_only and seeds:
-        raise UserError("--epochs=0 evaluates one run; give --workdir=.../seed-0, without --seeds.")
+    if evaluate_only and several:
+        raise UserError(
+            "--epochs=0 evaluates one run; give --workdir=.../seed-0, without --seeds or --folds."
+        )
     if evaluate_only:
         del given["epochs"]
     config = dataclasses.replace(held, **({**preset, **given} if preset_given else given))
-    workdir.claim(config, seeds=seeds)
+    workdir.claim(config, seeds=several)
     return config, evaluate_only
 
 

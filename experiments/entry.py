@@ -74,19 +74,18 @@ def train(preset: presets.Preset, *, experiment: str) -> None:
     """
     chosen = PRESET.value is not None or RUN.value is not None
     workdir = workdir_of(experiment, preset)
-    seeds = SEEDS.value
+    seeds, given = SEEDS.value, cli.given_settings()
+    over_folds = bool(given.get("folds")) and "fold" not in given
+    if over_folds and seeds is not None:
+        raise UserError("--folds and --seeds are not for one command; give --seed with --folds.")
     config, evaluate_only = cli.resolve(
-        preset.settings, workdir, preset_given=chosen, seeds=seeds is not None
+        preset.settings, workdir, preset_given=chosen, several=over_folds or seeds is not None
     )
     documented = presets.documented(preset, config)
     name = _name(preset, config, documented)
     console.heading(f"Documented {name}" if documented else f"{name}: no documented run's settings")
     console.pairs(config.to_json() | {"workdir": workdir.path})
-    if config.folds and "fold" not in cli.given_settings() and not evaluate_only:
-        if seeds is not None:
-            raise UserError(
-                "--folds and --seeds are not for one command; give --seed with --folds."
-            )
+    if over_folds:
         run.cross_validate(
             config,
             name=name,

@@ -141,7 +141,7 @@ def test_interrupted_seeds_say_how_to_go_on_and_do(fmnist_main, tmp_path, monkey
     assert "nothing to train" in out
     assert (tmp_path / "seed-0" / "summary.json").read_bytes() == first
     status, _, err = fmnist_main(f"--workdir={tmp_path}")
-    assert "holds a run over seeds; give --seeds to continue it" in err
+    assert "holds a run over seeds or folds; give --seeds or --folds to continue it" in err
 
 
 def test_a_signal_ends_a_run_over_seeds(fmnist_main, tmp_path, monkeypatch):
