@@ -86,7 +86,8 @@ class Workdir:
             raise UserError(
                 f"{self.path} holds a single run; choose another --workdir for several."
                 if seeds
-                else f"{self.path} holds a run over seeds or folds; give --seeds or --folds to continue it."
+                else f"{self.path} holds a run over seeds or folds; give --seeds or --folds to "
+                "continue it."
             )
         held = self.config(seeds=seeds)
         if held is not None and held != config:
