@@ -32,16 +32,19 @@ FROZEN: dict[str, Any] = {
 # The whole network: the head first, then everything, the lower the more slowly.
 FINE_TUNED: dict[str, Any] = FROZEN | {
     "trainable": "all",
-    "head_epochs": 20,
-    "head_lr": 0.001,
+    "head_epochs": 5,
     "frozen_norms": True,
-    "lr": 0.0005,
-    "weight_decay": 0.05,
-    "layer_decay": 0.8,
-    "warmup_epochs": 1.0,
-    "augment": ("flip", "rotate:10", "zoom"),
-    "epochs": 10,
+    "lr": 0.0002,
+    "weight_decay": 0.5,
+    "layer_decay": 0.9,
+    "warmup_epochs": 0.5,
+    "augment": ("flip", "resized_crop:0.6", "mixup:0.2"),
+    "ema": 0.98,
+    "tta": "flip",
+    "epochs": 12,
 }
+# What run 14 names: rotation, horizontal flip, zoom.
+_AS_DOCUMENTED = ("rotate:10", "flip", "zoom")
 
 RUNS = (
     DocumentedRun(
@@ -85,7 +88,7 @@ RUNS = (
             Reading(
                 "as written",
                 "rotation, horizontal flip, zoom",
-                {**FINE_TUNED, "model": "resnet50", "head": "binary"},
+                {**FINE_TUNED, "model": "resnet50", "head": "binary", "augment": _AS_DOCUMENTED},
             ),
         ),
         disagreement="The document says 0.96 to 0.98; its heading calls the project a logistic"
@@ -106,7 +109,7 @@ RUNS = (
             Reading(
                 "with run 14's augmentation",
                 "the section names it before",
-                {**FROZEN, "model": "resnet50", "head": "binary", "augment": FINE_TUNED["augment"]},
+                {**FROZEN, "model": "resnet50", "head": "binary", "augment": _AS_DOCUMENTED},
             ),
         ),
         disagreement="The document calls freezing the convolutions 'fine-tuning', and gives the"
