@@ -87,7 +87,7 @@ def main(names: list[str]) -> None:
             result = benchmark_cifar10.measure(dataset, rounds=rounds) | environment()
             benchmark_cifar10.show(result)
         case "transfer":
-            result = benchmark_transfer.measure(cli.photo_folder(), rounds=rounds) | environment()
+            result = benchmark_transfer.measure(cli.photos_dir(), rounds=rounds) | environment()
             benchmark_transfer.show(result)
         case "start":
             result = start() | environment()

@@ -125,6 +125,8 @@ def _config(name: str, **changes: Any) -> Config:
         "head_epochs": 0,
         "layer_decay": 1.0,
         "augment": (),
+        "ema": 0.0,
+        "tta": "none",
     }
     return Config(**(settings | changes))
 

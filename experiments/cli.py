@@ -75,33 +75,42 @@ def load_data(name: str) -> data.Dataset:
 
 
 def load_dataset(config: Config) -> data.Dataset:
-    """The data of a configuration: by its name, or the photos below --data_dir."""
+    """The data of a configuration: by its name, or the photos in --data_dir, files or records."""
     if config.dataset != "folder":
         return load_data(config.dataset)
     if not _DATA_DIR.value:
         raise UserError(
             "--dataset=folder needs --data_dir, a folder with one folder of photos a class."
         )
-    from imgcls_jax.data.photo_folder import load
+    common = {
+        "size": config.image_size,
+        "how": config.resize,
+        "test_fraction": config.test_fraction,
+        "validation_fraction": config.hold_out,
+        "streamed": config.feed == "streamed",
+        "crop_scale": config.random_crop and (config.random_crop, 1.0),
+        "workers": _WORKERS.value,
+    }
+    from imgcls_jax.data import record_folder
 
-    return load(
+    if record_folder.is_record_folder(_DATA_DIR.value):
+        if config.folds or config.duplicates == "drop" or config.corrupt == "skip":
+            raise UserError("--folds, --duplicates and --corrupt are for photos in class folders.")
+        return record_folder.load(_DATA_DIR.value, **common)
+    from imgcls_jax.data import photo_folder
+
+    return photo_folder.load(
         _DATA_DIR.value,
-        size=config.image_size,
-        how=config.resize,
+        **common,
         corrupt=config.corrupt,
         duplicates=config.duplicates,
-        test_fraction=config.test_fraction,
-        validation_fraction=config.hold_out,
         split_seed=config.split_seed,
         folds=config.folds,
         fold=config.fold,
-        streamed=config.feed == "streamed",
-        crop_scale=config.random_crop and (config.random_crop, 1.0),
-        workers=_WORKERS.value,
     )
 
 
-def photo_folder() -> str | None:
+def photos_dir() -> str | None:
     """The folder of photos that --data_dir names."""
     return _DATA_DIR.value
 

@@ -1,5 +1,6 @@
 """The course every training experiment takes: preset, configuration, data, training, report."""
 
+import numpy as np
 from absl import flags
 
 from experiments import cli, presets
@@ -39,8 +40,12 @@ def listed_or_drawn(dataset: str) -> bool:
     if LIST_RUNS.value:
         presets.list_runs(dataset)
     elif AUGMENTATIONS.value:
-        images = cli.load_data(cli.given_settings().get("dataset", dataset)).train.images[:32]
-        print(augmentation_sheet(images, AUGMENTATIONS.value))
+        settings = {"dataset": dataset} | cli.given_settings()
+        if settings["dataset"] == "folder":
+            settings.setdefault("image_size", 224)
+        images = cli.load_dataset(Config(**settings)).train.images
+        some = np.linspace(0, len(images) - 1, min(32, len(images))).astype(int)
+        print(augmentation_sheet(images[some], AUGMENTATIONS.value))
     return bool(LIST_RUNS.value or AUGMENTATIONS.value)
 
 
@@ -91,7 +96,9 @@ def train(preset: presets.Preset, *, experiment: str) -> None:
             name=name,
             load=cli.load_dataset,
             workdir=workdir,
+            documented=documented,
             with_tensorboard=TENSORBOARD.value,
+            figures=FIGURES.value,
         )
         print(f"\nEverything is in {workdir.path}")
         return

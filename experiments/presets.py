@@ -6,7 +6,7 @@ from typing import Any
 
 from experiments.documented import RUNS, DocumentedRun, Reading
 from experiments.documented.transfer import FINE_TUNED, FROZEN
-from imgcls_jax import console, pretrained
+from imgcls_jax import console, models, pretrained
 from imgcls_jax.config import Config
 from imgcls_jax.errors import UserError
 
@@ -149,7 +149,7 @@ def cifar10(number: int | None, name: str | None, given: Mapping[str, Any]) -> P
 
 
 def transfer(number: int | None, name: str | None, given: Mapping[str, Any]) -> Preset:
-    """The preset of that run number or name; without either `frozen`.
+    """The preset of that run number or name; without either `frozen`, or `fine_tuned` for more.
 
     Convention and normalisation follow from the weights that are given, unless they are given too.
 
@@ -159,14 +159,22 @@ def transfer(number: int | None, name: str | None, given: Mapping[str, Any]) -> 
     if number is not None:
         preset = _documented_run(number, given, dataset="folder")
     else:
-        settings = TRANSFER[name or "frozen"].settings
-        preset = Preset(name or "frozen", _without_options_of_others(settings, given))
-    settings = preset.settings | given
-    if settings["weights"] == "none":
-        return preset
-    described = pretrained.describe(settings["weights"], settings["model"])
-    follows = {"convention": described.convention, "normalise": described.normalise}
-    return dataclasses.replace(preset, settings={**preset.settings, **follows})
+        # Settings for a head are not those for what lies below it.
+        name = name or ("frozen" if given.get("trainable", "head") == "head" else "fine_tuned")
+        preset = Preset(name, _without_options_of_others(TRANSFER[name].settings, given))
+    settings = dict(preset.settings)
+    if given.get("trainable") == "head":
+        for option in ("head_epochs", "layer_decay", "ema"):
+            settings.pop(option, None)
+    if given.get("feed") == "streamed" or given.get("weights") == "none":
+        settings.pop("head_epochs", None)
+    weights, model = ({**settings, **given}[option] for option in ("weights", "model"))
+    if weights != "none":
+        described = pretrained.describe(weights, model)
+        settings |= {"convention": described.convention, "normalise": described.normalise}
+    elif "convention" not in models.options_of(model):
+        del settings["convention"]
+    return dataclasses.replace(preset, settings=settings)
 
 
 # What belongs to the model, optimiser or schedule that a preset names, and to no other.
@@ -229,10 +237,18 @@ def report(found: DocumentedRun, reading: Reading) -> dict[str, Any]:
 
 
 def _matches(config: Config, settings: Mapping[str, Any]) -> bool:
-    """Whether `config` is what `settings` make it, whatever the seed."""
+    """Whether `config` is what `settings` make it, whatever the seed.
+
+    Of a network with published weights, whatever the publisher, the pixels and the parts held out:
+    the documents do not say.
+    """
     if settings["model"] == "logistic_sgd":
         return False
-    return config == dataclasses.replace(Config(**settings), seed=config.seed)
+    free = ["seed"]
+    if settings["dataset"] == "folder":
+        free += ["weights", "convention", "normalise", "folds", "fold", "hold_out", "split_seed"]
+    same = {name: getattr(config, name) for name in free}
+    return config == dataclasses.replace(Config(**settings), **same)
 
 
 def list_runs(dataset: str) -> None:

@@ -105,14 +105,18 @@ def check(config: "Config") -> None:
     _check_optimizer(config)
     _check_photos(config)
     _check_transfer(config)
-    if config.watch_test and config.hold_out:
-        raise UserError("--watch_test is for runs without --hold_out; leave one of them out.")
-    choosing = {"evaluate=best": config.evaluate == "best", "patience": config.patience > 0}
-    for flag, chosen in choosing.items():
-        if chosen and not config.hold_out and config.dataset != "folder":  # may bring a split
-            raise UserError(
-                f"--{flag} needs a validation split to choose by: add --hold_out=0.1, say."
-            )
+    if config.watch_test and (config.hold_out or config.patience or config.evaluate == "best"):
+        raise UserError(
+            "--watch_test is for runs that choose nothing; leave it out, or --hold_out, --patience "
+            "and --evaluate=best."
+        )
+    if config.patience and config.evaluate != "best":
+        raise UserError("--patience waits past the best epoch; add --evaluate=best.")
+    # A folder may bring a split to choose by.
+    if config.evaluate == "best" and not config.hold_out and config.dataset != "folder":
+        raise UserError(
+            "--evaluate=best needs a validation split to choose by: add --hold_out=0.1, say."
+        )
 
 
 def _check_optimizer(config: "Config") -> None:
@@ -174,7 +178,9 @@ def _check_transfer(config: "Config") -> None:
             f"--{flag} is not for --model={config.model}, which has no published stages; choose "
             f"one of: {', '.join(models.TRANSFERABLE)}."
         )
-    if config.features_once and config.weights == "none":
+    if config.head_epochs and config.weights == "none":
+        raise UserError("--head_epochs is for networks with --weights; give both or neither.")
+    if config.trainable == "head" and config.weights == "none":
         raise UserError(
             "--trainable=head needs --weights: a frozen network without any has nothing to give."
         )
@@ -185,14 +191,8 @@ def _check_transfer(config: "Config") -> None:
         )
     if config.lr_scale and (config.trainable != "all" or config.layer_decay < 1):
         raise UserError("--lr_scale takes the place of --trainable and --layer_decay; give one.")
-    if config.features_once and config.ema:
+    if config.trainable == "head" and config.ema:
         raise UserError("--ema is for networks that train; leave it out with --trainable=head.")
-    if (
-        config.head == "binary"
-        and config.augment
-        and any(spec.split(":")[0] in ("mixup", "cutmix") for spec in config.augment)
-    ):
-        raise UserError("--head=binary takes no mixed labels; leave out mixup and cutmix.")
 
 
 def _one_of(flag: str, value: str, known: tuple[str, ...]) -> None:

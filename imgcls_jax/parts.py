@@ -27,6 +27,8 @@ class Parts(NamedTuple):
       apply_fn: the model's, behind the pixels' normalisation: takes images in [0, 1].
       image_shape: of what the model itself is given.
       head_fn: as `apply_fn`, but takes a frozen network's features; None unless those are fed.
+      frozen: top-level names in the parameters that do not train.
+      loss_fn: (logits (B, C), labels) -> losses (B,), smoothed and weighed as the settings say.
       train_step: on images, or on features where there is a `head_fn`.
       normalise: the constants of the normalisation, to keep.
     """
@@ -35,8 +37,10 @@ class Parts(NamedTuple):
     image_shape: tuple[int, ...]
     apply_fn: Callable[..., Any]
     head_fn: Callable[..., Any] | None
+    frozen: frozenset[str]
     schedule: optax.Schedule
     tx: optax.GradientTransformation
+    loss_fn: Callable[..., Any]
     train_step: Callable[..., Any]
     normalise: dict[str, np.ndarray]
 
@@ -90,7 +94,7 @@ def make_parts(config: Config, *, train: Split, num_classes: int) -> Parts:
         gamma=config.step_gamma,
         final_fraction=config.final_fraction,
     )
-    lr_scales, frozen = config.lr_scales(), ()
+    lr_scales, frozen = config.lr_scales(), frozenset()
     if config.model in models.TRANSFERABLE:
         stages = model.stages()
         lr_scales = lr_scales or transfer.rate_factors(
@@ -124,13 +128,17 @@ def make_parts(config: Config, *, train: Split, num_classes: int) -> Parts:
             losses = losses * (weights[labels] if labels.ndim == 1 else labels @ weights)
         return losses
 
-    head_fn, train_fn = None, transfer.freeze(apply_fn, frozen)
-    if config.features_once:
-        head_fn = train_fn = transfer.head_of(model)
+    head_fn = None
+    if config.trainable == "head":
+        head = transfer.head_of(model)
+        train_fn = head if config.features_once else transfer.head_on_body(apply_fn, model)
         if config.head == "binary":
-            head_fn = train_fn = transfer.with_binary_head(head_fn)
-    elif config.frozen_norms or config.trainable == "head":
-        train_fn = transfer.with_fixed_norms(train_fn)
+            head, train_fn = map(transfer.with_binary_head, (head, train_fn))
+        head_fn = head if config.features_once else None
+    else:
+        train_fn = transfer.freeze(apply_fn, frozen)
+        if config.frozen_norms:
+            train_fn = transfer.with_fixed_norms(train_fn)
     train_step = steps.make_train_step(
         apply_fn=train_fn,
         tx=tx,
@@ -141,4 +149,15 @@ def make_parts(config: Config, *, train: Split, num_classes: int) -> Parts:
         ema=config.ema,
         steps_per_epoch=length,
     )
-    return Parts(model, image_shape, apply_fn, head_fn, schedule, tx, train_step, normalise)
+    return Parts(
+        model,
+        image_shape,
+        apply_fn,
+        head_fn,
+        frozen,
+        schedule,
+        tx,
+        loss_fn,
+        train_step,
+        normalise,
+    )

@@ -130,7 +130,11 @@ def build(
         return streamed.build(
             config,
             parts,
-            splits={"train": train, "validation": validation, "test": dataset.test},
+            splits={
+                "train": train,
+                "validation": dataset.test if config.watch_test else validation,
+                "test": dataset.test,
+            },
             num_classes=dataset.num_classes,
             batch_size=batch_size,
             prepare=prepare,
@@ -160,6 +164,7 @@ def build(
             fit_head = transfer.make_fit_head(
                 model=parts.model,
                 binary=config.head == "binary",
+                loss_fn=parts.loss_fn,
                 epochs=config.head_epochs,
                 learning_rate=config.head_lr,
                 batch_size=config.batch_size,
@@ -273,7 +278,12 @@ def _compile(
         def average(state, source):
             variables = {"params": state.average, "batch_stats": state.batch_stats}
             if not config.frozen_norms:
-                variables["batch_stats"] = recalibrate(variables, source)
+                # What is frozen keeps the statistics it was trained against.
+                fresh = recalibrate(variables, source)
+                variables["batch_stats"] = {
+                    name: state.batch_stats[name] if name in parts.frozen else stats
+                    for name, stats in fresh.items()
+                }
             return state.replace(**variables)
 
         jobs["average"] = (average, state, on_device["train"])

@@ -4,6 +4,7 @@ Training keeps for it `network.json`, what is around the parameters, and the che
 `evaluated`, the very variables that met the test set: averaged ones where a run averages.
 """
 
+import hashlib
 import os
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -40,12 +41,32 @@ def network(program: Program, dataset: Dataset) -> dict[str, Any]:
     return {
         "class_names": list(dataset.class_names),
         "image_shape": list(dataset.image_shape),
+        "data": identity(dataset),
         "resize": program.config.resize,
         "normalise": {
             "name": program.config.normalise,
             "constants": {name: np.asarray(v).tolist() for name, v in program.normalise.items()},
         },
     }
+
+
+def identity(dataset: Dataset) -> str:
+    """Tells data sets apart whose classes, splits or labels differ."""
+    digest = hashlib.sha256("\0".join(dataset.class_names).encode(errors="surrogateescape"))
+    for split in (dataset.train, dataset.validation, dataset.test):
+        digest.update(b"-" if split is None else split.labels.tobytes())
+    return digest.hexdigest()[:16]
+
+
+def require_same_data(workdir: Workdir, dataset: Dataset) -> None:
+    """Raises UserError if the run in a folder was made of other data."""
+    found = workdir.network()
+    if found is not None and found.get("data") != identity(dataset):
+        raise UserError(
+            f"the run in {workdir.path} was made of other data than {dataset.name} as it is now "
+            f"({len(dataset.class_names)} classes, {len(dataset.train):,} training examples); give "
+            "the data it began with, or a new --workdir."
+        )
 
 
 def keep_evaluated(checkpoints: Checkpoints, state: steps.TrainState) -> None:
@@ -64,9 +85,10 @@ def restore(path: str | os.PathLike) -> Restored:
     if not workdir.path.is_dir():
         raise UserError(f"{workdir.path} does not exist; give the --workdir of a finished run.")
     if (workdir.path / "seeds.json").exists():
+        one = next(iter(sorted(workdir.path.glob("*-*/config.json"))), workdir.path / "seed-0" / "")
         raise UserError(
-            f"{workdir.path} holds a run over seeds; give one of its folders, such as "
-            f"{workdir.path / 'seed-0'}."
+            f"{workdir.path} holds a run over seeds or folds; give one of its folders, such as "
+            f"{one.parent}."
         )
     config, found = workdir.config(), workdir.network()
     if config is None or found is None:

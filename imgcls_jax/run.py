@@ -19,7 +19,7 @@ from imgcls_jax.errors import UserError
 from imgcls_jax.figures import draw
 from imgcls_jax.observe import Observer, collect_signals, tensorboard
 from imgcls_jax.program import Program, build
-from imgcls_jax.restored import keep_evaluated, network
+from imgcls_jax.restored import keep_evaluated, network, require_same_data
 from imgcls_jax.summary import difference, evaluated_record, spread, summarise
 from imgcls_jax.train import Interrupted, blank, fit, is_absurd
 from imgcls_jax.workdir import Workdir, environment
@@ -54,6 +54,7 @@ def train(
       Interrupted: if SIGINT or SIGTERM asked to stop; the same command continues.
     """
     workdir.claim(config)
+    require_same_data(workdir, dataset)
     finished = workdir.summary()
     if finished is not None:
         print(f"{workdir.path} holds this run, finished: nothing to train.")
@@ -138,6 +139,7 @@ def evaluate_only(
     config: Config, *, name: str, dataset: Dataset, workdir: Workdir
 ) -> dict[str, Any]:
     """Evaluates the checkpoint of a run in `workdir`, changing nothing there."""
+    require_same_data(workdir, dataset)
     program = make_program(config, dataset, resumed=True)
     with Checkpoints(workdir.checkpoints) as checkpoints:
         state = checkpoints.restore(config.evaluate, blank(program)).state
@@ -202,7 +204,9 @@ def cross_validate(
     name: str,
     load: Callable[[Config], Dataset],
     workdir: Workdir,
+    documented: Mapping[str, Any] | None = None,
     with_tensorboard: bool = False,
+    figures: bool = False,
 ) -> dict[str, Any]:
     """Runs `config` with each of its folds as the test set, each in its own folder.
 
@@ -217,23 +221,28 @@ def cross_validate(
     """
     configs = [dataclasses.replace(config, fold=k) for k in range(config.folds)]
     workdir.claim(config, seeds=True)
-    with collect_signals() as stop:
-        runs = _each(
-            configs,
-            "fold",
-            workdir,
-            lambda one, folder: train(
-                one,
-                name=name,
-                dataset=load(one),
-                workdir=folder,
-                with_tensorboard=with_tensorboard,
-                stop=stop,
-            ),
-            stop,
+
+    def run_one(one: Config, folder: Workdir) -> dict[str, Any]:
+        dataset = load(one)
+        if one.fold == 0:
+            console.dataset(dataset)
+        summary = train(
+            one,
+            name=name,
+            dataset=dataset,
+            documented=documented,
+            workdir=folder,
+            with_tensorboard=with_tensorboard,
+            stop=stop,
         )
+        if figures:
+            console.paths(f"Figures of fold {one.fold}", draw(folder, dataset))
+        return summary
+
+    with collect_signals() as stop:
+        runs = _each(configs, "fold", workdir, run_one, stop)
     matrix = sum(np.array(summary["confusion_matrix"]) for summary in runs)
-    result = _over(runs, config, name, None) | {
+    result = _over(runs, config, name, documented) | {
         "folds": config.folds,
         "pooled": {
             "test_accuracy": float(np.trace(matrix) / matrix.sum()),

@@ -50,6 +50,8 @@ def grad_cam(
         logits, sown = model.apply(
             {**variables, "perturbations": perturbations}, images, mutable=["intermediates"]
         )
+        if logits.shape[-1] == 1:  # a binary head, see `transfer.with_binary_head`
+            logits = jnp.concatenate([jnp.zeros_like(logits), logits], axis=-1)
         chosen = jnp.take_along_axis(logits, classes[:, None], axis=1) - logits.mean(
             1, keepdims=True
         )

@@ -17,6 +17,7 @@ from imgcls_jax.workdir import Workdir
 
 _DIVERGED = 1e4  # times the loss of guessing: no training comes back from there
 _SAVE_SECONDS = 2.0  # between checkpoints: below this, redoing the work is cheaper than saving it
+_OVERDUE_SECONDS = 120.0  # without a checkpoint: one within the epoch
 _CALL_SECONDS = 0.5  # aim of one device call: short enough to show progress and to stop in
 # Steps of the first call, when nothing is known yet: a launch costs a GPU more than a step does.
 _FIRST_STEPS = {"cpu": 8}
@@ -144,6 +145,8 @@ def fit(
             batch += count
             progress.examples(int(sums["count"]) - before, loss)
             if batch < program.steps_per_epoch:
+                if saver.is_overdue():
+                    saver.save(Position(state, sums, jnp.float32(seconds), program.feed()))
                 stop_if_asked()
         record = {"epoch": epoch + 1, "step": int(state.step)}
         record |= {f"train_{name}": value for name, value in steps.means(sums).items()}
@@ -196,7 +199,12 @@ class _Saver:
         self._saved = time.perf_counter()
 
     def is_due(self) -> bool:
+        """Whether an epoch's end is worth a checkpoint."""
         return time.perf_counter() - self._saved > _SAVE_SECONDS
+
+    def is_overdue(self) -> bool:
+        """Whether the epoch is so long that a crash would cost too much of it."""
+        return time.perf_counter() - self._saved > _OVERDUE_SECONDS
 
     def set_best(self, position: Position) -> None:
         """Notes the best position so far; it is written with the next `save`."""

@@ -7,6 +7,7 @@ to its stem, its stages and its head, and hands out the head's inputs, its featu
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -16,6 +17,7 @@ from imgcls_jax import averaging, optim, steps
 from imgcls_jax.data import resident
 from imgcls_jax.data.resident import Resident
 from imgcls_jax.errors import UserError
+from imgcls_jax.models.layers import BatchNorm
 
 ApplyFn = Callable[..., Any]
 
@@ -53,20 +55,27 @@ def rate_factors(
 
 
 def freeze(apply_fn: ApplyFn, modules: frozenset[str]) -> ApplyFn:
-    """`apply_fn` without gradients by the parameters of these top-level modules.
+    """`apply_fn` whose top-level modules of these names take no part in training.
 
-    Nothing is differentiated below the lowest module that trains, which is where frozen layers save
-    their time.
+    There are no gradients by their parameters, and their batch norms use and keep their running
+    statistics. Nothing is differentiated below the lowest module that trains, which is where frozen
+    layers save their time.
     """
     if not modules:
         return apply_fn
+
+    def infer(next_fun, args, kwargs, context):
+        if isinstance(context.module, BatchNorm) and context.module.path[0] in modules:
+            return next_fun(args[0], False)
+        return next_fun(*args, **kwargs)
 
     def frozen(variables, images, **keywords):
         params = {
             name: jax.lax.stop_gradient(value) if name in modules else value
             for name, value in variables["params"].items()
         }
-        return apply_fn({**variables, "params": params}, images, **keywords)
+        with nn.intercept_methods(infer):
+            return apply_fn({**variables, "params": params}, images, **keywords)
 
     return frozen
 
@@ -115,11 +124,13 @@ def features_of(apply_fn: ApplyFn) -> ApplyFn:
 def head_of(model: Any) -> ApplyFn:
     """The head alone, with the signature of `model.apply` but features (B, F) for images."""
     (name,) = model.stages()["head"]
+    # Before the head, which `dropout` is but for networks that say otherwise.
+    rate = getattr(model, "head_dropout", model.dropout)
 
     def head(variables, features, *, train=False, rngs=None, mutable=False):
-        if train and model.dropout:
-            kept = jax.random.bernoulli(rngs["dropout"], 1 - model.dropout, features.shape)
-            features = jnp.where(kept, features / (1 - model.dropout), 0.0)
+        if train and rate:
+            kept = jax.random.bernoulli(rngs["dropout"], 1 - rate, features.shape)
+            features = jnp.where(kept, features / (1 - rate), 0.0)
         parameters = variables["params"][name]
         logits = features @ parameters["kernel"] + parameters["bias"]
         if not mutable:
@@ -127,6 +138,19 @@ def head_of(model: Any) -> ApplyFn:
         return logits, {"batch_stats": variables.get("batch_stats", {})}
 
     return head
+
+
+def head_on_body(apply_fn: ApplyFn, model: Any) -> ApplyFn:
+    """The whole network, of which all but the head is in inference mode and without gradients.
+
+    What the head alone does on features that were computed once, for images that change.
+    """
+    features, head = features_of(apply_fn), head_of(model)
+
+    def network(variables, images, **keywords):
+        return head(variables, jax.lax.stop_gradient(features(variables, images)), **keywords)
+
+    return network
 
 
 def merge(params: Any, loaded: Mapping[str, Any]) -> Any:
@@ -185,22 +209,29 @@ def make_extract(
 
 
 def make_fit_head(
-    *, model: Any, binary: bool, epochs: int, learning_rate: float, batch_size: int
+    *,
+    model: Any,
+    binary: bool,
+    loss_fn: Callable[[jax.Array, jax.Array], jax.Array],
+    epochs: int,
+    learning_rate: float,
+    batch_size: int,
 ) -> Callable[[steps.TrainState, Resident], steps.TrainState]:
     """Builds `fit_head(state, features) -> state`, whose head alone was trained by Adam.
+
+    Compiled at its first call.
 
     What comes before a fine-tuning: a random head's first gradients would spoil what the layers
     below it have learned (Kumar et al. 2022, "Fine-Tuning can Distort Pretrained Features").
     """
     apply_fn = with_binary_head(head_of(model)) if binary else head_of(model)
     tx = optim.create("adam", learning_rate=learning_rate)
-    train_step = steps.make_train_step(apply_fn=apply_fn, tx=tx)
+    train_step = steps.make_train_step(apply_fn=apply_fn, tx=tx, loss_fn=loss_fn)
     (name,) = model.stages()["head"]
 
+    run = steps.make_train_many(train_step=train_step, take_fn=resident.take, batch_size=batch_size)
+
     def fit_head(state, features):
-        run = steps.make_train_many(
-            train_step=train_step, take_fn=resident.take, batch_size=batch_size
-        )
         # Copies, since steps donate their state.
         params = {name: jax.tree.map(jnp.copy, state.params[name])}
         key = jax.random.clone(state.key)

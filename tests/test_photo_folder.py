@@ -58,7 +58,9 @@ def test_three_folders_are_three_splits(folder, tmp_path):
     shutil.copytree(folder, root / "Train")
     for number, name in enumerate(("VAL", "testing"), start=2):
         write_photos(root / name, each=number, seed=number)
-    dataset = load(root, validation_fraction=0.5)
+    with pytest.raises(UserError, match="has a validation split; leave out --hold_out"):
+        load(root, validation_fraction=0.5)
+    dataset = load(root)
     splits = (dataset.train, dataset.validation, dataset.test)
     assert [counts(split) for split in splits] == [[12] * 3, [2] * 3, [3] * 3]
 

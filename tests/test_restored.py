@@ -9,6 +9,7 @@ import pytest
 from conftest import SMALL
 
 from imgcls_jax import run
+from imgcls_jax.data import Split
 from imgcls_jax.errors import UserError
 from imgcls_jax.restored import restore
 from imgcls_jax.workdir import Workdir
@@ -34,6 +35,18 @@ def test_predictions_are_the_evaluated_ones(digits, tmp_path, changes):
     assert restored.network["image_shape"] == [8, 8, 1]
 
 
+def test_other_data_is_no_continuation(digits, tmp_path):
+    config = dataclasses.replace(SMALL, epochs=1)
+    run.train(config, name="small", dataset=digits, workdir=Workdir(tmp_path))
+    labels = digits.train.labels.copy()
+    labels[0] = (labels[0] + 1) % 10
+    other = dataclasses.replace(digits, train=Split(digits.train.images, labels))
+    before = (tmp_path / "network.json").read_bytes()
+    with pytest.raises(UserError, match="was made of other data than digits as it is now"):
+        run.train(config, name="small", dataset=other, workdir=Workdir(tmp_path))
+    assert (tmp_path / "network.json").read_bytes() == before
+
+
 def test_what_holds_no_finished_run_is_one_sentence(digits, tmp_path):
     with pytest.raises(UserError, match="does not exist; give the --workdir of a finished run"):
         restore(tmp_path / "nowhere")
@@ -41,7 +54,7 @@ def test_what_holds_no_finished_run_is_one_sentence(digits, tmp_path):
         restore(tmp_path)
     config = dataclasses.replace(SMALL, epochs=1)
     run.repeat(config, seeds=1, name="small", dataset=digits, workdir=Workdir(tmp_path / "seeds"))
-    with pytest.raises(UserError, match=r"holds a run over seeds; give one of its folders, such"):
+    with pytest.raises(UserError, match=r"holds a run over seeds or folds; give one of .*seed-0"):
         restore(tmp_path / "seeds")
     one = tmp_path / "seeds" / "seed-0"
     assert restore(one).network["normalise"] == {"name": "unit", "constants": {}}

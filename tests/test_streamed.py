@@ -10,11 +10,12 @@ from photo_helpers import write_photos
 from test_train import StopAfter, figures, train
 
 from imgcls_jax import steps
+from imgcls_jax.checkpoint import Checkpoints
 from imgcls_jax.config import Config
 from imgcls_jax.data import photo_folder
 from imgcls_jax.errors import UserError
 from imgcls_jax.program import build
-from imgcls_jax.train import Interrupted
+from imgcls_jax.train import Interrupted, Progress
 
 # 29 training photos at batch 8 end every epoch with one of 5.
 CONFIG = Config(
@@ -55,6 +56,30 @@ def test_a_stopped_and_resumed_run_is_the_uninterrupted_one(program, tmp_path, e
     whole, history = train(program, tmp_path / "whole")
     with pytest.raises(Interrupted, match=r"stopped at step \d+, saved"):
         train(program, tmp_path / "cut", progress=StopAfter(examples))
+    resumed, resumed_history = train(program, tmp_path / "cut")
+    assert same_bits(whole, resumed)
+    assert figures(resumed_history) == figures(history)
+
+
+def test_long_epochs_are_saved_within(program, tmp_path, monkeypatch):
+    """Killed between two checkpoints of an epoch, a run goes on from the last."""
+    monkeypatch.setattr("imgcls_jax.train._OVERDUE_SECONDS", 0.0)
+    whole, history = train(program, tmp_path / "whole")
+
+    class Kill(Progress):
+        seen = 0
+
+        def examples(self, count, loss):
+            self.seen += 1
+            if self.seen == 3:
+                raise KeyboardInterrupt
+
+    monkeypatch.setattr("imgcls_jax.train._FIRST_STEPS", {"cpu": 1})
+    monkeypatch.setattr("imgcls_jax.train._CALL_SECONDS", 0.0)
+    with pytest.raises(KeyboardInterrupt):
+        train(program, tmp_path / "cut", progress=Kill())
+    with Checkpoints(tmp_path / "cut" / "checkpoints") as checkpoints:
+        assert checkpoints.step("last") == 2
     resumed, resumed_history = train(program, tmp_path / "cut")
     assert same_bits(whole, resumed)
     assert figures(resumed_history) == figures(history)

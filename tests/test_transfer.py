@@ -22,15 +22,27 @@ IMAGES = np.random.default_rng(0).integers(0, 256, (24, 16, 16, 3), dtype=np.uin
 LABELS = np.arange(24, dtype=np.int32) % 3
 
 
-@pytest.fixture(scope="module")
-def variables():
+def make_variables(model):
     """Of a network whose statistics are not those of a fresh one."""
-    found = RESNET.init(jax.random.key(1), jnp.zeros((1, 16, 16, 3)))
+    found = jax.jit(model.init)(jax.random.key(1), jnp.zeros((1, 16, 16, 3)))
     rng = np.random.default_rng(2)
     stats = jax.tree.map(
         lambda x: jnp.asarray(rng.uniform(0.5, 1.5, x.shape), x.dtype), found["batch_stats"]
     )
     return {"params": found["params"], "batch_stats": stats}
+
+
+@pytest.fixture(scope="module")
+def variables():
+    return make_variables(RESNET)
+
+
+@pytest.fixture(scope="module")
+def loaded():
+    """What a file of weights for `BASE` gives: all but the head."""
+    found = make_variables(models.create("resnet20", num_classes=3))
+    params = {name: value for name, value in found["params"].items() if name != "Dense_0"}
+    return {"params": params, "batch_stats": found["batch_stats"]}
 
 
 @pytest.fixture(scope="module")
@@ -49,16 +61,6 @@ BASE = Config(
     batch_size=8,
     epochs=2,
 )
-
-
-def test_stages_hold_all_parameters_once(variables):
-    for name in models.TRANSFERABLE:
-        model = models.create(name, num_classes=3)
-        shapes = jax.eval_shape(model.init, jax.random.key(0), jnp.zeros((1, 64, 64, 3)))
-        listed = [module for modules in model.stages().values() for module in modules]
-        assert sorted(listed) == sorted(shapes["params"]), name
-        assert set(shapes) == {"params", "batch_stats"}, name
-        assert list(model.stages())[-1] == "head"
 
 
 def test_rate_factors_by_hand():
@@ -100,6 +102,13 @@ def test_the_heads_dropout_keeps_the_expectation(variables):
     np.testing.assert_allclose(drawn.mean((0, 1)), 1.0, atol=0.06)
 
 
+def test_every_network_says_what_dropout_is_before_its_head():
+    for name, expected in (("efficientnet_b0", 0.2), ("densenet121", 0.0), ("resnet18", 0.0)):
+        model = models.create(name, num_classes=3)
+        assert getattr(model, "head_dropout", model.dropout) == expected
+    assert models.create("efficientnet_b4", num_classes=3, dropout=0.1).head_dropout == 0.1
+
+
 def test_norms_that_are_fixed_use_and_keep_their_statistics(variables):
     images = steps.to_unit_interval(jnp.asarray(IMAGES))
     fixed = transfer.with_fixed_norms(RESNET.apply)
@@ -127,6 +136,16 @@ def test_frozen_parameters_have_no_gradient_no_state_and_stay(variables):
     after, _ = step(state, {"image": jnp.asarray(IMAGES), "label": jnp.asarray(LABELS)})
     for name, value in after.params.items():
         assert same_bits(value, variables["params"][name]) == (name in frozen), name
+
+
+def test_norms_of_frozen_stages_keep_their_statistics(variables):
+    stages = RESNET.stages()
+    frozen = {m for s in transfer.frozen_stages(stages, "stage3") for m in stages[s]}
+    images = steps.to_unit_interval(jnp.asarray(IMAGES))
+    apply_fn = transfer.freeze(RESNET.apply, frozenset(frozen))
+    _, updated = apply_fn(variables, images, train=True, mutable=["batch_stats"])
+    for name, stats in updated["batch_stats"].items():
+        assert same_bits(stats, variables["batch_stats"][name]) == (name in frozen), name
 
 
 def test_frozen_gradients_are_those_of_the_whole_where_it_trains(variables):
@@ -162,10 +181,8 @@ def test_a_binary_head_is_sigmoid_cross_entropy():
     np.testing.assert_allclose(cross_entropy(logits, labels), expected, rtol=1e-5)
 
 
-def test_fixed_features_train_as_the_frozen_network_does(photos, variables):
+def test_fixed_features_train_as_the_frozen_network_does(photos, loaded):
     """The same head from features computed once as from images pushed through every step."""
-    dropped = {k: v for k, v in variables["params"].items() if k != "Dense_0"}
-    loaded = {"params": dropped, "batch_stats": variables["batch_stats"]}
     heads, logits = [], []
     for cache in (True, False):
         config = dataclasses.replace(BASE, cache_features=cache)
@@ -176,16 +193,15 @@ def test_fixed_features_train_as_the_frozen_network_does(photos, variables):
             state, sums = program.run(state, sums, order, 0, 3)
         heads.append(state.params["Dense_0"])
         logits.append(program.evaluate["test"](program.evaluated(state), program.test)[1])
-        assert same_bits(state.params["Block_0"], variables["params"]["Block_0"])
-        assert same_bits(state.batch_stats, variables["batch_stats"])
+        assert same_bits(state.params["Block_0"], loaded["params"]["Block_0"])
+        assert same_bits(state.batch_stats, loaded["batch_stats"])
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5), *heads)
     np.testing.assert_allclose(*logits, rtol=1e-4, atol=1e-4)
     fresh = build(BASE, photos, pretrained=loaded).start(seed=3)[0]
     assert not np.allclose(heads[0]["kernel"], fresh.params["Dense_0"]["kernel"], atol=1e-3)
 
 
-def test_the_head_comes_first_where_epochs_are_given_to_it(photos, variables):
-    loaded = {"params": {"Conv_0": variables["params"]["Conv_0"]}, "batch_stats": {}}
+def test_the_head_comes_first_where_epochs_are_given_to_it(photos, loaded):
     config = dataclasses.replace(BASE, trainable="all", head_epochs=30, head_lr=0.01)
     without = dataclasses.replace(config, head_epochs=0)
     random, _ = build(without, photos, pretrained=loaded).start(3)
@@ -226,7 +242,12 @@ def test_merging_refuses_what_does_not_fit(variables):
             {"trainable": "stage2", "lr_scale": ("^stem=0.1",)},
             "--lr_scale takes the place of --trainable and --layer_decay",
         ),
-        ({"head": "binary", "augment": ("mixup",)}, "--head=binary takes no mixed labels"),
+        (
+            {"trainable": "all", "head_epochs": 2, "weights": "none"},
+            "--head_epochs is for networks with --weights",
+        ),
+        ({"watch_test": True, "evaluate": "best"}, "--watch_test is for runs that choose nothing"),
+        ({"patience": 3}, "--patience waits past the best epoch; add --evaluate=best"),
         ({"resize": "squeeze"}, "unknown --resize=squeeze; choose one of: crop, stretch, pad"),
     ],
 )

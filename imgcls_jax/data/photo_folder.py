@@ -132,7 +132,11 @@ def divided(
             folder = folder.divide("validation", {"test": everything})
         else:
             folder = _hold_out(folder, "train", "test", test_fraction, split_seed)
-    if validation_fraction and "validation" not in folder.splits:
+    if validation_fraction and "validation" in folder.splits:
+        raise UserError(
+            f"{photos.printable(folder.path)} has a validation split; leave out --hold_out."
+        )
+    if validation_fraction:
         folder = _hold_out(folder, "train", "validation", validation_fraction, split_seed)
     return folder
 

@@ -45,6 +45,8 @@ def k_fold(
       UserError: folds is below 2 or above the number of examples of the rarest class.
     """
     rarest = int(np.unique(labels, return_counts=True)[1].min())
+    if rarest < 2:
+        raise UserError("Folds need at least two examples of every class, and one class has one.")
     if not 2 <= folds <= rarest:
         raise UserError(
             f"{folds} folds are not possible: choose between 2 and {rarest}, the number of "

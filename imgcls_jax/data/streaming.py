@@ -15,6 +15,7 @@ import gc
 import json
 import math
 import operator
+import signal
 import weakref
 from collections.abc import Iterator
 from typing import Any, Protocol
@@ -142,7 +143,8 @@ class Stream(Iterator[dict[str, Any]]):
         if self._workers:
             workers = min(self._workers, rest.count - self._next)
             dataset = dataset.mp_prefetch(
-                grain.MultiprocessingOptions(num_workers=workers, per_worker_buffer_size=_AHEAD)
+                grain.MultiprocessingOptions(num_workers=workers, per_worker_buffer_size=_AHEAD),
+                worker_init_fn=_leave_interrupts,
             )
             # Out of the shared memory, which would be lost track of where a batch outlives Grain.
             dataset = dataset.map(lambda batch: {name: np.array(a) for name, a in batch.items()})
@@ -193,6 +195,12 @@ class Stream(Iterator[dict[str, Any]]):
 
     def __exit__(self, *_) -> None:
         self.close()
+
+
+def _leave_interrupts(number: int, count: int) -> None:
+    """In a worker: Ctrl-C, which reaches all processes, is for the one that trains to answer."""
+    del number, count
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _end(running: list, workers: int) -> None:

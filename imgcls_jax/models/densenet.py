@@ -81,6 +81,11 @@ class DenseNet(nn.Module):
     initialisation: str = "kaiming_fan_in"
     dtype: Any = jnp.float32
 
+    @property
+    def head_dropout(self) -> float:
+        """None: `dropout` is within the layers here."""
+        return 0.0
+
     def stages(self) -> dict[str, tuple[str, ...]]:
         """The top-level names in the parameters by stage, from the images to the logits.
 
@@ -138,7 +143,7 @@ class DenseNet(nn.Module):
             self,
             mean_of_pixels(x),
             num_classes=self.num_classes,
-            dropout=0.0,
+            dropout=self.head_dropout,
             train=train,
             init=self.initialisation,
         )

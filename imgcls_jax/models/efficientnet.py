@@ -62,6 +62,11 @@ class EfficientNet(nn.Module):
     initialisation: str = "kaiming_fan_out"
     dtype: Any = jnp.float32
 
+    @property
+    def head_dropout(self) -> float:
+        """`dropout`, or the size's own."""
+        return self.size.dropout if self.dropout is None else self.dropout
+
     def stages(self) -> dict[str, tuple[str, ...]]:
         """The top-level names in the parameters by stage, from the images to the logits."""
         names = {"stem": ("stem_conv", "stem_norm")}
@@ -117,7 +122,7 @@ class EfficientNet(nn.Module):
             self,
             mean_of_pixels(last_map(self, x)),
             num_classes=self.num_classes,
-            dropout=self.size.dropout if self.dropout is None else self.dropout,
+            dropout=self.head_dropout,
             train=train,
             init=self.initialisation,
             name="head",
