@@ -19,13 +19,20 @@ class Tiny(nn.Module):
     """A convolution, a rectifier, and a head over the mean of pixels, or over each of them."""
 
     flat: bool = False
+    num_classes: int = 4
 
     @nn.compact
     def __call__(self, images, train=False):
         x = last_map(self, nn.relu(nn.Conv(6, (3, 3), name="conv")(images)))
         x = x.reshape(len(x), -1) if self.flat else mean_of_pixels(x)
         return classify(
-            self, x, num_classes=4, dropout=0.5, train=train, init="torch_linear", name="head"
+            self,
+            x,
+            num_classes=self.num_classes,
+            dropout=0.5,
+            train=train,
+            init="torch_linear",
+            name="head",
         )
 
 
@@ -48,6 +55,20 @@ def test_channels_weigh_what_the_class_gains_by_them(flat):
     assert (expected > 0).any()
     largest = expected.max((1, 2), keepdims=True)
     np.testing.assert_allclose(cams, expected / np.where(largest, largest, 1), atol=1e-5)
+
+
+def test_one_logit_speaks_for_the_second_of_two_classes():
+    images = jax.random.normal(KEY, (2, 7, 7, 3))
+    variables = jax.jit(Tiny(num_classes=1).init)(KEY, images)
+    head = variables["params"]["head"]
+    two = {"kernel": jnp.pad(head["kernel"], ((0, 0), (1, 0))), "bias": jnp.zeros(2)}
+    wide = {"params": {**variables["params"], "head": two}}
+    for classes in (jnp.array([0, 0]), jnp.array([1, 1])):
+        one = saliency.grad_cam(Tiny(num_classes=1), variables, images, classes)
+        np.testing.assert_allclose(
+            one, saliency.grad_cam(Tiny(num_classes=2), wide, images, classes), atol=1e-5
+        )
+        assert one.max() == 1
 
 
 def test_what_a_softmax_does_not_see_changes_nothing_and_the_least_class_has_no_map():
