@@ -168,13 +168,16 @@ def transfer(number: int | None, name: str | None, given: Mapping[str, Any]) -> 
             settings.pop(option, None)
     if given.get("feed") == "streamed" or given.get("weights") == "none":
         settings.pop("head_epochs", None)
-    weights, model = ({**settings, **given}[option] for option in ("weights", "model"))
+    return dataclasses.replace(preset, settings=settings | following_weights(settings | given))
+
+
+def following_weights(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Convention and normalisation as the weights that the settings name ask for."""
+    weights, model = settings["weights"], settings["model"]
     if weights != "none":
         described = pretrained.describe(weights, model)
-        settings |= {"convention": described.convention, "normalise": described.normalise}
-    elif "convention" not in models.options_of(model):
-        del settings["convention"]
-    return dataclasses.replace(preset, settings=settings)
+        return {"convention": described.convention, "normalise": described.normalise}
+    return {} if "convention" in models.options_of(model) else {"convention": None}
 
 
 # What belongs to the model, optimiser or schedule that a preset names, and to no other.

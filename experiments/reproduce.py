@@ -44,9 +44,11 @@ def main() -> None:
         ) from None
     datasets = {}
     for found in chosen:
-        name = found.settings["dataset"]
+        name, folder = found.settings["dataset"], found.settings["dataset"] == "folder"
         if name not in datasets:
-            datasets[name] = cli.load_data(name)
+            datasets[name] = (
+                cli.load_dataset(Config(**found.settings)) if folder else cli.load_data(name)
+            )
         dataset = datasets[name]
         for reading in found.readings:
             if reading.settings["model"] == "logistic_sgd":
@@ -58,7 +60,10 @@ def main() -> None:
 
 def measure(found: DocumentedRun, reading: Reading, dataset: data.Dataset) -> dict:
     """The seeds of one reading, run in a folder that is then thrown away."""
-    config = Config(**reading.settings)
+    settings = reading.settings
+    if settings["dataset"] == "folder":
+        settings = {**settings, **presets.following_weights(settings)}
+    config = Config(**settings)
     with tempfile.TemporaryDirectory() as folder:
         return run.repeat(
             config,
