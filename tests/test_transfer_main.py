@@ -10,6 +10,7 @@ from weight_files import write_legacy
 
 from experiments import presets
 from imgcls_jax import predictor
+from imgcls_jax.config import Config
 
 NETWORK = "mobilenet_v3_small"
 
@@ -73,6 +74,31 @@ def test_documented_runs_and_named_presets_are_there(transfer_main):
     # Weights for TensorFlow's padding bring their convention with them.
     settings = presets.transfer(None, "fine_tuned", {"model": "efficientnet_b0"}).settings
     assert (settings["convention"], settings["normalise"]) == ("tensorflow", "imagenet")
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "expected"),
+    [
+        (None, {"trainable": "stage4"}, "fine_tuned"),
+        ("fine_tuned", {"trainable": "head", "tta": "none", "augment": ()}, "fine_tuned"),
+        ("fine_tuned", {"feed": "streamed"}, "fine_tuned"),
+        ("fine_tuned", {"head": "binary"}, "fine_tuned"),
+        ("fine_tuned", {"weights": "none", "model": "cnn", "layer_decay": 1.0}, "fine_tuned"),
+    ],
+)
+def test_a_preset_sheds_what_other_flags_leave_without_meaning(name, given, expected):
+    preset = presets.transfer(None, name, given)
+    assert preset.name == expected
+    Config(**{**preset.settings, **given})
+
+
+def test_a_run_is_documented_whoever_published_its_weights():
+    for number in (12, 13, 14, 15):
+        preset = presets.transfer(number, None, {})
+        config = Config(**{**preset.settings, "folds": 5, "seed": 3})
+        assert presets.documented(preset, config)["run"] == number
+        other = Config(**{**preset.settings, "lr": 0.5})
+        assert presets.documented(preset, other) is None
 
 
 @pytest.mark.parametrize(
