@@ -245,10 +245,12 @@ def _matches(config: Config, settings: Mapping[str, Any]) -> bool:
     Of a network with published weights, whatever the publisher, the pixels and the parts held out:
     the documents do not say.
     """
-    if settings["model"] == "logistic_sgd":
+    if settings["model"] == "logistic_sgd" or settings["dataset"] != config.dataset:
         return False
     free = ["seed"]
     if settings["dataset"] == "folder":
+        if config.weights == "none":
+            return False
         free += ["weights", "convention", "normalise", "folds", "fold", "hold_out", "split_seed"]
     same = {name: getattr(config, name) for name in free}
     return config == dataclasses.replace(Config(**settings), **same)
