@@ -29,6 +29,7 @@ EVERYTHING = (
 )
 
 
+@pytest.mark.slow
 def test_every_feature_together_trains_and_is_drawn(cifar10_main, tmp_path):
     status, _, err = cifar10_main(*EVERYTHING, f"--workdir={tmp_path}")
     assert (status, err) == (0, "")
@@ -78,7 +79,7 @@ BAD_FLAGS = [
     (("--accumulate=3",), "--accumulate=3 must divide --batch_size=32"),
     (("--lr_scale=bias",), "--lr_scale=bias cannot be used"),
     (("--optimizer=muon",), "is not offered as framework 'keras' has it"),
-    (("--watch_test", "--hold_out=0.1"), "--watch_test is for runs without --hold_out"),
+    (("--watch_test", "--hold_out=0.1"), "--watch_test is for runs that choose nothing"),
     (("--schedule=one_cycle", "--warmup_epochs=1"), "give --warmup_epochs=0"),
     (("--ema=1",), "--ema=1.0 cannot be used"),
     (("--final_fraction=0.1",), "--final_fraction is for --schedule=linear"),

@@ -188,6 +188,7 @@ def test_a_binary_head_is_sigmoid_cross_entropy():
     np.testing.assert_allclose(cross_entropy(logits, labels), expected, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_fixed_features_train_as_the_frozen_network_does(photos, loaded):
     """The same head from features computed once as from images pushed through every step."""
     heads, logits = [], []
