@@ -41,7 +41,11 @@ def test_a_run_writes_and_shows_everything(fmnist_main, tmp_path):
     assert f"{summary['test_accuracy']:.4f}" in out
     history = [json.loads(line) for line in (tmp_path / "metrics.jsonl").open()]
     assert [record["epoch"] for record in history] == [1, 2]
-    assert {path.name for path in (tmp_path / "checkpoints").iterdir()} == {"last", "best", "evaluated"}
+    assert {path.name for path in (tmp_path / "checkpoints").iterdir()} == {
+        "last",
+        "best",
+        "evaluated",
+    }
     assert json.loads((tmp_path / "config.json").read_text())["hidden"] == [16]
     figures = {path.stem for path in (tmp_path / "figures").glob("*.png")}
     assert figures == {
