@@ -45,18 +45,23 @@ class Parts(NamedTuple):
     normalise: dict[str, np.ndarray]
 
 
-def make_network(config: Config, *, num_classes: int, normalise: Mapping[str, Any]):
-    """(model, apply_fn): the network of a configuration, and its `apply` on images in [0, 1].
-
-    Args:
-      normalise: the constants of the normalisation, see `imgcls_jax.normalisation`.
-    """
+def make_model(config: Config, *, num_classes: int) -> Any:
+    """The Linen module of a configuration, of one logit for a binary head."""
     outputs = 1 if config.head == "binary" else num_classes
     if config.head == "binary" and num_classes != 2:
         raise UserError(
             f"--head=binary is for two classes, and these are {num_classes}; leave it out."
         )
-    model = models.create(config.model, num_classes=outputs, **config.model_options())
+    return models.create(config.model, num_classes=outputs, **config.model_options())
+
+
+def make_network(config: Config, *, num_classes: int, normalise: Mapping[str, Any]):
+    """(model, normalised, apply_fn): the network, its pixels, its `apply` on images in [0, 1].
+
+    Args:
+      normalise: the constants of the normalisation, see `imgcls_jax.normalisation`.
+    """
+    model = make_model(config, num_classes=num_classes)
     normalised = normalisation.create(config.normalise, normalise)
 
     def apply_fn(variables, images, **keywords):
@@ -64,7 +69,7 @@ def make_network(config: Config, *, num_classes: int, normalise: Mapping[str, An
 
     if config.head == "binary":
         apply_fn = transfer.with_binary_head(apply_fn)
-    return model, apply_fn
+    return model, normalised, apply_fn
 
 
 def make_parts(config: Config, *, train: Split, num_classes: int) -> Parts:
@@ -80,9 +85,8 @@ def make_parts(config: Config, *, train: Split, num_classes: int) -> Parts:
     """
     at_hand = train.images if config.feed == "resident" else None
     normalise = normalisation.constants(config.normalise, at_hand)
-    model, apply_fn = make_network(config, num_classes=num_classes, normalise=normalise)
+    model, normalised, apply_fn = make_network(config, num_classes=num_classes, normalise=normalise)
     unit = jax.ShapeDtypeStruct((1, *train.images.shape[1:]), jnp.float32)
-    normalised = normalisation.create(config.normalise, normalise)
     image_shape = jax.eval_shape(normalised, unit).shape[1:]
     length = steps_per_epoch(len(train), config.batch_size)
     schedule = schedules.schedule(

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from imgcls_jax import normalisation, steps, tta
+from imgcls_jax import steps, tta
 from imgcls_jax.checkpoint import Checkpoints
 from imgcls_jax.data import Dataset
 from imgcls_jax.errors import UserError
@@ -95,12 +95,11 @@ def restore(path: str | os.PathLike) -> Restored:
         raise UserError(
             f"{workdir.path} holds no run with a network; give the --workdir of a training run."
         )
-    model, apply_fn = make_network(
+    model, normalised, apply_fn = make_network(
         config,
         num_classes=len(found["class_names"]),
         normalise=found["normalise"]["constants"],
     )
-    normalised = normalisation.create(config.normalise, found["normalise"]["constants"])
     apply_fn = tta.wrap(apply_fn, config.tta)
     shape = jax.ShapeDtypeStruct((1, *found["image_shape"]), np.float32)
     like = jax.eval_shape(

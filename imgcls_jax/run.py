@@ -11,13 +11,14 @@ from typing import Any
 
 import numpy as np
 
-from imgcls_jax import console, metrics, models, pretrained, steps
+from imgcls_jax import console, metrics, pretrained, steps
 from imgcls_jax.checkpoint import Checkpoints
 from imgcls_jax.config import Config
 from imgcls_jax.data import Dataset
 from imgcls_jax.errors import UserError
 from imgcls_jax.figures import draw
 from imgcls_jax.observe import Observer, collect_signals, tensorboard
+from imgcls_jax.parts import make_model
 from imgcls_jax.program import Program, build
 from imgcls_jax.restored import keep_evaluated, network, require_same_data
 from imgcls_jax.summary import difference, evaluated_record, spread, summarise
@@ -105,12 +106,10 @@ def make_program(config: Config, dataset: Dataset, *, resumed: bool = False) -> 
     """
     if config.weights == "none" or (resumed and not config.features_once):
         return build(config, dataset)
-    outputs = 1 if config.head == "binary" else dataset.num_classes
-    model = models.create(config.model, num_classes=outputs, **config.model_options())
     loaded = pretrained.load(
         config.weights,
         model_name=config.model,
-        model=model,
+        model=make_model(config, num_classes=dataset.num_classes),
         image_shape=dataset.image_shape,
     )
     console.weights(loaded)
