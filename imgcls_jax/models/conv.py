@@ -124,8 +124,29 @@ def _lowered(images: jax.Array, kernel: jax.Array, geometry: Geometry) -> jax.Ar
         return _grouped(images, kernel, geometry)
     if kernel.shape[:2] == (1, 1) and geometry == Geometry(strides=geometry.strides):
         rows, columns = geometry.strides
-        return images[:, ::rows, ::columns] @ kernel[0, 0]
+        return _pointwise(images[:, ::rows, ::columns], kernel[0, 0])
     return _conv(images, kernel, geometry)
+
+
+@jax.custom_vjp
+def _pointwise(images: jax.Array, matrix: jax.Array) -> jax.Array:
+    return images @ matrix
+
+
+def _pointwise_forward(images, matrix):
+    return images @ matrix, (images, matrix)
+
+
+def _pointwise_backward(saved, cotangent):
+    images, matrix = saved
+    # The barrier keeps XLA from computing the cotangent twice, once transposed, on one core.
+    cotangent = lax.optimization_barrier(cotangent)
+    inputs, outputs = matrix.shape
+    gradient = images.reshape(-1, inputs).T @ cotangent.reshape(-1, outputs)
+    return cotangent @ matrix.T, gradient
+
+
+_pointwise.defvjp(_pointwise_forward, _pointwise_backward)
 
 
 def _grouped(images: jax.Array, kernel: jax.Array, geometry: Geometry) -> jax.Array:
