@@ -1,0 +1,3 @@
+from experiments import huge_pages
+
+huge_pages.ask()

@@ -42,7 +42,7 @@ def measure(data_dir: str | None, *, rounds: int) -> dict[str, Any]:
             contenders = {"ours": our_turn(name, training=training)} | keras_turn(
                 name, training=training
             )
-            seconds, _ = contest.take_turns(contenders, rounds=rounds)
+            seconds, _ = contest.take_turns(contenders, rounds=rounds, warm=True)
             cases[title] = _rates(seconds, BATCH)
             _show_case((title, cases[title]))
     return {

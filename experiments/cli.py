@@ -12,7 +12,6 @@ from absl import app, flags, logging
 from imgcls_jax import data
 from imgcls_jax.config import Config
 from imgcls_jax.errors import UserError
-from imgcls_jax.host_memory import keep_freed_memory
 from imgcls_jax.train import Interrupted
 from imgcls_jax.workdir import Workdir
 
@@ -178,7 +177,6 @@ def run(
     def guarded(arguments: list[str]) -> None:
         if not flags.FLAGS["verbosity"].present:
             logging.set_verbosity(logging.WARNING)  # app.run sets INFO, at which Orbax is loud
-        keep_freed_memory()
         try:
             if takes_arguments:
                 main(arguments[1:])

@@ -13,16 +13,22 @@ import jax.numpy as jnp
 
 
 def take_turns(
-    contenders: Mapping[str, Callable[[int], None]], *, rounds: int
+    contenders: Mapping[str, Callable[[int], None]], *, rounds: int, warm: bool = False
 ) -> tuple[dict[str, list[float]], float]:
     """Seconds of every turn of each contender, and the matmul peak in operations a second.
 
     Each is called with the number of its turn; the first turn warms up and is not counted.
+
+    Args:
+      warm: whether every turn is two calls and only the second is counted, as of a step in the
+        middle of many: the first finds caches and memory as the other contender left them.
     """
     seconds = {name: [] for name in contenders}
     peaks = []
     for turn in range(rounds + 1):
         for name, contender in contenders.items():
+            if warm and turn:
+                contender(turn)
             started = time.perf_counter()
             contender(turn)
             if turn:

@@ -17,6 +17,14 @@ def test_contenders_take_turns_and_the_first_is_not_counted():
     assert contest.medians({"a": [3.0, 1.0, 2.0]}) == {"a": 2.0}
 
 
+def test_a_warm_turn_is_two_calls_of_which_one_counts():
+    called = []
+    contenders = {name: lambda turn, name=name: called.append((turn, name)) for name in "ab"}
+    seconds, _ = contest.take_turns(contenders, rounds=1, warm=True)
+    assert called == [(0, "a"), (0, "b"), (1, "a"), (1, "a"), (1, "b"), (1, "b")]
+    assert {name: len(values) for name, values in seconds.items()} == {"a": 1, "b": 1}
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("case", benchmark_cifar10.CASES, ids=lambda case: case.name)
 def test_our_contenders_train_and_count_the_same_operations(case):

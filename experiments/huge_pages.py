@@ -1,0 +1,40 @@
+"""Huge pages for what XLA's CPU backend allocates: a program started anew with one setting.
+
+XLA allocates the temporary buffers of every call anew, gigabytes for a step of a network on photos,
+and the GNU C library maps them from the system and gives them back each time: in pages of 4 KB
+hundreds of thousands of faults a step, a third of its time. Linux has pages of 2 MB for who asks,
+and the library asks (`madvise`) if `GLIBC_TUNABLES` says so when a process starts; later is too
+late, so the program replaces itself before it has imported anything.
+"""
+
+import os
+import platform
+import sys
+from pathlib import Path
+
+VARIABLE = "GLIBC_TUNABLES"
+_SETTING = "glibc.malloc.hugetlb=1"
+_ON_REQUEST = Path("/sys/kernel/mm/transparent_hugepage/enabled")
+
+
+def ask() -> None:
+    """Starts the running `python -m experiments.…` again, asking for huge pages; once.
+
+    Returns where nothing is to be done: not such a command, another system or C library, pages
+    that are not given on request, or a user who has set the variable, even to nothing.
+    """
+    command = sys.orig_argv[1:]
+    named = [name for option, name in zip(command, command[1:], strict=False) if option == "-m"]
+    if not named or not named[0].startswith("experiments.") or VARIABLE in os.environ:
+        return
+    if platform.libc_ver()[0] != "glibc" or not _on_request():
+        return
+    os.environ[VARIABLE] = _SETTING
+    os.execv(sys.executable, [sys.executable, *command])
+
+
+def _on_request() -> bool:
+    try:
+        return "[madvise]" in _ON_REQUEST.read_text()
+    except OSError:
+        return False
