@@ -7,6 +7,7 @@ and the library asks (`madvise`) if `GLIBC_TUNABLES` says so when a process star
 late, so the program replaces itself before it has imported anything.
 """
 
+import itertools
 import os
 import platform
 import sys
@@ -24,7 +25,7 @@ def ask() -> None:
     that are not given on request, or a user who has set the variable, even to nothing.
     """
     command = sys.orig_argv[1:]
-    named = [name for option, name in zip(command, command[1:], strict=False) if option == "-m"]
+    named = [name for option, name in itertools.pairwise(command) if option == "-m"]
     if not named or not named[0].startswith("experiments.") or VARIABLE in os.environ:
         return
     if platform.libc_ver()[0] != "glibc" or not _on_request():

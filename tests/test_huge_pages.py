@@ -1,6 +1,5 @@
 """Programs ask for huge pages by starting again once."""
 
-import subprocess
 import sys
 
 import pytest
@@ -59,5 +58,3 @@ def test_pages_on_request(tmp_path, monkeypatch):
         assert huge_pages._on_request() is expected
     monkeypatch.setattr(huge_pages, "_ON_REQUEST", tmp_path / "missing")
     assert huge_pages._on_request() is False
-
-
