@@ -89,7 +89,7 @@ def train(preset: presets.Preset, *, experiment: str) -> None:
     documented = presets.documented(preset, config)
     name = _name(preset, config, documented)
     console.heading(f"Documented {name}" if documented else f"{name}: no documented run's settings")
-    console.pairs(config.to_json() | {"workdir": workdir.path})
+    console.pairs(config.shown() | {"workdir": workdir.path})
     if over_folds:
         run.cross_validate(
             config,

@@ -6,6 +6,7 @@ are stored or shown (folders, progress, figures) is not part of it.
 
 import dataclasses
 import math
+from functools import partial
 from typing import Any
 
 from imgcls_jax import config_checks, models, optim, schedules, tta
@@ -27,8 +28,12 @@ from imgcls_jax.models.layers import CONVENTIONS, STEMS
 _MODEL_OPTIONS = ("widths", "depth", "stem", "convention", "dropout", "stochastic_depth")
 
 
-def _field(default: Any, description: str) -> Any:
-    return dataclasses.field(default=default, metadata={"help": description})
+def _field(default: Any, description: str, *, photos: bool = False) -> Any:
+    """A setting; `photos`: of photo folders and transfer, to be shown of other runs where set."""
+    return dataclasses.field(default=default, metadata={"help": description, "photos": photos})
+
+
+_photo_field = partial(_field, photos=True)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -94,35 +99,47 @@ class Config:
     tta: str = _field("none", f"views averaged in evaluation: {', '.join(tta.NAMES)}")
     evaluate: str = _field("last", f"checkpoint that meets the test set: {', '.join(EVALUATED)}")
     # Photos in folders
-    image_size: int | None = _field(None, "pixels a side of what a network sees of a photo")
-    resize: str = _field("crop", f"how a photo is made square: {', '.join(RESIZES)}")
-    corrupt: str = _field("refuse", f"what to do about unreadable photos: {', '.join(CORRUPT)}")
-    duplicates: str = _field(
+    image_size: int | None = _photo_field(None, "pixels a side of what a network sees of a photo")
+    resize: str = _photo_field("crop", f"how a photo is made square: {', '.join(RESIZES)}")
+    corrupt: str = _photo_field(
+        "refuse", f"what to do about unreadable photos: {', '.join(CORRUPT)}"
+    )
+    duplicates: str = _photo_field(
         "report",
         f"what to do about photos that evaluation shares with training: {', '.join(DUPLICATES)}",
     )
-    test_fraction: float = _field(0.2, "of photos without split folders, to evaluate on")
-    folds: int = _field(0, "parts for cross-validation; 0: the test split")
-    fold: int = _field(0, "which of them is evaluated on")
-    feed: str = _field("resident", f"where training images wait: {', '.join(FEEDS)}")
-    random_crop: float | None = _field(
+    test_fraction: float = _photo_field(0.2, "of photos without split folders, to evaluate on")
+    folds: int = _photo_field(0, "parts for cross-validation; 0: the test split")
+    fold: int = _photo_field(0, "which of them is evaluated on")
+    feed: str = _photo_field("resident", f"where training images wait: {', '.join(FEEDS)}")
+    random_crop: float | None = _photo_field(
         None, "smallest share of a photo that a random crop keeps, for streamed training images"
     )
     # Transfer
-    weights: str = _field(
+    weights: str = _photo_field(
         "none", "weights to start from: none, imagenet, or a .safetensors or .h5 file"
     )
-    head: str = _field("multinomial", f"the classifier: {', '.join(HEADS)}")
-    trainable: str = _field("all", "what is trained: all, a stage such as stage3 and on, or head")
-    cache_features: bool = _field(
+    head: str = _photo_field("multinomial", f"the classifier: {', '.join(HEADS)}")
+    trainable: str = _photo_field(
+        "all", "what is trained: all, a stage such as stage3 and on, or head"
+    )
+    cache_features: bool = _photo_field(
         True, "compute a frozen network's features once, where nothing changes the images"
     )
-    frozen_norms: bool = _field(False, "batch norms keep and use the statistics they came with")
-    head_epochs: int = _field(0, "epochs of the head alone, on fixed features, before the others")
-    head_lr: float = _field(0.001, "learning rate of those epochs, which are Adam's")
-    layer_decay: float = _field(1.0, "factor on the learning rate from a stage to the one below")
-    class_weights: bool = _field(False, "weigh losses so that all classes count the same")
-    patience: int = _field(0, "epochs without better validation accuracy to stop after; 0: never")
+    frozen_norms: bool = _photo_field(
+        False, "batch norms keep and use the statistics they came with"
+    )
+    head_epochs: int = _photo_field(
+        0, "epochs of the head alone, on fixed features, before the others"
+    )
+    head_lr: float = _photo_field(0.001, "learning rate of those epochs, which are Adam's")
+    layer_decay: float = _photo_field(
+        1.0, "factor on the learning rate from a stage to the one below"
+    )
+    class_weights: bool = _photo_field(False, "weigh losses so that all classes count the same")
+    patience: int = _photo_field(
+        0, "epochs without better validation accuracy to stop after; 0: never"
+    )
     seed: int = _field(0, "seed of initialisation, order, augmentation and dropout")
 
     def __post_init__(self):
@@ -171,6 +188,16 @@ class Config:
         return {
             name: list(value) if isinstance(value, tuple) else value
             for name, value in dataclasses.asdict(self).items()
+        }
+
+    def shown(self) -> dict[str, Any]:
+        """Like `to_json`, without settings of photos that have no meaning for other data."""
+        return {
+            field.name: value
+            for field, value in zip(dataclasses.fields(self), self.to_json().values(), strict=True)
+            if self.dataset == "folder"
+            or not field.metadata["photos"]
+            or getattr(self, field.name) != field.default
         }
 
     @classmethod

@@ -6,6 +6,7 @@ person sees is what was saved.
 
 import contextlib
 import dataclasses
+import functools
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -33,7 +34,7 @@ def train(
     dataset: Dataset,
     workdir: Workdir,
     documented: Mapping[str, Any] | None = None,
-    program: Program | None = None,
+    shared_program: Callable[[], Program] | None = None,
     with_tensorboard: bool = False,
     stop: list[int] | None = None,
 ) -> dict[str, Any]:
@@ -46,7 +47,8 @@ def train(
       workdir: a new folder, or one that holds this very configuration.
       documented: what a source document reports of this run: `figures` by summary name,
         optionally `disagreement`.
-      program: what `build` made of the same settings, whatever their seed; built here if None.
+      shared_program: gives what `build` made of the same settings, whatever their seed, and is
+        called if the run is not finished; if None a program is built here.
       with_tensorboard: whether to write event files.
       stop: the signals a caller collects; collected here if None.
 
@@ -64,7 +66,10 @@ def train(
     with Checkpoints(workdir.checkpoints) as checkpoints, signals as stop:
         done = checkpoints.step("last") or 0
         board = tensorboard(workdir, done=done) if with_tensorboard else None
-        program = program or make_program(config, dataset, resumed=bool(done))
+        if shared_program is None:
+            program = make_program(config, dataset, resumed=bool(done))
+        else:
+            program = shared_program()
         if stop:  # a signal during compilation, which cannot be broken off
             raise Interrupted("stopped before training began; run the same command to start.")
         workdir.write_json("network.json", network(program, dataset))
@@ -104,6 +109,8 @@ def make_program(config: Config, dataset: Dataset, *, resumed: bool = False) -> 
     Args:
       resumed: whether a checkpoint will replace those weights, where only they are needed.
     """
+    if config.trainable == "head" and config.cache_features and not config.features_once:
+        print("features are computed every epoch, for --augment, --tta or --feed changes images.")
     if config.weights == "none" or (resumed and not config.features_once):
         return build(config, dataset)
     loaded = pretrained.load(
@@ -170,7 +177,7 @@ def repeat(
     configs = [dataclasses.replace(config, seed=config.seed + k) for k in range(seeds)]
     workdir.claim(config, seeds=True)
     with collect_signals() as stop:
-        program = make_program(config, dataset)
+        shared = functools.cache(lambda: make_program(config, dataset))
         runs = _each(
             configs,
             "seed",
@@ -179,7 +186,7 @@ def repeat(
                 one,
                 name=name,
                 dataset=dataset,
-                program=program,
+                shared_program=shared,
                 documented=documented,
                 workdir=folder,
                 with_tensorboard=with_tensorboard,

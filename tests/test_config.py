@@ -85,6 +85,14 @@ def test_every_field_has_help():
     assert all(field.metadata["help"] for field in dataclasses.fields(Config))
 
 
+def test_settings_of_photos_are_shown_where_they_mean_something():
+    names = {field.name for field in dataclasses.fields(Config)}
+    unlike_photos = set(Config(head_lr=0.1).shown())
+    assert {"lr", "seed", "head_lr"} <= unlike_photos
+    assert not {"image_size", "resize", "folds", "weights", "patience"} & unlike_photos
+    assert set(Config(dataset="folder", image_size=224).shown()) == names
+
+
 def test_a_folder_keeps_its_run(tmp_path):
     workdir = Workdir(tmp_path / "run")
     assert workdir.config() is None

@@ -47,6 +47,18 @@ def test_other_data_is_no_continuation(digits, tmp_path):
     assert (tmp_path / "network.json").read_bytes() == before
 
 
+def test_seeds_that_are_finished_build_nothing(digits, tmp_path, monkeypatch):
+    given = {"seeds": 2, "name": "small", "dataset": digits, "workdir": Workdir(tmp_path)}
+    config = dataclasses.replace(SMALL, epochs=1)
+    built = []
+    build = run.build
+    monkeypatch.setattr(run, "build", lambda *args: built.append(args) or build(*args))
+    first = run.repeat(config, **given)
+    assert len(built) == 1  # for both seeds
+    assert run.repeat(config, **given) == first
+    assert len(built) == 1
+
+
 def test_what_holds_no_finished_run_is_one_sentence(digits, tmp_path):
     with pytest.raises(UserError, match="does not exist; give the --workdir of a finished run"):
         restore(tmp_path / "nowhere")

@@ -23,7 +23,7 @@ def last_map(module: nn.Module, x: jax.Array) -> jax.Array:
 
 def mean_of_pixels(x: jax.Array) -> jax.Array:
     """Global average pooling (B, h, w, C) -> (B, C), in float32 at least."""
-    return jax.lax.optimization_barrier(at_least_float32(x)).mean((1, 2))
+    return at_least_float32(x).mean((1, 2))
 
 
 def classify(
