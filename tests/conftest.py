@@ -1,6 +1,7 @@
 """What several test files share: small real data, small programs, the entry points in process."""
 
 import dataclasses
+import os
 import shutil
 
 import numpy as np
@@ -17,8 +18,16 @@ from imgcls_jax.program import build
 # Digits: 1,437 examples at batch 100 end every epoch with a smaller batch of 37.
 SMALL = Config(dataset="digits", hidden=(32,), lr=0.01, batch_size=100, epochs=4)
 
-
 QUICK = ("--dataset=digits", "--epochs=2", "--hidden=16")  # flags of a run of seconds
+
+
+def pytest_configure(config):
+    """The default run mostly compiles: without LLVM's optimisations, here and in what it starts.
+
+    The slow tests compute more than they compile, and run with them. A set XLA_FLAGS stays.
+    """
+    if config.option.markexpr == "not slow":
+        os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
 
 
 @pytest.fixture(scope="session")

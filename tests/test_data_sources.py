@@ -174,6 +174,7 @@ def test_broken_prepared_folder_is_not_covered_up_by_its_copy(prepared_dir, dama
     fails_with(f"The prepared folder {folder} cannot be read", data_dir=prepared_dir)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not REAL.is_dir(), reason="needs Debian's dataset-fashion-mnist")
 def test_the_real_thing(tmp_path):
     first = data.load("fashion_mnist", data_dir=tmp_path)

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from conftest import QUICK
 
 ROOT = Path(__file__).parents[1]
@@ -21,6 +22,7 @@ def command(*arguments: str, **options) -> subprocess.CompletedProcess:
     )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_a_terminated_process_says_how_to_go_on_and_does(tmp_path):
     """SIGTERM in the middle of training; the same folder then gives the uninterrupted result."""
     settings = ("--dataset=digits", "--hidden=16", "--epochs=400", "--nofigures")

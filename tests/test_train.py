@@ -155,6 +155,7 @@ def test_a_lost_history_is_a_sentence(small_program, tmp_path):
         train(small_program, tmp_path)
 
 
+@pytest.mark.slow
 def test_a_stopped_cnn_with_noise_and_validation_resumes_bit_for_bit(digits, tmp_path):
     """Dropout, shifts, batch statistics and the best checkpoint too."""
     small = data.Split(digits.train.images[:300], digits.train.labels[:300])

@@ -31,6 +31,7 @@ def cache(tmp_path_factory, monkeypatch):
     monkeypatch.setenv("IMGCLS_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
 
 
+@pytest.mark.slow
 def test_frozen_trained_drawn_and_predicted(transfer_main, folder, weights, tmp_path):
     status, out, err = transfer_main(
         f"--data_dir={folder}",

@@ -82,7 +82,8 @@ def on_values(
     images = jnp.where(chosen("autocontrast") & (high > low), stretched, blended)
 
     step = 2.0 ** round(4 * level)  # of 256 values: 8 bits down to 4
-    coarse = jnp.floor(images * 255 / step) * (step / 255)
+    # Rounded first: 68 / 255 * 255 may be a little less than 68, as the compiler likes.
+    coarse = jnp.floor(jnp.round(images * 255) / step) * (step / 255)
     images = jnp.where(chosen("posterize"), coarse, images)
     return jnp.where(chosen("solarize") & (images > 1 - level), 1 - images, images)
 
