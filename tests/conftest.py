@@ -3,7 +3,9 @@
 import dataclasses
 import os
 import shutil
+import tempfile
 
+import jax
 import numpy as np
 import pytest
 from absl import flags
@@ -22,12 +24,22 @@ QUICK = ("--dataset=digits", "--epochs=2", "--hidden=16")  # flags of a run of s
 
 
 def pytest_configure(config):
-    """The default run mostly compiles: without LLVM's optimisations, here and in what it starts.
+    """The default run mostly compiles: the same things once, without LLVM's optimisations.
 
-    The slow tests compute more than they compile, and run with them. A set XLA_FLAGS stays.
+    Here and in what it starts. The slow tests compute more than they compile, and run with
+    optimisations. A set XLA_FLAGS stays.
     """
     if config.option.markexpr == "not slow":
         os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
+        compiled = tempfile.TemporaryDirectory()
+        config.add_cleanup(compiled.cleanup)
+        for name, value in (
+            ("jax_compilation_cache_dir", compiled.name),
+            ("jax_persistent_cache_min_compile_time_secs", 0.1),
+            ("jax_persistent_cache_min_entry_size_bytes", -1),
+        ):
+            os.environ[name.upper()] = str(value)  # for processes
+            jax.config.update(name, value)
 
 
 @pytest.fixture(scope="session")
