@@ -146,6 +146,11 @@ def test_fine_tuned_over_folds(transfer_main, folder, weights, tmp_path):
         "--trainable=stage5",
         "--class_weights",
         "--epochs=2",
+        # Milder than the preset, for ten steps of a network with random weights.
+        "--lr=0.0002",
+        "--augment=flip,resized_crop:0.6,mixup:0.2",
+        "--ema=0.98",
+        "--head_epochs=5",
         "--folds=2",
         f"--workdir={tmp_path}",
     )
