@@ -124,6 +124,8 @@ def _config(name: str, **changes: Any) -> Config:
         "model": name,
         "convention": "tensorflow",
         "normalise": "unit",
+        "image_size": SIZE,
+        "train_size": None,
         "weights": "none",
         "head_epochs": 0,
         "layer_decay": 1.0,

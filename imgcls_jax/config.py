@@ -100,6 +100,9 @@ class Config:
     evaluate: str = _field("last", f"checkpoint that meets the test set: {', '.join(EVALUATED)}")
     # Photos in folders
     image_size: int | None = _photo_field(None, "pixels a side of what a network sees of a photo")
+    train_size: int | None = _photo_field(
+        None, "pixels a side while it trains, after augmentation, where those should be fewer"
+    )
     resize: str = _photo_field("crop", f"how a photo is made square: {', '.join(RESIZES)}")
     corrupt: str = _photo_field(
         "refuse", f"what to do about unreadable photos: {', '.join(CORRUPT)}"

@@ -14,6 +14,7 @@ from imgcls_jax.data import Dataset, Split, resident
 from imgcls_jax.errors import UserError
 from imgcls_jax.losses import cross_entropy
 from imgcls_jax.models.resnet import ResNet
+from imgcls_jax.parts import make_parts
 from imgcls_jax.program import build
 
 STAGES = {"stem": ("Conv_0",), "stage1": ("Block_0", "Block_1"), "head": ("Dense_0",)}
@@ -225,6 +226,25 @@ def test_the_head_comes_first_where_epochs_are_given_to_it(photos, loaded):
     assert loss(state) < loss(random) - 0.1
 
 
+def test_training_on_fewer_pixels_is_training_on_smaller_photos():
+    """Photos of one colour, which are the same at every size."""
+    colours = np.random.default_rng(0).integers(0, 256, (8, 1, 1, 3), dtype=np.uint8)
+    after = []
+    for size, train_size in ((16, 8), (8, None), (16, None)):
+        config = dataclasses.replace(
+            BASE, trainable="all", weights="none", image_size=size, train_size=train_size
+        )
+        split = Split(np.tile(colours, (1, size, size, 1)), LABELS[:8])
+        parts = make_parts(config, train=split, num_classes=3)
+        state = steps.init_state(
+            model=parts.model, tx=parts.tx, key=jax.random.key(0), image_shape=parts.image_shape
+        )
+        batch = {"image": split.images, "label": split.labels}
+        after.append(parts.train_step(state, batch)[0].batch_stats["BatchNorm_0"]["mean"])
+    np.testing.assert_allclose(after[0], after[1], atol=1e-5)
+    assert np.abs(after[0] - after[2]).max() > 1e-3
+
+
 def test_merging_refuses_what_does_not_fit(variables):
     params = {"a": {"kernel": jnp.zeros((2, 3))}}
     merged = transfer.merge(params, {"a": {"kernel": np.ones((2, 3))}})
@@ -244,6 +264,12 @@ def test_merging_refuses_what_does_not_fit(variables):
         ({"head_epochs": 2}, "are for training more than the head"),
         ({"image_size": None}, "--dataset=folder needs --image_size, such as 224"),
         ({"dataset": "digits"}, "--image_size is for --dataset=folder"),
+        ({"trainable": "all", "train_size": 17}, "it must be from 8 to --image_size=16"),
+        ({"train_size": 8}, "--train_size is for training more than the head"),
+        (
+            {"dataset": "digits", "image_size": None, "train_size": 8},
+            "--train_size is for --dataset=folder",
+        ),
         ({"fold": 1}, "--fold=1 cannot be used; it must be from 0 to --folds - 1"),
         ({"ema": 0.9}, "--ema is for networks that train"),
         ({"trainable": "all", "layer_decay": 1.5}, "--layer_decay=1.5 cannot be used"),

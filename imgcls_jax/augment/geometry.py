@@ -91,6 +91,12 @@ def resized_crop(key: jax.Array, images: jax.Array, fraction: float) -> jax.Arra
     return affine(images, matrix([[height, zero, down], [zero, width, right]]))
 
 
+def shrink(images: jax.Array, size: int) -> jax.Array:
+    """Brings square images to (B, size, size, C), every pixel a weighted mean of what it covers."""
+    shape = (len(images), size, size, images.shape[3])
+    return jax.image.resize(images, shape, "linear", antialias=True)
+
+
 def rotation(angle: jax.Array) -> jax.Array:
     """The matrices (B, 3, 3) of :func:`affine` that turn by `angle` (B,) radians."""
     cosine, sine, zero = jnp.cos(angle), jnp.sin(angle), jnp.zeros_like(angle)
