@@ -9,6 +9,7 @@ Orders and random numbers are NumPy's, not Grain's: its shuffle draws epoch e of
 so seeds 0 and 1 would visit the same orders one epoch apart.
 """
 
+import contextlib
 import dataclasses
 import functools
 import gc
@@ -16,6 +17,7 @@ import json
 import math
 import operator
 import signal
+import sys
 import weakref
 from collections.abc import Iterator
 from typing import Any, Protocol
@@ -208,6 +210,17 @@ def _end(running: list, workers: int) -> None:
         running.pop().close()
         if workers:
             gc.collect()  # Grain leaves its last batches in cycles, and so in shared memory
+            _await_deletions()
+
+
+def _await_deletions() -> None:
+    """Grain gives shared memory back in a thread; an exit meanwhile has Python warn of a leak."""
+    module = sys.modules.get("grain._src.python.ipc.shared_memory_array")
+    array = getattr(module, "SharedMemoryArray", None)
+    pool = getattr(array, "_del_thread_pool", None)  # there is no public way to wait for it
+    if pool is not None:
+        with contextlib.suppress(ValueError):  # it has ended
+            pool.apply(int)  # its one thread does one thing after the other
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
