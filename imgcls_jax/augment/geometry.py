@@ -93,6 +93,8 @@ def resized_crop(key: jax.Array, images: jax.Array, fraction: float) -> jax.Arra
 
 def shrink(images: jax.Array, size: int) -> jax.Array:
     """Brings square images to (B, size, size, C), every pixel a weighted mean of what it covers."""
+    # XLA would compute what comes before once for every pixel that it goes into.
+    images = jax.lax.optimization_barrier(images)
     shape = (len(images), size, size, images.shape[3])
     return jax.image.resize(images, shape, "linear", antialias=True)
 
