@@ -164,10 +164,11 @@ def transfer(number: int | None, name: str | None, given: Mapping[str, Any]) -> 
         preset = Preset(name, _without_options_of_others(TRANSFER[name].settings, given))
     settings = dict(preset.settings)
     if given.get("trainable") == "head":
-        for option in ("head_epochs", "layer_decay", "ema", "train_size"):
+        for option in ("head_epochs", "layer_decay", "ema", "eval_size"):
             settings.pop(option, None)
-    if "image_size" in given or (settings | given)["model"] not in models.TRANSFERABLE:
-        settings.pop("train_size", None)
+    named = settings | given
+    if named["image_size"] != settings["image_size"] or named["model"] not in models.TRANSFERABLE:
+        settings.pop("eval_size", None)
     if given.get("feed") == "streamed" or given.get("weights") == "none":
         settings.pop("head_epochs", None)
     return dataclasses.replace(preset, settings=settings | following_weights(settings | given))

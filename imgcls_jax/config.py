@@ -100,8 +100,8 @@ class Config:
     evaluate: str = _field("last", f"checkpoint that meets the test set: {', '.join(EVALUATED)}")
     # Photos in folders
     image_size: int | None = _photo_field(None, "pixels a side of what a network sees of a photo")
-    train_size: int | None = _photo_field(
-        None, "pixels a side while it trains, after augmentation, where those should be fewer"
+    eval_size: int | None = _photo_field(
+        None, "pixels a side that evaluation enlarges photos to, for training on random crops"
     )
     resize: str = _photo_field("crop", f"how a photo is made square: {', '.join(RESIZES)}")
     corrupt: str = _photo_field(
@@ -167,7 +167,8 @@ class Config:
     @property
     def features_once(self) -> bool:
         """Whether the frozen network's features are computed once and stand in for the images."""
-        fixed = not self.augment and self.tta == "none" and self.feed == "resident"
+        plain = self.tta == "none" and self.eval_size is None
+        fixed = not self.augment and plain and self.feed == "resident"
         return self.trainable == "head" and self.cache_features and fixed
 
     def lr_scales(self) -> dict[str, float]:

@@ -23,7 +23,7 @@ FEEDS = ("resident", "streamed")
 HEADS = ("multinomial", "binary")
 _OF_PHOTOS = (
     "image_size",
-    "train_size",
+    "eval_size",
     "resize",
     "corrupt",
     "duplicates",
@@ -153,9 +153,9 @@ def _check_photos(config: "Config") -> None:
     if config.dataset == "folder":
         if size is None:
             raise UserError("--dataset=folder needs --image_size, such as 224.")
-        smaller = config.train_size
-        fits = smaller is None or 8 <= smaller <= size
-        _check("train_size", smaller, f"from 8 to --image_size={size}", fits)
+        larger = config.eval_size
+        fits = larger is None or larger >= size
+        _check("eval_size", larger, f"at least --image_size={size}", fits)
         return
     defaults = {field.name: field.default for field in dataclasses.fields(config)}
     for flag in _OF_PHOTOS:
@@ -175,7 +175,7 @@ def _check_transfer(config: "Config") -> None:
         "trainable": config.trainable != "all",
         "head_epochs": config.head_epochs > 0,
         "layer_decay": config.layer_decay < 1,
-        "train_size": config.train_size is not None,
+        "eval_size": config.eval_size is not None,
         "weights": config.weights != "none",
     }
     for flag in (flag for flag, used in staging.items() if used and not staged):
@@ -193,10 +193,6 @@ def _check_transfer(config: "Config") -> None:
         raise UserError(
             "--head_epochs and --layer_decay are for training more than the head; leave them out "
             "with --trainable=head."
-        )
-    if config.trainable == "head" and config.train_size is not None:
-        raise UserError(
-            "--train_size is for training more than the head; leave it out with --trainable=head."
         )
     if config.lr_scale and (config.trainable != "all" or config.layer_decay < 1):
         raise UserError("--lr_scale takes the place of --trainable and --layer_decay; give one.")

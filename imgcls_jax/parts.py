@@ -147,9 +147,7 @@ def make_parts(config: Config, *, train: Split, num_classes: int) -> Parts:
         apply_fn=train_fn,
         tx=tx,
         loss_fn=loss_fn,
-        augment_fn=augment.create(
-            config.augment, num_classes=num_classes, train_size=config.train_size
-        ),
+        augment_fn=augment.create(config.augment, num_classes=num_classes),
         accumulate=config.accumulate,
         batch_size=config.batch_size,
         ema=config.ema,

@@ -242,7 +242,7 @@ def _compile(
 
     evaluate = steps.make_evaluate(
         eval_step=steps.make_eval_step(
-            apply_fn=parts.head_fn or tta.wrap(parts.apply_fn, config.tta)
+            apply_fn=parts.head_fn or tta.wrap(parts.apply_fn, config.tta, size=config.eval_size)
         ),
         take_fn=resident.take,
         batch_size=batch_size,

@@ -100,7 +100,7 @@ def restore(path: str | os.PathLike) -> Restored:
         num_classes=len(found["class_names"]),
         normalise=found["normalise"]["constants"],
     )
-    apply_fn = tta.wrap(apply_fn, config.tta)
+    apply_fn = tta.wrap(apply_fn, config.tta, size=config.eval_size)
     shape = jax.ShapeDtypeStruct((1, *found["image_shape"]), np.float32)
     like = jax.eval_shape(
         lambda key, images: model.init(key, normalised(images)), jax.random.key(0), shape

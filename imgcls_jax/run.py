@@ -110,7 +110,10 @@ def make_program(config: Config, dataset: Dataset, *, resumed: bool = False) -> 
       resumed: whether a checkpoint will replace those weights, where only they are needed.
     """
     if config.trainable == "head" and config.cache_features and not config.features_once:
-        print("features are computed every epoch, for --augment, --tta or --feed changes images.")
+        print(
+            "features are computed every epoch, for --augment, --tta, --eval_size or --feed "
+            "changes images."
+        )
     if config.weights == "none" or (resumed and not config.features_once):
         return build(config, dataset)
     loaded = pretrained.load(

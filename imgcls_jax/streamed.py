@@ -127,7 +127,9 @@ def build(
 
 def _make_evaluate(parts: Parts, config: Config, batch_size: int) -> Callable[..., Any]:
     """Builds `evaluate(state, split) -> (metrics, logits (N, C))`, the last batch padded."""
-    eval_step = steps.make_eval_step(apply_fn=tta.wrap(parts.apply_fn, config.tta))
+    eval_step = steps.make_eval_step(
+        apply_fn=tta.wrap(parts.apply_fn, config.tta, size=config.eval_size)
+    )
 
     def evaluate(state, split):
         total, logits = steps.zero_metrics(), []

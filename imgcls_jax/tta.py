@@ -11,12 +11,12 @@ from imgcls_jax.errors import UserError
 NAMES = ("none", "flip", "flip_shift")
 
 
-def wrap(apply_fn: Callable[..., Any], name: str) -> Callable[..., Any]:
+def wrap(apply_fn: Callable[..., Any], name: str, *, size: int | None = None) -> Callable[..., Any]:
     """A network's `apply` that averages the logits of views of each image, for evaluation.
 
     The loss of averaged logits is that of the geometric mean of the views' probabilities.
 
-    none: the image itself; returns `apply_fn` as it is.
+    none: the image itself.
     flip: the image and its mirror image, left to right, by halves.
     flip_shift: these two weigh 1/4 each. Both moved by one pixel right and down, and both moved by
       one pixel left and up, weigh 1/8 each: six views (airbench94; Jordan 2024, "94% on CIFAR-10
@@ -26,6 +26,9 @@ def wrap(apply_fn: Callable[..., Any], name: str) -> Callable[..., Any]:
     Args:
       apply_fn: (variables, images (B, H, W, C), **keywords) -> logits (B, num_classes).
       name: one of `NAMES`.
+      size: pixels a side that views are enlarged to, bilinearly; None leaves them as they are.
+        Behind random crops, which are enlarged too, training shows things larger than evaluation
+        otherwise does (Touvron et al. 2019, "Fixing the train-test resolution discrepancy").
 
     Raises:
       UserError: if the name is unknown.
@@ -34,6 +37,8 @@ def wrap(apply_fn: Callable[..., Any], name: str) -> Callable[..., Any]:
         raise UserError(
             f"unknown test-time augmentation {name!r}; choose one of: {', '.join(NAMES)}."
         )
+    if size is not None:
+        apply_fn = _enlarged(apply_fn, size)
     if name == "none":
         return apply_fn
     views = _flips if name == "flip" else _shifts
@@ -45,6 +50,14 @@ def wrap(apply_fn: Callable[..., Any], name: str) -> Callable[..., Any]:
         return sum(weight * view for weight, view in zip(weights, logits, strict=True))
 
     return averaged
+
+
+def _enlarged(apply_fn: Callable[..., Any], size: int) -> Callable[..., Any]:
+    def enlarged(variables, images, **keywords):
+        shape = (len(images), size, size, images.shape[3])
+        return apply_fn(variables, jax.image.resize(images, shape, "linear"), **keywords)
+
+    return enlarged
 
 
 def _flips(images: jax.Array) -> jax.Array:

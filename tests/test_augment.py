@@ -103,15 +103,6 @@ def test_no_specs_are_no_function():
     assert augment.create([], num_classes=2) is None
 
 
-@pytest.mark.parametrize("specs", [[], ["brightness", "mixup"]])
-def test_images_are_shrunk_after_everything_else(specs):
-    batch, key = make_batch(height=7), jax.random.key(0)
-    got = augment.create(specs, num_classes=CLASSES, train_size=5)(key, batch)
-    whole = augment.create(specs, num_classes=CLASSES)(key, batch) if specs else batch
-    np.testing.assert_allclose(got["image"], geometry.shrink(whole["image"], 5), atol=1e-6)
-    np.testing.assert_array_equal(got["label"], whole["label"])
-
-
 def test_shift_is_crop_by_another_name():
     assert augment.KINDS["shift"].default == 1
     np.testing.assert_array_equal(augmented("shift:2")["image"], augmented("crop:2")["image"])

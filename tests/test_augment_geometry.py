@@ -5,7 +5,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
 from scipy import ndimage
 
 from imgcls_jax.augment import geometry
@@ -123,14 +122,6 @@ def test_resized_crops_have_their_areas_ratios_and_places():
     wide = height < 0.8
     assert abs(place[wide].mean() - 0.5) < 0.05
     assert place[wide].min() < 0.05 < 0.95 < place[wide].max()
-
-
-@pytest.mark.parametrize("size", [7, 16, 31, 32])
-def test_shrinking_is_pillows(size):
-    image = np.random.default_rng(0).uniform(size=(32, 32)).astype(np.float32)
-    expected = Image.fromarray(image).resize((size, size), Image.Resampling.BILINEAR)
-    got = geometry.shrink(image[None, ..., None], size)
-    np.testing.assert_allclose(got[0, ..., 0], expected, atol=5e-6)
 
 
 def test_zoom_draws_factors_over_its_range():

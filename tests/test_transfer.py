@@ -14,7 +14,6 @@ from imgcls_jax.data import Dataset, Split, resident
 from imgcls_jax.errors import UserError
 from imgcls_jax.losses import cross_entropy
 from imgcls_jax.models.resnet import ResNet
-from imgcls_jax.parts import make_parts
 from imgcls_jax.program import build
 
 STAGES = {"stem": ("Conv_0",), "stage1": ("Block_0", "Block_1"), "head": ("Dense_0",)}
@@ -226,23 +225,20 @@ def test_the_head_comes_first_where_epochs_are_given_to_it(photos, loaded):
     assert loss(state) < loss(random) - 0.1
 
 
-def test_training_on_fewer_pixels_is_training_on_smaller_photos():
-    """Photos of one colour, which are the same at every size."""
-    colours = np.random.default_rng(0).integers(0, 256, (8, 1, 1, 3), dtype=np.uint8)
-    after = []
-    for size, train_size in ((16, 8), (8, None), (16, None)):
-        config = dataclasses.replace(
-            BASE, trainable="all", weights="none", image_size=size, train_size=train_size
-        )
-        split = Split(np.tile(colours, (1, size, size, 1)), LABELS[:8])
-        parts = make_parts(config, train=split, num_classes=3)
-        state = steps.init_state(
-            model=parts.model, tx=parts.tx, key=jax.random.key(0), image_shape=parts.image_shape
-        )
-        batch = {"image": split.images, "label": split.labels}
-        after.append(parts.train_step(state, batch)[0].batch_stats["BatchNorm_0"]["mean"])
-    np.testing.assert_allclose(after[0], after[1], atol=1e-5)
-    assert np.abs(after[0] - after[2]).max() > 1e-3
+def test_evaluation_enlarges_photos_and_training_does_not(photos):
+    config = dataclasses.replace(BASE, trainable="all", weights="none", eval_size=24)
+    program = build(config, photos)
+    state, _ = program.start(0)
+    _, logits = program.evaluate["test"](state, program.test)
+    large = jax.image.resize(steps.to_unit_interval(jnp.asarray(IMAGES)), (24, 24, 24, 3), "linear")
+    model = models.create("resnet20", num_classes=3)
+    expected = model.apply(state.variables, large)
+    np.testing.assert_allclose(logits, expected, rtol=1e-4, atol=1e-5)
+    after, same = (
+        p.run(*p.start(0), p.order(jax.random.key(0), np.int32(0)), 0, 1)[0]
+        for p in (program, build(dataclasses.replace(config, eval_size=None), photos))
+    )
+    assert same_bits(after.params, same.params)
 
 
 def test_merging_refuses_what_does_not_fit(variables):
@@ -264,11 +260,10 @@ def test_merging_refuses_what_does_not_fit(variables):
         ({"head_epochs": 2}, "are for training more than the head"),
         ({"image_size": None}, "--dataset=folder needs --image_size, such as 224"),
         ({"dataset": "digits"}, "--image_size is for --dataset=folder"),
-        ({"trainable": "all", "train_size": 17}, "it must be from 8 to --image_size=16"),
-        ({"train_size": 8}, "--train_size is for training more than the head"),
+        ({"eval_size": 15}, "--eval_size=15 cannot be used; it must be at least --image_size=16"),
         (
-            {"dataset": "digits", "image_size": None, "train_size": 8},
-            "--train_size is for --dataset=folder",
+            {"dataset": "digits", "image_size": None, "eval_size": 32},
+            "--eval_size is for --dataset=folder",
         ),
         ({"fold": 1}, "--fold=1 cannot be used; it must be from 0 to --folds - 1"),
         ({"ema": 0.9}, "--ema is for networks that train"),

@@ -81,7 +81,7 @@ def test_documented_runs_and_named_presets_are_there(transfer_main):
     ("name", "given", "expected"),
     [
         (None, {"trainable": "stage4"}, "fine_tuned"),
-        (None, {"trainable": "stage4", "image_size": 160}, "fine_tuned"),
+        (None, {"trainable": "stage4", "image_size": 299}, "fine_tuned"),
         ("fine_tuned", {"trainable": "head", "tta": "none", "augment": ()}, "fine_tuned"),
         ("fine_tuned", {"feed": "streamed"}, "fine_tuned"),
         ("fine_tuned", {"head": "binary"}, "fine_tuned"),

@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from PIL import Image
 
 from imgcls_jax import tta
 from imgcls_jax.errors import UserError
@@ -69,6 +70,26 @@ def test_a_network_that_the_views_leave_alone_is_unchanged(name):
     images = jnp.asarray(IMAGES).at[:, 2, 1].set(9.0)  # never moved out
     actual = tta.wrap(colours, name)({}, images, train=False)
     np.testing.assert_allclose(actual, colours({}, images, train=False), rtol=1e-6)
+
+
+def test_every_view_is_enlarged_as_pillow_does():
+    images = np.random.default_rng(2).uniform(size=(2, 8, 8, 1)).astype(np.float32)
+
+    def large(image):
+        enlarged = Image.fromarray(image[..., 0]).resize((11, 11), Image.Resampling.BILINEAR)
+        return np.asarray(enlarged)[..., None]
+
+    seen = []
+
+    def record(variables, images, train):
+        jax.debug.callback(lambda view: seen.append(np.asarray(view)), images, ordered=True)
+        return images.reshape(len(images), -1)
+
+    logits = tta.wrap(record, "flip", size=11)({}, jnp.asarray(images), train=False)
+    jax.effects_barrier()
+    expected = [np.stack([large(i) for i in view]) for view in (images, images[:, :, ::-1])]
+    np.testing.assert_allclose(seen, expected, atol=1e-5)
+    np.testing.assert_allclose(logits, np.mean(expected, 0).reshape(2, -1), atol=1e-5)
 
 
 def test_unknown_name():

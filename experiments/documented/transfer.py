@@ -29,12 +29,9 @@ FROZEN: dict[str, Any] = {
     "epochs": 40,
 }
 
-# The whole network: the head first, then everything, the lower the more slowly. Random crops show
-# things larger than they are, so evaluation enlarges the photos (Touvron et al. 2019, "Fixing the
-# train-test resolution discrepancy").
+# The whole network: the head first, then everything, the lower the more slowly.
 FINE_TUNED: dict[str, Any] = FROZEN | {
-    "image_size": 256,
-    "train_size": 224,
+    "eval_size": 256,
     "trainable": "all",
     "head_epochs": 10,
     "frozen_norms": True,

@@ -99,10 +99,8 @@ def check(specs: Sequence[str]) -> None:
         _parse(spec)
 
 
-def create(
-    specs: Sequence[str], *, num_classes: int, train_size: int | None = None
-) -> Augment | None:
-    """Composes augmentations, applied in the order given; None for nothing to do.
+def create(specs: Sequence[str], *, num_classes: int) -> Augment | None:
+    """Composes augmentations, applied in the order given; None for no specs.
 
     Number i draws from fold_in(key, i), so one appended at the end changes none before it. On a CPU
     what moves pixels (crop, rotate, zoom) is cheapest first: XLA repeats what comes before it.
@@ -110,21 +108,18 @@ def create(
     Args:
       specs: names, each with or without a strength: ["crop:4", "flip", "mixup"].
       num_classes: length of the label weights that mixing makes of integer labels.
-      train_size: pixels a side that square images have at the end; None leaves them as they are.
 
     Raises:
       UserError: for an unknown name or a strength that cannot be used; when the function is
         called, for a batch or an image size that an augmentation cannot work on.
     """
-    if not specs and train_size is None:
+    if not specs:
         return None
     parsed = [_parse(spec) for spec in specs]
 
     def augment(key: jax.Array, batch: Batch) -> Batch:
         for number, (kind, strength) in enumerate(parsed):
             batch = kind.apply(jax.random.fold_in(key, number), batch, num_classes, *strength)
-        if train_size is not None:
-            batch = {**batch, "image": geometry.shrink(batch["image"], train_size)}
         return batch
 
     return augment

@@ -91,14 +91,6 @@ def resized_crop(key: jax.Array, images: jax.Array, fraction: float) -> jax.Arra
     return affine(images, matrix([[height, zero, down], [zero, width, right]]))
 
 
-def shrink(images: jax.Array, size: int) -> jax.Array:
-    """Brings square images to (B, size, size, C), every pixel a weighted mean of what it covers."""
-    # XLA would compute what comes before once for every pixel that it goes into.
-    images = jax.lax.optimization_barrier(images)
-    shape = (len(images), size, size, images.shape[3])
-    return jax.image.resize(images, shape, "linear", antialias=True)
-
-
 def rotation(angle: jax.Array) -> jax.Array:
     """The matrices (B, 3, 3) of :func:`affine` that turn by `angle` (B,) radians."""
     cosine, sine, zero = jnp.cos(angle), jnp.sin(angle), jnp.zeros_like(angle)
