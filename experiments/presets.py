@@ -111,7 +111,7 @@ CIFAR10: dict[str, Preset] = {
 # For one's own photos: settings that were chosen on real folders, see BUILD_NOTES.md.
 TRANSFER: dict[str, Preset] = {
     name: Preset(name, settings)
-    for name, settings in (("frozen", FROZEN), ("fine_tuned", FINE_TUNED))
+    for name, settings in (("frozen", FROZEN), ("fine_tuned", FINE_TUNED | {"eval_size": 256}))
 }
 
 
@@ -166,12 +166,19 @@ def transfer(number: int | None, name: str | None, given: Mapping[str, Any]) -> 
     if given.get("trainable") == "head":
         for option in ("head_epochs", "layer_decay", "ema", "eval_size"):
             settings.pop(option, None)
-    named = settings | given
-    if named["image_size"] != settings["image_size"] or named["model"] not in models.TRANSFERABLE:
-        settings.pop("eval_size", None)
+    if "eval_size" in settings:
+        settings["eval_size"] = _eval_size(settings, settings | given)
     if given.get("feed") == "streamed" or given.get("weights") == "none":
         settings.pop("head_epochs", None)
     return dataclasses.replace(preset, settings=settings | following_weights(settings | given))
+
+
+def _eval_size(preset: Mapping[str, Any], named: Mapping[str, Any]) -> int | None:
+    """The preset's, as large beside another image size; none but for random crops, see `tta`."""
+    crops = any(spec.partition(":")[0] == "resized_crop" for spec in named["augment"])
+    if named["model"] not in models.TRANSFERABLE or not (crops or named.get("random_crop")):
+        return None
+    return round(preset["eval_size"] * named["image_size"] / preset["image_size"])
 
 
 def following_weights(settings: Mapping[str, Any]) -> dict[str, Any]:

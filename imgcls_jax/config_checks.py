@@ -154,8 +154,9 @@ def _check_photos(config: "Config") -> None:
         if size is None:
             raise UserError("--dataset=folder needs --image_size, such as 224.")
         larger = config.eval_size
-        fits = larger is None or larger >= size
-        _check("eval_size", larger, f"at least --image_size={size}", fits)
+        fits = larger is None or size < larger <= 2 * size
+        wanted = f"above --image_size={size} and at most twice that"
+        _check("eval_size", larger, wanted, fits)
         return
     defaults = {field.name: field.default for field in dataclasses.fields(config)}
     for flag in _OF_PHOTOS:
@@ -175,13 +176,17 @@ def _check_transfer(config: "Config") -> None:
         "trainable": config.trainable != "all",
         "head_epochs": config.head_epochs > 0,
         "layer_decay": config.layer_decay < 1,
-        "eval_size": config.eval_size is not None,
         "weights": config.weights != "none",
     }
     for flag in (flag for flag, used in staging.items() if used and not staged):
         raise UserError(
             f"--{flag} is not for --model={config.model}, which has no published stages; choose "
             f"one of: {', '.join(models.TRANSFERABLE)}."
+        )
+    if config.eval_size is not None and not staged:
+        raise UserError(
+            f"--eval_size is for networks that take photos of any size, such as mobilenet_v2, and "
+            f"not for --model={config.model}; leave it out."
         )
     if config.head_epochs and config.weights == "none":
         raise UserError("--head_epochs is for networks with --weights; give both or neither.")

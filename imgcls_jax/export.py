@@ -45,7 +45,6 @@ class Exported:
       image_shape: (H, W, C).
       preprocessing: how a picture becomes such an image; `resize` as `data.photos.load` takes it.
       platforms: what the file runs on, such as ("cpu", "cuda").
-      about: what else was noted of the network.
     """
 
     predict: Callable[[Any], jax.Array]
@@ -53,7 +52,6 @@ class Exported:
     image_shape: tuple[int, int, int]
     preprocessing: dict[str, Any]
     platforms: tuple[str, ...]
-    about: dict[str, Any]
 
 
 def write(
@@ -63,7 +61,6 @@ def write(
     image_shape: Sequence[int],
     class_names: Sequence[str],
     preprocessing: Mapping[str, Any],
-    about: Mapping[str, Any] | None = None,
     platforms: Sequence[str] = PLATFORMS,
 ) -> Path:
     """Writes a function of images as such a file, whole or not at all; returns its path.
@@ -72,7 +69,7 @@ def write(
       fn: images uint8 (B, H, W, C) -> probabilities (B, C), traceable by JAX for any B.
       image_shape: (H, W, C).
       class_names: of the columns of the probabilities.
-      preprocessing, about: JSON values to keep, see `Exported`.
+      preprocessing: JSON values to keep, see `Exported`.
       platforms: "cpu", "cuda", "rocm", "tpu": what to lower for, none of which need be here.
 
     Raises:
@@ -97,7 +94,7 @@ def write(
         "image_shape": list(image_shape),
         "preprocessing": dict(preprocessing),
         "platforms": list(platforms),
-        "about": dict(about or {}) | {"jax": jax.__version__},
+        "jax": jax.__version__,
     }
     advice = "free some space or give another --out"
     with replacing(path, advice=advice) as partial, zipfile.ZipFile(partial, "w") as archive:
@@ -148,7 +145,7 @@ def read(path: str | os.PathLike) -> Exported:
         exported = jax_export.deserialize(bytearray(model))
     except Exception as error:  # of another JAX version: whatever the parsers raise
         raise UserError(
-            f"{path} was written with JAX {meta['about']['jax']} and cannot be read with JAX "
+            f"{path} was written with JAX {meta.get('jax')} and cannot be read with JAX "
             f"{jax.__version__}; {_AGAIN} here, or install that version."
         ) from error
     return Exported(
@@ -157,7 +154,6 @@ def read(path: str | os.PathLike) -> Exported:
         image_shape=tuple(meta["image_shape"]),
         preprocessing=meta["preprocessing"],
         platforms=tuple(meta["platforms"]),
-        about=meta["about"],
     )
 
 

@@ -2,7 +2,6 @@
 
 import dataclasses
 import os
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -13,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from imgcls_jax.data import photos
+from imgcls_jax.data.ordered import in_order
 from imgcls_jax.errors import UserError
 
 # Pixels of a batch: 32 images of 224x224, so that large inputs do not need a large memory.
@@ -96,7 +96,7 @@ def from_export(path: str | os.PathLike) -> Predictor:
 
 def from_workdir(path: str | os.PathLike) -> Predictor:
     """Of the checkpoint in the folder of a run."""
-    from imgcls_jax import normalisation, saliency
+    from imgcls_jax import normalisation, saliency, tta
     from imgcls_jax.restored import restore
     from imgcls_jax.steps import to_unit_interval
 
@@ -108,7 +108,7 @@ def from_workdir(path: str | os.PathLike) -> Predictor:
 
     @jax.jit
     def grad_cam(images, classes):
-        inputs = normalise(to_unit_interval(images))
+        inputs = normalise(tta.enlarge(to_unit_interval(images), restored.eval_size))
         return saliency.grad_cam(restored.model, restored.variables, inputs, classes)
 
     return Predictor(
@@ -178,8 +178,14 @@ def predict(predictor: Predictor, paths: Sequence[str]) -> Iterator[Prediction]:
         waiting.clear()
         images.clear()
 
+    def prepare(path):
+        try:
+            return Prediction(path, image=predictor.prepare(path))
+        except photos.BadImage as error:
+            return Prediction(path, error=error.reason)
+
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for prepared in _in_order(pool, predictor, paths, ahead=2 * size):
+        for prepared in in_order(pool, prepare, paths, ahead=2 * size):
             waiting.append(prepared)
             if prepared.error is None:
                 images.append(prepared.image)
@@ -188,25 +194,3 @@ def predict(predictor: Predictor, paths: Sequence[str]) -> Iterator[Prediction]:
             if len(images) == size:
                 yield from flush()
         yield from flush()
-
-
-def _in_order(pool, predictor: Predictor, paths: Sequence[str], *, ahead: int):
-    """Every path prepared, at most `ahead` of them before they are asked for."""
-
-    def prepare(path: str) -> Prediction:
-        try:
-            return Prediction(path, image=predictor.prepare(path))
-        except photos.BadImage as error:
-            return Prediction(path, error=error.reason)
-
-    futures, remaining = deque(), iter(paths)
-    try:
-        while True:
-            while len(futures) < ahead and (path := next(remaining, None)) is not None:
-                futures.append(pool.submit(prepare, path))
-            if not futures:
-                return
-            yield futures.popleft().result()
-    finally:
-        for future in futures:
-            future.cancel()

@@ -103,7 +103,7 @@ class Program:
 
 
 def eval_batch_size(image_shape: tuple[int, ...]) -> int:
-    """Examples an evaluation batch, for images of shape (H, W, C) on the default backend."""
+    """Examples an evaluation batch, for images of shape (H, W, ...) on the default backend."""
     examples, pixels = _EVAL_BATCH.get(jax.default_backend(), _EVAL_BATCH_ELSEWHERE)
     return max(1, min(examples, pixels // (image_shape[0] * image_shape[1])))
 
@@ -122,7 +122,8 @@ def build(
     """
     train, validation = _train_and_validation(config, dataset)
     parts = make_parts(config, train=train, num_classes=dataset.num_classes)
-    batch_size = eval_batch_size(train.images.shape[1:])
+    side = config.eval_size
+    batch_size = eval_batch_size((side, side) if side else train.images.shape[1:])
     prepare = pretrained and partial(transfer.overlay, pretrained=pretrained)
     if config.feed == "streamed":
         from imgcls_jax import streamed

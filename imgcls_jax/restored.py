@@ -27,12 +27,14 @@ class Restored(NamedTuple):
     Attributes:
       apply_fn: images (B, H, W, C) uint8, or float in [0, 1] -> logits (B, number of classes).
       model, variables: the Linen module and what its `apply` takes.
+      eval_size: pixels a side that `apply_fn` enlarges images to, before they are normalised.
       network: the content of `network.json`.
     """
 
     apply_fn: Callable[[jax.Array], jax.Array]
     model: Any
     variables: dict[str, Any]
+    eval_size: int | None
     network: dict[str, Any]
 
 
@@ -117,4 +119,4 @@ def restore(path: str | os.PathLike) -> Restored:
     def logits(images):
         return apply_fn(variables, steps.to_unit_interval(images), train=False)
 
-    return Restored(logits, model, variables, found)
+    return Restored(logits, model, variables, config.eval_size, found)

@@ -5,9 +5,10 @@ Where the stream stands is part of every checkpoint, so that a resumed run meets
 examples that are left.
 """
 
+import contextlib
 import dataclasses
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import jax
@@ -17,7 +18,7 @@ from tqdm import tqdm
 
 from imgcls_jax import models, steps, tta
 from imgcls_jax.config import Config
-from imgcls_jax.data import Split, streaming
+from imgcls_jax.data import Split, photos, streaming
 from imgcls_jax.data.lazy import LazyPhotos
 from imgcls_jax.errors import UserError
 from imgcls_jax.parts import Parts
@@ -58,7 +59,8 @@ class StreamedProgram(Program):
         """Trains on the next `count` batches of the stream; see `Program.run`."""
         del order, first  # the stream knows where it is
         for _ in range(count):
-            batch = next(self.streams[0])
+            with _explained():
+                batch = next(self.streams[0])
             state, sums = self.train_step(state, sums, batch)
         return state, sums
 
@@ -133,7 +135,7 @@ def _make_evaluate(parts: Parts, config: Config, batch_size: int) -> Callable[..
 
     def evaluate(state, split):
         total, logits = steps.zero_metrics(), []
-        with _stream(split, batch_size) as batches:
+        with _explained(), _stream(split, batch_size) as batches:
             for batch in tqdm(
                 batches, "evaluation", -(-len(split) // batch_size), leave=False, disable=None
             ):
@@ -147,6 +149,18 @@ def _make_evaluate(parts: Parts, config: Config, batch_size: int) -> Callable[..
         return total, np.concatenate(logits)
 
     return evaluate
+
+
+@contextlib.contextmanager
+def _explained() -> Iterator[None]:
+    """A photo that cannot be read, met in the middle of a run: without it the run is another."""
+    try:
+        yield
+    except photos.BadImage as error:
+        raise UserError(
+            f"{error.name} {error.reason}: replace it and run the same command again to go on, or "
+            "begin anew with --corrupt=skip, which tries every photo first."
+        ) from error
 
 
 def _stream(split: Split, batch_size: int, *, seed: int | None = None) -> streaming.Stream:

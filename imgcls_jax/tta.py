@@ -38,7 +38,7 @@ def wrap(apply_fn: Callable[..., Any], name: str, *, size: int | None = None) ->
             f"unknown test-time augmentation {name!r}; choose one of: {', '.join(NAMES)}."
         )
     if size is not None:
-        apply_fn = _enlarged(apply_fn, size)
+        apply_fn = _of_enlarged(apply_fn, size)
     if name == "none":
         return apply_fn
     views = _flips if name == "flip" else _shifts
@@ -52,12 +52,18 @@ def wrap(apply_fn: Callable[..., Any], name: str, *, size: int | None = None) ->
     return averaged
 
 
-def _enlarged(apply_fn: Callable[..., Any], size: int) -> Callable[..., Any]:
-    def enlarged(variables, images, **keywords):
-        shape = (len(images), size, size, images.shape[3])
-        return apply_fn(variables, jax.image.resize(images, shape, "linear"), **keywords)
+def enlarge(images: jax.Array, size: int | None) -> jax.Array:
+    """(B, H, W, C) to (B, size, size, C), bilinearly; None leaves them as they are."""
+    if size is None:
+        return images
+    batch, _, _, channels = images.shape
+    return jax.image.resize(images, (batch, size, size, channels), "linear")
 
-    return enlarged
+
+def _of_enlarged(apply_fn: Callable[..., Any], size: int) -> Callable[..., Any]:
+    return lambda variables, images, **keywords: apply_fn(
+        variables, enlarge(images, size), **keywords
+    )
 
 
 def _flips(images: jax.Array) -> jax.Array:

@@ -48,7 +48,10 @@ class Workdir:
             return None  # claimed, but nothing was done: the settings may have been mistaken
         values = self._read_json(_CONFIG[seeds])
         if isinstance(values, dict) and values.get("model") == "logistic_sgd":
-            raise UserError(f"{self.path} holds run 8, which is never continued; choose another.")
+            raise UserError(
+                f"{self.path} holds run 8, which keeps no network and is never continued; choose "
+                "another."
+            )
         return None if values is None else Config.from_json(values)
 
     def claim_race(self, config: Config, *, seeds: int) -> dict[str, Any] | None:

@@ -31,10 +31,14 @@ def pytest_configure(config):
     """
     if config.option.markexpr == "not slow":
         os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
-        compiled = tempfile.TemporaryDirectory()
-        config.add_cleanup(compiled.cleanup)
+        if hasattr(config, "workerinput"):  # one of pytest-xdist's processes
+            compiled = os.environ["JAX_COMPILATION_CACHE_DIR"]
+        else:
+            folder = tempfile.TemporaryDirectory()
+            config.add_cleanup(folder.cleanup)
+            compiled = folder.name
         for name, value in (
-            ("jax_compilation_cache_dir", compiled.name),
+            ("jax_compilation_cache_dir", compiled),
             ("jax_persistent_cache_min_compile_time_secs", 0.1),
             ("jax_persistent_cache_min_entry_size_bytes", -1),
         ):

@@ -236,7 +236,7 @@ def test_stratified_depends_on_the_seed():
 def test_a_class_too_small_to_split_is_named(count):
     labels = np.array([0] * 9 + [1] * count)
     with pytest.raises(UserError, match=f"Class dog has {count} image.* the 3 splits train, test"):
-        folders.stratified(labels, seed=0, class_names=("cat", "dog"))
+        folders.stratified(labels, {"test": 0.2, "validation": 0.1}, 0, class_names=("cat", "dog"))
 
 
 @pytest.mark.parametrize("fractions", [{"test": 0}, {"test": -0.1}, {"a": 0.5, "b": 0.5}])

@@ -65,6 +65,11 @@ def test_three_folders_are_three_splits(folder, tmp_path):
     assert [counts(split) for split in splits] == [[12] * 3, [2] * 3, [3] * 3]
 
 
+def test_photos_that_memory_cannot_hold_are_refused_before_decoding(folder):
+    with pytest.raises(UserError, match=r"photos of 90000x90000 .*stream them with --feed=stream"):
+        photo_folder.load(folder, size=90_000)
+
+
 def test_folds_take_every_photo_once(folder):
     parts = [load(folder, folds=4, fold=k) for k in range(4)]
     assert all(counts(part.test) == [3] * 3 and counts(part.train) == [9] * 3 for part in parts)

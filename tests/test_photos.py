@@ -241,18 +241,16 @@ def middle(image: np.ndarray, size: int) -> np.ndarray:
     shape=st.tuples(st.integers(1, 60), st.integers(1, 60)),
     size=st.integers(1, 24),
     how=st.sampled_from(["crop", "stretch", "pad"]),
-    enlarge=st.sampled_from([1.0, 256 / 224, 1.5]),
 )
-def test_resize(shape, size, how, enlarge):
+def test_resize(shape, size, how):
     image = np.random.default_rng(shape).integers(0, 256, (*shape, 3), np.uint8)
-    side = round(size * enlarge)
     if how == "stretch":
-        height = width = side
+        height = width = size
     else:
         fitted = (min if how == "crop" else max)(shape)
-        height, width = (max(1, side * length // fitted) for length in shape)
+        height, width = (max(1, size * length // fitted) for length in shape)
     expected = middle(resized(image, height, width), size)
-    actual = photos.resize(image, size, how, enlarge=enlarge)
+    actual = photos.resize(image, size, how)
     assert actual.dtype == np.uint8
     assert actual.shape == (size, size, 3)
     assert np.abs(actual - expected).max() <= 1.01  # Pillow rounds after each of two passes
@@ -266,8 +264,8 @@ def test_cropping_keeps_circles_round_and_the_middle():
 
 def test_load_is_decode_and_resize():
     for content in (encoded(RGB), encoded(smooth(50, 70), "JPEG")):
-        expected = photos.resize(photos.decode(content), 16, "pad", enlarge=1.25)
-        np.testing.assert_array_equal(photos.load(content, 16, "pad", enlarge=1.25), expected)
+        expected = photos.resize(photos.decode(content), 16, "pad")
+        np.testing.assert_array_equal(photos.load(content, 16, "pad"), expected)
 
 
 def test_load_of_a_large_photo_is_close_to_decode_and_resize(tmp_path):
@@ -282,15 +280,12 @@ def test_load_of_a_large_photo_is_close_to_decode_and_resize(tmp_path):
     ("arguments", "message"),
     [
         ((0,), "at least 1"),
-        ((4, "crop", 0.5), "at least 1"),
         ((4, "squash"), "crop, stretch or pad"),
     ],
 )
 def test_resize_refuses(arguments, message):
-    size, *rest = arguments
-    enlarge = {"enlarge": rest[1]} if len(rest) > 1 else {}
     with pytest.raises(UserError, match=message):
-        photos.resize(RGB, size, *rest[:1], **enlarge)
+        photos.resize(RGB, *arguments)
 
 
 BAD = {

@@ -6,7 +6,7 @@ import pytest
 from conftest import QUICK
 from PIL import Image
 
-from imgcls_jax import export, predictor, restored
+from imgcls_jax import export, predictor, restored, tta
 from imgcls_jax.errors import UserError
 from imgcls_jax.models.head import last_map, mean_of_pixels
 
@@ -146,8 +146,9 @@ def test_a_run_and_its_export_give_the_probabilities_of_the_test_set(fmnist_main
     np.testing.assert_allclose(exported.probabilities(digits.test.images), expected, atol=1e-6)
 
 
-def test_saliency_sees_what_the_network_sees(monkeypatch):
-    """uint8 pixels, normalised as the run's: the map is of those, not of raw ones."""
+@pytest.mark.parametrize("eval_size", [None, 9])
+def test_saliency_sees_what_the_network_sees(monkeypatch, eval_size):
+    """uint8 pixels, enlarged and normalised as the run's: the map is of those, not of raw ones."""
 
     class Map(nn.Module):
         @nn.compact
@@ -161,12 +162,14 @@ def test_saliency_sees_what_the_network_sees(monkeypatch):
         "class_names": list("rgb"), "image_shape": [6, 6, 3], "resize": "pad",
         "normalise": {"name": "symmetric", "constants": {}},
     }  # fmt: skip
-    found = restored.Restored(apply_fn, Map(), {}, network)
+    found = restored.Restored(apply_fn, Map(), {}, eval_size, network)
     monkeypatch.setattr(restored, "restore", lambda path: found)
     predicts = predictor.from_workdir("run")
     images = np.random.default_rng(0).integers(0, 256, (2, 6, 6, 3), np.uint8)
     cams = predicts.grad_cam(images, np.array([0, 2]))
-    for cam, image, c in zip(cams, 2 * (images / 255) - 1, (0, 2), strict=True):
+    seen = 2 * np.asarray(tta.enlarge(images / np.float32(255), eval_size)) - 1
+    assert seen.shape == (2, eval_size or 6, eval_size or 6, 3)
+    for cam, image, c in zip(cams, seen, (0, 2), strict=True):
         weighed = np.maximum(image[..., c] - image.mean(-1), 0)  # the others weigh -1/3 each
         np.testing.assert_allclose(cam, weighed / weighed.max(), atol=1e-5)
     assert predicts.preprocessing == {"resize": "pad"}

@@ -48,6 +48,7 @@ def hub(tmp_path, monkeypatch):
             return str(snapshot)
 
     hub = Hub()
+    hub.cache = cache
     monkeypatch.setattr(huggingface_hub, "hf_hub_download", hub.download)
     return hub
 
@@ -75,7 +76,6 @@ def test_description_needs_no_network(monkeypatch):
         about = pretrained.describe("imagenet", network)
         assert about.convention in CONVENTIONS
         assert about.normalise in normalisation.NAMES
-        assert about.class_count == 1000
         models.create(network, num_classes=5, convention=about.convention)
 
 
@@ -93,6 +93,16 @@ def test_what_came_is_checked_against_what_the_hub_said(hub):
     with pytest.raises(
         UserError, match=r"is not what timm/\S+ published .* delete .* and run again"
     ):
+        load()
+
+
+def test_what_cannot_be_checked_is_not_used(hub):
+    load()
+    (snapshot,) = hub.cache.rglob("model.safetensors")
+    content = snapshot.read_bytes()
+    snapshot.unlink()
+    snapshot.write_bytes(content)  # as on a file system without links
+    with pytest.raises(UserError, match="cannot be checked"):
         load()
 
 

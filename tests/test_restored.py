@@ -40,10 +40,13 @@ def test_other_data_is_no_continuation(digits, tmp_path):
     run.train(config, name="small", dataset=digits, workdir=Workdir(tmp_path))
     labels = digits.train.labels.copy()
     labels[0] = (labels[0] + 1) % 10
-    other = dataclasses.replace(digits, train=Split(digits.train.images, labels))
     before = (tmp_path / "network.json").read_bytes()
-    with pytest.raises(UserError, match="was made of other data than digits as it is now"):
-        run.train(config, name="small", dataset=other, workdir=Workdir(tmp_path))
+    for other in (
+        dataclasses.replace(digits, train=Split(digits.train.images, labels)),
+        dataclasses.replace(digits, class_names=(*digits.class_names, "ten")),
+    ):
+        with pytest.raises(UserError, match="was made of other data than digits as it is now"):
+            run.train(config, name="small", dataset=other, workdir=Workdir(tmp_path))
     assert (tmp_path / "network.json").read_bytes() == before
 
 

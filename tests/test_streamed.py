@@ -1,6 +1,7 @@
 """Streamed training: the resident numbers, stopped and resumed to the bit, odd settings refused."""
 
 import dataclasses
+import shutil
 
 import jax
 import numpy as np
@@ -118,3 +119,19 @@ def test_what_needs_all_images_is_refused(folder, changes, sentence):
     dataset = photo_folder.load(folder, size=8, streamed=True)
     with pytest.raises(UserError, match=sentence):
         build(dataclasses.replace(CONFIG, **changes), dataset)
+
+
+def test_a_photo_that_cannot_be_read_ends_a_run_that_goes_on_with_another(folder, tmp_path):
+    copy = shutil.copytree(folder, tmp_path / "photos")
+    program = build(CONFIG, photo_folder.load(copy, size=8, streamed=True))
+    photo = copy / program.train.images.source.paths[0]
+    content = photo.read_bytes()
+    photo.write_bytes(content[:-30])
+    with pytest.raises(UserError, match=r"replace it and run the same command again to go on, or"):
+        train(program, tmp_path / "run")
+    photo.write_bytes(content)
+    state, _ = train(program, tmp_path / "run")
+    assert int(state.step) == 12
+    photo.write_bytes(b"")
+    with pytest.raises(UserError, match=r"is empty .*begin anew with --corrupt=skip"):
+        program.evaluate["test"](state, program.train)

@@ -260,7 +260,12 @@ def test_merging_refuses_what_does_not_fit(variables):
         ({"head_epochs": 2}, "are for training more than the head"),
         ({"image_size": None}, "--dataset=folder needs --image_size, such as 224"),
         ({"dataset": "digits"}, "--image_size is for --dataset=folder"),
-        ({"eval_size": 15}, "--eval_size=15 cannot be used; it must be at least --image_size=16"),
+        ({"eval_size": 16}, "--eval_size=16 cannot be used; it must be above --image_size=16"),
+        ({"eval_size": 33}, "above --image_size=16 and at most twice that"),
+        (
+            {"eval_size": 20, "model": "cnn", "weights": "none", "trainable": "all"},
+            "--eval_size is for networks that take photos of any size",
+        ),
         (
             {"dataset": "digits", "image_size": None, "eval_size": 32},
             "--eval_size is for --dataset=folder",

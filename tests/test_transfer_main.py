@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 from golden import published_networks as published
 from photo_helpers import COLOURS, write_photos
+from PIL import Image
 from weight_files import write_legacy
 
 from experiments import presets
-from imgcls_jax import predictor
+from imgcls_jax import export, predictor
 from imgcls_jax.config import Config
 
 NETWORK = "mobilenet_v3_small"
@@ -81,7 +82,6 @@ def test_documented_runs_and_named_presets_are_there(transfer_main):
     ("name", "given", "expected"),
     [
         (None, {"trainable": "stage4"}, "fine_tuned"),
-        (None, {"trainable": "stage4", "image_size": 299}, "fine_tuned"),
         ("fine_tuned", {"trainable": "head", "tta": "none", "augment": ()}, "fine_tuned"),
         ("fine_tuned", {"feed": "streamed"}, "fine_tuned"),
         ("fine_tuned", {"head": "binary"}, "fine_tuned"),
@@ -92,6 +92,21 @@ def test_a_preset_sheds_what_other_flags_leave_without_meaning(name, given, expe
     preset = presets.transfer(None, name, given)
     assert preset.name == expected
     Config(**{**preset.settings, **given})
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({}, 256),
+        ({"image_size": 448}, 512),
+        ({"augment": ("flip",)}, None),
+        ({"augment": (), "feed": "streamed", "random_crop": 0.3}, 256),
+        ({"trainable": "head"}, None),
+        ({"weights": "none", "model": "cnn"}, None),
+    ],
+)
+def test_photos_are_enlarged_in_evaluation_behind_random_crops_alone(given, expected):
+    assert presets.transfer(None, "fine_tuned", given).settings.get("eval_size") == expected
 
 
 def test_a_run_is_documented_whoever_published_its_weights():
@@ -118,6 +133,35 @@ def test_a_run_is_documented_whoever_published_its_weights():
 )
 def test_bad_flags_are_one_sentence(transfer_main, tmp_path, flags, sentence):
     status, _, err = transfer_main(f"--workdir={tmp_path / 'new'}", *flags)
+    assert status == 1
+    assert sentence in err
+    assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("photos", "sentence"),
+    [
+        ({}, "has no class folders"),
+        ({"red": 3}, "at least two"),
+        ({"red": 3, "green": 0}, "green has no image: add some or remove it."),
+        ({"red": 8, "green": 1}, "green"),
+    ],
+)
+def test_folders_that_cannot_be_learned_from(transfer_main, weights, tmp_path, photos, sentence):
+    root = tmp_path / "photos"
+    root.mkdir()
+    for name, count in photos.items():
+        (root / name).mkdir()
+        for number in range(count):
+            image = Image.new("RGB", (40, 40), (number, 99, 0))
+            image.save(root / name / f"{number}.png")
+    status, _, err = transfer_main(
+        f"--data_dir={root}",
+        f"--model={NETWORK}",
+        f"--weights={weights}",
+        "--image_size=32",
+        f"--workdir={tmp_path / 'run'}",
+    )
     assert status == 1
     assert sentence in err
     assert err.count("\n") == 1
@@ -162,3 +206,19 @@ def test_fine_tuned_over_folds(transfer_main, folder, weights, tmp_path):
     one = json.loads((tmp_path / "fold-0" / "summary.json").read_text())
     assert len(summary["spread"]["test_accuracy"]["values"]) == 2
     assert one["test_accuracy"] == summary["spread"]["test_accuracy"]["values"][0]
+    # Evaluated were enlarged photos and their mirror images, and so are what is predicted.
+    assert json.loads((tmp_path / "fold-0" / "config.json").read_text())["eval_size"] == 37
+    network = predictor.load(tmp_path / "fold-0")
+    files = [folder / name / f"{number:02}.png" for name in COLOURS for number in range(12)]
+    images = np.stack([network.prepare(file) for file in files])
+    found = np.asarray(network.probabilities(images))
+    for row in np.load(tmp_path / "fold-0" / "predictions.npz")["probabilities"]:
+        assert np.abs(found - row).max(axis=1).min() < 1e-4
+    exported = export.write(
+        tmp_path / "network.zip",
+        network.probabilities,
+        image_shape=network.image_shape,
+        class_names=network.class_names,
+        preprocessing=network.preprocessing,
+    )
+    np.testing.assert_allclose(predictor.load(exported).probabilities(images), found, atol=1e-4)

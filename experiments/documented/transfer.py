@@ -31,7 +31,6 @@ FROZEN: dict[str, Any] = {
 
 # The whole network: the head first, then everything, the lower the more slowly.
 FINE_TUNED: dict[str, Any] = FROZEN | {
-    "eval_size": 256,
     "trainable": "all",
     "head_epochs": 10,
     "frozen_norms": True,

@@ -6,7 +6,6 @@ No pixel is decoded here: 100,000 files take about a second.
 import dataclasses
 import os
 import re
-import types
 import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,7 +21,6 @@ _SPELLINGS = {
     "val": "validation", "valid": "validation", "validation": "validation", "dev": "validation",
     "test": "test", "testing": "test",
 }  # fmt: skip
-FRACTIONS = types.MappingProxyType({"test": 0.2, "validation": 0.1})
 _SPELLING_END = re.compile("[ _-]?(set|data|images)$")
 _LOOP = "link that leads back to where it lies"
 _LAYOUT = "give a folder that holds one folder of images for each class, in split folders or not"
@@ -114,8 +112,8 @@ def scan(path: str | os.PathLike) -> Folder:
 
 def stratified(
     labels: np.ndarray,
-    fractions: Mapping[str, float] = FRACTIONS,
-    seed: int = 0,
+    fractions: Mapping[str, float],
+    seed: int,
     *,
     class_names: Sequence[str] = (),
 ) -> dict[str, np.ndarray]:

@@ -18,8 +18,7 @@ import json
 import os
 import shutil
 import zlib
-from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -29,6 +28,7 @@ from tqdm import tqdm
 
 from imgcls_jax.data import photos
 from imgcls_jax.data.locks import lock
+from imgcls_jax.data.ordered import in_order
 from imgcls_jax.errors import UserError
 
 _LAYOUT = 2  # raise it when the files here, or the pixels that `photos` makes, change
@@ -153,7 +153,7 @@ def _make(
         )
         with progress, ThreadPoolExecutor(workers) as pool:
             starts = range(done, len(paths), _BLOCK)
-            for images, reasons in _in_order(pool, decode, starts, ahead=workers + 2):
+            for images, reasons in in_order(pool, decode, starts, ahead=workers + 2):
                 pixels.write(images)
                 pixels.flush()
                 line = {"images": len(images), "crc32": zlib.crc32(images), "bad": reasons}
@@ -223,17 +223,6 @@ def _decode(
         except photos.BadImage as error:
             bad[index] = error.reason
     return np.array(images, np.uint8).reshape(-1, size, size, 3), bad
-
-
-def _in_order(pool: ThreadPoolExecutor, function, arguments, *, ahead: int) -> Iterator:
-    """Like pool.map, with at most `ahead` results begun and not yet taken: memory is bounded."""
-    waiting = deque()
-    for argument in arguments:
-        waiting.append(pool.submit(function, argument))
-        if len(waiting) > ahead:
-            yield waiting.popleft().result()
-    while waiting:
-        yield waiting.popleft().result()
 
 
 def _refusal(root: Path, bad: Sequence[tuple[str, str]], count: int) -> str:

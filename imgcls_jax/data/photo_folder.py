@@ -1,6 +1,7 @@
 """A folder of photos as a data set: scanned, split, checked for copies, decoded once."""
 
 import os
+from pathlib import Path
 
 import numpy as np
 
@@ -81,6 +82,7 @@ def load(
             for name, files in folder.splits.items()
         }
     else:
+        _require_memory(sum(map(len, whole.splits.values())), size)
         paths = sorted(path for files in whole.splits.values() for path in files.paths)
         images, kept, bad = photo_cache.load(
             folder.path, paths, size=size, how=how, corrupt=corrupt
@@ -102,6 +104,22 @@ def load(
         verified=None,
         notes=tuple(notes),
     )
+
+
+def _require_memory(count: int, size: int) -> None:
+    """Raises UserError unless the pixels fit into free memory, where the system tells it."""
+    try:
+        lines = Path("/proc/meminfo").read_text().splitlines()
+        free = next(int(line.split()[1]) for line in lines if line.startswith("MemAvailable"))
+    except (OSError, StopIteration):
+        return
+    needed = 2 * count * size * size * 3  # on the way to the device there are two of each
+    if needed > 1024 * free:
+        raise UserError(
+            f"{count:,} photos of {size}x{size} pixels need {needed / 1e9:.1f} GB of memory, and "
+            f"{1024 * free / 1e9:.1f} GB are free: stream them with --feed=streamed, or give a "
+            "smaller --image_size."
+        )
 
 
 def divided(

@@ -76,11 +76,8 @@ def decode(
     return np.asarray(_open(source, at_least))
 
 
-def resize(image: np.ndarray, size: int, how: str = "crop", *, enlarge: float = 1.0) -> np.ndarray:
+def resize(image: np.ndarray, size: int, how: str = "crop") -> np.ndarray:
     """uint8 (H, W, 3) -> uint8 (size, size, 3).
-
-    The picture is brought to the square of side `round(size * enlarge)`, of which the middle is
-    kept; enlarge=256/224 gives the published evaluation of most ImageNet networks.
 
     Args:
       size: side in pixels.
@@ -89,14 +86,12 @@ def resize(image: np.ndarray, size: int, how: str = "crop", *, enlarge: float = 
         long side and fills with black (its pad_to_aspect_ratio).
 
     Raises:
-      UserError: no such `how`, or a size or enlargement below 1.
+      UserError: no such `how`, or a size below 1.
     """
-    return np.asarray(_square(Image.fromarray(image), size, how, enlarge))
+    return np.asarray(_square(Image.fromarray(image), size, how))
 
 
-def load(
-    source: str | os.PathLike | bytes, size: int, how: str = "crop", *, enlarge: float = 1.0
-) -> np.ndarray:
+def load(source: str | os.PathLike | bytes, size: int, how: str = "crop") -> np.ndarray:
     """`resize(decode(source), ...)` as the one way from a file to a network's input.
 
     No array lies between the two, and a JPEG at least four times as large as needed is decoded at a
@@ -106,8 +101,7 @@ def load(
     Raises:
       BadImage, UserError: as `decode` and `resize` do.
     """
-    needed = 2 * round(size * enlarge)
-    return np.asarray(_square(_open(source, (needed, needed)), size, how, enlarge))
+    return np.asarray(_square(_open(source, (2 * size, 2 * size)), size, how))
 
 
 def _open(source: str | os.PathLike | bytes, at_least: tuple[int, int] | None) -> Image.Image:
@@ -168,14 +162,14 @@ def _to_bytes(values: np.ndarray) -> np.ndarray:
     return np.rint(values * (255 / full)).astype(np.uint8)
 
 
-def _square(image: Image.Image, size: int, how: str, enlarge: float) -> Image.Image:
-    if size < 1 or enlarge < 1:
-        raise UserError(f"Size {size} and enlargement {enlarge} must both be at least 1.")
-    side, (width, height) = round(size * enlarge), image.size
+def _square(image: Image.Image, size: int, how: str) -> Image.Image:
+    if size < 1:
+        raise UserError(f"Size {size} must be at least 1.")
+    width, height = image.size
     if how == "stretch":
-        new_width = new_height = side
+        new_width = new_height = size
     elif how in ("crop", "pad"):
-        fit = side / (min if how == "crop" else max)(width, height)
+        fit = size / (min if how == "crop" else max)(width, height)
         # The fitted side comes out exact, the other is cut off to whole pixels as torchvision does.
         new_width, new_height = (max(1, int(length * fit + 1e-6)) for length in (width, height))
     else:

@@ -20,7 +20,7 @@ from imgcls_jax.errors import UserError
 from imgcls_jax.pretrained import matching, publishers
 from imgcls_jax.pretrained.files import open_weights
 from imgcls_jax.pretrained.matching import Report
-from imgcls_jax.pretrained.origin import Origin, class_count, epsilon, names, origin
+from imgcls_jax.pretrained.origin import Origin, epsilon, names, origin
 from imgcls_jax.pretrained.skeleton import trace
 
 __all__ = ["Description", "Loaded", "Report", "describe", "load"]
@@ -33,13 +33,10 @@ class Description:
     Attributes:
       convention: "torch" or "tensorflow", the network's attribute.
       normalise: the preprocessing of images, see `imgcls_jax.normalisation`.
-      class_count: for how many classes the classifier is; None if there is none or it is not
-        obvious.
     """
 
     convention: str
     normalise: str
-    class_count: int | None
 
 
 @dataclass(frozen=True)
@@ -70,10 +67,9 @@ def describe(source: str, model_name: str) -> Description:
     """
     if source == "imagenet":
         of = publishers.published(model_name).origin
-        return Description(of.convention, of.normalise, 1000)
-    file = open_weights(source)
-    of = origin(file, model_name)
-    return Description(of.convention, of.normalise, class_count(file))
+    else:
+        of = origin(open_weights(source), model_name)
+    return Description(of.convention, of.normalise)
 
 
 def load(
@@ -82,9 +78,11 @@ def load(
     model_name: str,
     model: nn.Module,
     image_shape: tuple[int, int, int],
-    allow_head_replaced: bool = True,
 ) -> Loaded:
     """Loads weights for a network.
+
+    A classifier that is absent or for another number of classes is left out, so that the network's
+    own remains.
 
     Args:
       source: "imagenet", which downloads a publisher's file once, or the path of a safetensors file
@@ -92,8 +90,6 @@ def load(
       model_name: the network's name in `imgcls_jax.models`.
       model: the network itself; its convention must be the weights'.
       image_shape: (H, W, 3) of the images it will see.
-      allow_head_replaced: whether the weights' classifier may be absent or for another number of
-        classes; it is then left out, so that the network's own remains.
 
     Raises:
       UserError: if there is no such file, or it is damaged, a pickle or of another network or
@@ -116,11 +112,6 @@ def load(
     skeleton = trace(model, image_shape)
     report, kept = matching.match(file, skeleton, names(file, of.publisher, model_name, skeleton))
     matching.require_complete(report, file, model_name)
-    if report.replaced_head and not allow_head_replaced:
-        raise UserError(
-            f"{file.path} cannot be used as it is: {report.replaced_head} and the network has "
-            f"{model.num_classes}; choose other weights or replace the classifier."
-        )
     values = matching.assemble(file, skeleton, kept)
     if file.layout == "torch":
         values = matching.with_epsilon(

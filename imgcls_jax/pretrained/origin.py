@@ -51,7 +51,7 @@ def origin(file: TensorFile, model_name: str) -> Origin:
         return Origin("Keras", "tensorflow", _of_keras(file, of_family))
     if "conv_stem.weight" not in file.shapes:
         return Origin("torchvision", "torch", "imagenet")
-    return _of_timm(file)
+    return _of_timm(file, of_family)
 
 
 def _of_keras(file: TensorFile, of_family: str) -> str:
@@ -62,14 +62,23 @@ def _of_keras(file: TensorFile, of_family: str) -> str:
     return _OF_KERAS[of_family]
 
 
-def _of_timm(file: TensorFile) -> Origin:
+def _of_timm(file: TensorFile, of_family: str) -> Origin:
     """timm tells weights ported from TensorFlow by their name, in config.json or the file's own."""
+    ported = {"efficientnet": "efficientnet_b0", "mobilenet_v3": "mobilenetv3_large_100"}
     config = file.path.with_name("config.json")
     try:
         about = json.loads(config.read_text())
         name, mean = about["architecture"], about["pretrained_cfg"]["mean"]
     except (OSError, ValueError, KeyError, TypeError):
         name, mean = file.path.name, None
+        example = ported.get(of_family, "")
+        if example.split("_")[0] not in name:
+            raise UserError(
+                f"{file.path} may be for TensorFlow's padding or PyTorch's, and only timm's name "
+                "of the network tells: put the config.json that was published with it beside it, "
+                f"or name the file by the network, tf_{example}.safetensors or "
+                f"{example}.safetensors."
+            ) from None
         if name.startswith("tf_mobilenetv3"):
             mean = [0.5] * 3
     return Origin(
@@ -84,16 +93,6 @@ def names(file: TensorFile, publisher: str, model_name: str, skeleton: Skeleton)
     if publisher == "Keras":
         return keras_names.by_position(keras_names.names(model_name, skeleton), file, skeleton)
     return torch_names.names(model_name, skeleton, publisher)
-
-
-def class_count(file: TensorFile) -> int | None:
-    """For how many classes a file's classifier is; None if there is none or it is not obvious."""
-    heads = (
-        ("fc.bias", "classifier.bias", "classifier.1.bias", "classifier.3.bias")
-        if file.layout == "torch"
-        else ("predictions/bias", "logits/bias", "Logits/bias", "dense/bias")
-    )
-    return next((file.shapes[head][0] for head in heads if head in file.shapes), None)
 
 
 def epsilon(publisher: str, convention: str, model_name: str) -> float:

@@ -149,19 +149,24 @@ def _download(file: Published) -> Path:
             reason = str(error).strip().split("\n")[0] or type(error).__name__
     raise UserError(
         f"the ImageNet weights cannot be downloaded from {url} ({reason}): connect to the network "
-        "and run again, which continues a download, or fetch that file elsewhere and give "
-        "--weights=PATH."
+        "and run again, which continues a download, or fetch that file and the config.json "
+        "beside it elsewhere and give --weights=PATH."
     )
 
 
 def _check(file: Published, path: Path) -> None:
-    """Raises UserError unless the file has its digest."""
+    """Raises UserError unless the file has a digest, and that."""
     # The cache calls a file by what the hub said of it: in Git LFS the digest.
     told = path.resolve().name
     expected = file.sha256 or (told if re.fullmatch("[0-9a-f]{64}", told) else None)
     with path.open("rb") as opened:
         digest = hashlib.file_digest(opened, "sha256").hexdigest()
-    if expected not in (None, digest):
+    if expected is None:
+        raise UserError(
+            f"{path} cannot be checked, since the hub's cache does not call it by its SHA-256 and "
+            "none is known here: delete it and run again, or give it as --weights=PATH."
+        )
+    if expected != digest:
         raise UserError(
             f"{path} is not what {file.repository} published (its SHA-256 begins with "
             f"{digest[:12]}, not {expected[:12]}): delete {path.resolve()} and run again."
