@@ -120,7 +120,7 @@ def test_run_8_cross_validates_and_has_its_own_settings(fmnist_main, tmp_path):
     assert "is not empty" in err
     status, _, err = fmnist_main(*QUICK, f"--workdir={tmp_path / 'a'}")
     assert (status, err.count("\n")) == (1, 1)
-    assert "holds run 8, which is never continued" in err
+    assert "holds run 8, which keeps no network and is never continued" in err
 
 
 def test_interrupted_seeds_say_how_to_go_on_and_do(fmnist_main, tmp_path, monkeypatch):

@@ -225,6 +225,7 @@ def test_the_head_comes_first_where_epochs_are_given_to_it(photos, loaded):
     assert loss(state) < loss(random) - 0.1
 
 
+@pytest.mark.slow
 def test_evaluation_enlarges_photos_and_training_does_not(photos):
     config = dataclasses.replace(BASE, trainable="all", weights="none", eval_size=24)
     program = build(config, photos)
