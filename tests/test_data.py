@@ -1,5 +1,6 @@
 """Data sets, the bundled digits, and splits against scikit-learn's own."""
 
+import dataclasses
 import subprocess
 import sys
 
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 from sklearn.datasets import load_digits
 from sklearn.model_selection import check_cv, train_test_split
 
-from imgcls_jax import data
+from imgcls_jax import console, data
 from imgcls_jax.errors import UserError
 
 
@@ -150,3 +151,8 @@ def test_dataset_checks_labels_and_shapes():
     wide = data.Split(np.zeros((1, 2, 3, 1), np.uint8), np.zeros(1, np.int32))
     with pytest.raises(UserError, match="shape"):
         make(make_split(4, classes=2), wide)
+
+
+def test_every_split_is_shown(digits, capsys):
+    console.dataset(dataclasses.replace(digits, validation=digits.test))
+    assert "1,437 train, 360 validation, 360 test" in capsys.readouterr().out
