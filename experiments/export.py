@@ -31,14 +31,7 @@ def main() -> None:
         raise UserError(f"{CHECKPOINT.value} is no folder; give that of a run as --checkpoint.")
     out = Path(OUT.value or Path(CHECKPOINT.value) / "model.stablehlo.zip").expanduser()
     network = predictor.from_workdir(CHECKPOINT.value)
-    export.write(
-        out,
-        network.probabilities,
-        image_shape=network.image_shape,
-        class_names=network.class_names,
-        preprocessing=network.preprocessing,
-        platforms=_PLATFORMS.value,
-    )
+    network.export(out, platforms=_PLATFORMS.value)
     console.heading("Exported")
     console.pairs(
         {

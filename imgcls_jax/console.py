@@ -95,11 +95,10 @@ def dataset(loaded: Dataset) -> None:
     """What the data is and where it came from."""
     heading("Data")
     height, width, channels = loaded.image_shape
-    splits = {"train": loaded.train, "validation": loaded.validation, "test": loaded.test}
     pairs(
         {
             "name": loaded.name,
-            "examples": ", ".join(f"{len(s):,} {name}" for name, s in splits.items() if s),
+            "examples": ", ".join(f"{len(s):,} {name}" for name, s in loaded.splits.items()),
             "images": f"{height}x{width}x{channels} uint8, {loaded.num_classes} classes",
             "first labels": " ".join(map(str, loaded.train.labels[:10])),
             "source": loaded.source,

@@ -63,11 +63,9 @@ def draw(workdir: Workdir, dataset: Dataset) -> list[str]:
 def _of_photos(workdir: Workdir, dataset: Dataset, labels, probabilities) -> list:
     """What unbalanced classes ask for, and where the network looks."""
     names, folder = dataset.class_names, workdir.figures
-    splits = {"train": dataset.train, "validation": dataset.validation, "test": dataset.test}
     counts = {
         name: np.bincount(split.labels, minlength=len(names))
-        for name, split in splits.items()
-        if split is not None
+        for name, split in dataset.splits.items()
     }
     paths = [
         curves.class_counts(counts, names, folder / "class_counts.png"),

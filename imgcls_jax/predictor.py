@@ -50,6 +50,19 @@ class Predictor:
             image = np.rint(image @ np.array([0.299, 0.587, 0.114])).astype(np.uint8)[..., None]
         return image
 
+    def export(self, path: str | os.PathLike, **options: Any) -> Path:
+        """Writes it to a file that `load` takes; `options` are those of `export.write`."""
+        from imgcls_jax import export
+
+        return export.write(
+            path,
+            self.probabilities,
+            image_shape=self.image_shape,
+            class_names=self.class_names,
+            preprocessing=self.preprocessing,
+            **options,
+        )
+
     @property
     def batch_size(self) -> int:
         """Images that are given to the network at a time."""

@@ -6,7 +6,7 @@ import pytest
 from conftest import QUICK
 from PIL import Image
 
-from imgcls_jax import export, predictor, restored, tta
+from imgcls_jax import predictor, restored, tta
 from imgcls_jax.errors import UserError
 from imgcls_jax.models.head import last_map, mean_of_pixels
 
@@ -133,14 +133,7 @@ def test_a_run_and_its_export_give_the_probabilities_of_the_test_set(fmnist_main
     found = network.probabilities(digits.test.images)
     np.testing.assert_allclose(found, expected, atol=1e-6)
 
-    path = export.write(
-        workdir / "network.zip",
-        network.probabilities,
-        image_shape=network.image_shape,
-        class_names=network.class_names,
-        preprocessing=network.preprocessing,
-    )
-    exported = predictor.load(path)
+    exported = predictor.load(network.export(workdir / "network.zip"))
     assert exported.preprocessing == network.preprocessing == {"resize": "crop"}
     assert exported.grad_cam is None
     np.testing.assert_allclose(exported.probabilities(digits.test.images), expected, atol=1e-6)

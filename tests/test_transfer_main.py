@@ -10,7 +10,7 @@ from PIL import Image
 from weight_files import write_legacy
 
 from experiments import presets
-from imgcls_jax import export, predictor
+from imgcls_jax import predictor
 from imgcls_jax.config import Config
 
 NETWORK = "mobilenet_v3_small"
@@ -214,11 +214,5 @@ def test_fine_tuned_over_folds(transfer_main, folder, weights, tmp_path):
     found = np.asarray(network.probabilities(images))
     for row in np.load(tmp_path / "fold-0" / "predictions.npz")["probabilities"]:
         assert np.abs(found - row).max(axis=1).min() < 1e-4
-    exported = export.write(
-        tmp_path / "network.zip",
-        network.probabilities,
-        image_shape=network.image_shape,
-        class_names=network.class_names,
-        preprocessing=network.preprocessing,
-    )
-    np.testing.assert_allclose(predictor.load(exported).probabilities(images), found, atol=1e-4)
+    exported = predictor.load(network.export(tmp_path / "network.zip"))
+    np.testing.assert_allclose(exported.probabilities(images), found, atol=1e-4)

@@ -67,22 +67,25 @@ class Dataset:
     notes: tuple[str, ...] = ()
 
     def __post_init__(self):
-        splits = {"train": self.train, "test": self.test}
-        if self.validation is not None:
-            splits["validation"] = self.validation
-        for split_name, split in splits.items():
+        for split_name, split in self.splits.items():
             if split.images.shape[1:] != self.image_shape:
                 raise UserError(
                     f"{self.name}: training images have shape {self.image_shape} but {split_name} "
                     f"images {split.images.shape[1:]}: make them the same."
                 )
-        for split_name, split in splits.items():
+        for split_name, split in self.splits.items():
             lowest, highest = split.labels.min(), split.labels.max()
             if lowest < 0 or highest >= self.num_classes:
                 raise UserError(
                     f"{self.name}: the {split_name} labels run from {lowest} to {highest} but "
                     f"there are {self.num_classes} classes: use labels 0..{self.num_classes - 1}."
                 )
+
+    @property
+    def splits(self) -> dict[str, Split]:
+        """Those that there are, by name."""
+        every = {"train": self.train, "validation": self.validation, "test": self.test}
+        return {name: split for name, split in every.items() if split is not None}
 
     @property
     def num_classes(self) -> int:

@@ -19,6 +19,9 @@ _OF_KERAS = {  # what keras.applications' `preprocess_input`, or the model itsel
     "efficientnet": "imagenet",
 }
 
+# Families of which timm has ports from TensorFlow, the same tensors, and a name in each.
+_PORTED = {"efficientnet": "efficientnet_b0", "mobilenet_v3": "mobilenetv3_large_100"}
+
 
 @dataclass(frozen=True)
 class Origin:
@@ -64,15 +67,14 @@ def _of_keras(file: TensorFile, of_family: str) -> str:
 
 def _of_timm(file: TensorFile, of_family: str) -> Origin:
     """timm tells weights ported from TensorFlow by their name, in config.json or the file's own."""
-    ported = {"efficientnet": "efficientnet_b0", "mobilenet_v3": "mobilenetv3_large_100"}
     config = file.path.with_name("config.json")
     try:
         about = json.loads(config.read_text())
         name, mean = about["architecture"], about["pretrained_cfg"]["mean"]
     except (OSError, ValueError, KeyError, TypeError):
         name, mean = file.path.name, None
-        example = ported.get(of_family, "")
-        if example.split("_")[0] not in name:
+        example = _PORTED.get(of_family)
+        if example and example.split("_")[0] not in name:
             raise UserError(
                 f"{file.path} may be for TensorFlow's padding or PyTorch's, and only timm's name "
                 "of the network tells: put the config.json that was published with it beside it, "

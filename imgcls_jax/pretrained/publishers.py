@@ -159,13 +159,13 @@ def _check(file: Published, path: Path) -> None:
     # The cache calls a file by what the hub said of it: in Git LFS the digest.
     told = path.resolve().name
     expected = file.sha256 or (told if re.fullmatch("[0-9a-f]{64}", told) else None)
-    with path.open("rb") as opened:
-        digest = hashlib.file_digest(opened, "sha256").hexdigest()
     if expected is None:
         raise UserError(
             f"{path} cannot be checked, since the hub's cache does not call it by its SHA-256 and "
             "none is known here: delete it and run again, or give it as --weights=PATH."
         )
+    with path.open("rb") as opened:
+        digest = hashlib.file_digest(opened, "sha256").hexdigest()
     if expected != digest:
         raise UserError(
             f"{path} is not what {file.repository} published (its SHA-256 begins with "
