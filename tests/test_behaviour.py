@@ -1,0 +1,61 @@
+"""What training computes stays the same to the last bit, and folders of older versions go on.
+
+The digests hold on the machine kinds that behaviour.json knows: elsewhere the same program rounds
+otherwise, and figures are compared within what that can change.
+"""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+from golden import behaviour
+
+from imgcls_jax import predictor
+
+OLD_RUNS = behaviour.GOLDEN.with_name("old_runs")
+
+
+@pytest.fixture(scope="module")
+def inputs(tmp_path_factory):
+    return behaviour.inputs(tmp_path_factory.mktemp("inputs"))
+
+
+def assert_as_before(name: str, workdir) -> None:
+    every = json.loads(behaviour.GOLDEN.read_text())
+    found = json.loads(json.dumps(behaviour.outcome(workdir)))
+    if (here := behaviour.machine()) in every:
+        assert found == every[here][name]
+        return
+    for expected in (machine[name] for machine in every.values()):
+        assert found.keys() == expected.keys()
+        for folder in found:
+            ours, theirs = (one[folder]["figures"] for one in (found, expected))
+            assert ours.keys() == theirs.keys()
+            for key in ours.keys() & {"test_accuracy", "train_accuracy", "roc_auc"}:
+                assert ours[key] == pytest.approx(theirs[key], abs=0.1), key
+            for key in ours.keys() & {"test_loss", "train_loss"}:
+                assert ours[key] == pytest.approx(theirs[key], rel=0.1), key
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", behaviour.RUNS)
+def test_a_run_ends_with_the_bits_it_always_ended_with(name, inputs, tmp_path):
+    behaviour.run(name, tmp_path, inputs)
+    assert_as_before(name, tmp_path)
+
+
+def test_a_run_that_an_older_version_began_goes_on_to_the_same_end(inputs, tmp_path):
+    workdir = shutil.copytree(OLD_RUNS / "stopped", tmp_path / "stopped")
+    behaviour.run("stopped", workdir, inputs)
+    assert_as_before("stopped", workdir)
+
+
+def test_a_run_that_an_older_version_finished_predicts_and_exports(tmp_path):
+    workdir = shutil.copytree(OLD_RUNS / "finished", tmp_path / "finished")
+    network = predictor.load(workdir)
+    images = np.random.default_rng(0).integers(0, 256, (3, 8, 8, 1), np.uint8)
+    probabilities = np.asarray(network.probabilities(images))
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-5)
+    exported = predictor.load(network.export(tmp_path / "network.zip", platforms=["cpu"]))
+    np.testing.assert_allclose(exported.probabilities(images), probabilities, atol=1e-5)
