@@ -1,3 +1,3 @@
-from experiments import huge_pages
+from experiments.cli import huge_pages
 
 huge_pages.ask()

@@ -22,10 +22,12 @@ from pathlib import Path
 
 from absl import flags
 
-from experiments import benchmark_cifar10, benchmark_fmnist, benchmark_transfer, cli, logistic
+from experiments import logistic
+from experiments.benchmarks import cifar10, fmnist, transfer
+from experiments.cli import flags as cli
 from experiments.documented import RUNS
-from imgcls_jax import console
 from imgcls_jax.errors import UserError
+from imgcls_jax.report import console
 from imgcls_jax.workdir import environment
 
 flags.adopt_module_key_flags(cli)
@@ -81,14 +83,14 @@ def main(names: list[str]) -> None:
         dataset = cli.load_data("cifar10" if names[0] == "cifar10" else "fashion_mnist")
     match names[0]:
         case "fmnist":
-            result = benchmark_fmnist.measure(dataset, rounds=rounds) | environment()
-            benchmark_fmnist.show(result)
+            result = fmnist.measure(dataset, rounds=rounds) | environment()
+            fmnist.show(result)
         case "cifar10":
-            result = benchmark_cifar10.measure(dataset, rounds=rounds) | environment()
-            benchmark_cifar10.show(result)
+            result = cifar10.measure(dataset, rounds=rounds) | environment()
+            cifar10.show(result)
         case "transfer":
-            result = benchmark_transfer.measure(cli.photos_dir(), rounds=rounds) | environment()
-            benchmark_transfer.show(result)
+            result = transfer.measure(cli.photos_dir(), rounds=rounds) | environment()
+            transfer.show(result)
         case "start":
             result = start() | environment()
         case "logistic":

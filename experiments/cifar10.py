@@ -11,26 +11,29 @@ python -m experiments.cifar10 --preset=best                    # highest accurac
 
 from absl import flags
 
-from experiments import cli, entry, presets, speedrun
+from experiments import speedrun
+from experiments.cli import flags as cli
+from experiments.cli import training
+from experiments.presets import choose
 from imgcls_jax.config import Config
 from imgcls_jax.errors import UserError
 
-flags.adopt_module_key_flags(entry)
+flags.adopt_module_key_flags(training)
 
 
 def main() -> None:
-    if entry.listed_or_drawn("cifar10"):
+    if training.listed_or_drawn("cifar10"):
         return
     given = cli.given_settings()
-    preset = presets.cifar10(entry.RUN.value, entry.preset_name("cifar10"), given)
+    preset = choose.cifar10(training.RUN.value, training.preset_name("cifar10"), given)
     if preset.name == "speedrun":
-        if entry.TENSORBOARD.value:
+        if training.TENSORBOARD.value:
             raise UserError("a speed run takes no --tensorboard; leave it out.")
-        workdir = entry.workdir_of("cifar10", preset)
+        workdir = training.workdir_of("cifar10", preset)
         config = Config(**{**preset.settings, **given})
-        speedrun.main(config, seeds=entry.SEEDS.value or 1, workdir=workdir)
+        speedrun.main(config, seeds=training.SEEDS.value or 1, workdir=workdir)
         return
-    entry.train(preset, experiment="cifar10")
+    training.train(preset, experiment="cifar10")
 
 
 if __name__ == "__main__":

@@ -13,12 +13,13 @@ from pathlib import Path
 
 from absl import flags
 
-from experiments import cli, network_flags
-from experiments.network_flags import CHECKPOINT, OUT
-from imgcls_jax import console, export, predictor
+from experiments.cli import flags as cli
+from experiments.cli.flags import CHECKPOINT, OUT
 from imgcls_jax.errors import UserError
+from imgcls_jax.predict import export, predictor
+from imgcls_jax.report import console
 
-flags.adopt_module_key_flags(network_flags)
+flags.adopt_module_key_flags(cli)
 _PLATFORMS = flags.DEFINE_list("platforms", list(export.PLATFORMS), "what the file is to run on")
 
 _TOLERANCE = 1e-4  # of a probability, between two compilations of a network

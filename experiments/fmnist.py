@@ -8,25 +8,28 @@ python -m experiments.fmnist --dataset=digits --epochs=20      # offline, second
 
 from absl import flags
 
-from experiments import cli, entry, logistic, presets
+from experiments import logistic
+from experiments.cli import flags as cli
+from experiments.cli import training
+from experiments.presets import choose
 from imgcls_jax.errors import UserError
 
-flags.adopt_module_key_flags(entry)
+flags.adopt_module_key_flags(training)
 
 
 def main() -> None:
-    if entry.listed_or_drawn("fashion_mnist"):
+    if training.listed_or_drawn("fashion_mnist"):
         return
     given = cli.given_settings()
-    preset = presets.fashion_mnist(entry.RUN.value, entry.preset_name("fmnist"), given)
+    preset = choose.fashion_mnist(training.RUN.value, training.preset_name("fmnist"), given)
     if preset.settings["model"] != "logistic_sgd":
-        entry.train(preset, experiment="fmnist")
+        training.train(preset, experiment="fmnist")
         return
-    workdir = entry.workdir_of("fmnist", preset)
-    for flag in (entry.SEEDS, entry.TENSORBOARD):
+    workdir = training.workdir_of("fmnist", preset)
+    for flag in (training.SEEDS, training.TENSORBOARD):
         if flag.value:
             raise UserError(f"run 8 takes no --{flag.name}; leave it out.")
-    logistic.main(preset, given, workdir=workdir, figures=entry.FIGURES.value)
+    logistic.main(preset, given, workdir=workdir, figures=training.FIGURES.value)
 
 
 if __name__ == "__main__":

@@ -7,10 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from experiments import cli, presets
+from experiments.cli import flags as cli
 from experiments.documented import DocumentedRun
-from imgcls_jax import console, data, logistic_sgd, metrics, plots
+from experiments.presets import choose
+from imgcls_jax import data, metrics
 from imgcls_jax.errors import UserError
+from imgcls_jax.optim import sklearn_sgd
+from imgcls_jax.report import charts, console
 from imgcls_jax.workdir import Workdir, environment
 
 _FIGURE = "cross_validation_accuracy"
@@ -19,7 +22,7 @@ _ADJUSTABLE = ("dataset", "epochs", "seed")
 
 def validate(
     dataset: data.Dataset, settings: Mapping[str, Any], pixels: np.ndarray | None = None
-) -> tuple[logistic_sgd.CrossValidation, float]:
+) -> tuple[sklearn_sgd.CrossValidation, float]:
     """The cross-validation and its seconds, compilation included.
 
     Args:
@@ -31,7 +34,7 @@ def validate(
     if pixels is not None:
         images = images[:, pixels]
     started = time.perf_counter()
-    result = logistic_sgd.cross_validate(
+    result = sklearn_sgd.cross_validate(
         images,
         dataset.train.labels,
         folds=data.k_fold(dataset.train.labels, folds=settings["folds"]),
@@ -45,7 +48,7 @@ def validate(
 
 
 def main(
-    preset: presets.Preset,
+    preset: choose.Preset,
     given: Mapping[str, Any],
     *,
     workdir: Workdir,
@@ -98,7 +101,7 @@ def main(
         "per_class": metrics.per_class(result.confusion_matrix, list(dataset.class_names)),
     } | environment()
     if not given:
-        report = presets.report(preset.run, preset.run.readings[0])
+        report = choose.report(preset.run, preset.run.readings[0])
         difference = {_FIGURE: summary[_FIGURE] - report["figures"][_FIGURE]}
         summary |= {"documented": report, "difference": difference}
     workdir.write_json("config.json", settings)
@@ -110,7 +113,7 @@ def main(
 
 
 def _draw(result, dataset: data.Dataset, workdir: Workdir, accuracy: float) -> str:
-    figure = plots.confusion_matrix(
+    figure = charts.confusion_matrix(
         result.confusion_matrix,
         dataset.class_names,
         workdir.make_figures() / "confusion_matrix.png",
@@ -170,7 +173,7 @@ def measure(found: DocumentedRun, dataset: data.Dataset, *, orders: int) -> dict
         "fold_accuracy": folds,
         "seconds_with_compilation": seconds,
         "data_verified": dataset.verified,
-        "documented": presets.report(found, found.readings[0]),
+        "documented": choose.report(found, found.readings[0]),
     } | environment()
 
 

@@ -20,15 +20,15 @@ from pathlib import Path
 from absl import flags
 from tqdm import tqdm
 
-from experiments import cli, network_flags
-from experiments.network_flags import CHECKPOINT, OUT
-from imgcls_jax import predictor, reports
+from experiments.cli import flags as cli
+from experiments.cli.flags import CHECKPOINT, OUT
 from imgcls_jax.errors import UserError
+from imgcls_jax.predict import output, predictor
 
-flags.adopt_module_key_flags(network_flags)
+flags.adopt_module_key_flags(cli)
 _TOP = flags.DEFINE_integer("top", 5, "most probable classes to show of each picture")
 _FORMAT = flags.DEFINE_enum(
-    "format", None, list(reports.FORMATS), "what to write; by the ending of --out, else a table"
+    "format", None, list(output.FORMATS), "what to write; by the ending of --out, else a table"
 )
 _GRID = flags.DEFINE_string("grid", None, "PNG file to draw the first pictures in, --grid_images")
 _GRID_IMAGES = flags.DEFINE_integer("grid_images", 24, "most pictures of --grid")
@@ -51,14 +51,14 @@ def main(sources: list[str]) -> None:
     if not paths:
         raise UserError(f"there are no images in {', '.join(sources)}; give files or folders.")
     suffix = Path(OUT.value or "").suffix.lower().removeprefix(".")
-    form = _FORMAT.value or (suffix if suffix in reports.FORMATS else "table")
+    form = _FORMAT.value or (suffix if suffix in output.FORMATS else "table")
     shown, done = [], 0
-    with reports.open_report(
+    with output.open_report(
         form, OUT.value, paths=paths, class_names=network.class_names, top=_TOP.value
     ) as write:
         for prediction in _with_bar(predictor.predict(network, paths), len(paths)):
             if prediction.error is not None:
-                name = reports.printable(prediction.path)
+                name = output.printable(prediction.path)
                 tqdm.write(f"skipped: {name} {prediction.error}", file=sys.stderr)
                 continue
             write(prediction)
@@ -96,8 +96,7 @@ def _with_bar(predictions, total: int):
 def _draw(network: predictor.Predictor, shown: list[predictor.Prediction], done: int) -> Path:
     import numpy as np
 
-    from imgcls_jax.prediction_sheet import prediction_sheet
-    from imgcls_jax.saliency import overlay
+    from imgcls_jax.report.sheets import overlay, prediction_sheet
 
     images = np.stack([prediction.image for prediction in shown])
     probabilities = np.stack([prediction.probabilities for prediction in shown])

@@ -11,12 +11,15 @@ from pathlib import Path
 
 from absl import flags
 
-from experiments import cli, logistic, presets
+from experiments import logistic
+from experiments.cli import flags as cli
 from experiments.documented import RUNS, DocumentedRun, Reading
+from experiments.presets import choose
 from experiments.tables import slug, table
-from imgcls_jax import data, run
+from imgcls_jax import data
 from imgcls_jax.config import Config
 from imgcls_jax.errors import UserError
+from imgcls_jax.train import repeat
 from imgcls_jax.workdir import Workdir
 
 flags.adopt_module_key_flags(cli)
@@ -62,16 +65,16 @@ def measure(found: DocumentedRun, reading: Reading, dataset: data.Dataset) -> di
     """The seeds of one reading, run in a folder that is then thrown away."""
     settings = reading.settings
     if settings["dataset"] == "folder":
-        settings = {**settings, **presets.following_weights(settings)}
+        settings = {**settings, **choose.following_weights(settings)}
     config = Config(**settings)
     with tempfile.TemporaryDirectory() as folder:
-        return run.repeat(
+        return repeat.repeat(
             config,
             seeds=_SEEDS.value,
             name=f"run {found.number}, {reading.label}",
             dataset=dataset,
             workdir=Workdir(folder),
-            documented=presets.report(found, reading),
+            documented=choose.report(found, reading),
         )
 
 

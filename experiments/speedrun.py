@@ -1,7 +1,7 @@
 """`experiments.cifar10 --preset=speedrun`: a whole training as one device call, raced over seeds.
 
 The clock leaves out compilation, the warm-up on random labels and, unlike airbench's, the whitening
-of the training set, whose seconds stand beside it; see `imgcls_jax.speedrun`.
+of the training set, whose seconds stand beside it; see `imgcls_jax.train.speedrun`.
 """
 
 import time
@@ -9,12 +9,15 @@ from typing import Any
 
 import jax
 
-from experiments import cli
-from imgcls_jax import console, models, speedrun, steps, tta
+from experiments.cli import flags as cli
+from imgcls_jax import models, steps
 from imgcls_jax.config import Config
 from imgcls_jax.data import resident
 from imgcls_jax.errors import UserError
-from imgcls_jax.parts import make_parts, steps_per_epoch
+from imgcls_jax.models import tta
+from imgcls_jax.report import console
+from imgcls_jax.train import speedrun
+from imgcls_jax.train.setup import make_parts, steps_per_epoch
 from imgcls_jax.workdir import Workdir, environment
 
 _EVAL_BATCH = 2000

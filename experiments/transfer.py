@@ -11,17 +11,19 @@ python -m experiments.predict --checkpoint=runs/transfer/... photo.jpg folder/
 
 from absl import flags
 
-from experiments import cli, entry, presets
+from experiments.cli import flags as cli
+from experiments.cli import training
+from experiments.presets import choose
 
-flags.adopt_module_key_flags(entry)
+flags.adopt_module_key_flags(training)
 
 
 def main() -> None:
-    if entry.listed_or_drawn("folder"):
+    if training.listed_or_drawn("folder"):
         return
-    name = entry.preset_name("transfer")
-    preset = presets.transfer(entry.RUN.value, name, cli.given_settings())
-    entry.train(preset, experiment="transfer")
+    name = training.preset_name("transfer")
+    preset = choose.transfer(training.RUN.value, name, cli.given_settings())
+    training.train(preset, experiment="transfer")
 
 
 if __name__ == "__main__":

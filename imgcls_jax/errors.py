@@ -1,5 +1,7 @@
 """The one exception that is meant for a person rather than for a debugger."""
 
+import os
+
 
 class UserError(Exception):
     """Input that cannot be used: one sentence that says what is wrong and what to do next.
@@ -7,3 +9,11 @@ class UserError(Exception):
     Library code raises it where the cause lies outside the program (a file, a flag, a disk, a
     diverged loss); entry points print its text and exit with status 1, without a traceback.
     """
+
+
+def printable(text: str | os.PathLike) -> str:
+    """The text or path with line feeds, escape codes and undecodable bytes as backslash escapes."""
+    text = os.fspath(text)
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

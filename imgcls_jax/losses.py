@@ -1,9 +1,21 @@
 """Per-example losses, from logits."""
 
+import math
+
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from imgcls_jax.errors import UserError
+
+
+def balanced_weights(labels: np.ndarray, num_classes: int) -> np.ndarray:
+    """Loss weights float32 (K,) that give all classes the same say: N / (K * count).
+
+    scikit-learn's class_weight="balanced"; their mean over the examples is 1.
+    """
+    counts = np.bincount(labels, minlength=num_classes)
+    return (len(labels) / (num_classes * np.maximum(counts, 1))).astype(np.float32)
 
 
 def cross_entropy(
@@ -43,3 +55,11 @@ def cross_entropy(
     logits = logits.astype(jnp.promote_types(logits.dtype, jnp.float32))
     losses = -jnp.sum(targets * jax.nn.log_softmax(logits), axis=-1)
     return jnp.where(known, losses, jnp.nan)
+
+
+def is_absurd(loss: float, num_classes: int) -> bool:
+    """Whether a mean loss is NaN, infinite or so far above guessing's that nothing is learned."""
+    return not loss < _DIVERGED * math.log(num_classes)
+
+
+_DIVERGED = 1e4  # times the loss of guessing: no training comes back from there

@@ -4,6 +4,7 @@
 """
 
 import math
+from collections.abc import Sequence
 from statistics import NormalDist
 from typing import Any
 
@@ -152,3 +153,40 @@ def _classes(labels: Any) -> np.ndarray:
 
 def _ratio(numerator: int, denominator: int) -> float:
     return float(numerator / denominator) if denominator else 0.0
+
+
+def scores(
+    labels: np.ndarray, probabilities: np.ndarray, class_names: Sequence[str]
+) -> dict[str, Any]:
+    """Average precision and the area under the ROC curve, which need no threshold.
+
+    Args:
+      labels: (N,) true classes.
+      probabilities: (N, C).
+      class_names: C names.
+
+    Returns:
+      `average_precision` and `roc_auc`, means over the classes that are drawn; `classes`, these two
+      by class name, without classes of which none or all examples are. None where no class is left.
+    """
+    from sklearn.metrics import average_precision_score, roc_auc_score
+
+    classes = {
+        class_names[c]: {
+            "average_precision": float(average_precision_score(labels == c, probabilities[:, c])),
+            "roc_auc": float(roc_auc_score(labels == c, probabilities[:, c])),
+        }
+        for c in _drawn(labels, len(class_names))
+    }
+    means = {
+        key: float(np.mean([entry[key] for entry in classes.values()])) if classes else None
+        for key in ("average_precision", "roc_auc")
+    }
+    return {**means, "classes": classes}
+
+
+def _drawn(labels: np.ndarray, classes: int) -> list[int]:
+    """Classes that some but not all examples are of; of two the rarer, the first if even."""
+    counts = np.bincount(labels, minlength=classes)
+    held = [c for c in range(classes) if 0 < counts[c] < len(labels)]
+    return [min(held, key=lambda c: counts[c])] if classes == 2 and held else held

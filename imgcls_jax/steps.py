@@ -15,9 +15,9 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from imgcls_jax import averaging
 from imgcls_jax.losses import cross_entropy
 from imgcls_jax.metrics import batch_metrics
+from imgcls_jax.optim.ema import ema_init, ema_update
 
 # Steps draw from fold_in(fold_in(key, _STEP_STREAM), step): epochs use fold_in(key, epoch).
 _STEP_STREAM = np.uint32(2**32 - 1)
@@ -36,7 +36,7 @@ class TrainState:
       batch_stats: running statistics of batch norm; {} for models without.
       opt_state: the optimiser's state.
       key: never consumed: step and epoch numbers are folded into it.
-      average: the moving average of `params`, see `imgcls_jax.averaging`; {} where none is kept.
+      average: the moving average of `params`, see `imgcls_jax.optim.ema`; {} where none is kept.
     """
 
     step: jax.Array
@@ -79,7 +79,7 @@ def init_state(
         params=params,
         batch_stats=variables.get("batch_stats", {}),
         opt_state=tx.init(params),
-        average=averaging.ema_init(params) if averaged else {},
+        average=ema_init(params) if averaged else {},
         key=train_key,
     )
 
@@ -172,7 +172,7 @@ def make_train_step(
         params = optax.apply_updates(state.params, updates)
         average = state.average
         if ema:
-            average = averaging.ema_update(average, params, decay=ema, step=state.step)
+            average = ema_update(average, params, decay=ema, step=state.step)
         state = state.replace(
             step=state.step + 1,
             params=params,

@@ -126,7 +126,7 @@ class Workdir:
             ) from error
 
     def network(self) -> dict[str, Any] | None:
-        """What a prediction needs beside the parameters, see `imgcls_jax.restored`; else None."""
+        """Returns what a prediction needs beside the parameters; None where there is nothing."""
         return self._read_json("network.json")
 
     def history(self) -> list[dict[str, Any]]:

@@ -11,11 +11,12 @@ import pytest
 from absl import flags
 from data_helpers import CONTENTS, RECIPE, assert_holds, write_raw
 
-from experiments import cifar10, cli, fmnist, transfer
+from experiments import cifar10, fmnist, transfer
+from experiments.cli import flags as cli
 from imgcls_jax import data
 from imgcls_jax.config import Config
-from imgcls_jax.data import sources
-from imgcls_jax.program import build
+from imgcls_jax.data.catalog.load import load
+from imgcls_jax.train.trainer import build
 
 # Digits: 1,437 examples at batch 100 end every epoch with a smaller batch of 37.
 SMALL = Config(dataset="digits", hidden=(32,), lr=0.01, batch_size=100, epochs=4)
@@ -98,7 +99,7 @@ def _entry_point(main, capsys):
 def prepared_once(tmp_path_factory):
     root = tmp_path_factory.mktemp("prepared")
     raw_dir = write_raw(root / "raw", CONTENTS)
-    dataset = sources.load(RECIPE, data_dir=root / "data", raw_dir=raw_dir)
+    dataset = load(RECIPE, data_dir=root / "data", raw_dir=raw_dir)
     shutil.rmtree(raw_dir)
     assert_holds(dataset, CONTENTS)
     assert str(raw_dir) in dataset.source

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from imgcls_jax import data
-from imgcls_jax.data import cifar10, fashion_mnist
+from imgcls_jax.data.catalog import cifar10, fashion_mnist
 
 COUNTS = {"train": 50, "test": 20}
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from golden import behaviour
 
-from imgcls_jax import predictor
+from imgcls_jax.predict import predictor
 
 OLD_RUNS = behaviour.GOLDEN.with_name("old_runs")
 

@@ -7,7 +7,10 @@ from pathlib import Path
 
 from absl import flags
 
-from experiments import export, predict, tables, transfer  # noqa: F401  (their flags)
+from experiments import (
+    tables,
+    transfer,  # noqa: F401  (their flags)
+)
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()

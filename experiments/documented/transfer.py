@@ -4,45 +4,12 @@ The page names data, networks and ranges of accuracy, whose lower ends the figur
 prints no program: optimiser, epochs, sizes of networks and of images are this project's choice.
 """
 
-from typing import Any
-
 from experiments.documented.run import DocumentedRun, Reading
+from experiments.presets.transfer import FINE_TUNED, FROZEN
 
 PROJECT = "[2024] 딥러닝 이미지 분류 - CNN 프로젝트 ([2024] deep-learning image classification)"
 
-# A frozen network: only the head is trained, on features computed once.
-FROZEN: dict[str, Any] = {
-    "dataset": "folder",
-    "image_size": 224,
-    "model": "efficientnet_b0",
-    "convention": "torch",
-    "weights": "imagenet",
-    "normalise": "imagenet",
-    "trainable": "head",
-    "optimizer": "adamw",
-    "lr": 0.001,
-    "weight_decay": 3.0,
-    "decay": "kernels",
-    "schedule": "cosine",
-    "label_smoothing": 0.1,
-    "batch_size": 32,
-    "epochs": 40,
-}
 
-# The whole network: the head first, then everything, the lower the more slowly.
-FINE_TUNED: dict[str, Any] = FROZEN | {
-    "trainable": "all",
-    "head_epochs": 10,
-    "frozen_norms": True,
-    "lr": 0.0004,
-    "weight_decay": 0.5,
-    "layer_decay": 0.9,
-    "warmup_epochs": 0.5,
-    "augment": ("flip", "resized_crop:0.4", "colour:0.2", "mixup:0.4"),
-    "ema": 0.99,
-    "tta": "flip",
-    "epochs": 20,
-}
 # What run 14 names: rotation, horizontal flip, zoom.
 _AS_DOCUMENTED = ("rotate:10", "flip", "zoom")
 

@@ -2,10 +2,9 @@
 
 import os
 
-from imgcls_jax.data import cifar10, digits, fashion_mnist, sources
-from imgcls_jax.data.batches import batches
-from imgcls_jax.data.dataset import Dataset, Split
-from imgcls_jax.data.splits import hold_out, k_fold
+from imgcls_jax.data.catalog import cifar10, digits, fashion_mnist
+from imgcls_jax.data.catalog.load import load as load_recipe
+from imgcls_jax.data.dataset import Dataset, Split, batches, hold_out, k_fold
 from imgcls_jax.errors import UserError
 
 __all__ = ["NAMES", "Dataset", "Split", "batches", "hold_out", "k_fold", "load"]
@@ -30,13 +29,13 @@ def load(
 
     Raises:
       UserError: an unknown name, a folder given for `digits`, which uses none, and whatever
-        `sources.load` finds wrong with files and folders.
+        `catalog.load` finds wrong with files and folders.
     """
     match name:
         case "fashion_mnist":
-            return sources.load(fashion_mnist.recipe(), data_dir=data_dir, raw_dir=raw_dir)
+            return load_recipe(fashion_mnist.recipe(), data_dir=data_dir, raw_dir=raw_dir)
         case "cifar10":
-            return sources.load(cifar10.recipe(), data_dir=data_dir, raw_dir=raw_dir)
+            return load_recipe(cifar10.recipe(), data_dir=data_dir, raw_dir=raw_dir)
         case "digits":
             folders = {"--raw_dir": raw_dir, "--data_dir": data_dir}
             if given := [flag for flag, folder in folders.items() if folder is not None]:

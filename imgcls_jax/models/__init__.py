@@ -14,16 +14,8 @@ import flax.linen as nn
 import jax
 
 from imgcls_jax.errors import UserError
-from imgcls_jax.models import (
-    densenet,
-    efficientnet,
-    mobilenet_v2,
-    mobilenet_v3,
-    resnet,
-    wide_resnet,
-)
-from imgcls_jax.models.cnn import CNN
-from imgcls_jax.models.documented_cnn import DocumentedCNN
+from imgcls_jax.models import densenet, efficientnet, mobilenet, resnet, wide_resnet
+from imgcls_jax.models.cnn import CNN, DocumentedCNN
 from imgcls_jax.models.mlp import MLP
 from imgcls_jax.models.speednet import Speednet
 
@@ -35,8 +27,7 @@ _FACTORIES: dict[str, Callable[..., nn.Module]] = {
     "speednet": Speednet,
     **densenet.NETWORKS,
     **efficientnet.NETWORKS,
-    **mobilenet_v2.NETWORKS,
-    **mobilenet_v3.NETWORKS,
+    **mobilenet.NETWORKS,
     **resnet.NETWORKS,
     **wide_resnet.NETWORKS,
 }
@@ -84,5 +75,5 @@ def count_parameters(params: Any) -> int:
     return sum(leaf.size for leaf in jax.tree.leaves(params))
 
 
-# Networks in stages, whose weights are published or could be; see `imgcls_jax.transfer`.
+# Networks in stages, whose weights are published or could be; see `imgcls_jax.models.freezing`.
 TRANSFERABLE = tuple(name for name in NAMES if hasattr(class_of(name), "stages"))

@@ -7,8 +7,8 @@ import jax
 import jax.numpy as jnp
 
 from imgcls_jax.models.layers import BatchNorm, conv, require_size
+from imgcls_jax.models.lowering.pool import max_pool
 from imgcls_jax.models.mlp import dense
-from imgcls_jax.models.pool import max_pool
 
 
 class CNN(nn.Module):
@@ -46,5 +46,45 @@ class CNN(nn.Module):
             x = nn.relu(BatchNorm()(x, train))
             x = nn.relu(BatchNorm()(conv(x, width, **layer), train))
         x = x.reshape(x.shape[0], -1)
+        x = nn.Dropout(self.dropout, deterministic=not train)(x)
+        return dense(x, self.num_classes, init=self.initialisation)
+
+
+SMALLEST = 18  # pixels a side that leave the last convolution one output
+
+
+class DocumentedCNN(nn.Module):
+    """Three unpadded 3x3 convolutions, pooled between them, and a dense layer, as in Keras.
+
+    Conv 32, max-pool 2, conv 64, max-pool 2, conv 64, flatten, dense 64, dropout, dense C, with
+    ReLU after every layer but the last. Here ReLU follows the pooling, with which it commutes, on
+    a quarter of the pixels.
+
+    Attributes:
+      num_classes: C, the number of logits.
+      dropout: probability of dropping an input of the last layer while training; 0.5 in run 11.
+      initialisation: name of the initialisation, see `imgcls_jax.models.inits`.
+      dtype: type of the computation; parameters and logits are float32.
+    """
+
+    num_classes: int
+    dropout: float = 0.0
+    initialisation: str = "keras_glorot"
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, images: jax.Array, train: bool = False) -> jax.Array:
+        """Maps images (B, H, W, C) to logits (B, num_classes).
+
+        Raises:
+          UserError: if H or W is less than `SMALLEST`.
+        """
+        require_size(images, SMALLEST, "documented_cnn, whose convolutions are unpadded")
+        layer = dict(init=self.initialisation, padding="VALID", use_bias=True, dtype=self.dtype)
+        x = nn.relu(max_pool(conv(images, 32, **layer), 2, 2))
+        x = nn.relu(max_pool(conv(x, 64, **layer), 2, 2))
+        x = nn.relu(conv(x, 64, **layer))
+        x = x.reshape(x.shape[0], -1)
+        x = nn.relu(dense(x, 64, init=self.initialisation, dtype=self.dtype))
         x = nn.Dropout(self.dropout, deterministic=not train)(x)
         return dense(x, self.num_classes, init=self.initialisation)

@@ -12,15 +12,17 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from imgcls_jax.models.head import classify, last_map, mean_of_pixels
 from imgcls_jax.models.layers import (
     BatchNorm,
+    classify,
     conv,
+    last_map,
+    mean_of_pixels,
     require_convention,
     require_size,
     require_stem,
 )
-from imgcls_jax.models.pool import avg_pool, max_pool
+from imgcls_jax.models.lowering.pool import avg_pool, max_pool
 
 _NORMS = {
     "torch": partial(BatchNorm),

@@ -8,9 +8,16 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from imgcls_jax.models.head import classify, last_map, mean_of_pixels
 from imgcls_jax.models.inverted_residual import InvertedResidual, padding_of, round_channels
-from imgcls_jax.models.layers import BatchNorm, conv, require_convention, require_size
+from imgcls_jax.models.layers import (
+    BatchNorm,
+    classify,
+    conv,
+    last_map,
+    mean_of_pixels,
+    require_convention,
+    require_size,
+)
 
 # Table 1 of the paper: expansion, kernel size, channels, blocks and strides of every stage of B0.
 _STAGES = (

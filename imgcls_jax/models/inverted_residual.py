@@ -12,7 +12,7 @@ import flax.linen as nn
 import jax
 
 from imgcls_jax.models.layers import BatchNorm, conv, stochastic_depth
-from imgcls_jax.models.pool import Padding
+from imgcls_jax.models.lowering.pool import Padding
 
 Activation = Callable[[jax.Array], jax.Array]
 

@@ -8,9 +8,10 @@ import jax.numpy as jnp
 from jax.nn import initializers
 
 from imgcls_jax.errors import UserError
-from imgcls_jax.models.conv import conv_general_dilated
 from imgcls_jax.models.inits import initialisers
-from imgcls_jax.models.pool import Padding
+from imgcls_jax.models.lowering.conv import conv_general_dilated
+from imgcls_jax.models.lowering.pool import Padding
+from imgcls_jax.models.mlp import dense
 
 STEMS = ("imagenet", "cifar")  # of networks that come in both shapes
 CONVENTIONS = ("torch", "tensorflow")  # whose padding and norms a network has: a publisher's
@@ -154,3 +155,33 @@ def require_size(images: jax.Array, smallest: int, network: str) -> None:
             f"images of {height}x{width} are too small for {network}; enlarge or pad them to at "
             f"least {smallest}x{smallest}, or choose a network that downsamples less."
         )
+
+
+def last_map(module: nn.Module, x: jax.Array) -> jax.Array:
+    """Marks the last feature map (B, h, w, C) of a network; returns it, perturbed if asked to."""
+    if not module.is_initializing():  # lest `init` return perturbations among the variables
+        x = module.perturb("map", x)
+    module.sow("intermediates", "map", x)
+    return x
+
+
+def mean_of_pixels(x: jax.Array) -> jax.Array:
+    """Global average pooling (B, h, w, C) -> (B, C), in float32 at least."""
+    return at_least_float32(x).mean((1, 2))
+
+
+def classify(
+    module: nn.Module,
+    features: jax.Array,
+    *,
+    num_classes: int,
+    dropout: float,
+    train: bool,
+    init: str,
+    name: str | None = None,
+) -> jax.Array:
+    """Dropout and one dense layer: features (B, F) -> logits (B, num_classes), float32."""
+    features = at_least_float32(features)
+    module.sow("intermediates", "features", features)
+    features = nn.Dropout(dropout, deterministic=not train)(features)
+    return dense(features, num_classes, init=init, name=name)

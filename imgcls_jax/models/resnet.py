@@ -14,16 +14,18 @@ import jax
 import jax.numpy as jnp
 from jax.nn import initializers
 
-from imgcls_jax.models.head import classify, last_map, mean_of_pixels
 from imgcls_jax.models.layers import (
     BatchNorm,
+    classify,
     conv,
+    last_map,
+    mean_of_pixels,
     require_convention,
     require_size,
     require_stem,
     stochastic_depth,
 )
-from imgcls_jax.models.pool import max_pool
+from imgcls_jax.models.lowering.pool import max_pool
 
 _NORMS = {
     "torch": partial(BatchNorm),

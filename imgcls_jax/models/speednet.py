@@ -2,7 +2,7 @@
 
 After K. Jordan, "94% on CIFAR-10 in 3.29 seconds on a single GPU" (2024, arXiv:2404.00498), which
 goes back to D. Page, "How to train your ResNet" (2018-19). It expects images whitened by
-`imgcls_jax.whiten`; that fixed first layer is no part of the module.
+`imgcls_jax.models.normalisation`; that fixed first layer is no part of the module.
 """
 
 from typing import Any
@@ -12,10 +12,10 @@ import jax
 import jax.numpy as jnp
 from jax.nn import initializers
 
-from imgcls_jax.models.conv import conv_general_dilated
 from imgcls_jax.models.inits import Initialiser, initialisers
 from imgcls_jax.models.layers import BatchNorm, require_size
-from imgcls_jax.models.pool import max_pool
+from imgcls_jax.models.lowering.conv import conv_general_dilated
+from imgcls_jax.models.lowering.pool import max_pool
 
 
 def dirac(otherwise: Initialiser) -> Initialiser:

@@ -32,7 +32,7 @@ class Description:
 
     Attributes:
       convention: "torch" or "tensorflow", the network's attribute.
-      normalise: the preprocessing of images, see `imgcls_jax.normalisation`.
+      normalise: the preprocessing of images, see `imgcls_jax.models.normalisation`.
     """
 
     convention: str

@@ -30,7 +30,7 @@ class Origin:
     Attributes:
       publisher: whose names they have: "torchvision", "timm" or "Keras".
       convention: "torch" or "tensorflow", whose padding the network was trained with.
-      normalise: what was done to the images, see `imgcls_jax.normalisation`.
+      normalise: what was done to the images, see `imgcls_jax.models.normalisation`.
     """
 
     publisher: str

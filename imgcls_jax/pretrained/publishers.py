@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from imgcls_jax.data import download
+from imgcls_jax.data.catalog import download
 from imgcls_jax.errors import UserError
 from imgcls_jax.pretrained.families import family
 from imgcls_jax.pretrained.origin import Origin

@@ -1,0 +1,124 @@
+"""Runs 10 and 11 as their documents print them, in Keras itself: the figures ours are held against.
+
+python -m experiments.keras_cifar10 --run=10 --seeds=2 --out=experiments/results/keras_run10.json
+KERAS_BACKEND=torch python -m experiments.keras_cifar10 --run=11
+
+Needs Keras 3 and one of its backends, which are no dependency of this project.
+"""
+
+import json
+import os
+import statistics
+import tempfile
+import time
+from pathlib import Path
+
+import keras
+import numpy as np
+from absl import flags
+from keras import layers
+
+from experiments.cli import flags as cli
+from experiments.documented import RUNS
+from imgcls_jax import data
+from imgcls_jax.errors import UserError
+from imgcls_jax.report import console
+from imgcls_jax.workdir import environment
+
+flags.adopt_module_key_flags(cli)
+_RUN = flags.DEFINE_enum("run", "10", ["10", "11"], "documented run")
+_SEEDS = flags.DEFINE_integer("seeds", 1, "seeds, from 0", lower_bound=1)
+_EPOCHS = flags.DEFINE_integer("epochs", None, "epochs, by default the run's", lower_bound=1)
+_OUT = flags.DEFINE_string("out", None, "JSON file to write the result to")
+
+
+def one_seed(keras, dataset: data.Dataset, *, run: int, epochs: int, seed: int) -> dict:
+    """The program of one run; the test set is its validation set, as documented."""
+    pass
+
+    keras.utils.set_random_seed(seed)
+    train, test = (
+        (split.images.astype("float32") / 255.0, split.labels)
+        for split in (dataset.train, dataset.test)
+    )
+    if run == 10:
+        model = documented_cnn(softmax=False, dropout=0.0)
+        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    else:
+        model = documented_cnn(softmax=True, dropout=RUNS[run].settings["dropout"])
+        loss = "categorical_crossentropy"
+        train, test = ((x, np.eye(10, dtype="float32")[y]) for x, y in (train, test))
+    model.compile(optimizer="adam", loss=loss, metrics=["accuracy"])
+    started = time.perf_counter()
+    history = model.fit(*train, epochs=epochs, batch_size=32, validation_data=test, verbose=2)
+    seconds = time.perf_counter() - started
+    loss, accuracy = model.evaluate(*test, verbose=0)
+    with tempfile.TemporaryDirectory() as folder:
+        sizes = {}
+        for suffix in (".keras", ".h5"):
+            model.save(Path(folder, f"model{suffix}"))
+            sizes[suffix] = Path(folder, f"model{suffix}").stat().st_size
+    return {
+        "seed": seed,
+        "parameters": model.count_params(),
+        "test_accuracy": accuracy,
+        "test_loss": loss,
+        "train_accuracy": history.history["accuracy"][-1],
+        "train_loss": history.history["loss"][-1],
+        "best_epoch_accuracy": max(history.history["val_accuracy"]),
+        "history": history.history,
+        "fit_seconds": seconds,
+        "saved_bytes": sizes,
+    }
+
+
+def main() -> None:
+    try:
+        import keras
+    except ImportError as error:
+        raise UserError(
+            f"Keras cannot be imported ({error}); pip install keras and a backend, and set "
+            "KERAS_BACKEND to its name (tensorflow, torch or jax)."
+        ) from None
+    run = int(_RUN.value)
+    epochs = _EPOCHS.value or RUNS[run].settings["epochs"]
+    dataset = cli.load_data("cifar10")
+    result = {
+        "run": f"run {run} in Keras",
+        "keras": keras.__version__,
+        "backend": keras.backend.backend(),
+        "cores": len(os.sched_getaffinity(0)),
+        "epochs": epochs,
+        "seeds": [],
+    } | environment()
+    for seed in range(_SEEDS.value):
+        result["seeds"].append(one_seed(keras, dataset, run=run, epochs=epochs, seed=seed))
+        accuracies = [found["test_accuracy"] for found in result["seeds"]]
+        result["mean_test_accuracy"] = statistics.mean(accuracies)
+        if _OUT.value:
+            Path(_OUT.value).write_text(json.dumps(result, indent=1) + "\n")
+    console.heading(result["run"])
+    for found in result["seeds"]:
+        names = ("seed", "test_accuracy", "best_epoch_accuracy", "train_accuracy", "saved_bytes")
+        console.pairs({name: found[name] for name in names})
+
+
+if __name__ == "__main__":
+    cli.run(main)
+
+
+def documented_cnn(*, softmax: bool, dropout: float) -> keras.Model:
+    """The network of runs 10 and 11; the latter has dropout and a softmax of its own."""
+    stack = [
+        keras.Input((32, 32, 3)),
+        layers.Conv2D(32, (3, 3), activation="relu"),
+        layers.MaxPooling2D((2, 2)),
+        layers.Conv2D(64, (3, 3), activation="relu"),
+        layers.MaxPooling2D((2, 2)),
+        layers.Conv2D(64, (3, 3), activation="relu"),
+        layers.Flatten(),
+        layers.Dense(64, activation="relu"),
+        *([layers.Dropout(dropout)] if dropout else []),
+        layers.Dense(10, activation="softmax" if softmax else None),
+    ]
+    return keras.Sequential(stack)

@@ -1,0 +1,1 @@
+"""Settings to start from, a file per experiment; `choose` picks one."""

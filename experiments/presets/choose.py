@@ -1,0 +1,201 @@
+"""Picks the settings to start from: a documented run, or a named preset beyond them."""
+
+import dataclasses
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from experiments.documented import RUNS, DocumentedRun, Reading
+from experiments.presets import cifar10 as _cifar10
+from experiments.presets import fmnist as _fmnist
+from experiments.presets import transfer as _transfer
+from imgcls_jax import models, pretrained
+from imgcls_jax.config import Config
+from imgcls_jax.errors import UserError
+from imgcls_jax.report import console
+
+
+@dataclasses.dataclass(frozen=True)
+class Preset:
+    """A name for folders and the settings; `run` is the documented run they reproduce, if any."""
+
+    name: str
+    settings: Mapping[str, Any]
+    run: DocumentedRun | None = None
+
+
+# Named presets by experiment, see the files beside this one.
+NAMED: dict[str, dict[str, Mapping[str, Any]]] = {
+    "fmnist": _fmnist.PRESETS,
+    "cifar10": _cifar10.PRESETS,
+    "transfer": _transfer.PRESETS,
+}
+
+
+def fashion_mnist(number: int | None, name: str | None, given: Mapping[str, Any]) -> Preset:
+    """The preset of a run number or name or, without either, of the model on the command line.
+
+    Raises:
+      UserError: for a number that no documented run has.
+    """
+    if number is None:
+        if name == "cnn" or (name is None and given.get("model") == "cnn"):
+            return Preset("cnn", _without_options_of_others(_fmnist.CNN, given))
+        number = 9 if given.get("model") == "linear" else 5
+    return _documented_run(number, given, dataset="fashion_mnist")
+
+
+def cifar10(number: int | None, name: str | None, given: Mapping[str, Any]) -> Preset:
+    """The preset of that run number or name; without either run 10, or `resnet` for another model.
+
+    Raises:
+      UserError: for a number that no documented run has.
+    """
+    if name is None and number is None and given.get("model", "documented_cnn") != "documented_cnn":
+        name = "resnet"
+    if name is not None:
+        return Preset(name, _without_options_of_others(_cifar10.PRESETS[name], given))
+    return _documented_run(10 if number is None else number, given, dataset="cifar10")
+
+
+def transfer(number: int | None, name: str | None, given: Mapping[str, Any]) -> Preset:
+    """The preset of that run number or name; without either `frozen`, or `fine_tuned` for more.
+
+    Convention and normalisation follow from the weights that are given, unless they are given too.
+
+    Raises:
+      UserError: for a number that no documented run has, or weights that cannot be read.
+    """
+    if number is not None:
+        preset = _documented_run(number, given, dataset="folder")
+    else:
+        # Settings for a head are not those for what lies below it.
+        name = name or ("frozen" if given.get("trainable", "head") == "head" else "fine_tuned")
+        preset = Preset(name, _without_options_of_others(_transfer.PRESETS[name], given))
+    settings = dict(preset.settings)
+    if given.get("trainable") == "head":
+        for option in ("head_epochs", "layer_decay", "ema", "eval_size"):
+            settings.pop(option, None)
+    if "eval_size" in settings:
+        settings["eval_size"] = _eval_size(settings, settings | given)
+    if given.get("feed") == "streamed" or given.get("weights") == "none":
+        settings.pop("head_epochs", None)
+    return dataclasses.replace(preset, settings=settings | following_weights(settings | given))
+
+
+def _eval_size(preset: Mapping[str, Any], named: Mapping[str, Any]) -> int | None:
+    """The preset's, as large beside another image size; none but for random crops, see `tta`."""
+    crops = any(spec.partition(":")[0] == "resized_crop" for spec in named["augment"])
+    if named["model"] not in models.TRANSFERABLE or not (crops or named.get("random_crop")):
+        return None
+    return round(preset["eval_size"] * named["image_size"] / preset["image_size"])
+
+
+def following_weights(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Convention and normalisation as the weights that the settings name ask for."""
+    weights, model = settings["weights"], settings["model"]
+    if weights != "none":
+        described = pretrained.describe(weights, model)
+        return {"convention": described.convention, "normalise": described.normalise}
+    return {} if "convention" in models.options_of(model) else {"convention": None}
+
+
+# What belongs to the model, optimiser or schedule that a preset names, and to no other.
+_OWN = {
+    "model": ("hidden", "widths", "stem", "depth", "dropout", "stochastic_depth"),
+    "optimizer": ("lr", "lr_scale", "momentum", "nesterov", "weight_decay"),
+    "schedule": ("warmup_epochs",),
+}
+
+
+def _without_options_of_others(
+    settings: Mapping[str, Any], given: Mapping[str, Any], choices: Iterable[str] = tuple(_OWN)
+) -> dict[str, Any]:
+    """The settings without what belongs to a choice that the command line replaces."""
+    replaced = [c for c in choices if given.get(c, settings.get(c)) != settings.get(c)]
+    shed = {option for choice in replaced for option in _OWN[choice]}
+    return {name: value for name, value in settings.items() if name not in shed}
+
+
+def _documented_run(number: int, given: Mapping[str, Any], *, dataset: str) -> Preset:
+    known = [n for n, found in RUNS.items() if found.settings["dataset"] == dataset]
+    if number not in known:
+        raise UserError(
+            f"there is no documented run {number} here; choose one of "
+            f"{', '.join(map(str, known))}, see --list_runs."
+        )
+    found = RUNS[number]
+    settings = _without_options_of_others(found.settings, given, ["model"])
+    return Preset(name=f"run{number}", settings=settings, run=found)
+
+
+def documented(preset: Preset, config: Config) -> dict[str, Any] | None:
+    """What the document reports of the run that `config` is, for its summary; None if of none.
+
+    Readings of the preset's own run come first. Where none has these settings, as when another
+    data set is used, there is nothing to compare with.
+    """
+    if preset.run is None:
+        return None
+    for number in (preset.run.number, *RUNS):
+        found = RUNS[number]
+        for reading in found.readings:
+            if _matches(config, reading.settings):
+                return report(found, reading)
+    return None
+
+
+def report(found: DocumentedRun, reading: Reading) -> dict[str, Any]:
+    """A documented run as `documented` in a summary."""
+    return {
+        "run": found.number,
+        "source": found.source,
+        "reading": f"{reading.label} ({reading.where})",
+        "figures": dict(found.figures),
+        "seconds": found.seconds,
+        "hardware": found.hardware,
+        "confusion_matrix": found.confusion_matrix,
+        "disagreement": found.disagreement,
+    }
+
+
+def _matches(config: Config, settings: Mapping[str, Any]) -> bool:
+    """Whether `config` is what `settings` make it, whatever the seed.
+
+    Of a network with published weights, whatever the publisher, the pixels and the parts held out:
+    the documents do not say.
+    """
+    if settings["model"] == "logistic_sgd" or settings["dataset"] != config.dataset:
+        return False
+    free = ["seed"]
+    if settings["dataset"] == "folder":
+        if config.weights == "none":
+            return False
+        free += ["weights", "convention", "normalise", "folds", "fold", "hold_out", "split_seed"]
+    same = {name: getattr(config, name) for name in free}
+    return config == dataclasses.replace(Config(**settings), **same)
+
+
+def list_runs(dataset: str) -> None:
+    """Prints the documented runs of a data set."""
+    rows = []
+    shown = [found for found in RUNS.values() if found.settings["dataset"] == dataset]
+    for found in shown:
+        figure, value = found.headline
+        settings = found.settings
+        rows.append(
+            (
+                f"{found.number}  {found.title}",
+                found.framework,
+                f"{settings['lr']:g}" if "lr" in settings else "-",
+                str(settings["epochs"]),
+                "-" if value is None else f"{figure.replace('_', ' ')} {value:.4f}",
+                str(len(found.readings)),
+            )
+        )
+    console.table(("run", "framework", "lr", "epochs", "documented", "readings"), rows)
+    if any(len(found.readings) > 1 for found in shown):
+        print(
+            "\nThe document contradicts itself where a run has several readings; the first is the\n"
+            "preset. Give the others by flags, as in --run=5 --lr=0.008; BUILD_NOTES.md measures "
+            "all."
+        )

@@ -1,0 +1,62 @@
+"""A decoded copy of a prepared folder: decoding PNG files one by one takes seconds, this 0.2 s."""
+
+import hashlib
+import json
+import os
+import zipfile
+from pathlib import Path
+
+import numpy as np
+
+from imgcls_jax.data.catalog.recipe import Splits
+from imgcls_jax.data.dataset import Split
+
+_LAYOUT = b"1"  # of the copy itself; another value makes every older copy stale
+
+
+def fingerprint(folder: Path) -> str:
+    """SHA-256 over the names and contents of a folder's files: what the copy is a copy of."""
+    digest = hashlib.sha256(_LAYOUT)
+    for path in sorted(path for path in folder.iterdir() if path.is_file()):
+        with path.open("rb") as file:
+            content = hashlib.file_digest(file, "sha256")
+        digest.update(f"{path.name}\0{content.hexdigest()}\n".encode())
+    return digest.hexdigest()
+
+
+def write(path: Path, splits: Splits, *, of: str, differing: tuple[str, ...]) -> None:
+    """Writes the copy of the folder with the fingerprint `of`, whole or not at all.
+
+    One process at a time: the caller holds a lock.
+
+    Raises:
+      OSError: it cannot be written or the disk is full.
+    """
+    partial = path.with_name(f"{path.name}.partial")
+    arrays = {f"{name}_images": split.images for name, split in splits.items()}
+    arrays |= {f"{name}_labels": split.labels for name, split in splits.items()}
+    try:
+        with partial.open("wb") as file:
+            np.savez(file, meta=json.dumps({"of": of, "differing": differing}), **arrays)
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def read(path: Path, *, of: str) -> tuple[Splits, tuple[str, ...]] | None:
+    """(splits, differing) as written, or None for a copy that is missing, stale or damaged.
+
+    The zip container's CRC-32 of every array is checked while reading.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            meta = json.loads(str(file["meta"]))
+            if meta["of"] != of:
+                return None
+            splits = {
+                name: Split(file[f"{name}_images"], file[f"{name}_labels"])
+                for name in ("train", "test")
+            }
+            return splits, tuple(meta["differing"])
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        return None

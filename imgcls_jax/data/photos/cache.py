@@ -1,0 +1,242 @@
+"""Pictures decoded once: a memory-mapped uint8 file that later epochs and later runs only read.
+
+<cache>/<name>-<size>-<how>-<key>/     a folder for each set of pictures and settings
+    images.npy      (N, size, size, 3), the pictures that can be read, in the order asked for
+    finished.json   written last, so its presence says that images.npy is whole; the bad pictures
+    partial, blocks.jsonl   work in progress: pixels, and a line with a checksum for each block
+    .lock           held while anything is written
+
+The key is a SHA-256 over name, size and modification time of every file and over the settings: an
+edited picture, another size or another way to resize makes another cache.
+"""
+
+import contextlib
+import errno
+import hashlib
+import io
+import json
+import os
+import shutil
+import zlib
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import PIL
+from tqdm import tqdm
+
+from imgcls_jax.data.photos import decode
+from imgcls_jax.data.photos.decode import in_order
+from imgcls_jax.errors import UserError
+from imgcls_jax.files import lock
+
+_LAYOUT = 2  # raise it when the files here, or the pixels that `photos` makes, change
+_BLOCK = 16  # images that a thread decodes at a time; a crash loses a few blocks
+_NAMED = 10  # bad images that an error names
+
+
+def load(
+    root: str | os.PathLike,
+    paths: Sequence[str],
+    *,
+    size: int,
+    how: str,
+    corrupt: str = "refuse",
+    cache_dir: str | os.PathLike | None = None,
+    workers: int | None = None,
+) -> tuple[np.ndarray, np.ndarray, list[tuple[str, str]]]:
+    """The pictures `root/path`, resized and memory-mapped; only the first call decodes them.
+
+    A call that was broken off goes on where it stopped. Threads decode: Pillow lets go of Python's
+    lock meanwhile, and unlike processes they start at once and from any script or notebook.
+
+    Args:
+      root: the folder that paths are relative to.
+      paths: of the pictures, in the order wanted.
+      size, how: as `decode.resize` has them.
+      corrupt: "skip" leaves out pictures that cannot be read, "refuse" refuses to go on.
+      cache_dir: default $IMGCLS_CACHE, else ~/.cache/imgcls_jax.
+      workers: threads; default one a core.
+
+    Returns:
+      images: uint8 (N, size, size, 3), read-only, of the N pictures that can be read.
+      kept: bool (len(paths),), which those are.
+      bad: (path, reason) of the others; the reason is the predicate of a sentence.
+
+    Raises:
+      UserError: pictures that cannot be read and corrupt="refuse", none that can, or a cache that
+        cannot be written.
+    """
+    root, workers = Path(root).expanduser(), workers or cores()
+    cache = Path(cache_dir or os.environ.get("IMGCLS_CACHE") or "~/.cache/imgcls_jax").expanduser()
+    folder = cache / _name(root, paths, size, how)
+    try:
+        bad = _finished(folder, root, paths)
+        if bad is None:
+            folder.mkdir(parents=True, exist_ok=True)
+            with lock(folder, "decodes the same images"):
+                bad = _finished(folder, root, paths)  # another process may just have made it
+                if bad is None:
+                    bad = _make(folder, root, paths, size, how, workers)
+    except OSError as error:
+        raise UserError(
+            f"Decoded images cannot be kept in {cache} ({error.strerror or error}): free some "
+            "space or set IMGCLS_CACHE to a folder with room, then run again."
+        ) from error
+    listed = [(paths[index], bad[index]) for index in sorted(bad)]
+    if len(listed) == len(paths) or (listed and corrupt == "refuse"):
+        raise UserError(_refusal(root, listed, len(paths)))
+    kept = np.ones(len(paths), bool)
+    kept[sorted(bad)] = False
+    return np.load(folder / "images.npy", mmap_mode="r"), kept, listed
+
+
+def _name(root: Path, paths: Sequence[str], size: int, how: str) -> str:
+    digest = hashlib.sha256(json.dumps([_LAYOUT, PIL.__version__, size, how]).encode())
+    for path in paths:
+        try:
+            status = os.stat(root / path)
+            state = (status.st_size, status.st_mtime_ns)
+        except OSError:
+            state = (-1, -1)
+        digest.update(f"\n{path}\0{state}".encode(errors="surrogateescape"))
+    return f"{root.resolve().name[:80]}-{size}-{how}-{digest.hexdigest()[:32]}"
+
+
+def _finished(folder: Path, root: Path, paths: Sequence[str]) -> dict[int, str] | None:
+    """Why pictures are bad, by index; None where there is no whole cache or it is out of date."""
+    try:
+        record = json.loads((folder / "finished.json").read_text())
+        if record["state"] != _state(folder / "images.npy"):  # cut short or written into
+            return None
+        bad = {int(index): reason for index, reason in record["bad"].items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+    # What was wrong may have been outside the file (permissions, a mount) and be put right by now.
+    for index in bad:
+        with contextlib.suppress(decode.BadImage):
+            decode.decode(root / paths[index])
+            return None
+    return bad
+
+
+def _state(file: Path) -> list[int]:
+    status = file.stat()
+    return [status.st_size, status.st_mtime_ns]
+
+
+def _make(
+    folder: Path, root: Path, paths: Sequence[str], size: int, how: str, workers: int
+) -> dict[int, str]:
+    """Decodes the blocks that are not decoded yet, in order; why pictures are bad, by index."""
+    partial, blocks = folder / "partial", folder / "blocks.jsonl"
+    partial.touch()
+    with partial.open("r+b") as pixels, blocks.open("a+") as log:
+        pixels.write(_header(len(paths), size))
+        done, bad = _resume(pixels, log, size)
+        needed, free = (len(paths) - done) * size * size * 3, shutil.disk_usage(folder).free
+        if needed > free:
+            reason = f"{needed / 1e9:.1f} GB are needed and {free / 1e9:.1f} GB are free"
+            raise OSError(errno.ENOSPC, reason)
+
+        def decode_block(start: int) -> tuple[np.ndarray, dict[int, str]]:
+            return _decode(root, paths, range(start, min(start + _BLOCK, len(paths))), size, how)
+
+        progress = tqdm(
+            total=len(paths),
+            initial=done,
+            desc=f"Decoding {root.name}",
+            unit=" images",
+            leave=False,
+            disable=None,
+        )
+        with progress, ThreadPoolExecutor(workers) as pool:
+            starts = range(done, len(paths), _BLOCK)
+            for images, reasons in in_order(pool, decode_block, starts, ahead=workers + 2):
+                pixels.write(images)
+                pixels.flush()
+                line = {"images": len(images), "crc32": zlib.crc32(images), "bad": reasons}
+                log.write(json.dumps(line) + "\n")
+                log.flush()
+                bad |= reasons
+                progress.update(len(images) + len(reasons))
+        pixels.seek(0)
+        pixels.write(_header(len(paths) - len(bad), size))
+        pixels.flush()
+        os.fsync(pixels.fileno())  # before the rename says that it is whole
+    os.replace(partial, folder / "images.npy")
+    record = {"state": _state(folder / "images.npy"), "bad": bad}
+    unfinished = folder / "finished.partial"
+    unfinished.write_text(json.dumps(record) + "\n")
+    os.replace(unfinished, folder / "finished.json")
+    blocks.unlink()
+    return bad
+
+
+def _header(count: int, size: int) -> bytes:
+    """Of the .npy file; of one length whatever the count, because NumPy leaves it room to grow."""
+    file = io.BytesIO()
+    shape = (count, size, size, 3)
+    layout = {"descr": "|u1", "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(file, layout)
+    return file.getvalue()
+
+
+def _resume(pixels: io.BufferedRandom, log: io.TextIOBase, size: int) -> tuple[int, dict[int, str]]:
+    """Keeps the blocks whose pixels have the checksum logged, and cuts both files after them.
+
+    Returns:
+      How many pictures are done, and why some of them are bad, by index.
+    """
+    done, bad, lines = 0, {}, []
+    end = pixels.tell()
+    log.seek(0)
+    for line in log:
+        try:
+            block = json.loads(line)
+            images = pixels.read(block["images"] * size * size * 3)
+            if zlib.crc32(images) != block["crc32"]:
+                break
+            bad |= {int(index): reason for index, reason in block["bad"].items()}
+            done += block["images"] + len(block["bad"])
+        except (ValueError, KeyError, TypeError, AttributeError):
+            break
+        end = pixels.tell()
+        lines.append(line)
+    pixels.seek(end)
+    pixels.truncate()
+    log.seek(0)
+    log.truncate()
+    log.writelines(lines)
+    return done, bad
+
+
+def _decode(
+    root: Path, paths: Sequence[str], indices: range, size: int, how: str
+) -> tuple[np.ndarray, dict[int, str]]:
+    """(uint8 (n, size, size, 3), why the others are bad by index)."""
+    images, bad = [], {}
+    for index in indices:
+        try:
+            images.append(decode.load(root / paths[index], size, how))
+        except decode.BadImage as error:
+            bad[index] = error.reason
+    return np.array(images, np.uint8).reshape(-1, size, size, 3), bad
+
+
+def _refusal(root: Path, bad: Sequence[tuple[str, str]], count: int) -> str:
+    named = "; ".join(f"{decode.printable(path)} {reason}" for path, reason in bad[:_NAMED])
+    more = f"; and {len(bad) - _NAMED} more" if len(bad) > _NAMED else ""
+    if len(bad) == count:
+        return f"None of the {count} images in {root} can be read ({named}{more}): replace them."
+    return (
+        f"{len(bad)} of the {count} images in {root} cannot be read ({named}{more}): replace or "
+        "delete them, or give --corrupt=skip to leave them out."
+    )
+
+
+def cores() -> int:
+    """Of this process, which may be fewer than the machine has."""
+    affinity = getattr(os, "sched_getaffinity", None)  # not on every system
+    return len(affinity(0)) if affinity else os.cpu_count() or 1

@@ -1,0 +1,188 @@
+"""A folder of photos as a data set: scanned, split, checked for copies, decoded once."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+
+from imgcls_jax.data.dataset import Dataset, Split, k_fold
+from imgcls_jax.data.photos import audit, cache, decode, folders
+from imgcls_jax.data.photos.folders import Folder
+from imgcls_jax.data.photos.lazy import LazyPhotos
+from imgcls_jax.data.photos.sources import FolderPhotos
+from imgcls_jax.errors import UserError
+
+
+def load(
+    path: str | os.PathLike,
+    *,
+    size: int,
+    how: str = "crop",
+    corrupt: str = "refuse",
+    duplicates: str = "report",
+    test_fraction: float = 0.2,
+    validation_fraction: float = 0.0,
+    split_seed: int = 42,
+    folds: int = 0,
+    fold: int = 0,
+    streamed: bool = False,
+    crop_scale: tuple[float, float] | None = None,
+    workers: int = 0,
+) -> Dataset:
+    """Loads the photos below `path`, one folder a class, as squares of `size` pixels.
+
+    The pixels lie in a memory-mapped cache, which the first call fills, or are decoded whenever
+    they are needed.
+
+    Args:
+      size, how: as `decode.resize` has them.
+      corrupt: "refuse" or "skip" photos that cannot be read.
+      duplicates: "report" copies across splits and classes, or "drop" them from evaluation.
+      test_fraction, split_seed: of a stratified split, for a folder that has no split folders.
+      validation_fraction: held out of the training photos, stratified, where the folder has no
+        validation split or that is the only one to evaluate on; 0 for none.
+      folds, fold: for cross-validation the number of parts of all photos and the one to evaluate
+        on, stratified by `split_seed`; 0 folds for none.
+      streamed: leave the pixels in their files; the images are `LazyPhotos` with these
+        `crop_scale` and `workers`.
+
+    Raises:
+      UserError: for whatever is wrong with folder, files or splits.
+    """
+    folder = divided(
+        folders.scan(path),
+        test_fraction=test_fraction,
+        validation_fraction=validation_fraction,
+        split_seed=split_seed,
+        folds=folds,
+        fold=fold,
+    )
+    copies = audit.duplicates(folder)
+    whole, notes = folder, []  # what is cached does not depend on what is evaluated
+    if duplicates == "drop":
+        folder, dropped = audit.drop_from_evaluation(folder, copies)
+        notes += [f"{len(dropped)} copies are left out of evaluation"] if dropped else []
+    bad = []
+    if streamed:
+        if corrupt == "skip":  # every file has to be tried, but no pixel is kept
+            bad = audit.corrupt(whole)
+            folder = _without(folder, {name for name, _ in bad})
+        splits = {
+            name: Split(
+                LazyPhotos(
+                    FolderPhotos(folder.path, files.paths, files.labels),
+                    size=size,
+                    how=how,
+                    crop_scale=crop_scale if name == "train" else None,
+                    workers=workers,
+                ),
+                files.labels,
+            )
+            for name, files in folder.splits.items()
+        }
+    else:
+        _require_memory(sum(map(len, whole.splits.values())), size)
+        paths = sorted(path for files in whole.splits.values() for path in files.paths)
+        images, kept, bad = cache.load(folder.path, paths, size=size, how=how, corrupt=corrupt)
+        folder = _without(folder, {name for name, _ in bad})
+        row_of = dict(zip(np.array(paths)[kept].tolist(), range(len(images)), strict=True))
+        splits = {
+            name: Split(images[[row_of[path] for path in files.paths]], files.labels)
+            for name, files in folder.splits.items()
+        }
+    notes += audit.report(whole, copies=copies, bad=bad, limit=10).splitlines()
+    return Dataset(
+        name=folder.path.resolve().name,
+        train=splits["train"],
+        test=splits["test"],
+        validation=splits.get("validation"),
+        class_names=folder.class_names,
+        source=f"photos in {decode.printable(folder.path)}, {size}x{size} by {how}",
+        verified=None,
+        notes=tuple(notes),
+    )
+
+
+def _require_memory(count: int, size: int) -> None:
+    """Raises UserError unless the pixels fit into free memory, where the system tells it."""
+    try:
+        lines = Path("/proc/meminfo").read_text().splitlines()
+        free = next(int(line.split()[1]) for line in lines if line.startswith("MemAvailable"))
+    except (OSError, StopIteration):
+        return
+    needed = 2 * count * size * size * 3  # on the way to the device there are two of each
+    if needed > 1024 * free:
+        raise UserError(
+            f"{count:,} photos of {size}x{size} pixels need {needed / 1e9:.1f} GB of memory, and "
+            f"{1024 * free / 1e9:.1f} GB are free: stream them with --feed=streamed, or give a "
+            "smaller --image_size."
+        )
+
+
+def divided(
+    folder: Folder,
+    *,
+    test_fraction: float,
+    validation_fraction: float,
+    split_seed: int,
+    folds: int = 0,
+    fold: int = 0,
+) -> Folder:
+    """The folder with the splits "train", "test" and perhaps "validation"; see `load`.
+
+    A validation folder without a test folder is what a run is evaluated on, and so the test split.
+    """
+    if folds:
+        if "all" not in folder.splits:
+            raise UserError(
+                f"{decode.printable(folder.path)} has split folders, and --folds makes its own "
+                "splits; give a folder without them, or leave out --folds."
+            )
+        folder = folder.divide("all", _fold(folder, folds, fold, split_seed))
+    elif "all" in folder.splits:
+        folder = _hold_out(folder, "all", "test", test_fraction, split_seed)
+    if "test" not in folder.splits:
+        if "validation" in folder.splits:
+            everything = np.arange(len(folder.splits["validation"]))
+            folder = folder.divide("validation", {"test": everything})
+        else:
+            folder = _hold_out(folder, "train", "test", test_fraction, split_seed)
+    if validation_fraction and "validation" in folder.splits:
+        raise UserError(
+            f"{decode.printable(folder.path)} has a validation split; leave out --hold_out."
+        )
+    if validation_fraction:
+        folder = _hold_out(folder, "train", "validation", validation_fraction, split_seed)
+    return folder
+
+
+def _hold_out(folder: Folder, split: str, name: str, fraction: float, seed: int) -> Folder:
+    """The folder with a stratified part of one split as another; the rest is "train"."""
+    labels = folder.splits[split].labels
+    parts = folders.stratified(labels, {name: fraction}, seed, class_names=folder.class_names)
+    return folder.divide(split, parts)
+
+
+def _fold(folder: Folder, folds: int, fold: int, seed: int) -> dict[str, np.ndarray]:
+    """Train and test indices of one fold of a shuffled stratified cross-validation."""
+    train, test = k_fold(folder.splits["all"].labels, folds=folds, seed=seed)[fold]
+    return {"train": train, "test": test}
+
+
+def _without(folder: Folder, bad: set[str]) -> Folder:
+    """The folder without files that cannot be read.
+
+    Raises:
+      UserError: if a split has none left, or the training split none of some class.
+    """
+    for name, files in folder.splits.items():
+        kept = np.flatnonzero([path not in bad for path in files.paths])
+        left = np.bincount(files.labels[kept], minlength=len(folder.class_names))
+        if not len(kept) or (name == "train" and not left.all()):
+            missing = "" if not len(kept) else f" of class {folder.class_names[left.argmin()]}"
+            raise UserError(
+                f"no photo{missing} in the {name} split of {decode.printable(folder.path)} can be "
+                "read; replace them."
+            )
+        folder = folder.divide(name, {name: kept})
+    return folder

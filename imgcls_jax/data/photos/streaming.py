@@ -1,0 +1,309 @@
+"""Batches from pictures that do not fit in memory, decoded by Grain's worker processes as they go.
+
+What a batch holds is a pure function of the stream's settings and of the batch's number: epoch e of
+seed s visits the pictures in one order whatever the number of workers, and a stream that goes on
+from batch n decodes nothing of what came before it. Grain (https://google-grain.readthedocs.io)
+carries the batches from the workers through shared memory, and ahead of time to the device.
+
+Orders and random numbers are NumPy's, not Grain's: its shuffle draws epoch e of seed s from s + e,
+so seeds 0 and 1 would visit the same orders one epoch apart.
+"""
+
+import contextlib
+import dataclasses
+import functools
+import gc
+import json
+import math
+import operator
+import signal
+import sys
+import weakref
+from collections.abc import Iterator
+from typing import Any, Protocol
+
+import numpy as np
+
+from imgcls_jax.data.photos import decode
+from imgcls_jax.data.photos.cache import cores
+from imgcls_jax.errors import UserError
+
+_FOREVER = 2**62  # batches: a stream without end, which still has a length as Python allows it
+_RATIOS = (3 / 4, 4 / 3)  # of width to height of a random crop
+_AHEAD = 2  # batches in each buffer: of each worker, of the host and of the device
+_THREADS = 4  # at most, where there are no workers
+
+
+class Source(Protocol):
+    """Pictures with labels, each to be had by its index; pickled into every worker."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int) -> tuple[str | bytes, int]:
+        """(path or content of the file, label)"""
+
+    def name(self, index: int) -> str:
+        """What an error calls that picture."""
+
+    def identity(self) -> str:
+        """Of these pictures in this order, wherever they lie: what a state is good for."""
+
+
+def stream(
+    source: Source,
+    *,
+    batch_size: int,
+    size: int,
+    how: str = "crop",
+    crop_scale: tuple[float, float] | None = None,
+    seed: int = 0,
+    epochs: int | None = None,
+    shuffle: bool = True,
+    workers: int = 0,
+    device: Any = None,
+) -> "Stream":
+    """An iterator over batches: image uint8 (B, size, size, 3), label int32 (B,), index int32 (B,).
+
+    The last batch of an epoch may be smaller. For evaluation: `epochs=1, shuffle=False`.
+
+    Args:
+      source: pictures of a folder (`sources.FolderPhotos`) or TFDS records (`RecordPhotos`).
+      size, how: as `decode.resize` has them.
+      crop_scale: cut a random rectangle of this share of the picture's area, and of width to height
+        3:4 to 4:3, stretched to the square, in place of `how` (Szegedy et al. 2015, "Going Deeper
+        with Convolutions", section 6); (0.08, 1) there. Drawn by (seed, epoch, index).
+      epochs: None goes on for ever.
+      workers: processes that decode; 0 decodes in threads of this process, which starts at once
+        and is as fast on a few cores. Processes take seconds and 200 MB each to start, and as they
+        are spawned, a script that streams needs `if __name__ == "__main__":` around what it does.
+      device: a jax.Device or Sharding to put batches on ahead of time; None leaves NumPy arrays.
+
+    Raises:
+      UserError: an option out of its range or no pictures.
+      BadImage: while iterating, a picture that cannot be read.
+      UserError: while iterating, a worker that died.
+    """
+    least = {"batch_size": (batch_size, 1), "seed": (seed, 0), "workers": (workers, 0)}
+    for name, (value, lowest) in least.items():
+        if value < lowest:
+            raise UserError(f"{name}={value} is too small: give at least {lowest}.")
+    if crop_scale is not None and not 0 < crop_scale[0] <= crop_scale[1] <= 1:
+        raise UserError(
+            f"crop_scale={crop_scale} must be two shares of the area, 0 < low <= high <= 1."
+        )
+    if not len(source):
+        raise UserError("There are no pictures to stream: give a source with at least one.")
+    batches = _Batches(source, batch_size, size, how, crop_scale, seed, epochs, shuffle)
+    return Stream(batches, workers=workers, device=device)
+
+
+class Stream(Iterator[dict[str, Any]]):
+    """Made by `stream`; hands out batches and knows where it is. Close it to end its workers."""
+
+    def __init__(self, batches: "_Batches", *, workers: int, device: Any):
+        self._batches, self._workers, self._device = batches, workers, device
+        self._next = 0
+        self._running = []  # Grain's iterator, once there is one
+        weakref.finalize(self, _end, self._running, workers)  # also at exit, while Grain still can
+
+    @property
+    def batches_per_epoch(self) -> int:
+        return self._batches.per_epoch
+
+    def __next__(self) -> dict[str, Any]:
+        if self._next >= self._batches.count:
+            self.close()
+            raise StopIteration
+        try:
+            if not self._running:
+                self._running.append(self._start())
+            batch = next(self._running[0])
+        except BaseException as error:
+            self.close()
+            if "process was terminated unexpectedly" in str(error):  # Grain has no class for it
+                raise UserError(
+                    f"A process that decodes pictures died ({str(error).split('. ')[0]}): make "
+                    "sure of memory and of room in /dev/shm, or give fewer workers (0 needs none)."
+                ) from error
+            raise
+        self._next += 1
+        return batch
+
+    def _start(self) -> Iterator[dict[str, Any]]:
+        import grain
+        from absl import flags
+
+        if not flags.FLAGS.is_parsed():  # in a notebook or a test; Grain reads flags of its own
+            flags.FLAGS.mark_as_parsed()
+        rest = dataclasses.replace(self._batches, first=self._next)
+        # A worker needs no threads. Without workers a few threads, each with a batch of its own, do
+        # as well: Pillow lets go of Python's lock while it decodes.
+        threads = 0 if self._workers else min(cores(), _THREADS)
+        dataset = grain.MapDataset.source(rest).to_iter_dataset(
+            grain.ReadOptions(num_threads=threads, prefetch_buffer_size=threads + 1)
+        )
+        if self._workers:
+            workers = min(self._workers, rest.count - self._next)
+            dataset = dataset.mp_prefetch(
+                grain.MultiprocessingOptions(num_workers=workers, per_worker_buffer_size=_AHEAD),
+                worker_init_fn=_leave_interrupts,
+            )
+            # Out of the shared memory, which would be lost track of where a batch outlives Grain.
+            dataset = dataset.map(lambda batch: {name: np.array(a) for name, a in batch.items()})
+        if self._device is not None:
+            dataset = grain.experimental.device_put(
+                dataset, self._device, cpu_buffer_size=_AHEAD, device_buffer_size=_AHEAD
+            )
+        return iter(dataset)
+
+    def get_state(self) -> bytes:
+        """Where the stream is, as JSON, for a checkpoint: batches ahead in buffers do not count.
+
+        Unlike the state of Grain's iterator it does not depend on the number of workers.
+        """
+        return json.dumps({"next_batch": self._next, **self._batches.identity()}).encode()
+
+    def set_state(self, state: bytes) -> None:
+        """Goes on from where the stream was that had this state: exactly the remaining batches.
+
+        Raises:
+          UserError: it is of a stream with other batches, or no state at all.
+        """
+        try:
+            there = json.loads(state)
+            next_batch = operator.index(there.pop("next_batch"))
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise UserError("The state of the stream is damaged: start the run anew.") from error
+        here = self._batches.identity()
+        if there != here:
+            changes = ", ".join(
+                f"{name} is {there.get(name)} there, {here.get(name)} here"
+                for name in sorted(there.keys() | here.keys())
+                if there.get(name) != here.get(name)
+            )
+            raise UserError(
+                f"The stream cannot go on from a state of another stream ({changes}): give the "
+                "settings and pictures it began with."
+            )
+        self.close()
+        self._next = next_batch
+
+    def close(self) -> None:
+        """Ends the workers; the stream may still go on, with new ones."""
+        _end(self._running, self._workers)
+
+    def __enter__(self) -> "Stream":
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.close()
+
+
+def _leave_interrupts(number: int, count: int) -> None:
+    """In a worker: Ctrl-C, which reaches all processes, is for the one that trains to answer."""
+    del number, count
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _end(running: list, workers: int) -> None:
+    while running:
+        running.pop().close()
+        if workers:
+            gc.collect()  # Grain leaves its last batches in cycles, and so in shared memory
+            _await_deletions()
+
+
+def _await_deletions() -> None:
+    """Grain gives shared memory back in a thread; an exit meanwhile has Python warn of a leak."""
+    module = sys.modules.get("grain._src.python.ipc.shared_memory_array")
+    array = getattr(module, "SharedMemoryArray", None)
+    pool = getattr(array, "_del_thread_pool", None)  # there is no public way to wait for it
+    if pool is not None:
+        with contextlib.suppress(ValueError):  # it has ended
+            pool.apply(int)  # its one thread does one thing after the other
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Batches:
+    """The batches of all epochs as a sequence, from number `first` on: a data source to Grain."""
+
+    source: Source
+    batch_size: int
+    size: int
+    how: str
+    crop_scale: tuple[float, float] | None
+    seed: int
+    epochs: int | None
+    shuffle: bool
+    first: int = 0
+
+    @property
+    def per_epoch(self) -> int:
+        return math.ceil(len(self.source) / self.batch_size)
+
+    @property
+    def count(self) -> int:
+        """Of all batches, those before `first` too."""
+        return _FOREVER if self.epochs is None else self.epochs * self.per_epoch
+
+    def __len__(self) -> int:
+        return self.count - self.first
+
+    def __getitem__(self, number: int) -> dict[str, np.ndarray]:
+        epoch, batch = divmod(self.first + number, self.per_epoch)
+        chosen = slice(batch * self.batch_size, (batch + 1) * self.batch_size)
+        indices = order(len(self.source), self.seed, epoch, shuffle=self.shuffle)[chosen]
+        images = np.empty((len(indices), self.size, self.size, 3), np.uint8)
+        labels = np.empty(len(indices), np.int32)
+        for row, index in enumerate(indices.tolist()):
+            picture, labels[row] = self.source[index]
+            try:
+                images[row] = self._image(picture, epoch, index)
+            except decode.BadImage as error:
+                raise decode.BadImage(self.source.name(index), error.reason) from error
+        return {"image": images, "label": labels, "index": indices.astype(np.int32)}
+
+    def _image(self, picture: str | bytes, epoch: int, index: int) -> np.ndarray:
+        if self.crop_scale is None:
+            return decode.load(picture, self.size, self.how)
+        # The smallest crop still has `size` pixels a side then, if the picture has them.
+        least = math.ceil(self.size / math.sqrt(self.crop_scale[0] * _RATIOS[0]))
+        image = decode.decode(picture, at_least=(least, least))
+        # index + 1: NumPy's seeds (s, e) and (s, e, 0) are the same, and the order has the former.
+        rng = np.random.default_rng((self.seed, epoch, index + 1))
+        top, left, height, width = random_crop(rng, image.shape[:2], self.crop_scale)
+        crop = np.ascontiguousarray(image[top : top + height, left : left + width])
+        return decode.resize(crop, self.size, "stretch")
+
+    def identity(self) -> dict[str, Any]:
+        """What has to be the same for the batches to be the same, as JSON has it."""
+        settings = ("batch_size", "size", "how", "crop_scale", "seed", "shuffle")
+        values = {name: getattr(self, name) for name in settings}
+        return json.loads(json.dumps({"pictures": self.source.identity(), **values}))
+
+
+@functools.lru_cache(maxsize=2)
+def order(count: int, seed: int, epoch: int, *, shuffle: bool = True) -> np.ndarray:
+    """The indices 0..count-1 in the order in which that epoch visits them."""
+    return np.random.default_rng((seed, epoch)).permutation(count) if shuffle else np.arange(count)
+
+
+def random_crop(
+    rng: np.random.Generator, shape: tuple[int, int], scale: tuple[float, float]
+) -> tuple[int, int, int, int]:
+    """(top, left, height, width) of a rectangle within an image of `shape` (H, W).
+
+    Area uniform in `scale`, the logarithm of width to height uniform between those of 3:4 and 4:3;
+    after ten that do not fit the largest in the middle that does (as in torchvision).
+    """
+    rows, columns = shape
+    for _ in range(10):
+        area = rows * columns * rng.uniform(*scale)
+        ratio = math.exp(rng.uniform(*np.log(_RATIOS)))
+        height, width = round(math.sqrt(area / ratio)), round(math.sqrt(area * ratio))
+        if 0 < height <= rows and 0 < width <= columns:
+            top, left = rng.integers(rows - height + 1), rng.integers(columns - width + 1)
+            return int(top), int(left), height, width
+    height = min(rows, round(columns / _RATIOS[0]))
+    width = min(columns, round(rows * _RATIOS[1]))
+    return (rows - height) // 2, (columns - width) // 2, height, width

@@ -1,0 +1,97 @@
+"""Pickles of a dict of text, numbers, lists and uint8 arrays, read without trusting them.
+
+A pickle is a program: it names functions and has them called. Here the few names in NumPy's own
+pickles lead to stand-ins that check and keep their arguments, and any other name ends the reading
+(https://docs.python.org/3/library/pickle.html#restricting-globals). Not even NumPy's functions are
+called: they were not made for hostile arguments.
+"""
+
+import io
+import pickle
+from typing import Any
+
+import numpy as np
+
+from imgcls_jax.data.raw.layouts import AGAIN
+from imgcls_jax.errors import UserError
+
+
+def load(data: bytes, *, where: str) -> dict[str, Any]:
+    """The pickled dict; Python 2's strings as str (Latin-1), its arrays as uint8.
+
+    Args:
+      data: the pickle, by Python 2 (as published) or 3, of protocol 4 at most.
+      where: what it was read from, for error messages.
+
+    Raises:
+      UserError: it names anything that uint8 arrays do not need (it may be meant to run code), or
+        it is truncated, damaged, no pickle at all or the pickle of something else.
+    """
+    try:
+        content = _Reader(io.BytesIO(data), encoding="latin1").load()
+        return {
+            key: value.values if isinstance(value, _Array) else value
+            for key, value in content.items()
+        }
+    except _ForbiddenError as error:
+        raise UserError(
+            f"{where} is refused because its pickle asks for {str(error)!r}, which may run code "
+            "and no data needs: fetch the file again from its publisher."
+        ) from error
+    except Exception as error:  # a damaged pickle can raise anything
+        raise UserError(
+            f"{where} is truncated or not the expected pickle ({repr(error)[:100]}): {AGAIN}."
+        ) from error
+
+
+class _ForbiddenError(Exception):
+    """Holds the name that a pickle must not use."""
+
+
+class _Reader(pickle._Unpickler):
+    """In Python: the one in C fills the memory where a damaged byte numbers an object 2**31.
+
+    Without protocol 5's byte arrays, which fill it where their length is wrong.
+    """
+
+    dispatch = {  # noqa: RUF012 (read by the base class)
+        code: load
+        for code, load in pickle._Unpickler.dispatch.items()
+        if code != ord(pickle.BYTEARRAY8)
+    }
+
+    def find_class(self, module: str, name: str) -> Any:
+        module = module.replace("numpy._core.", "numpy.core.")  # as NumPy 2 calls it
+        match module, name:
+            # A pickle can set attributes of what it names, so each gets an object of its own.
+            case ("numpy", "ndarray"):
+                return object()
+            case ("numpy", "dtype"):
+                return lambda kind, *options: _DType(kind)
+            case ("numpy.core.multiarray", "_reconstruct"):
+                return lambda *arguments: _Array()
+            case ("_codecs", "encode"):  # Python 3's bytes in protocol 2
+                return lambda text, encoding: text.encode("latin1")
+        raise _ForbiddenError(f"{module}.{name}")
+
+
+class _DType:
+    """Stands in for numpy.dtype."""
+
+    def __init__(self, kind: str):
+        self.kind = kind
+
+    def __setstate__(self, state):
+        """Takes byte order and the like, which single bytes do not have."""
+
+
+class _Array:
+    """Stands in for numpy.ndarray while a pickle is read."""
+
+    def __setstate__(self, state):
+        _, shape, dtype, fortran, data = state
+        if dtype.kind not in ("u1", "|u1"):
+            raise ValueError("an array of something else than uint8")
+        data = data.encode("latin1") if isinstance(data, str) else data
+        order = "F" if fortran else "C"
+        self.values = np.frombuffer(data, np.uint8).reshape(shape, order=order)

@@ -1,0 +1,171 @@
+"""A trained network as one file that runs without its code: StableHLO, preprocessing inside.
+
+The file is a zip archive of `model.stablehlo`, which is what `jax.export` serialises, weights and
+preprocessing included, and of `meta.json` with the class names and how pictures become its input.
+JAX alone is enough to use it:
+
+    archive = zipfile.ZipFile("model.stablehlo.zip")
+    predict = jax.export.deserialize(archive.read("model.stablehlo")).call
+    probabilities = predict(images)  # uint8 (B, H, W, C) -> float32 (B, number of classes)
+
+The batch size is symbolic: any is right, each is compiled once.
+"""
+
+import contextlib
+import dataclasses
+import json
+import os
+import zipfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import export as jax_export
+
+from imgcls_jax.errors import UserError
+from imgcls_jax.files import replacing
+
+PLATFORMS = ("cpu", "cuda")
+
+_FORMAT = 1  # number of the layout of meta.json
+_MODEL, _META = "model.stablehlo", "meta.json"
+_AGAIN = "write it again with python -m experiments.export"
+
+
+@dataclasses.dataclass(frozen=True)
+class Exported:
+    """A network read from a file.
+
+    Attributes:
+      predict: images uint8 (B, H, W, C) -> probabilities float32 (B, number of classes), jitted.
+      class_names: of the columns of the probabilities.
+      image_shape: (H, W, C).
+      preprocessing: how a picture becomes such an image; `resize` as `photos.decode` takes it.
+      platforms: what the file runs on, such as ("cpu", "cuda").
+    """
+
+    predict: Callable[[Any], jax.Array]
+    class_names: tuple[str, ...]
+    image_shape: tuple[int, int, int]
+    preprocessing: dict[str, Any]
+    platforms: tuple[str, ...]
+
+
+def write(
+    path: str | os.PathLike,
+    fn: Callable[[jax.Array], jax.Array],
+    *,
+    image_shape: Sequence[int],
+    class_names: Sequence[str],
+    preprocessing: Mapping[str, Any],
+    platforms: Sequence[str] = PLATFORMS,
+) -> Path:
+    """Writes a function of images as such a file, whole or not at all; returns its path.
+
+    Args:
+      fn: images uint8 (B, H, W, C) -> probabilities (B, C), traceable by JAX for any B.
+      image_shape: (H, W, C).
+      class_names: of the columns of the probabilities.
+      preprocessing: JSON values to keep, see `Exported`.
+      platforms: "cpu", "cuda", "rocm", "tpu": what to lower for, none of which need be here.
+
+    Raises:
+      UserError: the file cannot be written, or a platform is unknown.
+      ValueError: there are not as many class names as probabilities.
+    """
+    from imgcls_jax.models.lowering.conv import portable_convolutions
+
+    (batch,) = jax_export.symbolic_shape("batch")
+    images = jax.ShapeDtypeStruct((batch, *image_shape), jnp.uint8)
+    if unknown := set(platforms) - {"cpu", "cuda", "rocm", "tpu"}:
+        raise UserError(
+            f"cannot export for {', '.join(sorted(unknown))}; choose among cpu, cuda, rocm and tpu."
+        )
+    with portable_convolutions(True), _without_paths():
+        exported = jax_export.export(jax.jit(fn), platforms=tuple(platforms))(images)
+    if exported.out_avals[0].shape[1:] != (len(class_names),):
+        raise ValueError(f"{len(class_names)} class names for {exported.out_avals[0].shape}")
+    meta = {
+        "format": _FORMAT,
+        "class_names": list(class_names),
+        "image_shape": list(image_shape),
+        "preprocessing": dict(preprocessing),
+        "platforms": list(platforms),
+        "jax": jax.__version__,
+    }
+    advice = "free some space or give another --out"
+    with replacing(path, advice=advice) as partial, zipfile.ZipFile(partial, "w") as archive:
+        # ZipInfo bears no time of day: the same network gives the same file.
+        archive.writestr(zipfile.ZipInfo(_META), json.dumps(meta, indent=2))
+        archive.writestr(zipfile.ZipInfo(_MODEL), exported.serialize())
+    return Path(path)
+
+
+@contextlib.contextmanager
+def _without_paths() -> Iterator[None]:
+    """Keeps the names of source files, and so of users, out of what is lowered."""
+    limit = jax.config.jax_traceback_in_locations_limit
+    jax.config.update("jax_traceback_in_locations_limit", 0)
+    try:
+        yield
+    finally:
+        jax.config.update("jax_traceback_in_locations_limit", limit)
+
+
+def read(path: str | os.PathLike) -> Exported:
+    """Reads a file of `write`; needs no code of the network's.
+
+    Raises:
+      UserError: the file cannot be read, is no such file, was cut short, or is for other platforms
+        than the one JAX computes on here.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            meta = json.loads(archive.read(_META))
+            model = archive.read(_MODEL)  # compares checksums
+    except OSError as error:
+        raise UserError(f"cannot read {path} ({error.strerror}); check the path.") from error
+    except (zipfile.BadZipFile, KeyError, ValueError, EOFError, NotImplementedError) as error:
+        raise UserError(
+            f"{path} is no exported network, or it is damaged or cut short; copy it anew, or "
+            f"{_AGAIN}."
+        ) from error
+    if not isinstance(meta, dict) or meta.get("format") != _FORMAT:
+        raise UserError(f"{path} was exported by another version of this program; {_AGAIN}.")
+    if not runs_here(meta["platforms"]):
+        here = jax_export.default_export_platform()
+        raise UserError(
+            f"{path} is for {' and '.join(meta['platforms'])}, and JAX computes on {here} here; "
+            f"set JAX_PLATFORMS={meta['platforms'][0]}, or {_AGAIN} --platforms={here}."
+        )
+    try:
+        exported = jax_export.deserialize(bytearray(model))
+    except Exception as error:  # of another JAX version: whatever the parsers raise
+        raise UserError(
+            f"{path} was written with JAX {meta.get('jax')} and cannot be read with JAX "
+            f"{jax.__version__}; {_AGAIN} here, or install that version."
+        ) from error
+    return Exported(
+        predict=jax.jit(exported.call),
+        class_names=tuple(meta["class_names"]),
+        image_shape=tuple(meta["image_shape"]),
+        preprocessing=meta["preprocessing"],
+        platforms=tuple(meta["platforms"]),
+    )
+
+
+def runs_here(platforms: Sequence[str]) -> bool:
+    """Whether JAX computes on one of these platforms in this process."""
+    return jax_export.default_export_platform() in platforms
+
+
+def difference(path: str | os.PathLike, fn: Callable[[jax.Array], jax.Array]) -> float:
+    """The largest difference between a file's and a function's probabilities of random images."""
+    exported = read(path)
+    shape = (4, *exported.image_shape)
+    images = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+    ours, theirs = (np.asarray(f(images), np.float64) for f in (jax.jit(fn), exported.predict))
+    return float(np.abs(ours - theirs).max())

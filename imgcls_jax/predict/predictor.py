@@ -1,0 +1,210 @@
+"""From picture files to probabilities, by a run's network or an exported file."""
+
+import dataclasses
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from imgcls_jax.data.photos import decode
+from imgcls_jax.data.photos.decode import in_order
+from imgcls_jax.errors import UserError
+
+# Pixels of a batch: 32 images of 224x224, so that large inputs do not need a large memory.
+_PIXELS = 32 * 224 * 224
+_MOST = 256
+
+
+@dataclasses.dataclass(frozen=True)
+class Predictor:
+    """A network and what its images are made by.
+
+    Attributes:
+      probabilities: images uint8 (B, H, W, C) -> (B, number of classes); compiles for every B.
+      class_names: of the columns of the probabilities.
+      image_shape: (H, W, C), square.
+      preprocessing: {"resize": how pictures become square, see `data.photos.decode.resize`}.
+      grad_cam: (images uint8 (B, H, W, C), classes (B,)) -> (B, h, w) in [0, 1], see
+        `imgcls_jax.predict.saliency`; None where only the file of the network is there.
+    """
+
+    probabilities: Callable[[Any], Any]
+    class_names: tuple[str, ...]
+    image_shape: tuple[int, int, int]
+    preprocessing: Mapping[str, Any]
+    grad_cam: Callable[[Any, Any], Any] | None = None
+
+    def prepare(self, source: str | os.PathLike | bytes) -> np.ndarray:
+        """A picture as the network's uint8 (H, W, C); grey ones by luminance (ITU-R 601).
+
+        Raises:
+          photos.BadImage: the file is no usable image.
+        """
+        image = decode.load(source, self.image_shape[0], self.preprocessing["resize"])
+        if self.image_shape[2] == 1:
+            image = np.rint(image @ np.array([0.299, 0.587, 0.114])).astype(np.uint8)[..., None]
+        return image
+
+    def export(self, path: str | os.PathLike, **options: Any) -> Path:
+        """Writes it to a file that `load` takes; `options` are those of `export.write`."""
+        from imgcls_jax.predict import export
+
+        return export.write(
+            path,
+            self.probabilities,
+            image_shape=self.image_shape,
+            class_names=self.class_names,
+            preprocessing=self.preprocessing,
+            **options,
+        )
+
+    @property
+    def batch_size(self) -> int:
+        """Images that are given to the network at a time."""
+        return max(1, min(_MOST, _PIXELS // (self.image_shape[0] * self.image_shape[1])))
+
+
+@dataclasses.dataclass(frozen=True)
+class Prediction:
+    """What came out for a file: image and probabilities (C,), or `error`, such as "is empty"."""
+
+    path: str
+    image: np.ndarray | None = None
+    probabilities: np.ndarray | None = None
+    error: str | None = None
+
+
+def load(path: str | os.PathLike) -> Predictor:
+    """The predictor of a run's folder or of an exported file.
+
+    Raises:
+      UserError: the path is neither, or what is there cannot be used.
+    """
+    path = Path(path).expanduser()
+    if not path.exists():
+        raise UserError(
+            f"there is no {path}; give the folder of a run or a file of experiments.export as "
+            "--checkpoint."
+        )
+    return from_workdir(path) if path.is_dir() else from_export(path)
+
+
+def from_export(path: str | os.PathLike) -> Predictor:
+    """Of a file that `imgcls_jax.predict.export` wrote; the network's code is not imported."""
+    from imgcls_jax.predict import export
+
+    exported = export.read(path)
+    return Predictor(
+        probabilities=exported.predict,
+        class_names=exported.class_names,
+        image_shape=exported.image_shape,
+        preprocessing=exported.preprocessing,
+    )
+
+
+def from_workdir(path: str | os.PathLike) -> Predictor:
+    """Of the checkpoint in the folder of a run."""
+    from imgcls_jax.models import normalisation, tta
+    from imgcls_jax.predict import saliency
+    from imgcls_jax.predict.restored import restore
+    from imgcls_jax.steps import to_unit_interval
+
+    restored = restore(path)
+    network = restored.network
+    normalise = normalisation.create(
+        network["normalise"]["name"], network["normalise"]["constants"]
+    )
+
+    @jax.jit
+    def grad_cam(images, classes):
+        inputs = normalise(tta.enlarge(to_unit_interval(images), restored.eval_size))
+        return saliency.grad_cam(restored.model, restored.variables, inputs, classes)
+
+    return Predictor(
+        probabilities=jax.jit(probabilities_of(restored.apply_fn)),
+        class_names=tuple(network["class_names"]),
+        image_shape=tuple(network["image_shape"]),
+        preprocessing={"resize": network["resize"]},
+        grad_cam=grad_cam,
+    )
+
+
+def probabilities_of(apply_fn: Callable[[Any], jax.Array]) -> Callable[[Any], jax.Array]:
+    """Logits' softmax in float32, as a function of the same images."""
+    return lambda images: jax.nn.softmax(apply_fn(images).astype(jnp.float32))
+
+
+def find_images(sources: Iterable[str | os.PathLike]) -> list[str]:
+    """Files as they are, and for a folder the images below it in order of their paths.
+
+    What is no image by its extension, or hidden, is left out of folders.
+
+    Raises:
+      UserError: a folder cannot be listed.
+    """
+
+    def refuse(error: OSError):
+        raise UserError(
+            f"cannot list {error.filename} ({error.strerror}); make it readable or leave it out."
+        )
+
+    found = []
+    for source in map(os.fspath, sources):
+        if not os.path.isdir(source):
+            found.append(source)
+            continue
+        for folder, below, names in os.walk(source, onerror=refuse):
+            below[:] = sorted(name for name in below if not name.startswith("."))
+            found += [
+                os.path.join(folder, name)
+                for name in sorted(names)
+                if Path(name).suffix.lower() in decode.EXTENSIONS and not name.startswith(".")
+            ]
+    return found
+
+
+def predict(predictor: Predictor, paths: Sequence[str]) -> Iterator[Prediction]:
+    """Predictions of any number of files, in their order, in the memory of a few batches.
+
+    Threads decode while the network computes. All batches but the last have one size, and so has
+    that if there are others: one compilation.
+    """
+    size, waiting, images, several = predictor.batch_size, [], [], False
+
+    def flush():
+        nonlocal several
+        rows = iter(())
+        if images:
+            batch = np.stack(images)
+            if several and len(batch) < size:
+                batch = np.pad(batch, ((0, size - len(batch)), *3 * ((0, 0),)))
+            rows = iter(np.asarray(predictor.probabilities(batch)))
+            several = True
+        for waited in waiting:
+            if waited.error is None:
+                waited = dataclasses.replace(waited, probabilities=next(rows))
+            yield waited
+        waiting.clear()
+        images.clear()
+
+    def prepare(path):
+        try:
+            return Prediction(path, image=predictor.prepare(path))
+        except decode.BadImage as error:
+            return Prediction(path, error=error.reason)
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for prepared in in_order(pool, prepare, paths, ahead=2 * size):
+            waiting.append(prepared)
+            if prepared.error is None:
+                images.append(prepared.image)
+            elif not images:
+                yield waiting.pop()
+            if len(images) == size:
+                yield from flush()
+        yield from flush()

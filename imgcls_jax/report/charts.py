@@ -1,0 +1,296 @@
+"""Charts of saved results: plain arrays and dictionaries in, one PNG file out.
+
+Every function that takes a path draws one figure, writes it atomically (a reader never sees half a
+file), returns its path, and raises :class:`~imgcls_jax.errors.UserError` where the file cannot be
+written.
+"""
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from imgcls_jax.metrics import _drawn, scores
+from imgcls_jax.report.figure import FAINT, INK, new_figure, save, shorten
+
+_PALETTE = {"train": "#1f5a94", "validation": "#d9661f", "": INK}
+
+
+def learning_curves(history: Sequence[Mapping], path: str | os.PathLike) -> Path:
+    """Loss and accuracy against epoch, with the best validation epoch marked.
+
+    Args:
+      history: one mapping an epoch with `epoch`, `train_loss`, `train_accuracy` and, where there is
+        a validation split, `validation_loss`, `validation_accuracy`. `learning_rate` gets a panel
+        of its own if it varies.
+      path: the PNG file to write.
+    """
+    panels = {
+        key.capitalize(): {"train": f"train_{key}", "validation": f"validation_{key}"}
+        for key in ("loss", "accuracy")
+    }
+    if len({row.get("learning_rate") for row in history}) > 1:
+        panels["Learning rate"] = {"": "learning_rate"}
+    figure = new_figure(5.2 * len(panels), 4.2)
+    best = best_epoch(history)
+    all_axes = figure.subplots(1, len(panels))
+    for axes, (title, lines) in zip(all_axes, panels.items(), strict=True):
+        for name, column in lines.items():
+            points = _series(history, column)
+            # A line through one point is invisible, and markers on a hundred points are a smear.
+            style = {"color": _PALETTE[name], "marker": "o" if len(points) <= 30 else None}
+            if len(points):
+                axes.plot(*points.T, markersize=4, label=name, **style)
+        if best is not None:
+            epoch, accuracy = best
+            label = f"best validation: {accuracy:.4f} in epoch {epoch}"
+            axes.axvline(epoch, color=FAINT, linestyle=":", linewidth=1.2, zorder=0, label=label)
+        axes.set_xlabel("Epoch", fontsize=11)
+        axes.set_title(title, fontsize=12, loc="left")
+        axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
+        axes.grid(axis="y", color="#e6e6e6")
+        axes.set_axisbelow(True)
+        axes.spines[["top", "right"]].set_visible(False)
+    handles, names = all_axes[1].get_legend_handles_labels()
+    figure.legend(handles, names, loc="outside upper right", ncols=3, frameon=False, fontsize=10)
+    return save(figure, path)
+
+
+def best_epoch(history: Sequence[Mapping]) -> tuple[int, float] | None:
+    """Epoch and value of the highest validation accuracy, the earliest of equals; None if none."""
+    points = _series(history, "validation_accuracy")
+    if not len(points):
+        return None
+    epoch, accuracy = points[np.argmax(points[:, 1])]
+    return int(epoch), float(accuracy)
+
+
+def confusion_matrix(
+    cm: np.ndarray,
+    class_names: Sequence[str],
+    path: str | os.PathLike,
+    title: str = "Confusion matrix",
+) -> Path:
+    """Heat map of counts, rows true and columns predicted; colour is each row's fraction.
+
+    Up to 25 classes the counts stand in the cells, up to 120 the axes carry every class name.
+
+    Args:
+      cm: (C, C) counts.
+      class_names: C names.
+      path: the PNG file to write.
+      title: what the counts are of.
+    """
+    cm = np.asarray(cm)
+    classes = len(cm)
+    fractions = cm / np.maximum(cm.sum(axis=1, keepdims=True), 1)
+    side = float(np.clip(0.62 * classes, 2.6, 9.0 if classes <= 25 else 11.0))
+    cell_points = 72 * side / classes
+    font = float(np.clip(0.82 * cell_points, 5.0, 10.0))
+    names = [shorten(name, 24) for name in class_names]
+    name_inches = max(map(len, names)) * 0.6 * font / 72
+    width = max(side + name_inches + 1.3, 0.095 * len(title) + 0.2)
+    figure = new_figure(width, side + 0.75 * name_inches + 0.85)
+    axes = figure.add_subplot()
+    image = axes.imshow(fractions, cmap="Blues", vmin=0, vmax=1)
+    if classes <= 25:
+        count_font = min(9.5, 0.85 * cell_points / (0.65 * len(str(cm.max()))))
+        for (row, column), count in np.ndenumerate(cm):
+            color = "white" if fractions[row, column] > 0.55 else INK if count else "#c4c8cc"
+            text = axes.text(column, row, str(count), fontsize=count_font, color=color)
+            text.set(ha="center", va="center", in_layout=False)
+    if classes <= 120:
+        style = {"rotation": 45 if classes <= 25 else 90, "rotation_mode": "anchor"}
+        axes.set_xticks(range(classes), names, ha="right", va="center", **style)
+        axes.set_yticks(range(classes), names)
+        axes.tick_params(labelsize=font)
+        for label in (*axes.get_xticklabels(), *axes.get_yticklabels()):
+            label.set_parse_math(False)
+    axes.tick_params(length=0)
+    axes.set_xlabel("Predicted", fontsize=11)
+    axes.set_ylabel("True", fontsize=11)
+    figure.suptitle(title, x=0.02, ha="left", fontsize=12)
+    axes.spines[:].set_visible(False)
+    bar = figure.colorbar(image, ax=axes, shrink=0.8, aspect=30, pad=0.02)
+    bar.set_label("Fraction of the true class", fontsize=10)
+    bar.outline.set_visible(False)
+    return save(figure, path)
+
+
+def reliability_diagram(calibration: Mapping, path: str | os.PathLike) -> Path:
+    """Accuracy against confidence, bin by bin (Guo et al. 2017).
+
+    Args:
+      calibration: what :func:`imgcls_jax.metrics.calibration` returns: `ece` and `bins`, each bin
+        with `count`, `confidence` and `accuracy`.
+      path: the PNG file to write.
+    """
+    used = [entry for entry in calibration["bins"] if entry["count"]]
+    columns = [[entry[key] for entry in used] for key in ("confidence", "accuracy", "count")]
+    confidence, accuracy, counts = (np.array(column) for column in columns)
+    figure = new_figure(4.8, 4.6)
+    axes = figure.add_subplot(aspect="equal", xlim=(0, 1.02), ylim=(0, 1.02))
+    axes.plot([0, 1], [0, 1], color=FAINT, linestyle=":", label="perfectly calibrated")
+    axes.plot(confidence, accuracy, color=_PALETTE["train"], linewidth=1.2)
+    # Area grows with a bin's examples: a bin of five that lies far off matters little.
+    sizes = 14 + 500 * counts / counts.sum()
+    label = "a bin, area by examples"
+    axes.scatter(confidence, accuracy, sizes, color=_PALETTE["train"], label=label, zorder=3)
+    axes.set_xlabel("Confidence", fontsize=11)
+    axes.set_ylabel("Accuracy", fontsize=11)
+    title = f"Calibration (expected error {calibration['ece']:.4f})"
+    axes.set_title(title, fontsize=12, loc="left")
+    for handle in axes.legend(frameon=False, fontsize=10, loc="upper left").legend_handles[1:]:
+        handle.set_sizes([30])
+    axes.spines[["top", "right"]].set_visible(False)
+    return save(figure, path)
+
+
+def _series(history: Sequence[Mapping], key: str) -> np.ndarray:
+    """(n, 2) epochs and finite values of one column, which need not be in every epoch."""
+    points = [(row["epoch"], row[key]) for row in history if row.get(key) is not None]
+    points = np.array(points, np.float64).reshape(-1, 2)
+    return points[np.isfinite(points[:, 1])]
+
+
+_COLORS = ("#1f5a94", "#d9661f", "#2e7d4f", "#b3302a", "#7b4fa3", "#8c6d1f", "#1f8a94", "#c2558e")
+_NAMED = len(_COLORS)  # curves with a name and a colour; of more classes the worst ones
+
+
+def precision_recall(
+    labels: np.ndarray,
+    probabilities: np.ndarray,
+    class_names: Sequence[str],
+    path: str | os.PathLike,
+) -> Path:
+    """Precision against recall at every threshold, and the average precision of each class.
+
+    Arguments are those of :func:`scores`, and the PNG file to write.
+    """
+    from sklearn.metrics import precision_recall_curve
+
+    def curve(positive, score):
+        precision, recall, _ = precision_recall_curve(positive, score)
+        return recall, precision
+
+    chances = {c: float((labels == c).mean()) for c in _drawn(labels, len(class_names))}
+    return _draw(
+        labels, probabilities, class_names, path,
+        curve=curve, score="average_precision", short="AP", steps="steps-post",
+        title="Precision and recall", axes_names=("Recall", "Precision"),
+        chance=[[0, 1], [next(iter(chances.values()))] * 2] if len(chances) == 1 else None,
+    )  # fmt: skip
+
+
+def roc(
+    labels: np.ndarray,
+    probabilities: np.ndarray,
+    class_names: Sequence[str],
+    path: str | os.PathLike,
+) -> Path:
+    """True against false positive rate at every threshold, and the area under the curves.
+
+    Arguments are those of :func:`scores`, and the PNG file to write.
+    """
+    from sklearn.metrics import roc_curve
+
+    def curve(positive, score):
+        false, true, _ = roc_curve(positive, score)
+        return false, true
+
+    return _draw(
+        labels, probabilities, class_names, path,
+        curve=curve, score="roc_auc", short="AUC", steps="default",
+        title="ROC curves" if len(class_names) > 2 else "ROC curve",
+        axes_names=("False positive rate", "True positive rate"), chance=[[0, 1], [0, 1]],
+    )  # fmt: skip
+
+
+def class_counts(
+    counts: Mapping[str, Sequence[int]], class_names: Sequence[str], path: str | os.PathLike
+) -> Path:
+    """Bars of the examples of each class, largest class first, one colour a split.
+
+    Up to 60 classes every bar has its name; of more the axis counts the classes.
+
+    Args:
+      counts: by name of the split, C counts.
+      class_names: C names.
+      path: the PNG file to write.
+    """
+    table = np.array(list(counts.values()))
+    order = np.argsort(-table.sum(axis=0), kind="stable")
+    totals, classes = table.sum(axis=0)[order], len(order)
+    named = classes <= 60
+    figure = new_figure(7.0, max(2.4, 1.3 + 0.22 * classes) if named else 6.0)
+    axes = figure.add_subplot()
+    left = np.zeros(classes)
+    for (name, row), color in zip(counts.items(), _COLORS, strict=False):
+        row = np.asarray(row)[order]
+        label = f"{name} ({row.sum():,})"
+        height = 0.78 if named else 1.0
+        axes.barh(range(classes), row, height, left=left, color=color, label=label)
+        left += row
+    if named:
+        axes.set_yticks(range(classes), [shorten(class_names[c], 28) for c in order])
+        for position, total in enumerate(totals):
+            axes.annotate(
+                f"{total:,}", (total, position), (4, 0), textcoords="offset points",
+                va="center", fontsize=8, color=INK,
+            )  # fmt: skip
+        for label in axes.get_yticklabels():
+            label.set_parse_math(False)
+        axes.tick_params(axis="y", length=0, labelsize=9)
+    else:
+        axes.set_ylabel(f"{classes} classes, largest first", fontsize=11)
+        axes.set_yticks([])
+    axes.set(ylim=(classes - 0.4, -0.6), xlim=(0, 1.08 * max(totals.max(), 1)))
+    axes.set_xlabel("Examples", fontsize=11)
+    ratio = totals.max() / max(totals.min(), 1)
+    axes.set_title(
+        f"Examples a class (largest to smallest {ratio:.1f} : 1)", fontsize=12, loc="left"
+    )
+    axes.spines[["top", "right"]].set_visible(False)
+    if len(counts) > 1:
+        figure.legend(frameon=False, fontsize=10, loc="outside lower center", ncols=len(counts))
+    return save(figure, path)
+
+
+def _draw(
+    labels, probabilities, class_names, path, *,
+    curve, score, short, steps, title, axes_names, chance,
+):  # fmt: skip
+    """One curve a class. Of many classes the worst are named, the others faint behind them."""
+    figures = scores(labels, probabilities, class_names)
+    ranked = sorted(
+        _drawn(labels, len(class_names)), key=lambda c: figures["classes"][class_names[c]][score]
+    )
+    figure = new_figure(6.8, 4.6)
+    axes = figure.add_subplot(xlim=(-0.01, 1.01), ylim=(-0.01, 1.02))
+    if chance is not None:
+        axes.plot(*chance, color=FAINT, linestyle=":", linewidth=1.2, label="chance")
+    for place, c in enumerate(ranked):
+        x, y = curve(labels == c, probabilities[:, c])
+        style = {"color": "#d5d9de", "linewidth": 0.8, "zorder": 1}
+        if place < _NAMED:
+            value = figures["classes"][class_names[c]][score]
+            label = f"{shorten(class_names[c], 24)}  {short} {value:.3f}"
+            style = {"color": _COLORS[place], "linewidth": 1.6, "zorder": 3, "label": label}
+        axes.plot(x, y, drawstyle=steps, **style)
+    if not ranked:
+        message = "needs examples of at least two classes"
+        axes.text(0.5, 0.5, message, ha="center", color=FAINT, fontsize=12)
+    axes.set_xlabel(axes_names[0], fontsize=11)
+    axes.set_ylabel(axes_names[1], fontsize=11)
+    mean = f"  (mean {short} {figures[score]:.3f})" if len(ranked) > 1 else ""
+    axes.set_title(title + mean, fontsize=12, loc="left")
+    axes.spines[["top", "right"]].set_visible(False)
+    if ranked or chance:
+        heading = f"worst {_NAMED} of {len(ranked)} classes" if len(ranked) > _NAMED else None
+        legend = figure.legend(
+            loc="outside right upper", frameon=False, fontsize=8.5, title=heading, title_fontsize=9
+        )
+        for text in legend.get_texts():
+            text.set_parse_math(False)
+    return save(figure, path)

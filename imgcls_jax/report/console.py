@@ -1,0 +1,147 @@
+"""What a run prints: plain text for logs, a progress bar on a terminal."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from imgcls_jax import errors
+from imgcls_jax.data import Dataset
+from imgcls_jax.report import lettering
+
+if TYPE_CHECKING:
+    from imgcls_jax.pretrained import Loaded
+
+
+def heading(text: str) -> None:
+    print(f"\n{text}\n{'-' * len(text)}")
+
+
+def pairs(items: Mapping[str, Any]) -> None:
+    """Names and values in two aligned columns."""
+    width = max(map(len, items))
+    for name, value in items.items():
+        if isinstance(value, (tuple, list)):
+            value = ",".join(map(str, value))
+        print(f"  {name:<{width}}  {'-' if value in (None, '') else value}")
+
+
+def paths(title: str, written: Iterable[str]) -> None:
+    """A heading and a path a line."""
+    heading(title)
+    for path in written:
+        print(f"  {path}")
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Columns as wide as their widest cell: the first to the left, the others to the right."""
+    rows = [header, *rows]
+    rows = [[errors.printable(row[0]), *row[1:]] for row in rows]
+    first = max(lettering.width(row[0]) for row in rows)
+    widths = [max(len(row[i]) for row in rows) for i in range(1, len(header))]
+    for row in rows:
+        cells = [f"{cell:>{width}}" for cell, width in zip(row[1:], widths, strict=True)]
+        print("  ".join(["", lettering.pad(row[0], first), *cells]).rstrip())
+
+
+def dataset(loaded: Dataset) -> None:
+    """What the data is and where it came from."""
+    heading("Data")
+    height, width, channels = loaded.image_shape
+    pairs(
+        {
+            "name": loaded.name,
+            "examples": ", ".join(f"{len(s):,} {name}" for name, s in loaded.splits.items()),
+            "images": f"{height}x{width}x{channels} uint8, {loaded.num_classes} classes",
+            "first labels": " ".join(map(str, loaded.train.labels[:10])),
+            "source": loaded.source,
+        }
+        | _VERIFIED[loaded.verified]
+    )
+    for note in loaded.notes:
+        print(f"  {note}")
+
+
+_VERIFIED = {
+    True: {"verified": "yes"},
+    False: {"verified": "NO: the digest is not the published one"},
+    None: {},  # nothing is published of one's own photos
+}
+
+
+def weights(loaded: "Loaded") -> None:
+    """What was taken from a file of published weights."""
+    heading("Weights")
+    print(f"  {loaded.source}")
+
+
+def closing(summary: Mapping[str, Any]) -> None:
+    """The table at the end of a run, from its summary."""
+    heading("Result")
+    low, high = summary["test_accuracy_interval"]
+    results = {
+        "test accuracy": f"{summary['test_accuracy']:.4f}   95 % interval [{low:.4f}, {high:.4f}]",
+        "balanced accuracy": f"{summary['test_balanced_accuracy']:.4f}   (mean recall of classes)",
+        "test loss": f"{summary['test_loss']:.4f}",
+    }
+    if summary.get("validation_accuracy") is not None:
+        results["validation accuracy"] = f"{summary['validation_accuracy']:.4f}"
+        results["validation loss"] = f"{summary['validation_loss']:.4f}"
+    if summary.get("train_accuracy") is not None:
+        results["train accuracy"] = (
+            f"{summary['train_accuracy']:.4f}   (over epoch {summary['evaluated_epoch']})"
+        )
+    results |= _documented(summary)
+    if summary.get("train_seconds"):
+        results["training"] = (
+            f"{summary['train_seconds']:.2f} s   {summary['examples_per_second']:,.0f} examples/s, "
+            "without compilation and evaluation"
+        )
+    if summary["feature_seconds"]:
+        results["fixed features"] = f"{summary['feature_seconds']:.2f} s, once"
+    results["compilation"] = f"{summary['compile_seconds']:.2f} s"
+    results["evaluation"] = f"{summary['eval_seconds']:.2f} s"
+    results["data"] = summary["data"]["source"]
+    if summary["data"]["verified"] is False:
+        results["data"] += "   NOT VERIFIED: the digest is not the published one"
+    pairs(results)
+    print()
+    per_class(summary["per_class"])
+
+
+def per_class(figures: Mapping[str, Mapping[str, Any]]) -> None:
+    """Precision, recall, F1 and support of each class."""
+    table(
+        ("class", "precision", "recall", "f1", "support"),
+        [
+            (
+                name,
+                f"{m['precision']:.3f}",
+                f"{m['recall']:.3f}",
+                f"{m['f1']:.3f}",
+                str(m["support"]),
+            )
+            for name, m in figures.items()
+        ],
+    )
+
+
+def _documented(summary: Mapping[str, Any]) -> dict[str, str]:
+    lines = {}
+    for name, difference in summary.get("difference", {}).items():
+        figure = summary["documented"]["figures"][name]
+        lines[f"documented {name.replace('_', ' ')}"] = f"{figure:.4f}   ours {difference:+.4f}"
+    if summary.get("documented", {}).get("disagreement"):
+        lines["note"] = summary["documented"]["disagreement"]
+    return lines
+
+
+def spread(figures: Mapping[str, Mapping[str, Any]]) -> None:
+    """Mean and standard deviation over seeds, and where the documented figure falls."""
+    rows = []
+    for name, entry in figures.items():
+        row = [name.replace("_", " "), f"{entry['mean']:.4f}"]
+        row.append(f"{entry['std']:.4f}" if entry["std"] is not None else "-")
+        row += [f"{min(entry['values']):.4f}", f"{max(entry['values']):.4f}"]
+        row.append(f"{entry['documented']:.4f}" if "documented" in entry else "-")
+        row.append(f"{entry['z']:+.1f}" if entry.get("z") is not None else "-")
+        rows.append(row)
+    table(("figure", "mean", "std", "min", "max", "documented", "in std"), rows)

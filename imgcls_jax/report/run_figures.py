@@ -1,0 +1,92 @@
+"""The figures of a finished run, from its files."""
+
+import numpy as np
+
+from imgcls_jax import models
+from imgcls_jax.data import Dataset
+from imgcls_jax.predict import predictor
+from imgcls_jax.report import charts, sheets
+from imgcls_jax.report.augmentation_sheet import augmentation_sheet
+from imgcls_jax.report.sheets import overlay, prediction_sheet
+from imgcls_jax.workdir import Workdir
+
+_LOOKED_INTO = 12  # photos that saliency is drawn for
+
+
+def draw(workdir: Workdir, dataset: Dataset) -> list[str]:
+    """Draws a finished run's figures from its files; returns their paths."""
+    summary = workdir.summary()
+    predictions = workdir.read_arrays("predictions.npz")
+    labels, probabilities = predictions["labels"], predictions["probabilities"]
+    names, test, train = dataset.class_names, dataset.test, dataset.train
+    history = workdir.history()
+    folder = workdir.make_figures()
+    config = workdir.config()
+    drawn = np.arange(min(25, len(labels)))
+    if config.dataset == "folder":  # sorted by class
+        drawn = np.linspace(0, len(labels) - 1, len(drawn)).astype(int)
+    paths = []
+    if history:
+        paths.append(charts.learning_curves(history, folder / "learning_curves.png"))
+    accuracy = summary["test_accuracy"]
+    paths += [
+        charts.confusion_matrix(
+            np.asarray(summary["confusion_matrix"]),
+            names,
+            folder / "confusion_matrix.png",
+            title=f"{summary['run']}: test accuracy {accuracy:.4f}",
+        ),
+        sheets.prediction_grid(
+            test.images[drawn],
+            labels[drawn],
+            probabilities[drawn],
+            names,
+            folder / "predictions.png",
+        ),
+        sheets.most_confident_mistakes(
+            test.images, labels, probabilities, names, folder / "mistakes.png"
+        ),
+        charts.reliability_diagram(summary["calibration"], folder / "calibration.png"),
+        sheets.sample_image(train.images[0], names[train.labels[0]], folder / "sample_image.png"),
+        sheets.sample_row(train.images, train.labels, names, folder / "sample_row.png"),
+    ]
+    if config.dataset == "folder":
+        paths += _of_photos(workdir, dataset, labels, probabilities)
+    if specs := config.augment:
+        paths.append(
+            augmentation_sheet(
+                train.images[: len(specs) + 8], folder / "augmentation.png", specs=specs
+            )
+        )
+    return [str(path) for path in paths]
+
+
+def _of_photos(workdir: Workdir, dataset: Dataset, labels, probabilities) -> list:
+    """What unbalanced classes ask for, and where the network looks."""
+    names, folder = dataset.class_names, workdir.figures
+    counts = {
+        name: np.bincount(split.labels, minlength=len(names))
+        for name, split in dataset.splits.items()
+    }
+    paths = [
+        charts.class_counts(counts, names, folder / "class_counts.png"),
+        charts.precision_recall(labels, probabilities, names, folder / "precision_recall.png"),
+        charts.roc(labels, probabilities, names, folder / "roc.png"),
+    ]
+    if workdir.config().model in models.TRANSFERABLE:
+        shown = np.linspace(0, len(labels) - 1, min(_LOOKED_INTO, len(labels))).astype(int)
+        images, chosen = dataset.test.images[shown], probabilities[shown]
+        cams = np.asarray(predictor.load(workdir.path).grad_cam(images, chosen.argmax(axis=1)))
+        paths.append(
+            prediction_sheet(
+                images,
+                chosen,
+                names,
+                [names[label] for label in labels[shown]],
+                folder / "saliency.png",
+                overlays=np.stack([overlay(*pair) for pair in zip(images, cams, strict=True)]),
+                title="Where the network looks (Grad-CAM), above the true class",
+                columns=2,
+            )
+        )
+    return paths

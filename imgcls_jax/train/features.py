@@ -1,0 +1,113 @@
+"""Transfer learning as pure functions: what is frozen, what the head alone sees, and at which rate.
+
+A network for transfer (`imgcls_jax.models.TRANSFERABLE`) says by `stages()` which parameters belong
+to its stem, its stages and its head, and hands out the head's inputs, its features.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from tqdm import tqdm
+
+from imgcls_jax import optim, steps
+from imgcls_jax.data import resident
+from imgcls_jax.data.resident import Resident
+from imgcls_jax.models.freezing import ApplyFn, features_of, head_of, with_binary_head
+from imgcls_jax.optim.ema import ema_init
+
+
+def merge(params: Any, loaded: Mapping[str, Any]) -> Any:
+    """`params` with the arrays of `loaded` in place of those at the same paths.
+
+    Raises:
+      ValueError: if a shape differs or `loaded` has a path that `params` has not.
+    """
+    result = dict(params)
+    for name, value in loaded.items():
+        if name not in result:
+            raise ValueError(f"there is no {name!r} to replace")
+        if isinstance(value, Mapping):
+            result[name] = merge(result[name], value)
+        elif np.shape(value) != np.shape(result[name]):
+            raise ValueError(f"{name}: {np.shape(value)} for {np.shape(result[name])}")
+        else:
+            # A copy: training donates its state, and the file's arrays serve the next seed.
+            result[name] = jnp.array(value, result[name].dtype)
+    return result
+
+
+def overlay(state: steps.TrainState, pretrained: Mapping[str, Any]) -> steps.TrainState:
+    """The state with pretrained variables in place of its own, as far as they go."""
+    params = merge(state.params, pretrained["params"])
+    batch_stats = merge(state.batch_stats, pretrained.get("batch_stats", {}))
+    average = ema_init(params) if state.average else {}
+    return state.replace(params=params, batch_stats=batch_stats, average=average)
+
+
+def make_extract(
+    *, apply_fn: ApplyFn, take_fn: Callable[..., Any], batch_size: int
+) -> Callable[[Any, Resident, str], Resident]:
+    """Builds `extract(variables, source, name)`: the features of a split, resident as it is.
+
+    The features (N, F) float32 take the place of the images. A progress bar is shown by `name`.
+    """
+    features = features_of(apply_fn)
+
+    @jax.jit
+    def of_batch(variables, source, indices):
+        return features(variables, steps.to_unit_interval(take_fn(source, indices)["image"]))
+
+    def extract(variables, source, name):
+        total, found = len(source), []
+        starts = range(0, total, batch_size)
+        for start in tqdm(starts, desc=f"features of {name}", unit="batch", disable=None):
+            # The last batch is filled up with its last example: one shape to compile.
+            indices = np.minimum(np.arange(start, start + batch_size), total - 1)
+            batch = of_batch(variables, source, indices.astype(np.int32))
+            found.append(np.asarray(batch)[: total - start])
+        rows = np.concatenate(found)
+        return Resident(jnp.asarray(rows), source.labels, rows.shape[1:])
+
+    return extract
+
+
+def make_fit_head(
+    *,
+    model: Any,
+    binary: bool,
+    loss_fn: Callable[[jax.Array, jax.Array], jax.Array],
+    epochs: int,
+    learning_rate: float,
+    batch_size: int,
+) -> Callable[[steps.TrainState, Resident], steps.TrainState]:
+    """Builds `fit_head(state, features) -> state`, whose head alone was trained by Adam.
+
+    Compiled at its first call.
+
+    What comes before a fine-tuning: a random head's first gradients would spoil what the layers
+    below it have learned (Kumar et al. 2022, "Fine-Tuning can Distort Pretrained Features").
+    """
+    apply_fn = with_binary_head(head_of(model)) if binary else head_of(model)
+    tx = optim.create("adam", learning_rate=learning_rate)
+    train_step = steps.make_train_step(apply_fn=apply_fn, tx=tx, loss_fn=loss_fn)
+    (name,) = model.stages()["head"]
+
+    run = steps.make_train_many(train_step=train_step, take_fn=resident.take, batch_size=batch_size)
+
+    def fit_head(state, features):
+        # Copies, since steps donate their state.
+        params = {name: jax.tree.map(jnp.copy, state.params[name])}
+        key = jax.random.clone(state.key)
+        head = steps.TrainState(jnp.zeros((), jnp.int32), params, {}, tx.init(params), key)
+        batches = len(features) // batch_size
+        for epoch in range(epochs):
+            order = resident.epoch_order(state.key, epoch, len(features))
+            head, _ = run(
+                head, steps.zero_metrics(), features, order, np.int32(0), np.int32(batches)
+            )
+        return overlay(state, {"params": head.params})
+
+    return fit_head

@@ -1,0 +1,147 @@
+"""Watching a run and stopping it: progress bar, TensorBoard files, signals."""
+
+import contextlib
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+from tqdm import tqdm
+
+from imgcls_jax.errors import UserError
+from imgcls_jax.train.trainer import Program
+from imgcls_jax.workdir import Workdir
+
+
+class Progress:
+    """What the loop tells whoever watches; called between device calls. Override what you need."""
+
+    def examples(self, count: int, loss: float) -> None:
+        """`count` more examples were trained on; `loss` is the epoch's mean so far."""
+
+    def epoch(self, record: dict[str, Any]) -> None:
+        """An epoch ended with this history record."""
+
+    def stop_requested(self) -> bool:
+        """True asks the loop to save and stop."""
+        return False
+
+
+class ProgressBar(Progress):
+    """A bar over the whole training with loss, examples a second and time left; a line an epoch.
+
+    Where standard error is not a terminal there is no bar, only the lines.
+    """
+
+    def __init__(self, *, epochs: int, examples_per_epoch: int, done: int = 0):
+        self._epochs = epochs
+        self._bar = tqdm(
+            total=epochs * examples_per_epoch,
+            initial=done,
+            unit=" examples",
+            unit_scale=True,
+            file=sys.stderr,
+            disable=not sys.stderr.isatty() or os.environ.get("TERM") == "dumb",
+            dynamic_ncols=True,
+            leave=False,
+            smoothing=0.1,
+        )
+
+    def examples(self, count: int, loss: float) -> None:
+        self._bar.set_postfix_str(f"loss {loss:.4f}", refresh=False)
+        self._bar.update(count)
+
+    def epoch(self, record: dict[str, Any]) -> None:
+        width = len(str(self._epochs))
+        line = (
+            f"  epoch {record['epoch']:{width}d}/{self._epochs}"
+            f"  train loss {record['train_loss']:.4f} accuracy {record['train_accuracy']:.4f}"
+        )
+        if "validation_loss" in record:
+            line += (
+                f"  validation loss {record['validation_loss']:.4f}"
+                f" accuracy {record['validation_accuracy']:.4f}"
+            )
+        line += (
+            f"  {record['train_seconds']:.2f} s  {record['examples_per_second']:,.0f} examples/s"
+        )
+        self._bar.write(line, file=sys.stdout)
+        sys.stdout.flush()
+
+    def close(self) -> None:
+        self._bar.close()
+
+
+class Observer(ProgressBar):
+    """The progress bar, the signals that ask to stop, and TensorBoard's files.
+
+    Attributes:
+      stop: the signals received so far, see `collect_signals`.
+      board: a TensorBoard writer, or None.
+      done: steps made before.
+    """
+
+    def __init__(self, program: Program, *, stop: list[int], board: Any, done: int):
+        size = len(program.train)
+        epochs, batches = divmod(done, program.steps_per_epoch)
+        super().__init__(
+            epochs=program.config.epochs,
+            examples_per_epoch=size,
+            done=epochs * size + batches * program.config.batch_size,
+        )
+        self._stop = stop
+        self._board = board
+
+    def epoch(self, record: dict[str, Any]) -> None:
+        super().epoch(record)
+        if self._board is not None:
+            for name, value in record.items():
+                if name not in ("epoch", "step"):
+                    self._board.add_scalar(name.replace("_", "/", 1), value, record["step"])
+
+    def stop_requested(self) -> bool:
+        return bool(self._stop)
+
+    def close(self) -> None:
+        super().close()
+        if self._board is not None:
+            self._board.close()
+
+
+def tensorboard(workdir: Workdir, *, done: int) -> Any:
+    """A writer of event files in the workdir; what was written after step `done` is superseded.
+
+    Raises:
+      UserError: if tensorboardX is not installed.
+    """
+    try:
+        from tensorboardX import SummaryWriter
+    except ImportError as error:
+        raise UserError(
+            "--tensorboard needs the package tensorboardX; pip install 'imgcls_jax[tensorboard]', "
+            "or leave the flag out."
+        ) from error
+    return SummaryWriter(str(workdir.path / "tensorboard"), purge_step=done + 1)
+
+
+@contextlib.contextmanager
+def collect_signals() -> Iterator[list[int]]:
+    """Collects SIGINT and SIGTERM instead of dying of them; a second one is obeyed at once."""
+    received: list[int] = []
+
+    def handler(number, frame):
+        del frame
+        if received:
+            raise KeyboardInterrupt
+        received.append(number)
+
+    try:
+        old = {number: signal.signal(number, handler) for number in (signal.SIGINT, signal.SIGTERM)}
+    except ValueError:  # not the main thread: whoever owns it handles signals
+        old = {}
+    try:
+        yield received
+    finally:
+        for number, previous in old.items():
+            signal.signal(number, previous)

@@ -1,0 +1,131 @@
+"""What a run comes to: the contents of `summary.json`, for one seed and over several."""
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import numpy as np
+
+from imgcls_jax import metrics, steps
+from imgcls_jax.config import Config
+from imgcls_jax.data import Dataset
+from imgcls_jax.train.trainer import Program
+from imgcls_jax.workdir import environment
+
+
+def summarise(
+    program: Program, config: Config, dataset: Dataset, state: steps.TrainState, history: list
+) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """Evaluates on the test set: what `summary.json` and `predictions.npz` hold."""
+    started = time.perf_counter()
+    evaluated = program.evaluated(state)
+    sums, logits = jax.device_get(program.evaluate["test"](evaluated, program.test))
+    test_seconds = time.perf_counter() - started
+    labels = dataset.test.labels
+    probabilities = np.asarray(jax.nn.softmax(logits))
+    matrix = metrics.confusion_matrix(labels, logits, dataset.num_classes)
+    test = steps.means(sums)
+    correct, count = int(sums["correct"]), int(sums["count"])
+    train_seconds = sum(record["train_seconds"] for record in history)
+    summary = {
+        "dataset": dataset.name,
+        "data": {"source": dataset.source, "verified": dataset.verified},
+        "model": config.model,
+        "parameters": program.parameters,
+        "seed": config.seed,
+        "epochs": len(history),
+        "steps": history[-1]["step"] if history else int(state.step),
+        "evaluated": config.evaluate,
+        "test_accuracy": test["accuracy"],
+        "test_accuracy_interval": list(metrics.wilson_interval(correct, count)),
+        "test_balanced_accuracy": metrics.balanced_accuracy(matrix),
+        "test_loss": test["loss"],
+        "train_accuracy": None,
+        "calibration": metrics.calibration(probabilities, labels),
+        "confusion_matrix": matrix.tolist(),
+        "per_class": metrics.per_class(matrix, list(dataset.class_names)),
+        "train_seconds": train_seconds,
+        "compile_seconds": program.compile_seconds,
+        "feature_seconds": program.feature_seconds,
+        "eval_seconds": test_seconds + sum(record["eval_seconds"] for record in history),
+        "examples_per_second": (
+            len(program.train) * len(history) / train_seconds if train_seconds else None
+        ),
+    }
+    if history:
+        kept = evaluated_record(history, config)
+        summary["evaluated_epoch"] = kept["epoch"]
+        for key in ("train_accuracy", "train_loss", "validation_accuracy", "validation_loss"):
+            if key in kept:
+                summary[key] = kept[key]
+        for record in history:
+            for key in ("train_loss", "train_accuracy"):
+                summary.setdefault("by_epoch", {}).setdefault(key, []).append(record[key])
+    if config.dataset == "folder":
+        summary["ranking"] = metrics.scores(labels, probabilities, dataset.class_names)
+    return summary | environment(), {"labels": labels, "probabilities": probabilities}
+
+
+def evaluated_record(history, config) -> dict[str, Any]:
+    """The record of the epoch whose parameters met the test set."""
+    if config.evaluate == "best":
+        return max(history, key=lambda record: record["validation_accuracy"])
+    return history[-1]
+
+
+def difference(summary: Mapping[str, Any], documented: Mapping[str, Any]) -> dict[str, float]:
+    """Ours minus the documented figure, for every figure we have a value of."""
+    values = _values(summary)
+    return {
+        key: values[key] - figure
+        for key, figure in documented["figures"].items()
+        if values.get(key) is not None
+    }
+
+
+def _values(summary: Mapping[str, Any]) -> dict[str, Any]:
+    """A summary's entries and, as `train_loss_epoch_2`, its training figures by epoch."""
+    values = dict(summary)
+    for key, series in summary.get("by_epoch", {}).items():
+        values |= {f"{key}_epoch_{number}": value for number, value in enumerate(series, start=1)}
+    return values
+
+
+_FIGURES = (
+    "test_accuracy",
+    "test_balanced_accuracy",
+    "test_loss",
+    "validation_accuracy",
+    "validation_loss",
+    "train_accuracy",
+    "train_loss",
+)
+
+
+def spread(
+    runs: list[Mapping[str, Any]], documented: Mapping[str, Any] | None
+) -> dict[str, dict[str, Any]]:
+    """Mean, standard deviation (n - 1) and values over seeds of every figure the runs have.
+
+    Where the document has a figure: `z`, its distance from the mean in standard deviations, and
+    `below`, how many seeds lie below it.
+    """
+    figures = dict(documented["figures"]) if documented else {}
+    runs = [_values(run) for run in runs]
+    result = {}
+    for key in dict.fromkeys((*_FIGURES, *figures)):
+        values = [run[key] for run in runs if run.get(key) is not None]
+        if not values:
+            continue
+        mean, std = float(np.mean(values)), None
+        if len(values) > 1:
+            std = float(np.std(values, ddof=1))
+        result[key] = {"mean": mean, "std": std, "values": values}
+        if key in figures:
+            result[key] |= {
+                "documented": figures[key],
+                "below": sum(value < figures[key] for value in values),
+                "z": (figures[key] - mean) / std if std else None,
+            }
+    return result

@@ -1,0 +1,55 @@
+"""A TFDS folder as a data set of photos: its splits, and those that are cut off where missing."""
+
+import numpy as np
+import pytest
+
+from imgcls_jax.data import Split
+from imgcls_jax.data.catalog import builder, records
+from imgcls_jax.errors import UserError
+
+IMAGES = np.random.default_rng(0).integers(0, 256, (20, 8, 8, 3), dtype=np.uint8)
+LABELS = np.arange(20, dtype=np.int32) % 3
+
+
+def write(folder, **splits):
+    return builder.write(
+        name="tiny",
+        version="1.0.0",
+        description="",
+        homepage="",
+        citation="",
+        class_names=("a", "b", "c"),
+        splits={name: Split(IMAGES[part], LABELS[part]) for name, part in splits.items()},
+        stock_id=None,
+        data_dir=folder,
+    )
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+def test_missing_splits_are_cut_off_the_training_split(tmp_path, streamed):
+    folder = write(tmp_path, train=slice(0, 20))
+    assert records.is_record_folder(folder)
+    assert not records.is_record_folder(tmp_path)
+    found = records.load(folder, size=8, validation_fraction=0.1, streamed=streamed)
+    assert (len(found.train), len(found.validation), len(found.test)) == (14, 2, 4)
+    assert found.class_names == ("a", "b", "c")
+    parts = (found.train, found.validation, found.test)
+    np.testing.assert_array_equal(np.concatenate([p.images[:] for p in parts]), IMAGES)
+    np.testing.assert_array_equal(np.concatenate([p.labels for p in parts]), LABELS)
+    assert isinstance(found.train.images, np.ndarray) != streamed
+
+
+def test_splits_that_are_there_are_taken(tmp_path):
+    folder = write(tmp_path, train=slice(0, 12), validation=slice(12, 15), test=slice(15, 20))
+    found = records.load(folder, size=8, validation_fraction=0.5)
+    assert (len(found.train), len(found.validation), len(found.test)) == (12, 3, 5)
+    folder = write(tmp_path / "other", train=slice(0, 12), validation=slice(12, 15))
+    alone = records.load(folder, size=8)
+    assert (len(alone.train), alone.validation, len(alone.test)) == (12, None, 3)
+
+
+def test_a_damaged_folder_is_one_sentence(tmp_path):
+    folder = write(tmp_path, train=slice(0, 20))
+    (folder / "dataset_info.json").write_text("{")
+    with pytest.raises(UserError, match="is no TFDS data set that can be read"):
+        records.load(folder, size=8)

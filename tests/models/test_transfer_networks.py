@@ -1,0 +1,209 @@
+"""What all networks for transfer agree on: stages, features and maps to read, frozen norms."""
+
+from functools import cache, partial
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax.traverse_util import path_aware_map
+from golden.networks import weight
+
+from imgcls_jax import models
+from imgcls_jax.errors import UserError
+from imgcls_jax.models.densenet import DenseNet
+from imgcls_jax.models.efficientnet import EfficientNet, Size
+from imgcls_jax.models.inverted_residual import round_channels
+from imgcls_jax.models.lowering.conv import native_convolutions
+from imgcls_jax.models.mobilenet import MobileNetV3, Stage
+from imgcls_jax.models.resnet import ResNet
+
+FAMILIES = ("resnet", "densenet", "mobilenet", "efficientnet")
+NAMES = [
+    pytest.param(name, marks=() if name == "mobilenet_v2" else pytest.mark.slow)
+    for name in models.NAMES
+    if name.startswith(FAMILIES)
+]
+BLOCKS = (Stage((16,), 16, 3, 1, squeeze=True, hard=False),)
+SMALL = {
+    "resnet": ResNet(num_classes=5, stage_sizes=(1, 1), width=4),
+    "densenet": DenseNet(num_classes=5, block_sizes=(1, 1), growth=4),
+    "mobilenet_v3": MobileNetV3(num_classes=5, blocks=BLOCKS, hidden=12),
+    "efficientnet": EfficientNet(num_classes=5, size=Size(width=0.1, depth=0.1, dropout=0.1)),
+}
+IMAGES = np.random.default_rng(0).normal(size=(4, 20, 23, 3)).astype(np.float32)
+# For functions that run once: compiling them well would take longer than it saves.
+jit = partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
+
+
+@pytest.fixture(autouse=True)
+def _traced_faster():
+    with native_convolutions(True):
+        yield
+
+
+@cache
+def seeded(family: str) -> dict:
+    """Variables from NumPy, which need no compiled initialiser."""
+    shapes = jax.eval_shape(SMALL[family].init, jax.random.key(0), IMAGES)
+    return path_aware_map(lambda p, leaf: weight("/".join(p[1:]), leaf.shape), shapes)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_stages_hold_all_layers_once_and_end_in_the_head(name):
+    model = models.create(name, num_classes=3)
+    variables = jax.eval_shape(model.init, jax.random.key(0), jnp.zeros((1, 32, 32, 3)))
+    assert set(variables) == {"params", "batch_stats"}
+    stages = model.stages()
+    layers = [layer for stage in stages.values() for layer in stage]
+    assert sorted(layers) == sorted(variables["params"])
+    numbered = [name for name in stages if name.startswith("stage")]
+    assert numbered == [f"stage{i}" for i in range(1, len(numbered) + 1)]
+    assert next(iter(stages)) == "stem"
+    *_, (last, (head,)) = stages.items()
+    assert last == "head"
+    assert variables["params"][head]["bias"].shape == (3,)
+
+
+@pytest.mark.parametrize("family", SMALL)
+def test_stages_run_in_their_order(family):
+    order, model, variables = [], SMALL[family], seeded(family)
+
+    def note(call, args, kwargs, context):
+        path = context.module.path
+        if path and path[0] in variables["params"] and path[0] not in order:
+            order.append(path[0])
+        return call(*args, **kwargs)
+
+    with nn.intercept_methods(note):
+        jax.eval_shape(model.apply, variables, IMAGES)
+    assert len(order) == len(variables["params"])
+    assert order == [layer for stage in model.stages().values() for layer in stage]
+
+
+@pytest.mark.parametrize("family", SMALL)
+def test_logits_are_the_head_of_the_features(family):
+    model, variables = SMALL[family], seeded(family)
+    logits, state = jit(partial(model.apply, mutable=["intermediates"]))(variables, IMAGES)
+    (features,), (last_map,) = (state["intermediates"][key] for key in ("features", "map"))
+    (head,) = model.stages()["head"]
+    head = variables["params"][head]
+    assert features.dtype == jnp.float32
+    np.testing.assert_allclose(features @ head["kernel"] + head["bias"], logits, atol=1e-5)
+    assert last_map.ndim == 4
+    if family != "mobilenet_v3":  # which has a dense layer between
+        np.testing.assert_allclose(last_map.mean((1, 2)), features, atol=1e-5)
+
+
+@pytest.mark.parametrize("family", ["resnet", "mobilenet_v3"])
+def test_perturbing_the_map_moves_the_logits_and_its_gradient_is_the_maps(family):
+    model, variables = SMALL[family], seeded(family)
+    watched = partial(model.apply, mutable=["intermediates"])
+    last_map = jax.eval_shape(watched, variables, IMAGES)[1]["intermediates"]["map"][0]
+    zero = jnp.zeros(last_map.shape)
+
+    @jit
+    def run(perturbation):
+        def logits(perturbation):
+            return model.apply({**variables, "perturbations": {"map": perturbation}}, IMAGES)
+
+        gradient = jax.grad(lambda p: logits(p)[:, 2].sum())(perturbation)
+        return logits(perturbation), model.apply(variables, IMAGES), gradient
+
+    perturbed, plain, gradient = run(zero)
+    np.testing.assert_allclose(perturbed, plain, rtol=1e-5, atol=1e-6)
+    moved, plain, _ = run(zero + 1)
+    assert np.abs(moved - plain).min() > 1e-3
+    # Pooling is a mean: all pixels of an image have one gradient.
+    np.testing.assert_allclose(gradient, gradient[:, :1, :1] + zero, atol=1e-7)
+    if family == "resnet":
+        kernel = variables["params"]["Dense_0"]["kernel"][:, 2]
+        pixels = last_map.shape[1] * last_map.shape[2]
+        np.testing.assert_allclose(gradient[0, 0, 0], kernel / pixels, rtol=1e-5)
+
+
+def test_norms_are_frozen_in_training_where_their_statistics_may_not_change():
+    model, variables = SMALL["densenet"], seeded("densenet")
+
+    @jit
+    def run(variables):
+        frozen = model.apply(variables, IMAGES, train=True)
+        by_batch, _ = model.apply(variables, IMAGES, train=True, mutable=["batch_stats"])
+        return frozen, model.apply(variables, IMAGES), by_batch
+
+    frozen, evaluated, by_batch = run(variables)
+    np.testing.assert_allclose(frozen, evaluated, rtol=1e-5, atol=1e-6)
+    assert np.abs(by_batch - frozen).max() > 1e-2
+
+
+def test_dropout_before_the_head_draws_in_training_only():
+    model, variables = SMALL["mobilenet_v3"], seeded("mobilenet_v3")
+
+    @jit
+    def run(variables, keys):
+        def training(rate, key):
+            return model.clone(dropout=rate).apply(
+                variables, IMAGES, train=True, rngs={"dropout": key}
+            )
+
+        drawn = [training(0.5, key) for key in keys]
+        return model.apply(variables, IMAGES), training(0.0, keys[0]), drawn
+
+    evaluated, undropped, (one, other) = run(variables, [jax.random.key(n) for n in (1, 2)])
+    np.testing.assert_allclose(undropped, evaluated, rtol=1e-5, atol=1e-6)
+    assert np.abs(one - other).max() > 1e-2
+
+
+@pytest.mark.parametrize("dropout", [None, 0.4])
+def test_an_efficientnet_drops_by_its_size_unless_told(dropout):
+    rates = []
+
+    def note(call, args, kwargs, context):
+        if isinstance(context.module, nn.Dropout):
+            rates.append(context.module.rate)
+        return call(*args, **kwargs)
+
+    model = SMALL["efficientnet"].clone(dropout=dropout)
+    with nn.intercept_methods(note):
+        jax.eval_shape(model.apply, seeded("efficientnet"), IMAGES)
+    assert rates[-1] == (dropout or 0.1)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "sentence"),
+    [
+        ("resnet18", {}, "this ResNet was never published in the convention 'tensorflow'"),
+        ("resnet50", {"stem": "cifar"}, "this ResNet was never published"),
+        ("resnet20", {}, "this ResNet was never published"),
+        ("densenet_bc_100_12", {}, "this DenseNet was never published"),
+        (
+            "mobilenet_v2",
+            {"convention": "caffe"},
+            "unknown convention 'caffe'; .*torch, tensorflow",
+        ),
+        ("efficientnet_b0", {"convention": "caffe"}, "unknown convention 'caffe'"),
+    ],
+)
+def test_conventions_that_a_network_does_not_have(name, options, sentence):
+    model = models.create(name, num_classes=3, **{"convention": "tensorflow", **options})
+    with pytest.raises(UserError, match=sentence):
+        jax.eval_shape(model.init, jax.random.key(0), IMAGES)
+
+
+@pytest.mark.parametrize("name", ["mobilenet_v2", "mobilenet_v3_small", "efficientnet_b0"])
+def test_images_too_small(name):
+    def trace(side):
+        model, images = models.create(name, num_classes=3), jnp.zeros((1, side, 40, 3))
+        return jax.eval_shape(model.init_with_output, jax.random.key(0), images)
+
+    assert trace(17)[0].shape == (1, 3)
+    with pytest.raises(UserError, match=r"too small for .*17x17"):
+        trace(16)
+
+
+@pytest.mark.parametrize(
+    ("channels", "rounded"), [(32 * 1.1, 32), (24 * 1.2, 32), (3, 8), (12, 16), (0.1 * 320, 32)]
+)
+def test_channels_round_to_eights_and_lose_no_tenth(channels, rounded):
+    assert round_channels(channels) == rounded

@@ -1,0 +1,43 @@
+"""What all figures share: files written whole or not at all, names cut to length."""
+
+import os
+
+import pytest
+from figure_helpers import pixels
+
+from imgcls_jax.errors import UserError
+from imgcls_jax.report import figure
+
+
+def test_missing_folders_are_made(tmp_path):
+    path = tmp_path / "a" / "b" / "figure.png"
+    assert figure.save(figure.new_figure(2, 1), path) == path
+    assert pixels(path).shape == (130, 260, 3)
+
+
+def test_a_failed_write_leaves_the_earlier_figure_and_nothing_else(tmp_path, monkeypatch):
+    path = figure.save(figure.new_figure(1, 1), tmp_path / "curves.png")
+    before = path.read_bytes()
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "replace", full)
+    with pytest.raises(UserError, match=r"curves\.png \(No space left on device\)"):
+        figure.save(figure.new_figure(2, 2), path)
+    assert path.read_bytes() == before
+    assert os.listdir(tmp_path) == ["curves.png"]
+
+
+def test_a_folder_that_cannot_be_is_a_clear_error(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="cannot write"):
+        figure.save(figure.new_figure(1, 1), tmp_path / "file" / "curves.png")
+
+
+@pytest.mark.parametrize(
+    ("text", "length", "expected"),
+    [("Bag", 3, "Bag"), ("Ankle boot", 7, "Ankle…"), ("Pullover", 5, "Pull…")],
+)
+def test_shorten(text, length, expected):
+    assert figure.shorten(text, length) == expected

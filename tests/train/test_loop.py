@@ -1,0 +1,262 @@
+"""The loop: same seed same bits, stopping and going on, the best checkpoint, a diverging loss."""
+
+import dataclasses
+import json
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+from conftest import SMALL, same_bits
+
+from imgcls_jax import data, steps
+from imgcls_jax.checkpoint import Checkpoints
+from imgcls_jax.errors import UserError
+from imgcls_jax.train.loop import Interrupted, fit, start
+from imgcls_jax.train.progress import Progress
+from imgcls_jax.train.setup import make_parts
+from imgcls_jax.train.trainer import build
+from imgcls_jax.workdir import Workdir
+
+
+class StopAfter(Progress):
+    """Asks to stop once this many examples were trained on."""
+
+    def __init__(self, examples: int):
+        self.left = examples
+
+    def examples(self, count, loss):
+        assert loss > 0
+        self.left -= count
+
+    def stop_requested(self):
+        return self.left <= 0
+
+
+def restore(kind, program, folder):
+    with Checkpoints(Path(folder) / "checkpoints") as checkpoints:
+        return checkpoints.restore(kind, start(program, 0))
+
+
+def train(program, folder, seed=0, progress=None):
+    workdir = Workdir(folder)
+    workdir.claim(program.config)
+    with Checkpoints(workdir.checkpoints) as checkpoints:
+        return fit(
+            program,
+            seed=seed,
+            workdir=workdir,
+            checkpoints=checkpoints,
+            progress=progress or Progress(),
+        )
+
+
+def figures(history):
+    """The history without what a clock says."""
+    return [{k: v for k, v in r.items() if "second" not in k} for r in history]
+
+
+def test_it_learns(small_program, tmp_path):
+    state, history = train(small_program, tmp_path)
+    assert int(state.step) == 4 * 15
+    assert [record["epoch"] for record in history] == [1, 2, 3, 4]
+    assert history[0]["train_accuracy"] < history[-1]["train_accuracy"] > 0.8
+    assert history[-1]["train_loss"] < 0.5 * history[0]["train_loss"]
+    assert history == Workdir(tmp_path).history()
+
+
+def test_same_seed_same_bits_other_seed_other_bits(small_program, tmp_path):
+    one, _ = train(small_program, tmp_path / "a", seed=7)
+    same, _ = train(small_program, tmp_path / "b", seed=7)
+    other, _ = train(small_program, tmp_path / "c", seed=8)
+    assert same_bits(one, same)
+    for a, b in zip(jax.tree.leaves(one.params), jax.tree.leaves(other.params), strict=True):
+        assert not np.allclose(a, b)
+
+
+@pytest.mark.parametrize("examples", [1, 900, 1437, 3000])
+def test_a_stopped_and_resumed_run_is_the_uninterrupted_one(small_program, tmp_path, examples):
+    """Stopped at once, within an epoch, at the end of one, within a later one."""
+    whole, history = train(small_program, tmp_path / "whole")
+    with pytest.raises(Interrupted, match=r"stopped at step \d+, saved"):
+        train(small_program, tmp_path / "cut", progress=StopAfter(examples))
+    resumed, resumed_history = train(small_program, tmp_path / "cut")
+    assert same_bits(whole, resumed)
+    assert figures(resumed_history) == figures(history)
+
+
+def test_a_killed_run_loses_only_what_came_after_its_checkpoint(small_program, tmp_path):
+    """History lines beyond the checkpoint, one of them cut short, are made again."""
+    whole, history = train(small_program, tmp_path / "whole")
+    folder = tmp_path / "killed"
+    with pytest.raises(Interrupted):
+        train(small_program, folder, progress=StopAfter(1437))
+    with (folder / "metrics.jsonl").open("a") as file:
+        file.write(json.dumps(history[1]) + "\n" + '{"epoch": 3, "train_l')
+    resumed, resumed_history = train(small_program, folder)
+    assert same_bits(whole, resumed)
+    assert figures(resumed_history) == figures(history)
+
+
+def test_best_is_chosen_by_validation(held_out_program, tmp_path):
+    state, history = train(held_out_program, tmp_path)
+    accuracies = [record["validation_accuracy"] for record in history]
+    best = int(np.argmax(accuracies))
+    with Checkpoints(tmp_path / "checkpoints") as checkpoints:
+        assert checkpoints.step("last") == int(state.step)
+        assert checkpoints.step("best") == history[best]["step"]
+    kept = restore("best", held_out_program, tmp_path).state
+    metrics, _ = held_out_program.evaluate["validation"](kept, held_out_program.validation)
+    assert float(metrics["correct"]) / float(metrics["count"]) == accuracies[best]
+
+
+def test_without_validation_there_is_no_best(small_program, tmp_path):
+    train(small_program, tmp_path)
+    with Checkpoints(tmp_path / "checkpoints") as checkpoints:
+        assert checkpoints.step("best") is None
+
+
+def test_a_diverging_loss_stops_with_earlier_checkpoints_intact(small_program, tmp_path):
+    """The poison comes after the first checkpoint: that one survives and can be read."""
+
+    with pytest.raises(Interrupted):
+        train(small_program, tmp_path, progress=StopAfter(1437))
+    before = Workdir(tmp_path).history()
+
+    kept = restore("last", small_program, tmp_path)
+    broken = dataclasses.replace(small_program, train_many=_nan_after(small_program.train_many))
+    with pytest.raises(
+        UserError, match="training diverged in epoch 2: the loss is nan; use a smal"
+    ):
+        train(broken, tmp_path)
+    assert same_bits(kept, restore("last", small_program, tmp_path))
+    assert figures(Workdir(tmp_path).history()) == figures(before)
+
+
+def test_parameters_that_the_last_step_ruined_are_not_saved(small_program, tmp_path):
+    """The loss is from before the update, so it cannot tell."""
+
+    def ruin(state, sums, *rest):
+        state, sums = small_program.train_rest(state, sums, *rest)
+        return state.replace(params=jax.tree.map(lambda x: x * np.inf, state.params)), sums
+
+    with pytest.raises(
+        UserError, match=r"epoch 1: a parameter is no longer finite.*nothing was saved yet"
+    ):
+        train(dataclasses.replace(small_program, train_rest=ruin), tmp_path)
+
+
+def test_a_lost_history_is_a_sentence(small_program, tmp_path):
+    with pytest.raises(Interrupted):
+        train(small_program, tmp_path, progress=StopAfter(1437))
+    (tmp_path / "metrics.jsonl").unlink()
+    with pytest.raises(
+        UserError, match=r"metrics.jsonl has 0 epochs but the checkpoint is of epoch 1"
+    ):
+        train(small_program, tmp_path)
+
+
+@pytest.mark.slow
+def test_a_stopped_cnn_with_noise_and_validation_resumes_bit_for_bit(digits, tmp_path):
+    """Dropout, shifts, batch statistics and the best checkpoint too."""
+    small = data.Split(digits.train.images[:300], digits.train.labels[:300])
+    config = dataclasses.replace(
+        SMALL, model="cnn", hidden=(), augment=("flip", "shift"), hold_out=0.2, epochs=3,
+        batch_size=50, optimizer="adamw",
+    )  # fmt: skip
+    program = build(config, dataclasses.replace(digits, train=small))
+    whole, history = train(program, tmp_path / "whole")
+    with pytest.raises(Interrupted):
+        train(program, tmp_path / "cut", progress=StopAfter(400))
+    resumed, resumed_history = train(program, tmp_path / "cut")
+    assert same_bits(whole, resumed)
+    assert figures(resumed_history) == figures(history)
+    best = [restore("best", program, tmp_path / folder).state for folder in ("whole", "cut")]
+    assert same_bits(*best)
+
+
+def test_the_time_of_a_stopped_epoch_is_not_forgotten(small_program, tmp_path):
+    with pytest.raises(Interrupted):
+        train(small_program, tmp_path, progress=StopAfter(1))
+    spent = float(restore("last", small_program, tmp_path).seconds)
+    assert spent > 0
+    _, history = train(small_program, tmp_path)
+    assert history[0]["train_seconds"] > spent
+
+
+def _nan_after(train_many):
+    def run(state, sums, *rest):
+        state, sums = train_many(state, sums, *rest)
+        return state, sums | {"loss": sums["loss"] * np.nan}
+
+    return run
+
+
+def test_settings_reach_the_program(digits):
+    """Each of these must change what is trained: an option that does nothing is a defect."""
+    base = dataclasses.replace(SMALL, epochs=1, hidden=(), model="linear")
+    changes = [
+        {},
+        {"optimizer": "adamw", "weight_decay": 0.5},
+        {"optimizer": "adamw", "weight_decay": 0.5, "decay": "kernels"},
+        {"optimizer": "sgd", "momentum": 0.9},
+        {"optimizer": "sgd", "momentum": 0.9, "nesterov": True},
+        {"optimizer": "sgd", "momentum": 0.9, "framework": "keras", "schedule": "cosine"},
+        {"schedule": "cosine"},
+        {"schedule": "step", "step_epochs": 0.5, "step_gamma": 0.5},
+        {"schedule": "step", "step_epochs": 0.5},
+        {"warmup_epochs": 0.5},
+        {"label_smoothing": 0.2},
+        {"init": "keras_glorot"},
+        {"augment": ("shift",)},
+        {"batch_size": 50},
+        {"lr": 0.02},
+        {"lr_scale": ("bias=0",)},
+        {"clip_norm": 0.1},
+        {"normalise": "standard"},
+        {"seed": 1},
+    ]
+    train = data.Split(digits.train.images[:600], digits.train.labels[:600])
+    seen = []
+    for change in changes:
+        config = dataclasses.replace(base, **change)
+        parts = make_parts(config, train=train, num_classes=10)
+        state = steps.init_state(
+            model=parts.model,
+            tx=parts.tx,
+            key=jax.random.key(config.seed),
+            image_shape=parts.image_shape,
+        )
+        for first in range(0, 5 * config.batch_size, config.batch_size):
+            here = slice(first, first + config.batch_size)
+            batch = {"image": digits.train.images[here], "label": digits.train.labels[here]}
+            state, _ = parts.train_step(state, batch)
+        kernel = np.asarray(state.params["Dense_0"]["kernel"])
+        for other, earlier in seen:
+            assert not np.allclose(kernel, other, atol=1e-7), (change, earlier)
+        seen.append((kernel, change))
+
+
+def test_one_hot_labels_train_the_same_network(digits, small_program):
+    """Integer and one-hot cross-entropy are the same function."""
+    one_hot = build(dataclasses.replace(SMALL, labels="one_hot"), digits)
+    results = []
+    for program in (small_program, one_hot):
+        state, sums = program.start(0)
+        order = program.order(state.key, np.int32(0))
+        results.append(program.run(state, sums, order, 0, 15)[0].params)
+    for a, b in zip(*map(jax.tree.leaves, results), strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"batch_size": 1438}, "--batch_size=1438 is larger than the training set of 1437"),
+        ({"hold_out": 0.5, "batch_size": 1000}, "--hold_out=0.5 leaves 718 of 1437 examples"),
+        ({"optimizer": "adamw", "decay": "nothing"}, "'nothing' matches none of"),
+    ],
+)
+def test_settings_that_do_not_fit_are_one_sentence(digits, change, sentence):
+    with pytest.raises(UserError, match=sentence):
+        build(dataclasses.replace(SMALL, **change), digits)
