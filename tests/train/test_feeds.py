@@ -65,7 +65,7 @@ def test_a_stopped_and_resumed_run_is_the_uninterrupted_one(program, tmp_path, e
 
 def test_long_epochs_are_saved_within(program, tmp_path, monkeypatch):
     """Killed between two checkpoints of an epoch, a run goes on from the last."""
-    monkeypatch.setattr("imgcls_jax.train._OVERDUE_SECONDS", 0.0)
+    monkeypatch.setattr("imgcls_jax.train.loop._OVERDUE_SECONDS", 0.0)
     whole, history = train(program, tmp_path / "whole")
 
     class Kill(Progress):
@@ -76,8 +76,8 @@ def test_long_epochs_are_saved_within(program, tmp_path, monkeypatch):
             if self.seen == 3:
                 raise KeyboardInterrupt
 
-    monkeypatch.setattr("imgcls_jax.train._FIRST_STEPS", {"cpu": 1})
-    monkeypatch.setattr("imgcls_jax.train._CALL_SECONDS", 0.0)
+    monkeypatch.setattr("imgcls_jax.train.loop._FIRST_STEPS", {"cpu": 1})
+    monkeypatch.setattr("imgcls_jax.train.loop._CALL_SECONDS", 0.0)
     with pytest.raises(KeyboardInterrupt):
         train(program, tmp_path / "cut", progress=Kill())
     with Checkpoints(tmp_path / "cut" / "checkpoints") as checkpoints:
