@@ -9,16 +9,12 @@ python -m experiments.cifar10 --augmentations=all.png          # what each of th
 python -m experiments.cifar10 --preset=best                    # highest accuracy, minutes of a GPU
 """
 
-from absl import flags
-
 from experiments import speedrun
 from experiments.cli import flags as cli
 from experiments.cli import training
 from experiments.presets import choose
 from imgcls_jax.config import Config
 from imgcls_jax.errors import UserError
-
-flags.adopt_module_key_flags(training)
 
 
 def main() -> None:
@@ -30,11 +26,11 @@ def main() -> None:
         if training.TENSORBOARD.value:
             raise UserError("a speed run takes no --tensorboard; leave it out.")
         workdir = training.workdir_of("cifar10", preset)
-        config = Config(**{**preset.settings, **given})
+        config = Config.of(**{**preset.settings, **given})
         speedrun.main(config, seeds=training.SEEDS.value or 1, workdir=workdir)
         return
     training.train(preset, experiment="cifar10")
 
 
 if __name__ == "__main__":
-    cli.run(main)
+    training.command(main, photos=False)

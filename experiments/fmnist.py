@@ -6,15 +6,11 @@ python -m experiments.fmnist --model=cnn
 python -m experiments.fmnist --dataset=digits --epochs=20      # offline, seconds
 """
 
-from absl import flags
-
 from experiments import logistic
 from experiments.cli import flags as cli
 from experiments.cli import training
 from experiments.presets import choose
 from imgcls_jax.errors import UserError
-
-flags.adopt_module_key_flags(training)
 
 
 def main() -> None:
@@ -33,4 +29,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    cli.run(main)
+    training.command(main, photos=False)

@@ -20,12 +20,13 @@ from pathlib import Path
 from absl import flags
 from tqdm import tqdm
 
+from experiments.cli import checkpoint_flags
 from experiments.cli import flags as cli
-from experiments.cli.flags import CHECKPOINT, OUT
+from experiments.cli.checkpoint_flags import CHECKPOINT, OUT
 from imgcls_jax.errors import UserError
 from imgcls_jax.predict import output, predictor
 
-flags.adopt_module_key_flags(cli)
+flags.adopt_module_key_flags(checkpoint_flags)
 _TOP = flags.DEFINE_integer("top", 5, "most probable classes to show of each picture")
 _FORMAT = flags.DEFINE_enum(
     "format", None, list(output.FORMATS), "what to write; by the ending of --out, else a table"

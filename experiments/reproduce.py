@@ -50,7 +50,7 @@ def main() -> None:
         name, folder = found.settings["dataset"], found.settings["dataset"] == "folder"
         if name not in datasets:
             datasets[name] = (
-                cli.load_dataset(Config(**found.settings)) if folder else cli.load_data(name)
+                cli.load_dataset(Config.of(**found.settings)) if folder else cli.load_data(name)
             )
         dataset = datasets[name]
         for reading in found.readings:
@@ -66,7 +66,7 @@ def measure(found: DocumentedRun, reading: Reading, dataset: data.Dataset) -> di
     settings = reading.settings
     if settings["dataset"] == "folder":
         settings = {**settings, **choose.following_weights(settings)}
-    config = Config(**settings)
+    config = Config.of(**settings)
     with tempfile.TemporaryDirectory() as folder:
         return repeat.repeat(
             config,

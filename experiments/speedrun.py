@@ -32,9 +32,9 @@ def main(config: Config, *, seeds: int, workdir: Workdir) -> dict[str, Any]:
       UserError: for settings that a training in one call cannot honour.
     """
     for flag, value in (
-        ("hold_out", config.hold_out),
-        ("ema", config.ema),
-        ("watch_test", config.watch_test),
+        ("hold_out", config.data.hold_out),
+        ("ema", config.optim.ema),
+        ("watch_test", config.evaluation.watch_test),
     ):
         if value:
             raise UserError(f"a speed run takes no --{flag}; leave it out.")
@@ -43,11 +43,11 @@ def main(config: Config, *, seeds: int, workdir: Workdir) -> dict[str, Any]:
         print(f"{workdir.path} holds this race, finished.")
         show(finished)
         return finished
-    dataset = cli.load_data(config.dataset)
-    if len(dataset.train) % config.batch_size or not config.epochs:
+    dataset = cli.load_data(config.data.dataset)
+    if len(dataset.train) % config.train.batch_size or not config.train.epochs:
         raise UserError(
             f"a speed run needs a --batch_size that divides the {len(dataset.train)} training "
-            f"examples, unlike {config.batch_size}, and at least one epoch."
+            f"examples, unlike {config.train.batch_size}, and at least one epoch."
         )
     train, test = resident.put(dataset.train), resident.put(dataset.test)
     started = time.perf_counter()
@@ -78,19 +78,21 @@ def main(config: Config, *, seeds: int, workdir: Workdir) -> dict[str, Any]:
             train_step=parts.train_step,
             order_fn=lambda key, epoch: resident.epoch_order(key, epoch, len(train)),
             take_fn=resident.take,
-            batch_size=config.batch_size,
-            epochs=config.epochs,
-            steps_per_epoch=steps_per_epoch(len(train), config.batch_size),
+            batch_size=config.train.batch_size,
+            epochs=config.train.epochs,
+            steps_per_epoch=steps_per_epoch(len(train), config.train.batch_size),
         ),
         evaluate=steps.make_evaluate(
-            eval_step=steps.make_eval_step(apply_fn=tta.wrap(parts.apply_fn, config.tta)),
+            eval_step=steps.make_eval_step(
+                apply_fn=tta.wrap(parts.apply_fn, config.evaluation.tta)
+            ),
             take_fn=resident.take,
             batch_size=_EVAL_BATCH,
         ),
         train=train,
         test=test,
         num_classes=dataset.num_classes,
-        seeds=range(config.seed, config.seed + seeds),
+        seeds=range(config.train.seed, config.train.seed + seeds),
         after_seed=keep,
     )
     result = facts | race.to_json()

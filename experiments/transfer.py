@@ -9,13 +9,9 @@ python -m experiments.transfer --list_runs
 python -m experiments.predict --checkpoint=runs/transfer/... photo.jpg folder/
 """
 
-from absl import flags
-
 from experiments.cli import flags as cli
 from experiments.cli import training
 from experiments.presets import choose
-
-flags.adopt_module_key_flags(training)
 
 
 def main() -> None:
@@ -27,4 +23,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    cli.run(main)
+    training.command(main, photos=True)

@@ -1,4 +1,4 @@
-"""The one exception that is meant for a person rather than for a debugger."""
+"""Exceptions that are meant for a person rather than for a debugger."""
 
 import os
 
@@ -6,9 +6,14 @@ import os
 class UserError(Exception):
     """Input that cannot be used: one sentence that says what is wrong and what to do next.
 
-    Library code raises it where the cause lies outside the program (a file, a flag, a disk, a
-    diverged loss); entry points print its text and exit with status 1, without a traceback.
+    Library code raises it where the cause lies outside the program (a file, a setting, a disk, a
+    diverged loss) and names a setting in backticks, as in `lr=0.1`; entry points print its text,
+    with the flag of that name, and exit with status 1, without a traceback.
     """
+
+
+class Interrupted(UserError):
+    """Training was asked to stop; what was done is in the checkpoint."""
 
 
 def printable(text: str | os.PathLike) -> str:

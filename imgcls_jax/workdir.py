@@ -7,7 +7,7 @@ import os
 import platform
 import subprocess
 import zipfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +16,19 @@ import numpy as np
 
 from imgcls_jax.config import Config
 from imgcls_jax.errors import UserError
+from imgcls_jax.files import replacing
 
 _PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "tensorflow-datasets", "numpy")
 
 
-_CONFIG = {False: "config.json", True: "seeds.json"}  # of one run, of one over seeds
-_RACE = "race.json"  # of a speed run
+_FULL = "free some space or choose another `workdir`, then run the same command to continue"
+# What a folder can be claimed for, by the file that holds the settings, and how an error says so.
+_RUN, _SEVERAL, _RACE = "config.json", "seeds.json", "race.json"
+_HOLDS = {
+    _RUN: "holds a single run; choose another `workdir` for several",
+    _SEVERAL: "holds a run over seeds or folds; give `seeds` or `folds` to continue it",
+    _RACE: "holds a speed run; give its settings to see it, or choose another `workdir`",
+}
 
 
 class Workdir:
@@ -31,28 +38,52 @@ class Workdir:
         try:
             self.path = Path(path).expanduser().resolve()
         except (OSError, RuntimeError) as error:
-            raise UserError(f"cannot use {path} as --workdir ({error}); choose another.") from error
+            raise UserError(f"cannot use {path} as `workdir` ({error}); choose another.") from error
         self.figures = self.path / "figures"
         self.checkpoints = self.path / "checkpoints"
 
-    def config(self, *, seeds: bool = False) -> Config | None:
+    def config(self, *, several: bool = False) -> Config | None:
         """The configuration this folder holds a run of; None if nothing was run in it yet.
 
         Args:
-          seeds: whether to ask for the repetition over seeds, a folder of folders, that it holds.
+          several: whether to ask for the repetition over seeds or folds, a folder of folders.
 
         Raises:
           UserError: if the file is damaged or of another version.
         """
-        if self._names() <= {_CONFIG[seeds]}:
-            return None  # claimed, but nothing was done: the settings may have been mistaken
-        values = self._read_json(_CONFIG[seeds])
+        values = self._held(_SEVERAL if several else _RUN)
         if isinstance(values, dict) and values.get("model") == "logistic_sgd":
             raise UserError(
                 f"{self.path} holds run 8, which keeps no network and is never continued; choose "
                 "another."
             )
         return None if values is None else Config.from_json(values)
+
+    def one_of_several(self) -> Path | None:
+        """The folder of one run where this is the folder of several; None where it is not."""
+        if not (self.path / _SEVERAL).exists():
+            return None
+        found = sorted(self.path.glob(f"*-*/{_RUN}"))
+        return found[0].parent if found else self.path / "seed-0"
+
+    def claim(self, config: Config, *, several: bool = False) -> None:
+        """Makes this the folder of `config`, or checks that it already is.
+
+        Raises:
+          UserError: if it holds something else, or cannot be written.
+        """
+        if self._claim(_SEVERAL if several else _RUN, config.to_json()) is None:
+            return
+        held = self.config(several=several)
+        if held != config:
+            changes = "; ".join(
+                f"{name} is {old} there, {new} here"
+                for name, (old, new) in held.differences(config).items()
+            )
+            raise UserError(
+                f"{self.path} holds another run ({changes}); choose another `workdir`, or leave "
+                "those settings out to continue the run it holds, whose settings are fixed."
+            )
 
     def claim_race(self, config: Config, *, seeds: int) -> dict[str, Any] | None:
         """Makes this the folder of a speed run; returns what it found if it is finished.
@@ -62,66 +93,56 @@ class Workdir:
             summary has the seeds that were run.
         """
         settings = config.to_json() | {"seeds": seeds}
-        if self._names() <= {_RACE}:  # nothing was done: the settings may have been mistaken
-            self.make_empty(but_for=_RACE)
-            self.write_json(_RACE, settings)
+        held = self._claim(_RACE, settings)
+        if held is None:
             return None
         finished = self._read_json("summary.json") or {}
-        if self._read_json(_RACE) != settings or len(finished.get("seeds", ())) != seeds:
+        if held != settings or len(finished.get("seeds", ())) != seeds:
             raise UserError(
                 f"{self.path} holds something else than this speed run, finished; choose another "
-                "--workdir."
+                "`workdir`."
             )
         return finished
 
-    def claim(self, config: Config, *, seeds: bool = False) -> None:
-        """Makes this the folder of `config`, or checks that it already is.
+    def _held(self, kind: str) -> Any:
+        """The settings of what the folder holds; None where it is claimed at most.
 
-        Raises:
-          UserError: if it holds something else, or cannot be written.
+        Where nothing was done, the settings may have been mistaken.
         """
-        if (self.path / _RACE).exists() and self._names() != {_RACE}:
-            raise UserError(
-                f"{self.path} holds a speed run; give --preset=speedrun with its settings to see "
-                "it, or choose another --workdir."
-            )
-        if (self.path / _CONFIG[not seeds]).exists():
-            raise UserError(
-                f"{self.path} holds a single run; choose another --workdir for several."
-                if seeds
-                else f"{self.path} holds a run over seeds or folds; give --seeds or --folds to "
-                "continue it."
-            )
-        held = self.config(seeds=seeds)
-        if held is not None and held != config:
-            changes = "; ".join(
-                f"{name} is {old} there, {new} here"
-                for name, (old, new) in held.differences(config).items()
-            )
-            raise UserError(
-                f"{self.path} holds another run ({changes}); choose another --workdir, or leave "
-                "those flags out to continue the run it holds, whose settings are fixed."
-            )
-        if held is None:
-            self.make_empty(but_for=_CONFIG[seeds])
-            self.write_json(_CONFIG[seeds], config.to_json())
+        return None if self._names() <= set(_HOLDS) else self._read_json(kind)
 
-    def make_empty(self, *, but_for: str = "") -> None:
-        """Makes the folder, or checks that it is empty, but for a file of that name.
+    def _claim(self, kind: str, settings: dict[str, Any]) -> Any:
+        """Claims a folder in which nothing was done; returns the settings of what it holds else.
+
+        The one rule: a folder is of one kind, and what was begun in it stays.
+        """
+        held = self._held(kind)
+        for other, sentence in _HOLDS.items():
+            if other != kind and self._held(other) is not None:
+                raise UserError(f"{self.path} {sentence}.")
+        if held is None:
+            self.make_empty(but_for=set(_HOLDS))
+            for other in set(_HOLDS) - {kind}:
+                (self.path / other).unlink(missing_ok=True)
+            self.write_json(kind, settings)
+        return held
+
+    def make_empty(self, *, but_for: Collection[str] = ()) -> None:
+        """Makes the folder, or checks that it is empty, but for files of those names.
 
         Raises:
           UserError: if it holds anything, or cannot be made.
         """
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            if self._names() - {but_for}:
+            if self._names() - set(but_for):
                 raise UserError(
                     f"{self.path} is not empty and holds no run; choose a new or empty folder as "
-                    "--workdir."
+                    "`workdir`."
                 )
         except OSError as error:
             raise UserError(
-                f"cannot use {self.path} as --workdir ({error.strerror}); choose a folder that "
+                f"cannot use {self.path} as `workdir` ({error.strerror}); choose a folder that "
                 "can be written."
             ) from error
 
@@ -130,7 +151,11 @@ class Workdir:
         return self._read_json("network.json")
 
     def history(self) -> list[dict[str, Any]]:
-        """One dict an epoch, in order; a line cut short by a crash is left out."""
+        """One dict per epoch, in order; a line cut short by a crash is left out.
+
+        Versions up to 0.1 called the figures of a watched test set `validation_*`; here they are
+        `test_*`, whoever wrote them.
+        """
         path = self.path / "metrics.jsonl"
         records = []
         try:
@@ -141,6 +166,10 @@ class Workdir:
                 records.append(record)
         except ValueError:  # cut short, or no text at all
             pass
+        values = self._read_json(_RUN) if records else None
+        if isinstance(values, dict) and values.get("watch_test"):
+            old, new = "validation_", "test_"
+            records = [{k.replace(old, new): v for k, v in r.items()} for r in records]
         return records
 
     def append_history(self, record: dict[str, Any]) -> None:
@@ -165,8 +194,9 @@ class Workdir:
             temporary.write_text(text)
 
     def write_arrays(self, name: str, **arrays: np.ndarray) -> None:
-        with self._replacing(name) as temporary:
-            np.savez(temporary, **arrays)
+        # Opened here: savez would add a suffix to a path.
+        with self._replacing(name) as temporary, temporary.open("wb") as file:
+            np.savez(file, **arrays)
 
     def read_arrays(self, name: str) -> dict[str, np.ndarray]:
         try:
@@ -195,17 +225,11 @@ class Workdir:
             return None
         except (OSError, ValueError) as error:
             raise UserError(
-                f"{path} cannot be read ({error}); remove it or choose another --workdir."
+                f"{path} cannot be read ({error}); remove it or choose another `workdir`."
             ) from error
 
-    @contextlib.contextmanager
-    def _replacing(self, name: str) -> Iterator[Path]:
-        """A temporary path whose file becomes `name` at the end, whole or not at all."""
-        with self._writing(name):
-            self.path.mkdir(parents=True, exist_ok=True)
-            temporary = self.path / f".{os.getpid()}.{name}"  # savez insists on the suffix
-            yield temporary
-            os.replace(temporary, self.path / name)
+    def _replacing(self, name: str) -> contextlib.AbstractContextManager[Path]:
+        return replacing(self.path / name, advice=_FULL)
 
     @contextlib.contextmanager
     def _writing(self, name: str) -> Iterator[None]:
@@ -214,8 +238,7 @@ class Workdir:
             yield
         except OSError as error:
             raise UserError(
-                f"cannot write {self.path / name} ({error.strerror}); free some space or choose "
-                "another --workdir, then run the same command to continue."
+                f"cannot write {self.path / name} ({error.strerror}); {_FULL}."
             ) from error
 
 

@@ -1,6 +1,5 @@
 """What several test files share: small real data, small programs, the entry points in process."""
 
-import dataclasses
 import os
 import shutil
 import tempfile
@@ -19,7 +18,7 @@ from imgcls_jax.data.catalog.load import load
 from imgcls_jax.train.trainer import build
 
 # Digits: 1,437 examples at batch 100 end every epoch with a smaller batch of 37.
-SMALL = Config(dataset="digits", hidden=(32,), lr=0.01, batch_size=100, epochs=4)
+SMALL = Config.of(dataset="digits", hidden=(32,), lr=0.01, batch_size=100, epochs=4)
 
 QUICK = ("--dataset=digits", "--epochs=2", "--hidden=16")  # flags of a run of seconds
 
@@ -59,7 +58,7 @@ def small_program(digits):
 
 @pytest.fixture(scope="session")
 def held_out_program(digits):
-    return build(dataclasses.replace(SMALL, hold_out=0.2), digits)
+    return build(SMALL.replace(hold_out=0.2), digits)
 
 
 @pytest.fixture

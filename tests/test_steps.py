@@ -113,17 +113,16 @@ def test_steps_of_an_epoch_are_counted_as_pytorch_and_keras_count_them(
 
     program = dataclasses.replace(
         small_program,
-        config=dataclasses.replace(SMALL, batch_size=batch_size),
+        config=SMALL.replace(batch_size=batch_size),
         train=resident.Resident(jnp.zeros((examples, 1)), jnp.zeros(examples, jnp.int32), (1,)),
     )
     assert program.steps_per_epoch == expected
 
 
 def test_an_epoch_visits_every_example_once_and_ends_with_the_smaller_batch(small_program):
-    state, sums = small_program.start(0)
-    order = small_program.order(state.key, np.int32(3))
+    state, sums = begun(small_program, 0)
     np.testing.assert_array_equal(np.sort(order), np.arange(1437))
-    state, sums = small_program.run(state, sums, order, 0, small_program.steps_per_epoch)
+    state, sums = small_program.feed.train((state, sums), 0, 0, small_program.steps_per_epoch)
     assert (int(state.step), int(sums["count"])) == (15, 1437)
 
 
@@ -131,11 +130,10 @@ def test_many_steps_a_call_are_the_steps_of_many_calls(small_program):
     """Calls of any length, and one step a call, give the same parameters bit for bit."""
 
     def run(chunks):
-        state, sums = small_program.start(5)
-        order = small_program.order(state.key, np.int32(0))
+        state, sums = begun(small_program, 5)
         first = 0
         for count in chunks:
-            state, sums = small_program.run(state, sums, order, first, count)
+            state, sums = small_program.feed.train((state, sums), 0, first, count)
             first += count
         return state, sums
 
@@ -145,10 +143,10 @@ def test_many_steps_a_call_are_the_steps_of_many_calls(small_program):
 
 
 def test_the_loop_is_the_plain_step_over_the_same_batches(small_program, digits):
-    state, sums = small_program.start(2)
+    state, sums = begun(small_program, 2)
     order = np.asarray(small_program.order(state.key, np.int32(0)))
     step = steps.make_train_step(apply_fn=small_program.model.apply, tx=small_program.tx)
-    plain, _ = small_program.start(2)
+    plain, _ = begun(small_program, 2)
     for first in range(0, 1437, 100):
         chosen = order[first : first + 100]
         batch = {"image": digits.train.images[chosen], "label": digits.train.labels[chosen]}

@@ -36,7 +36,7 @@ class Case(NamedTuple):
 
     @property
     def config(self) -> Config:
-        return Config(**{**self.settings, "dataset": "cifar10", "augment": ()})
+        return Config.of(**{**self.settings, "dataset": "cifar10", "augment": ()})
 
 
 _DOCUMENTED = {"model": "documented_cnn", "framework": "keras", "lr": 1e-3}
@@ -55,7 +55,7 @@ def measure(dataset: data.Dataset, *, rounds: int) -> dict[str, Any]:
     found = {}
     for case in CASES:
         config = case.config
-        count = _EXAMPLES // config.batch_size
+        count = _EXAMPLES // config.train.batch_size
         ours, operations = our_steps(config, train, dataset.num_classes, count)
         contenders = {
             **ours,
@@ -68,7 +68,7 @@ def measure(dataset: data.Dataset, *, rounds: int) -> dict[str, Any]:
         found[case.name] = {
             "milliseconds": ms,
             "median": middle,
-            "images_per_second": {n: 1000 * config.batch_size / v for n, v in middle.items()},
+            "images_per_second": {n: 1000 * config.train.batch_size / v for n, v in middle.items()},
             "ratio_to_ours": {name: value / middle[OURS] for name, value in middle.items()},
             "operations_a_step": operations,
             "matmul_peak_gflops": peak / 1e9,
@@ -85,7 +85,7 @@ def our_steps(
     """Our contenders, and the operations of a step as XLA counts those of its own lowering."""
     source = resident.put(train)
     order = jnp.arange(len(train), dtype=jnp.int32)
-    batch = resident.take(source, order[: config.batch_size])
+    batch = resident.take(source, order[: config.train.batch_size])
 
     def start():
         parts = make_parts(config, train=train, num_classes=num_classes)
@@ -96,7 +96,7 @@ def our_steps(
 
     step, in_a_loop = start()
     many = steps.make_train_many(
-        train_step=step, take_fn=resident.take, batch_size=config.batch_size
+        train_step=step, take_fn=resident.take, batch_size=config.train.batch_size
     )
 
     def loop(turn: int) -> None:
@@ -112,9 +112,9 @@ def our_steps(
             nonlocal state
             del number
             with native_convolutions(native):
-                for first in range(0, count * config.batch_size, config.batch_size):
+                for first in range(0, count * config.train.batch_size, config.train.batch_size):
                     state, _ = step(
-                        state, resident.take(source, order[first : first + config.batch_size])
+                        state, resident.take(source, order[first : first + config.train.batch_size])
                     )
             jax.block_until_ready(state)
 
@@ -143,20 +143,20 @@ def torch_steps(config: Config, train: data.Split, count: int) -> dict[str, Turn
     torch.manual_seed(0)
     images = torch.from_numpy(train.images.astype(np.float32) / 255.0).permute(0, 3, 1, 2)
     images, labels = images.contiguous(), torch.from_numpy(train.labels).long()
-    if config.model == "speednet":
-        model = torch_networks.speednet(widths=config.widths, inputs=24)
+    if config.model.model == "speednet":
+        model = torch_networks.speednet(widths=config.model.widths, inputs=24)
         images = images[:, :1, :31, :31].expand(-1, 24, -1, -1).contiguous()
     else:
-        model = getattr(torch_networks, config.model)()
-    if config.optimizer == "adam":
-        optimizer = torch.optim.Adam(model.parameters(), lr=config.lr)
+        model = getattr(torch_networks, config.model.model)()
+    if config.optim.optimizer == "adam":
+        optimizer = torch.optim.Adam(model.parameters(), lr=config.optim.lr)
     else:
         optimizer = torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9, nesterov=True)
     loss_fn = torch.nn.CrossEntropyLoss()
 
     def turn(number: int) -> None:
         del number
-        size = config.batch_size
+        size = config.train.batch_size
         for first in range(0, count * size, size):
             optimizer.zero_grad()
             logits = model(images[first : first + size])
@@ -168,7 +168,7 @@ def torch_steps(config: Config, train: data.Split, count: int) -> dict[str, Turn
 
 def keras_steps(config: Config, train: data.Split, count: int) -> dict[str, Turn]:
     """The documented program's `fit`; {} for other networks or without Keras."""
-    if config.model != "documented_cnn":
+    if config.model.model != "documented_cnn":
         return {}
     try:
         import keras
@@ -180,12 +180,12 @@ def keras_steps(config: Config, train: data.Split, count: int) -> dict[str, Turn
     model = keras_cifar10.documented_cnn(softmax=False, dropout=0.0)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile(optimizer="adam", loss=loss, metrics=["accuracy"])
-    size = count * config.batch_size
+    size = count * config.train.batch_size
     images, labels = train.images[:size].astype("float32") / 255.0, train.labels[:size]
 
     def turn(number: int) -> None:
         del number
-        model.fit(images, labels, batch_size=config.batch_size, epochs=1, verbose=0)
+        model.fit(images, labels, batch_size=config.train.batch_size, epochs=1, verbose=0)
 
     return {f"Keras on {keras.backend.backend()}": turn}
 

@@ -17,7 +17,7 @@ Epoch = Callable[[int], None]
 
 def measure(dataset: data.Dataset, *, rounds: int) -> dict:
     """Seconds an epoch of run 5's network for every contender, and the matmul peak."""
-    config = Config(**RUNS[5].settings)
+    config = Config.of(**RUNS[5].settings)
     contenders = {
         "resident, many steps a call": resident_epochs(config, dataset),
         "one step a call": single_step_epochs(config, dataset),
@@ -53,8 +53,8 @@ def resident_epochs(config: Config, dataset: data.Dataset) -> Epoch:
 
 def single_step_epochs(config: Config, dataset: data.Dataset) -> Epoch:
     """The notebook's loop: a jitted step a batch, batches gathered on the host by NumPy."""
-    model = models.create("mlp", num_classes=10, hidden=config.hidden)
-    tx = optim.create("adam", learning_rate=config.lr)
+    model = models.create("mlp", num_classes=10, hidden=config.model.hidden)
+    tx = optim.create("adam", learning_rate=config.optim.lr)
     step = steps.make_train_step(apply_fn=model.apply, tx=tx)
     state = steps.init_state(
         model=model, tx=tx, key=jax.random.key(0), image_shape=dataset.image_shape
@@ -62,7 +62,7 @@ def single_step_epochs(config: Config, dataset: data.Dataset) -> Epoch:
 
     def epoch(number: int) -> None:
         nonlocal state
-        for batch in data.batches(dataset.train, batch_size=config.batch_size, seed=number):
+        for batch in data.batches(dataset.train, batch_size=config.train.batch_size, seed=number):
             state, _ = step(state, batch)
         jax.block_until_ready(state)
 
@@ -87,7 +87,7 @@ def torch_epochs(config: Config, dataset: data.Dataset) -> dict[str, Epoch]:
             nn.Flatten(), nn.Linear(784, 256), nn.ReLU(), nn.Linear(256, 128), nn.ReLU(),
             nn.Linear(128, 10),
         )  # fmt: skip
-        optimizer = torch.optim.Adam(model.parameters(), lr=config.lr)
+        optimizer = torch.optim.Adam(model.parameters(), lr=config.optim.lr)
 
         def epoch(number: int) -> None:
             torch.manual_seed(number)
@@ -99,10 +99,12 @@ def torch_epochs(config: Config, dataset: data.Dataset) -> dict[str, Epoch]:
         return epoch
 
     def preloaded():
-        for chosen in torch.randperm(len(labels)).split(config.batch_size):
+        for chosen in torch.randperm(len(labels)).split(config.train.batch_size):
             yield images[chosen], labels[chosen]
 
-    loader = DataLoader(TensorDataset(images, labels), batch_size=config.batch_size, shuffle=True)
+    loader = DataLoader(
+        TensorDataset(images, labels), batch_size=config.train.batch_size, shuffle=True
+    )
     return {
         "PyTorch, preloaded tensors": make(preloaded),
         "PyTorch, DataLoader": make(lambda: loader),

@@ -134,7 +134,7 @@ def _config(name: str, **changes: Any) -> Config:
         "ema": 0.0,
         "tta": "none",
     }
-    return Config(**(settings | changes))
+    return Config.of(**(settings | changes))
 
 
 def _examples(count: int) -> Split:

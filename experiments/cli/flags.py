@@ -1,22 +1,22 @@
-"""Command-line flags made from the configuration's fields, and the one place errors are printed."""
+"""Command-line flags made from the settings, and the one place where errors are printed."""
 
-import dataclasses
+import re
 import sys
+import textwrap
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from absl import app, flags, logging
 
 from imgcls_jax import data
-from imgcls_jax.config import Config
-from imgcls_jax.errors import UserError
-from imgcls_jax.train.loop import Interrupted
+from imgcls_jax.config import Config, settings_by_name
+from imgcls_jax.errors import Interrupted, UserError
 from imgcls_jax.workdir import Workdir
 
 _DATA_DIR = flags.DEFINE_string(
-    "data_dir", None, "folder of prepared TFDS data sets, or of photos, one folder a class"
+    "data_dir", None, "folder of prepared TFDS data sets, or of photos, one folder per class"
 )
 _WORKERS = flags.DEFINE_integer(
     "workers", 0, "processes that decode streamed photos; 0: threads of this one", lower_bound=0
@@ -36,93 +36,68 @@ _DEFINE = {
     tuple[int, ...]: flags.DEFINE_list,
     tuple[str, ...]: flags.DEFINE_list,
 }
+_HELP = {"--help", "-help", "--h", "-h", "-?"}
+# A setting in an error of the library: `lr`, `lr=0.1`, or lr=0.1 in the open.
+_SETTING = re.compile(r"`([a-z_]+)((?:=[^`]*)?)`|(?<![\w.`/-])([a-z_]+)(?==)")
 
 
 def define_config_flags() -> None:
-    """One flag a field of `Config`. Unset flags leave a preset's value."""
-    for field in dataclasses.fields(Config):
-        _DEFINE[field.type](field.name, None, field.metadata["help"])
+    """Defines one flag per setting. Unset flags leave a preset's value."""
+    for name, (_, field) in settings_by_name().items():
+        _DEFINE[field.type](name, None, field.metadata["help"])
 
 
 def given_settings() -> dict[str, Any]:
-    """The configuration fields set on the command line, as Config takes them.
+    """Returns the settings given on the command line, as `Config.of` takes them.
 
     Raises:
       UserError: if a list flag for sizes holds something else than whole numbers.
     """
     settings = {}
-    for field in dataclasses.fields(Config):
-        value = flags.FLAGS[field.name].value
-        if not flags.FLAGS[field.name].present:
+    for name, (_, field) in settings_by_name().items():
+        value = flags.FLAGS[name].value
+        if not flags.FLAGS[name].present:
             continue
         if field.type == tuple[int, ...]:
             try:
                 value = tuple(int(item) for item in value)
             except ValueError:
                 raise UserError(
-                    f"--{field.name}={','.join(value)} must be whole numbers separated by commas, "
-                    "such as 256,128."
+                    f"`{name}={','.join(value)}` must be whole numbers separated by commas, such "
+                    "as 256,128."
                 ) from None
         elif field.type == tuple[str, ...]:
             value = tuple(value)
-        settings[field.name] = value
+        settings[name] = value
     return settings
 
 
-def load_data(name: str) -> data.Dataset:
-    """The data set `name` from where --data_dir and --raw_dir say."""
-    return data.load(name, data_dir=_DATA_DIR.value, raw_dir=_RAW_DIR.value)
+def load_data(name: str, **options: Any) -> data.Dataset:
+    """Loads a data set from where --data_dir and --raw_dir say."""
+    return data.load(name, data_dir=_DATA_DIR.value, raw_dir=_RAW_DIR.value, **options)
 
 
 def load_dataset(config: Config) -> data.Dataset:
-    """The data of a configuration: by its name, or the photos in --data_dir, files or records."""
-    if config.dataset != "folder":
-        return load_data(config.dataset)
-    if not _DATA_DIR.value:
-        raise UserError(
-            "--dataset=folder needs --data_dir, a folder with one folder of photos a class."
-        )
-    common = {
-        "size": config.image_size,
-        "how": config.resize,
-        "test_fraction": config.test_fraction,
-        "validation_fraction": config.hold_out,
-        "streamed": config.feed == "streamed",
-        "crop_scale": config.random_crop and (config.random_crop, 1.0),
-        "workers": _WORKERS.value,
-    }
-    from imgcls_jax.data.catalog import records
-
-    if records.is_record_folder(_DATA_DIR.value):
-        if config.folds or config.duplicates == "drop" or config.corrupt == "skip":
-            raise UserError("--folds, --duplicates and --corrupt are for photos in class folders.")
-        return records.load(_DATA_DIR.value, **common)
-    from imgcls_jax.data.photos import load
-
-    return load.load(
-        _DATA_DIR.value,
-        **common,
-        corrupt=config.corrupt,
-        duplicates=config.duplicates,
-        split_seed=config.split_seed,
-        folds=config.folds,
-        fold=config.fold,
-    )
+    """Loads the data of a configuration."""
+    options = config.data.options()
+    if options:
+        options["workers"] = _WORKERS.value
+    return load_data(config.data.dataset, **options)
 
 
 def photos_dir() -> str | None:
-    """The folder of photos that --data_dir names."""
+    """Returns the folder of photos that --data_dir names."""
     return _DATA_DIR.value
 
 
 def data_arguments() -> list[str]:
-    """--data_dir and --raw_dir as given here, for another process."""
+    """Returns --data_dir and --raw_dir as given here, for another process."""
     folders = (("data_dir", _DATA_DIR.value), ("raw_dir", _RAW_DIR.value))
     return [f"--{name}={value}" for name, value in folders if value]
 
 
 def new_workdir(experiment: str, name: str) -> Workdir:
-    """A folder under `runs/` that does not exist yet, named by the time."""
+    """Returns a folder under `runs/` that does not exist yet, named by the time."""
     path = Path("runs") / experiment / f"{name}-{time.strftime('%Y%m%d-%H%M%S')}"
     while path.exists():
         path = path.with_name(path.name + "x")
@@ -132,7 +107,7 @@ def new_workdir(experiment: str, name: str) -> Workdir:
 def resolve(
     preset: Mapping[str, Any], workdir: Workdir, *, preset_given: bool, several: bool
 ) -> tuple[Config, bool]:
-    """The configuration to run, and whether only to evaluate what `workdir` holds.
+    """Returns the configuration to run, and whether only to evaluate what `workdir` holds.
 
     The command line wins over the preset. A workdir that holds a run supplies the settings that
     neither the command line nor an explicitly chosen preset gives, so that `--workdir=...` alone
@@ -146,33 +121,72 @@ def resolve(
       UserError: if a setting is invalid or contradicts the run that `workdir` holds.
     """
     given = given_settings()
-    held = workdir.config(seeds=several)
+    held = workdir.config(several=several)
     if held is None:
-        config = Config(**{**preset, **given})
-        workdir.claim(config, seeds=several)
+        config = Config.of(**{**preset, **given})
+        workdir.claim(config, several=several)
         return config, False
-    evaluate_only = given.get("epochs") == 0 != held.epochs
+    evaluate_only = given.get("epochs") == 0 != held.train.epochs
     if evaluate_only and several:
         raise UserError(
-            "--epochs=0 evaluates one run; give --workdir=.../seed-0, without --seeds or --folds."
+            "`epochs=0` evaluates one run; give --workdir=.../seed-0, without --seeds or --folds."
         )
     if evaluate_only:
         del given["epochs"]
-    config = dataclasses.replace(held, **({**preset, **given} if preset_given else given))
-    workdir.claim(config, seeds=several)
+    config = held.replace(**({**preset, **given} if preset_given else given))
+    workdir.claim(config, several=several)
     return config, evaluate_only
 
 
+def help_text(description: str, groups: Mapping[str, Iterable[str]]) -> str:
+    """Returns the help of a command: its description, then the flags of each group.
+
+    Args:
+      groups: heading -> names of flags.
+    """
+    lines = [description.strip()]
+    for heading, names in groups.items():
+        lines += ["", heading, "-" * len(heading)]
+        for name in names:
+            flag, settings = flags.FLAGS[name], settings_by_name()
+            default = settings[name][1].default if name in settings else flag.default
+            known = "" if default in (None, (), "") else f" (default: {default})"
+            spelled = f"--[no]{name}" if flag.boolean else f"--{name}"
+            lines.append(f"  {spelled}:")
+            text = f"{flag.help}{known}"
+            lines += textwrap.wrap(text, 92, initial_indent="      ", subsequent_indent="      ")
+    return "\n".join(lines)
+
+
+def with_dashes(text: str) -> str:
+    """Returns an error of the library with settings as the flags they are set by."""
+
+    def spelled(match: re.Match) -> str:
+        name = match[1] or match[3]
+        return f"--{name}{match[2] or ''}" if name in flags.FLAGS else match[0]
+
+    return _SETTING.sub(spelled, text)
+
+
 def run(
-    main: Callable[..., None], *, takes_arguments: bool = False, argv: list[str] | None = None
+    main: Callable[..., None],
+    *,
+    takes_arguments: bool = False,
+    help_of: Callable[[], str] | None = None,
+    argv: list[str] | None = None,
 ) -> None:
     """Parses the flags and calls `main`; a `UserError` becomes one line and exit status 1.
 
     Args:
       main: called without arguments or, if it takes them, with what is no flag.
       takes_arguments: whether the command line may hold anything but flags.
+      help_of: gives the text that --help prints; absl's own if None.
       argv: the command line, `sys.argv` if None.
     """
+    argv = sys.argv if argv is None else argv
+    if help_of is not None and _HELP & set(argv[1:]):
+        print(help_of())
+        return
 
     def guarded(arguments: list[str]) -> None:
         if not flags.FLAGS["verbosity"].present:
@@ -188,21 +202,13 @@ def run(
             else:
                 main()
         except Interrupted as stop:
-            print(stop, file=sys.stderr)
+            print(with_dashes(str(stop)), file=sys.stderr)
             sys.exit(130)
         except UserError as error:
-            print(f"error: {error}", file=sys.stderr)
+            print(f"error: {with_dashes(str(error))}", file=sys.stderr)
             sys.exit(1)
         except KeyboardInterrupt:
             print("interrupted", file=sys.stderr)
             sys.exit(130)
 
     app.run(guarded, argv=argv)
-
-
-CHECKPOINT = flags.DEFINE_string(
-    "checkpoint", None, "folder of a run; predict also takes a file that experiments.export wrote"
-)
-OUT = flags.DEFINE_string(
-    "out", None, "file to write; predict: instead of the terminal, export: the exported network"
-)

@@ -1,12 +1,19 @@
 """The course every training experiment takes: preset, configuration, data, training, report."""
 
+import sys
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 from absl import flags
 
 from experiments.cli import flags as cli
 from experiments.presets import choose
-from imgcls_jax.config import Config
+from imgcls_jax import models
+from imgcls_jax.config import Config, settings_by_name
+from imgcls_jax.data import Dataset
 from imgcls_jax.errors import UserError
+from imgcls_jax.predict import predictor
 from imgcls_jax.report import console
 from imgcls_jax.report.augmentation_sheet import augmentation_sheet
 from imgcls_jax.report.run_figures import draw
@@ -14,7 +21,6 @@ from imgcls_jax.train import repeat, run
 from imgcls_jax.workdir import Workdir
 
 cli.define_config_flags()
-flags.adopt_module_key_flags(cli)  # so that --help shows them
 RUN = flags.DEFINE_integer("run", None, "documented run to reproduce, see --list_runs")
 PRESET = flags.DEFINE_string(
     "preset",
@@ -26,10 +32,43 @@ LIST_RUNS = flags.DEFINE_bool("list_runs", False, "print the documented runs and
 SEEDS = flags.DEFINE_integer("seeds", None, "repeat with this many seeds, starting at --seed")
 WORKDIR = flags.DEFINE_string("workdir", None, "folder of the run; an old one is continued")
 FIGURES = flags.DEFINE_bool("figures", True, "draw figures at the end")
+SHOW_CONFIG = flags.DEFINE_bool(
+    "show_config", False, "print every setting before the run, not only those that are no defaults"
+)
 AUGMENTATIONS = flags.DEFINE_string(
     "augmentations", None, "PNG file to draw what every augmentation does to the data; then exit"
 )
 TENSORBOARD = flags.DEFINE_bool("tensorboard", False, "write TensorBoard event files")
+
+_OF_THE_RUN = (
+    "run", "preset", "list_runs", "seeds", "workdir", "figures", "show_config", "augmentations",
+    "tensorboard",
+)  # fmt: skip
+_HEADINGS = {
+    "data": "Data", "model": "Network", "optim": "Optimiser", "train": "Training",
+    "evaluation": "Evaluation",
+}  # fmt: skip
+
+
+def command(main: Callable[[], None], *, photos: bool, argv: list[str] | None = None) -> None:
+    """Runs a training command.
+
+    Args:
+      main: what it does.
+      photos: whether --help shows the settings of photos and transfer.
+      argv: the command line, `sys.argv` if None.
+    """
+
+    def help_of() -> str:
+        places = ("data_dir", "workers") if photos else ("data_dir", "raw_dir")
+        groups = {"The run": list(_OF_THE_RUN)} | {title: [] for title in _HEADINGS.values()}
+        groups["Data"] += places
+        for name, (section, field) in settings_by_name().items():
+            if photos or not field.metadata["photos"]:
+                groups[_HEADINGS[section]].append(name)
+        return cli.help_text(sys.modules[main.__module__].__doc__, groups)
+
+    cli.run(main, help_of=help_of, argv=argv)
 
 
 def listed_or_drawn(dataset: str) -> bool:
@@ -45,14 +84,14 @@ def listed_or_drawn(dataset: str) -> bool:
         settings = {"dataset": dataset} | cli.given_settings()
         if settings["dataset"] == "folder":
             settings.setdefault("image_size", 224)
-        images = cli.load_dataset(Config(**settings)).train.images
+        images = cli.load_dataset(Config.of(**settings)).train.images
         some = np.linspace(0, len(images) - 1, min(32, len(images))).astype(int)
         print(augmentation_sheet(images[some], AUGMENTATIONS.value))
     return bool(LIST_RUNS.value or AUGMENTATIONS.value)
 
 
 def preset_name(experiment: str) -> str | None:
-    """What --preset names, if anything.
+    """Returns what --preset names, if anything.
 
     Raises:
       UserError: for a name that the experiment does not have, or one beside --run.
@@ -66,7 +105,7 @@ def preset_name(experiment: str) -> str | None:
 
 
 def workdir_of(experiment: str, preset: choose.Preset) -> Workdir:
-    """What --workdir names, or a new folder."""
+    """Returns what --workdir names, or a new folder."""
     if SEEDS.value is not None and SEEDS.value < 1:
         raise UserError(f"--seeds={SEEDS.value} cannot be used; it must be at least 1.")
     return Workdir(WORKDIR.value) if WORKDIR.value else cli.new_workdir(experiment, preset.name)
@@ -91,44 +130,82 @@ def train(preset: choose.Preset, *, experiment: str) -> None:
     documented = choose.documented(preset, config)
     name = _name(preset, config, documented)
     console.heading(f"Documented {name}" if documented else f"{name}: no documented run's settings")
-    console.pairs(config.shown() | {"workdir": workdir.path})
+    console.pairs(config.shown(everything=SHOW_CONFIG.value) | {"workdir": workdir.path})
+    if not SHOW_CONFIG.value:
+        print("  all other settings have their defaults; --show_config prints them")
     if over_folds:
-        repeat.cross_validate(
-            config,
-            name=name,
-            load=cli.load_dataset,
-            workdir=workdir,
-            documented=documented,
-            with_tensorboard=TENSORBOARD.value,
-            figures=FIGURES.value,
-        )
-        print(f"\nEverything is in {workdir.path}")
-        return
-    dataset = cli.load_dataset(config)
-    console.dataset(dataset)
-    console.heading("Evaluation" if evaluate_only else "Training")
-    common = {"name": name, "dataset": dataset, "workdir": workdir}
-    if evaluate_only:
-        run.evaluate_only(config, **common)
-        return
-    common |= {"documented": documented, "with_tensorboard": TENSORBOARD.value}
-    if seeds is None:
-        run.train(config, **common)
-        run.report(workdir, dataset, figures=FIGURES.value)
+        _cross_validate(config, name=name, workdir=workdir, documented=documented)
     else:
-        result = repeat.repeat(config, seeds=seeds, **common)
-        for seed in result["seeds"] if FIGURES.value else ():
-            paths = draw(Workdir(workdir.path / f"seed-{seed}"), dataset)
-            console.paths(f"Figures of seed {seed}", paths)
+        dataset = cli.load_dataset(config)
+        console.dataset(dataset)
+        console.heading("Evaluation" if evaluate_only else "Training")
+        common = {"name": name, "dataset": dataset, "workdir": workdir}
+        if evaluate_only:
+            console.closing(run.evaluate_only(config, **common))
+            return
+        common |= {"documented": documented, "with_tensorboard": TENSORBOARD.value}
+        if seeds is None:
+            console.closing(run.train(config, **common))
+            _draw("Figures", config, dataset, workdir)
+        else:
+            _repeat(config, seeds, **common)
     print(f"\nEverything is in {workdir.path}")
 
 
+def _repeat(config: Config, seeds: int, *, name: str, dataset: Dataset, workdir: Workdir, **more):
+    """Runs all seeds and shows what they come to."""
+    result = repeat.repeat(config, seeds=seeds, name=name, dataset=dataset, workdir=workdir, **more)
+    console.heading(f"{name}: {seeds} seeds")
+    console.spread(result["spread"])
+    for seed in result["seeds"]:
+        folder = Workdir(workdir.path / f"seed-{seed}")
+        _draw(f"Figures of seed {seed}", config, dataset, folder)
+
+
+def _cross_validate(config: Config, *, name: str, workdir: Workdir, documented: Any) -> None:
+    """Runs all folds and shows what they come to."""
+
+    def watch(event: str, one: Config, dataset: Dataset, folder: Workdir) -> None:
+        if event == "finished":
+            _draw(f"Figures of fold {one.data.fold}", one, dataset, folder)
+        elif one.data.fold == 0:
+            console.dataset(dataset)
+
+    result = repeat.cross_validate(
+        config,
+        name=name,
+        load=cli.load_dataset,
+        workdir=workdir,
+        documented=documented,
+        with_tensorboard=TENSORBOARD.value,
+        watch=watch,
+    )
+    console.heading(f"{name}: {config.data.folds} folds")
+    console.spread(result["spread"])
+    pooled = result["pooled"]
+    console.pairs(
+        {
+            "accuracy over all": f"{pooled['test_accuracy']:.4f}",
+            "balanced accuracy over all": f"{pooled['test_balanced_accuracy']:.4f}",
+        }
+    )
+
+
+def _draw(title: str, config: Config, dataset: Dataset, workdir: Workdir) -> None:
+    """Draws a finished run's figures if they are wanted, and lists them."""
+    if not FIGURES.value:
+        return
+    grad_cam = None
+    if config.data.dataset == "folder" and config.model.model in models.TRANSFERABLE:
+        grad_cam = predictor.load(workdir.path).grad_cam
+    console.paths(title, draw(workdir, dataset, grad_cam=grad_cam))
+
+
 def _name(preset: choose.Preset, config: Config, documented: dict | None) -> str:
-    """What the run is called in its summary."""
+    """Returns what the run is called in its summary."""
     if documented:
         return f"run {documented['run']}"
-    if preset.run is None and preset.settings == {
-        name: getattr(config, name) for name in preset.settings
-    }:
-        return f"{config.dataset} {preset.name}"
-    return f"{config.dataset} {config.model}"
+    settings = config.flat()
+    if preset.run is None and preset.settings == {name: settings[name] for name in preset.settings}:
+        return f"{config.data.dataset} {preset.name}"
+    return f"{config.data.dataset} {config.model.model}"

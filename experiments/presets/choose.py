@@ -164,15 +164,15 @@ def _matches(config: Config, settings: Mapping[str, Any]) -> bool:
     Of a network with published weights, whatever the publisher, the pixels and the parts held out:
     the documents do not say.
     """
-    if settings["model"] == "logistic_sgd" or settings["dataset"] != config.dataset:
+    if settings["model"] == "logistic_sgd" or settings["dataset"] != config.data.dataset:
         return False
     free = ["seed"]
     if settings["dataset"] == "folder":
-        if config.weights == "none":
+        if config.model.weights == "none":
             return False
         free += ["weights", "convention", "normalise", "folds", "fold", "hold_out", "split_seed"]
-    same = {name: getattr(config, name) for name in free}
-    return config == dataclasses.replace(Config(**settings), **same)
+    same = {name: value for name, value in config.flat().items() if name in free}
+    return config == Config.of(**settings).replace(**same)
 
 
 def list_runs(dataset: str) -> None:

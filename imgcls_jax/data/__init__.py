@@ -1,15 +1,24 @@
-"""Data sets by name: `load("cifar10")`, as uint8 images in the order of the raw files."""
+"""Data sets by name: `load("cifar10")`, as uint8 images in the order of the raw files.
 
+data.load("digits")
+data.load("folder", data_dir="photos", image_size=64)
+"""
+
+import dataclasses
 import os
+from typing import Any
 
+from imgcls_jax.data.batching import batches
 from imgcls_jax.data.catalog import cifar10, digits, fashion_mnist
-from imgcls_jax.data.catalog.load import load as load_recipe
-from imgcls_jax.data.dataset import Dataset, Split, batches, hold_out, k_fold
+from imgcls_jax.data.catalog.load import load as load_published
+from imgcls_jax.data.dataset import Dataset, Split, hold_out, k_fold
+from imgcls_jax.data.photos.options import PhotoOptions
 from imgcls_jax.errors import UserError
 
 __all__ = ["NAMES", "Dataset", "Split", "batches", "hold_out", "k_fold", "load"]
 
 NAMES = ("fashion_mnist", "digits", "cifar10", "folder")
+_PUBLISHED = {"fashion_mnist": fashion_mnist.recipe, "cifar10": cifar10.recipe}
 
 
 def load(
@@ -17,31 +26,56 @@ def load(
     *,
     data_dir: str | os.PathLike | None = None,
     raw_dir: str | os.PathLike | None = None,
+    **options: Any,
 ) -> Dataset:
-    """Loads a data set by name.
+    """Loads a data set by name: the one way to any of them.
 
     Args:
-      name: one of NAMES.
-      data_dir: TFDS folder to read, or to prepare the data in; default $TFDS_DATA_DIR, else
-        ~/tensorflow_datasets.
+      name: one of NAMES; "folder" is of photos, one folder per class, or of records that TFDS
+        prepared.
+      data_dir: the folder of photos; else the TFDS folder to read, or to prepare the data in, by
+        default $TFDS_DATA_DIR or ~/tensorflow_datasets.
       raw_dir: folder with the official raw files, or their archive where they are published as
         one, read instead of anything prepared earlier.
+      **options: for "folder", those of `photos.options.PhotoOptions`, such as `image_size=64`.
 
     Raises:
-      UserError: an unknown name, a folder given for `digits`, which uses none, and whatever
-        `catalog.load` finds wrong with files and folders.
+      UserError: an unknown name, an option or a folder that the data set has no use for, and
+        whatever is wrong with files and folders.
     """
-    match name:
-        case "fashion_mnist":
-            return load_recipe(fashion_mnist.recipe(), data_dir=data_dir, raw_dir=raw_dir)
-        case "cifar10":
-            return load_recipe(cifar10.recipe(), data_dir=data_dir, raw_dir=raw_dir)
-        case "digits":
-            folders = {"--raw_dir": raw_dir, "--data_dir": data_dir}
-            if given := [flag for flag, folder in folders.items() if folder is not None]:
-                raise UserError(
-                    f"digits comes with scikit-learn and uses no {' or '.join(given)}; "
-                    "leave it out."
-                )
-            return digits.load()
-    raise UserError(f"There is no data set {name!r}: choose one of {', '.join(NAMES)}.")
+    known = {field.name for field in dataclasses.fields(PhotoOptions)} if name == "folder" else ()
+    if name not in NAMES:
+        raise UserError(f"There is no data set {name!r}: choose one of {', '.join(NAMES)}.")
+    if unknown := set(options) - set(known):
+        raise UserError(
+            f"{name} takes no {' or '.join(f'`{option}`' for option in sorted(unknown))}; leave "
+            "it out."
+        )
+    if name in _PUBLISHED:
+        return load_published(_PUBLISHED[name](), data_dir=data_dir, raw_dir=raw_dir)
+    if name == "digits":
+        folders = {"raw_dir": raw_dir, "data_dir": data_dir}
+        if given := [f"`{option}`" for option, folder in folders.items() if folder is not None]:
+            raise UserError(
+                f"digits comes with scikit-learn and uses no {' or '.join(given)}; leave it out."
+            )
+        return digits.load()
+    return _load_photos(data_dir, raw_dir, PhotoOptions(**options))
+
+
+def _load_photos(
+    data_dir: str | os.PathLike | None, raw_dir: str | os.PathLike | None, options: PhotoOptions
+) -> Dataset:
+    if raw_dir is not None:
+        raise UserError("folder has no raw files and uses no `raw_dir`; leave it out.")
+    if not data_dir:
+        raise UserError(
+            "`dataset=folder` needs `data_dir`, a folder with one folder of photos per class."
+        )
+    from imgcls_jax.data.catalog import records  # Pillow and Grain cost half a second
+
+    if records.is_record_folder(data_dir):
+        return records.load(data_dir, options)
+    from imgcls_jax.data.photos.load import load as load_folder
+
+    return load_folder(data_dir, options)

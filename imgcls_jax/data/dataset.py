@@ -3,7 +3,6 @@
 import dataclasses
 import hashlib
 import math
-from collections.abc import Iterator
 
 import numpy as np
 
@@ -54,6 +53,7 @@ class Dataset:
     source: one sentence, where the data came from.
     verified: the content has the published digests (False also where none are known to match;
       None where nothing is published, as for one's own photos).
+    test: what is met once, at the end; None where there is none to be met, as while tuning.
     validation: a split to choose by, if the data set has one; else one is held out of `train`.
     notes: sentences about the data that whoever looks at a result should know.
 
@@ -62,7 +62,7 @@ class Dataset:
 
     name: str
     train: Split
-    test: Split
+    test: Split | None
     class_names: tuple[str, ...]
     source: str
     verified: bool | None
@@ -98,18 +98,6 @@ class Dataset:
     def image_shape(self) -> tuple[int, int, int]:
         """(H, W, C)"""
         return self.train.images.shape[1:]
-
-
-def batches(split: Split, *, batch_size: int, seed: int) -> Iterator[dict[str, np.ndarray]]:
-    """One epoch of `split` in an order drawn from `seed`; the last batch may be smaller.
-
-    Yields:
-      image (B, H, W, C) uint8 and label (B,) int32.
-    """
-    order = np.random.default_rng(seed).permutation(len(split))
-    for first in range(0, len(order), batch_size):
-        chosen = order[first : first + batch_size]
-        yield {"image": split.images[chosen], "label": split.labels[chosen]}
 
 
 def hold_out(split: Split, *, fraction: float, seed: int) -> tuple[Split, Split]:

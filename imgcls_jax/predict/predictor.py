@@ -11,13 +11,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from imgcls_jax.data.batching import eval_batch_size
 from imgcls_jax.data.photos import decode
 from imgcls_jax.data.photos.decode import in_order
 from imgcls_jax.errors import UserError
-
-# Pixels of a batch: 32 images of 224x224, so that large inputs do not need a large memory.
-_PIXELS = 32 * 224 * 224
-_MOST = 256
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,7 +63,7 @@ class Predictor:
     @property
     def batch_size(self) -> int:
         """Images that are given to the network at a time."""
-        return max(1, min(_MOST, _PIXELS // (self.image_shape[0] * self.image_shape[1])))
+        return eval_batch_size(self.image_shape)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -108,35 +105,28 @@ def from_export(path: str | os.PathLike) -> Predictor:
 
 
 def from_workdir(path: str | os.PathLike) -> Predictor:
-    """Of the checkpoint in the folder of a run."""
-    from imgcls_jax.models import normalisation, tta
+    """Returns the predictor of the checkpoint in the folder of a run."""
     from imgcls_jax.predict import saliency
     from imgcls_jax.predict.restored import restore
-    from imgcls_jax.steps import to_unit_interval
 
     restored = restore(path)
-    network = restored.network
-    normalise = normalisation.create(
-        network["normalise"]["name"], network["normalise"]["constants"]
-    )
+    model, record = restored.network.model, restored.record
 
     @jax.jit
     def grad_cam(images, classes):
-        inputs = normalise(tta.enlarge(to_unit_interval(images), restored.eval_size))
-        return saliency.grad_cam(restored.model, restored.variables, inputs, classes)
+        return saliency.grad_cam(model, restored.variables, restored.seen(images), classes)
+
+    @jax.jit
+    def probabilities(images):
+        return jax.nn.softmax(restored.logits(images).astype(jnp.float32))
 
     return Predictor(
-        probabilities=jax.jit(probabilities_of(restored.apply_fn)),
-        class_names=tuple(network["class_names"]),
-        image_shape=tuple(network["image_shape"]),
-        preprocessing={"resize": network["resize"]},
+        probabilities=probabilities,
+        class_names=tuple(record["class_names"]),
+        image_shape=tuple(record["image_shape"]),
+        preprocessing={"resize": record["resize"]},
         grad_cam=grad_cam,
     )
-
-
-def probabilities_of(apply_fn: Callable[[Any], jax.Array]) -> Callable[[Any], jax.Array]:
-    """Logits' softmax in float32, as a function of the same images."""
-    return lambda images: jax.nn.softmax(apply_fn(images).astype(jnp.float32))
 
 
 def find_images(sources: Iterable[str | os.PathLike]) -> list[str]:

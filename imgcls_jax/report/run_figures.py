@@ -1,10 +1,11 @@
 """The figures of a finished run, from its files."""
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 
-from imgcls_jax import models
 from imgcls_jax.data import Dataset
-from imgcls_jax.predict import predictor
 from imgcls_jax.report import charts, sheets
 from imgcls_jax.report.augmentation_sheet import augmentation_sheet
 from imgcls_jax.report.sheets import overlay, prediction_sheet
@@ -13,8 +14,15 @@ from imgcls_jax.workdir import Workdir
 _LOOKED_INTO = 12  # photos that saliency is drawn for
 
 
-def draw(workdir: Workdir, dataset: Dataset) -> list[str]:
-    """Draws a finished run's figures from its files; returns their paths."""
+def draw(
+    workdir: Workdir, dataset: Dataset, *, grad_cam: Callable[[Any, Any], Any] | None = None
+) -> list[str]:
+    """Draws a finished run's figures from its files; returns their paths.
+
+    Args:
+      grad_cam: (images uint8 (B, H, W, C), classes (B,)) -> maps (B, h, w) in [0, 1], to draw where
+        the network looks; None leaves that out.
+    """
     summary = workdir.summary()
     predictions = workdir.read_arrays("predictions.npz")
     labels, probabilities = predictions["labels"], predictions["probabilities"]
@@ -23,7 +31,7 @@ def draw(workdir: Workdir, dataset: Dataset) -> list[str]:
     folder = workdir.make_figures()
     config = workdir.config()
     drawn = np.arange(min(25, len(labels)))
-    if config.dataset == "folder":  # sorted by class
+    if config.data.dataset == "folder":  # sorted by class
         drawn = np.linspace(0, len(labels) - 1, len(drawn)).astype(int)
     paths = []
     if history:
@@ -50,9 +58,9 @@ def draw(workdir: Workdir, dataset: Dataset) -> list[str]:
         sheets.sample_image(train.images[0], names[train.labels[0]], folder / "sample_image.png"),
         sheets.sample_row(train.images, train.labels, names, folder / "sample_row.png"),
     ]
-    if config.dataset == "folder":
-        paths += _of_photos(workdir, dataset, labels, probabilities)
-    if specs := config.augment:
+    if config.data.dataset == "folder":
+        paths += _of_photos(workdir, dataset, labels, probabilities, grad_cam)
+    if specs := config.train.augment:
         paths.append(
             augmentation_sheet(
                 train.images[: len(specs) + 8], folder / "augmentation.png", specs=specs
@@ -61,7 +69,7 @@ def draw(workdir: Workdir, dataset: Dataset) -> list[str]:
     return [str(path) for path in paths]
 
 
-def _of_photos(workdir: Workdir, dataset: Dataset, labels, probabilities) -> list:
+def _of_photos(workdir: Workdir, dataset: Dataset, labels, probabilities, grad_cam) -> list:
     """What unbalanced classes ask for, and where the network looks."""
     names, folder = dataset.class_names, workdir.figures
     counts = {
@@ -73,10 +81,10 @@ def _of_photos(workdir: Workdir, dataset: Dataset, labels, probabilities) -> lis
         charts.precision_recall(labels, probabilities, names, folder / "precision_recall.png"),
         charts.roc(labels, probabilities, names, folder / "roc.png"),
     ]
-    if workdir.config().model in models.TRANSFERABLE:
+    if grad_cam is not None:
         shown = np.linspace(0, len(labels) - 1, min(_LOOKED_INTO, len(labels))).astype(int)
         images, chosen = dataset.test.images[shown], probabilities[shown]
-        cams = np.asarray(predictor.load(workdir.path).grad_cam(images, chosen.argmax(axis=1)))
+        cams = np.asarray(grad_cam(images, chosen.argmax(axis=1)))
         paths.append(
             prediction_sheet(
                 images,

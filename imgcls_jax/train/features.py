@@ -1,8 +1,4 @@
-"""Transfer learning as pure functions: what is frozen, what the head alone sees, and at which rate.
-
-A network for transfer (`imgcls_jax.models.TRANSFERABLE`) says by `stages()` which parameters belong
-to its stem, its stages and its head, and hands out the head's inputs, its features.
-"""
+"""Published weights put into a state, features computed once, and a head trained on them."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -10,13 +6,13 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from tqdm import tqdm
 
 from imgcls_jax import optim, steps
-from imgcls_jax.data import resident
+from imgcls_jax.data import Split, resident
 from imgcls_jax.data.resident import Resident
 from imgcls_jax.models.freezing import ApplyFn, features_of, head_of, with_binary_head
 from imgcls_jax.optim.ema import ema_init
+from imgcls_jax.train.streams import evaluation_batches
 
 
 def merge(params: Any, loaded: Mapping[str, Any]) -> Any:
@@ -47,29 +43,26 @@ def overlay(state: steps.TrainState, pretrained: Mapping[str, Any]) -> steps.Tra
     return state.replace(params=params, batch_stats=batch_stats, average=average)
 
 
-def make_extract(
-    *, apply_fn: ApplyFn, take_fn: Callable[..., Any], batch_size: int
-) -> Callable[[Any, Resident, str], Resident]:
-    """Builds `extract(variables, source, name)`: the features of a split, resident as it is.
+def make_extract(*, apply_fn: ApplyFn, batch_size: int) -> Callable[[Any, Split, str], Resident]:
+    """Builds `extract(variables, split, doing)`: the features of a split, on the device.
 
-    The features (N, F) float32 take the place of the images. A progress bar is shown by `name`.
+    The features (N, F) float32 take the place of the images, which may be at hand or in their
+    files. A progress bar says what is being done.
     """
     features = features_of(apply_fn)
 
     @jax.jit
-    def of_batch(variables, source, indices):
-        return features(variables, steps.to_unit_interval(take_fn(source, indices)["image"]))
+    def of_batch(variables, images):
+        return features(variables, steps.to_unit_interval(images))
 
-    def extract(variables, source, name):
-        total, found = len(source), []
-        starts = range(0, total, batch_size)
-        for start in tqdm(starts, desc=f"features of {name}", unit="batch", disable=None):
-            # The last batch is filled up with its last example: one shape to compile.
-            indices = np.minimum(np.arange(start, start + batch_size), total - 1)
-            batch = of_batch(variables, source, indices.astype(np.int32))
-            found.append(np.asarray(batch)[: total - start])
-        rows = np.concatenate(found)
-        return Resident(jnp.asarray(rows), source.labels, rows.shape[1:])
+    def extract(variables, split, doing):
+        rows = np.concatenate(
+            [
+                np.asarray(of_batch(variables, batch["image"]))[:size]
+                for batch, size in evaluation_batches(split, batch_size, doing)
+            ]
+        )
+        return Resident(jnp.asarray(rows), jnp.asarray(split.labels), rows.shape[1:])
 
     return extract
 

@@ -1,187 +1,313 @@
-"""A program whose images never all lie in memory: they stream from files while it runs.
+"""Two ways to feed: from the device, where a split lies whole, or as a stream from files.
 
-The other way to feed: `trainer.build` makes this where `Config.feed` is "streamed".
-Where the stream stands is part of every checkpoint, so that a resumed run meets exactly the
-examples that are left.
+Both train on an epoch's batches, say where they stand for a checkpoint, and evaluate any split so
+that every example counts once. `make_feed` chooses one; nothing else asks which it is.
 """
 
-import contextlib
-import dataclasses
 import time
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Protocol
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from tqdm import tqdm
 
-from imgcls_jax import models, steps
+from imgcls_jax import steps
 from imgcls_jax.config import Config
-from imgcls_jax.data import Split
-from imgcls_jax.data.photos import decode, streaming
-from imgcls_jax.data.photos.lazy import LazyPhotos
+from imgcls_jax.data import Split, resident
+from imgcls_jax.data.batching import eval_batch_size
+from imgcls_jax.data.photos.streaming import Stream
+from imgcls_jax.data.resident import Resident
 from imgcls_jax.errors import UserError
-from imgcls_jax.models import tta
-from imgcls_jax.train.setup import Parts
-from imgcls_jax.train.trainer import Program, initial
+from imgcls_jax.train.recalibrate import make_recalibrate, make_recalibrate_streamed
+from imgcls_jax.train.setup import Setup
+from imgcls_jax.train.streams import evaluation_batches, explained, open_stream
 
+_RECALIBRATION = 10_000  # training examples that batch-norm statistics are estimated on
 _STATE_BYTES = 1024  # of a stream's state in a checkpoint, whose arrays have fixed shapes
 
+Carry = tuple[steps.TrainState, steps.Metrics]
 
-@dataclasses.dataclass(frozen=True)
-class StreamedProgram(Program):
-    """A `Program` whose splits are `Split`s over `LazyPhotos`.
+
+class Feed(Protocol):
+    """What the loop asks of a way to feed.
 
     Attributes:
-      train_step: one step, for batches of either size that an epoch has.
-      streams: the training stream once `open` was called, in a list since programs are frozen.
+      size: the number of training examples.
+      compile_seconds: what compiling took so far.
     """
 
-    train_step: Callable[..., Any]
-    streams: list[streaming.Stream] = dataclasses.field(default_factory=list)
+    size: int
+    compile_seconds: float
 
-    def open(self, seed: int, feed: Any = None) -> None:
-        """Makes ready the training examples of a seed, from where `feed` stood if it is given."""
-        while self.streams:
-            self.streams.pop().close()
-        stream = _stream(self.train, self.config.batch_size, seed=seed)
-        if feed is not None:
-            stream.set_state(np.asarray(feed).tobytes().rstrip(b"\0"))
-        self.streams.append(stream)
+    def open(self, seed: int, position: Any = None) -> None:
+        """Makes ready the examples of a seed, from the `position` of a checkpoint if given."""
 
-    def feed(self) -> np.ndarray:
-        """Where the training stream stands, (1024,) uint8: JSON filled up with zeros."""
-        state = self.streams[0].get_state() if self.streams else b""
+    def position(self) -> Any:
+        """Returns where the training examples stand, as arrays for a checkpoint."""
+
+    def train(self, carry: Carry, epoch: int, first: int, count: int) -> Carry:
+        """Trains on batches `first` to `first + count - 1` of an epoch; `carry` is donated.
+
+        The epoch's last batch may be smaller than the others, as PyTorch's DataLoader and Keras
+        have it.
+        """
+
+    def averaged(self, state: steps.TrainState) -> steps.TrainState:
+        """Returns the state with the averaged weights and the statistics that belong to them."""
+
+    def prepare(self, split: Split) -> None:
+        """Compiles what `evaluate` needs for a split."""
+
+    def evaluate(
+        self, state: steps.TrainState, split: Split
+    ) -> tuple[steps.Metrics, np.ndarray | jax.Array]:
+        """Returns the summed metrics and the logits (N, C) of a split."""
+
+
+def evaluation_batch_size(config: Config, split: Split) -> int:
+    """Returns the examples per evaluation batch, as enlarged as they are evaluated."""
+    side = config.evaluation.eval_size
+    return eval_batch_size((side, side) if side else split.images.shape[1:])
+
+
+class ResidentFeed:
+    """Feeds from the device: batches are gathered inside jit, many steps are one call.
+
+    Args:
+      train: the training split.
+      carry: shapes of the state and of the sums, to compile for.
+      place: puts a split on the device, or features in its images' place.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        setup: Setup,
+        train: Split,
+        *,
+        carry: Carry,
+        place: Callable[[Split], Resident] = resident.put,
+    ):
+        self._config, self._setup, self._place = config, setup, place
+        self._placed: dict[int, tuple[Split, Resident]] = {}
+        self._evaluate: dict[int, Callable[..., Any]] = {}
+        self._batch_size = evaluation_batch_size(config, train)
+        self._order: tuple[int, jax.Array] | None = None
+        self._train = self._on_device(train)
+        self.size = len(train)
+        started = time.perf_counter()
+        self._carry = carry
+        self._compile()
+        self.compile_seconds = time.perf_counter() - started
+
+    def _compile(self) -> None:
+        """Compiles the calls of training, one after the other: XLA spreads each over the cores."""
+        zero, size = np.int32(0), self._config.train.batch_size
+        key = jax.random.key(0)
+
+        def order(key, epoch):
+            return resident.epoch_order(key, epoch, self.size)
+
+        def train_many(examples, visited):
+            function = steps.make_train_many(
+                train_step=self._setup.train_step, take_fn=resident.take, batch_size=examples
+            )
+            visits = jax.ShapeDtypeStruct((visited,), jnp.int32)
+            arguments = (*self._carry, self._train, visits, zero, zero)
+            return function.lower(*arguments).compile()
+
+        self._make_order = jax.jit(order).lower(key, zero).compile()
+        self._train_many = train_many(size, self.size)
+        rest = self.size % size
+        self._train_rest = train_many(rest, rest) if rest else None
+        self._average = None
+        if self._config.optim.ema:
+            average = _make_average(self._config, self._setup, self._recalibrate())
+            self._average = jax.jit(average).lower(self._carry[0], self._train).compile()
+
+    def _recalibrate(self) -> Callable[..., Any]:
+        return make_recalibrate(
+            apply_fn=self._setup.network.apply_fn,
+            take_fn=resident.take,
+            image_fn=steps.to_unit_interval,
+            batch_size=self._batch_size,
+            batches=_recalibration_batches(self.size, self._batch_size),
+        )
+
+    def _on_device(self, split: Split) -> Resident:
+        """Returns the split on the device, put there once."""
+        if id(split) not in self._placed:
+            self._placed[id(split)] = (split, self._place(split))
+        return self._placed[id(split)][1]
+
+    def open(self, seed: int, position: Any = None) -> None:
+        del seed, position  # every epoch's order follows from its key
+        self._order = None
+
+    def position(self) -> Any:
+        return {}
+
+    def train(self, carry: Carry, epoch: int, first: int, count: int) -> Carry:
+        if self._order is None or self._order[0] != epoch:
+            self._order = (epoch, self._make_order(carry[0].key, np.int32(epoch)))
+        order, size = self._order[1], self._config.train.batch_size
+        full = self.size // size
+        many = min(count, full - first)
+        if many > 0:
+            carry = self._train_many(*carry, self._train, order, np.int32(first), np.int32(many))
+        if first + count > full:
+            rest = order[full * size :]
+            carry = self._train_rest(*carry, self._train, rest, np.int32(0), np.int32(1))
+        return carry
+
+    def averaged(self, state: steps.TrainState) -> steps.TrainState:
+        return state if self._average is None else self._average(state, self._train)
+
+    def prepare(self, split: Split) -> None:
+        source = self._on_device(split)
+        if id(split) in self._evaluate:
+            return
+        started = time.perf_counter()
+        evaluate = steps.make_evaluate(
+            eval_step=steps.make_eval_step(
+                apply_fn=self._setup.head_fn or self._setup.network.evaluate_fn
+            ),
+            take_fn=resident.take,
+            batch_size=self._batch_size,
+        )
+        self._evaluate[id(split)] = evaluate.lower(self._carry[0], source).compile()
+        self.compile_seconds += time.perf_counter() - started
+
+    def evaluate(self, state: steps.TrainState, split: Split) -> tuple[steps.Metrics, jax.Array]:
+        self.prepare(split)
+        return self._evaluate[id(split)](state, self._on_device(split))
+
+
+class StreamFeed:
+    """Feeds from files: images never all lie in memory, and come in the stream's own order.
+
+    Where the stream stands is part of every checkpoint, so that a resumed run meets exactly the
+    examples that are left.
+
+    Args:
+      train: the training split, over `LazyPhotos`.
+      carry: shapes of the state and of the sums, to compile for.
+    """
+
+    def __init__(self, config: Config, setup: Setup, train: Split, *, carry: Carry):
+        self._config, self._setup, self._train = config, setup, train
+        self._batch_size = evaluation_batch_size(config, train)
+        self._stream: Stream | None = None
+        self.size = len(train)
+        started = time.perf_counter()
+
+        def train_step(state, sums, batch):
+            state, metrics = setup.train_step(state, batch)
+            return state, jax.tree.map(jnp.add, sums, metrics)
+
+        train_step = jax.jit(train_step, donate_argnums=(0, 1))
+        full, rest = config.train.batch_size, len(train) % config.train.batch_size
+        self._step = {
+            size: train_step.lower(*carry, _shapes(size, train.images.shape[1:])).compile()
+            for size in (full, rest)
+            if size
+        }
+        self._eval_step = steps.make_eval_step(apply_fn=setup.network.evaluate_fn)
+        self._recalibrate = make_recalibrate_streamed(
+            apply_fn=setup.network.apply_fn,
+            image_fn=steps.to_unit_interval,
+            batch_size=self._batch_size,
+            batches=_recalibration_batches(self.size, self._batch_size),
+        )
+        self._average = _make_average(config, setup, self._recalibrate)
+        self.compile_seconds = time.perf_counter() - started
+
+    def open(self, seed: int, position: Any = None) -> None:
+        if self._stream is not None:
+            self._stream.close()
+        self._stream = open_stream(self._train, self._config.train.batch_size, seed=seed)
+        if position is not None:
+            self._stream.set_state(np.asarray(position).tobytes().rstrip(b"\0"))
+
+    def position(self) -> np.ndarray:
+        """Returns where the training stream stands, (1024,) uint8: JSON filled up with zeros."""
+        state = b"" if self._stream is None else self._stream.get_state()
         if len(state) > _STATE_BYTES:
-            raise UserError("the state of the stream is too long to be saved; shorten --data_dir.")
+            raise UserError("the state of the stream is too long to be saved; shorten `data_dir`.")
         return np.frombuffer(state.ljust(_STATE_BYTES, b"\0"), np.uint8)
 
-    def run(self, state, sums, order, first, count):
-        """Trains on the next `count` batches of the stream; see `Program.run`."""
-        del order, first  # the stream knows where it is
+    def train(self, carry: Carry, epoch: int, first: int, count: int) -> Carry:
+        del epoch, first  # the stream knows where it is
         for _ in range(count):
-            with _explained():
-                batch = next(self.streams[0])
-            state, sums = self.train_step(state, sums, batch)
-        return state, sums
+            with explained():
+                batch = next(self._stream)
+            carry = self._step[len(batch["label"])](*carry, batch)
+        return carry
 
+    def averaged(self, state: steps.TrainState) -> steps.TrainState:
+        if not self._config.optim.ema:
+            return state
+        with explained():
+            return self._average(state, self._train.images)
 
-def build(
-    config: Config,
-    parts: Parts,
-    *,
-    splits: Mapping[str, Split | None],
-    num_classes: int,
-    batch_size: int,
-    prepare: Callable[[steps.TrainState], steps.TrainState] | None,
-) -> StreamedProgram:
-    """Compiles; see `imgcls_jax.train.trainer.build`.
+    def prepare(self, split: Split) -> None:
+        """Compiles nothing: all splits have batches of one shape, compiled with the first."""
 
-    Raises:
-      UserError: for settings that need all images at once.
-    """
-    whole = {"ema": config.ema and not config.frozen_norms, "head_epochs": config.head_epochs}
-    for flag, used in whole.items():
-        if used:
-            raise UserError(f"--{flag} needs the images at hand; use --feed=resident.")
-    started = time.perf_counter()
-    init = jax.jit(lambda key: initial(parts, key, averaged=bool(config.ema)))
-    state, sums = jax.eval_shape(init, jax.random.key(0))
-
-    @jax.jit
-    def average(state, source):
-        del source
-        return state.replace(params=state.average)
-
-    def train_step(state, sums, batch):
-        state, metrics = parts.train_step(state, batch)
-        return state, jax.tree.map(jnp.add, sums, metrics)
-
-    train_step = jax.jit(train_step, donate_argnums=(0, 1))
-    shape = splits["train"].images.shape[1:]
-    full, rest = config.batch_size, len(splits["train"]) % config.batch_size
-    compiled = {
-        size: train_step.lower(state, sums, _shapes(size, shape)).compile()
-        for size in (full, rest)
-        if size
-    }
-    evaluate = _make_evaluate(parts, config, batch_size)
-    return StreamedProgram(
-        config=config,
-        model=parts.model,
-        tx=parts.tx,
-        schedule=parts.schedule,
-        normalise=parts.normalise,
-        num_classes=num_classes,
-        parameters=models.count_parameters(state.params),
-        **splits,
-        init=init.lower(jax.random.key(0)).compile(),
-        prepare=prepare,
-        order=lambda key, epoch: None,
-        train_many=None,
-        train_rest=None,
-        average=average if config.ema else None,
-        evaluate=dict.fromkeys(("validation", "test"), evaluate),
-        compile_seconds=time.perf_counter() - started,
-        feature_seconds=0.0,
-        train_step=lambda state, sums, batch: compiled[len(batch["label"])](state, sums, batch),
-    )
-
-
-def _make_evaluate(parts: Parts, config: Config, batch_size: int) -> Callable[..., Any]:
-    """Builds `evaluate(state, split) -> (metrics, logits (N, C))`, the last batch padded."""
-    eval_step = steps.make_eval_step(
-        apply_fn=tta.wrap(parts.apply_fn, config.tta, size=config.eval_size)
-    )
-
-    def evaluate(state, split):
+    def evaluate(self, state: steps.TrainState, split: Split) -> tuple[steps.Metrics, np.ndarray]:
         total, logits = steps.zero_metrics(), []
-        with _explained(), _stream(split, batch_size) as batches:
-            for batch in tqdm(
-                batches, "evaluation", -(-len(split) // batch_size), leave=False, disable=None
-            ):
-                size = len(batch["label"])
-                rows = np.minimum(np.arange(batch_size), size - 1)
-                padded = {name: batch[name][rows] for name in ("image", "label")}
-                padded["mask"] = np.arange(batch_size) < size
-                metrics, of_batch = eval_step(state, padded)
-                total = jax.tree.map(jnp.add, total, metrics)
-                logits.append(np.asarray(of_batch)[:size])
+        for batch, size in evaluation_batches(split, self._batch_size, "evaluation"):
+            metrics, of_batch = self._eval_step(state, batch)
+            total = jax.tree.map(jnp.add, total, metrics)
+            logits.append(np.asarray(of_batch)[:size])
         return total, np.concatenate(logits)
 
-    return evaluate
+
+def make_feed(
+    config: Config,
+    setup: Setup,
+    train: Split,
+    *,
+    carry: Carry,
+    place: Callable[[Split], Resident] | None,
+) -> Feed:
+    """Returns the way to feed that the settings ask for, compiled.
+
+    Args:
+      place: puts a frozen network's features on the device, see `ResidentFeed`, whatever feeds the
+        images they are computed of; None to feed images.
+    """
+    if place is not None:
+        return ResidentFeed(config, setup, train, carry=carry, place=place)
+    make = StreamFeed if config.data.feed == "streamed" else ResidentFeed
+    return make(config, setup, train, carry=carry)
 
 
-@contextlib.contextmanager
-def _explained() -> Iterator[None]:
-    """A photo that cannot be read, met in the middle of a run: without it the run is another."""
-    try:
-        yield
-    except decode.BadImage as error:
-        raise UserError(
-            f"{error.name} {error.reason}: replace it and run the same command again to go on, or "
-            "begin anew with --corrupt=skip, which tries every photo first."
-        ) from error
+def _make_average(
+    config: Config, setup: Setup, recalibrate: Callable[..., Any]
+) -> Callable[[steps.TrainState, Any], steps.TrainState]:
+    """Builds (state, source) -> the state with averaged weights and what norms have of them."""
+
+    def average(state, source):
+        variables = {"params": state.average, "batch_stats": state.batch_stats}
+        if not config.train.frozen_norms:
+            # What is frozen keeps the statistics it was trained against.
+            fresh = recalibrate(variables, source)
+            variables["batch_stats"] = {
+                name: state.batch_stats[name] if name in setup.frozen else stats
+                for name, stats in fresh.items()
+            }
+        return state.replace(**variables)
+
+    return average
 
 
-def _stream(split: Split, batch_size: int, *, seed: int | None = None) -> streaming.Stream:
-    """For ever, in another order each epoch, with a seed; once and in order without."""
-    images: LazyPhotos = split.images
-    device = None if jax.default_backend() == "cpu" else jax.devices()[0]
-    training = {"seed": seed, "crop_scale": images.crop_scale, "device": device}
-    return streaming.stream(
-        images.source,
-        batch_size=batch_size,
-        size=images.size,
-        how=images.how,
-        workers=images.workers,
-        **({"epochs": 1, "shuffle": False} if seed is None else training),
-    )
+def _recalibration_batches(size: int, batch_size: int) -> int:
+    return max(1, min(_RECALIBRATION, size) // batch_size)
 
 
 def _shapes(size: int, image_shape: tuple[int, ...]) -> dict[str, jax.ShapeDtypeStruct]:
-    """Of a batch."""
+    """Returns the shapes of a training batch."""
     numbers = jax.ShapeDtypeStruct((size,), jnp.int32)
     image = jax.ShapeDtypeStruct((size, *image_shape), jnp.uint8)
     return {"image": image, "label": numbers, "index": numbers}

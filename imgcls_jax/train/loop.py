@@ -1,19 +1,22 @@
-"""The training loop: compile, feed, evaluate, record, checkpoint, stop and go on."""
+"""The training loop, and the evaluation after it: feed, record, checkpoint, stop and go on.
+
+`fit` never sees the test set; `evaluate` meets it once.
+"""
 
 import time
-from typing import Any
+from typing import Any, NamedTuple
 
-import flax.struct
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from imgcls_jax import steps
 from imgcls_jax.checkpoint import Checkpoints
-from imgcls_jax.errors import UserError
+from imgcls_jax.data import Split
+from imgcls_jax.errors import Interrupted, UserError
 from imgcls_jax.losses import is_absurd
 from imgcls_jax.train.progress import Progress
-from imgcls_jax.train.trainer import Program
+from imgcls_jax.train.trainer import Position, Trainer
 from imgcls_jax.workdir import Workdir
 
 _SAVE_SECONDS = 2.0  # between checkpoints: below this, redoing the work is cheaper than saving it
@@ -23,42 +26,12 @@ _CALL_SECONDS = 0.5  # aim of one device call: short enough to show progress and
 _FIRST_STEPS = {"cpu": 8}
 _FIRST_STEPS_ELSEWHERE = 64
 
-
-class Interrupted(UserError):
-    """Training was asked to stop; what was done is in the checkpoint."""
-
-
-@flax.struct.dataclass
-class Position:
-    """Where training stands: what a checkpoint holds.
-
-    Attributes:
-      state: the training state.
-      sums: metrics of the current epoch so far.
-      seconds: () float32, training time of the current epoch so far.
-      feed: where a stream of examples stands; {} where they are resident.
-    """
-
-    state: steps.TrainState
-    sums: steps.Metrics
-    seconds: jax.Array
-    feed: Any
-
-
-def start(program: Program, seed: int) -> Position:
-    """Where training with this seed begins."""
-    return Position(*program.start(seed), jnp.zeros(()), program.feed())
-
-
-def blank(program: Program) -> Position:
-    """A position of the program's structure and shapes, to restore a checkpoint into."""
-    state, sums = program.init(jax.random.key(0))
-    return Position(state, sums, jnp.zeros(()), program.feed())
+History = list[dict[str, Any]]
 
 
 def fit(
-    program: Program, *, seed: int, workdir: Workdir, checkpoints: Checkpoints, progress: Progress
-) -> tuple[steps.TrainState, list[dict[str, Any]]]:
+    trainer: Trainer, *, seed: int, workdir: Workdir, checkpoints: Checkpoints, progress: Progress
+) -> tuple[steps.TrainState, History]:
     """Trains to the configured number of epochs, from the last checkpoint if there is one.
 
     With a patience, training ends after that many epochs without a better validation accuracy.
@@ -68,102 +41,176 @@ def fit(
     the bits of one that was not.
 
     Returns:
-      The final state and the history, one record an epoch.
+      The final state and the history, one record per epoch.
 
     Raises:
       Interrupted: if `progress.stop_requested()`; the checkpoint holds all finished steps.
       UserError: if the loss is NaN or absurd, or a parameter not finite; the checkpoint is from
         before that.
     """
-    if checkpoints.step("last") is not None:
-        position = checkpoints.restore("last", blank(program))
-        program.open(seed, position.feed)
-    else:
-        program.open(seed)
-        position = start(program, seed)
-    state, sums, seconds = position.state, position.sums, float(position.seconds)
-    epoch, batch = divmod(int(state.step), program.steps_per_epoch)
-    history = workdir.history()[:epoch]
-    if len(history) < epoch:
-        raise UserError(
-            f"{workdir.path / 'metrics.jsonl'} has {len(history)} epochs but the checkpoint is of "
-            f"epoch {epoch}; bring the file back or start in a new --workdir."
-        )
-    workdir.set_history(history)
-    best = max((record.get("validation_accuracy", -1.0) for record in history), default=-1.0)
-    pace, saver = _Pace(), _Saver(checkpoints)
-
-    def check(loss: float) -> None:
-        if is_absurd(loss, program.num_classes):
-            what = f"the loss is {loss:.3g}"
-        elif not _finite(state.params):
-            what = "a parameter is no longer finite"
-        else:
-            return
-        checkpoints.wait()
-        raise UserError(_diverged(what, epoch, workdir, checkpoints))
-
-    def stop_if_asked() -> None:
-        if progress.stop_requested() and int(state.step) < program.total_steps:
-            saver.save(Position(state, sums, jnp.float32(seconds), program.feed()))
-            checkpoints.wait()
-            raise Interrupted(
-                f"stopped at step {int(state.step)}, saved; run the same command with "
-                f"--workdir={workdir.path} to continue."
-            )
-
-    while epoch < program.config.epochs and not is_over(history, program.config.patience):
-        order = program.order(state.key, np.int32(epoch))
-        while batch < program.steps_per_epoch:
-            count = min(pace.steps, program.steps_per_epoch - batch)
-            before, started = int(sums["count"]), time.perf_counter()
-            state, sums = program.run(state, sums, order, batch, count)
-            loss = float(sums["loss"]) / float(sums["count"])
-            elapsed = time.perf_counter() - started
-            check(loss)
-            seconds += elapsed
-            pace.saw(count, elapsed)
-            batch += count
-            progress.examples(int(sums["count"]) - before, loss)
-            if batch < program.steps_per_epoch:
-                if saver.is_overdue():
-                    saver.save(Position(state, sums, jnp.float32(seconds), program.feed()))
-                stop_if_asked()
-        record = {"epoch": epoch + 1, "step": int(state.step)}
-        record |= {f"train_{name}": value for name, value in steps.means(sums).items()}
-        record["learning_rate"] = float(program.schedule(int(state.step) - 1))
-        started = time.perf_counter()
-        if program.validation is not None:
-            evaluated = program.evaluated(state)
-            validation = steps.means(
-                program.evaluate["validation"](evaluated, program.validation)[0]
-            )
-            check(validation["loss"])
-            record |= {f"validation_{name}": value for name, value in validation.items()}
-        record["train_seconds"] = seconds
-        record["eval_seconds"] = time.perf_counter() - started
-        record["examples_per_second"] = float(sums["count"]) / seconds
-        history.append(record)
-        workdir.append_history(record)
-        progress.epoch(record)
-        sums = jax.tree.map(jnp.zeros_like, sums)
-        epoch, batch, seconds = epoch + 1, 0, 0.0
-        here = Position(state, sums, jnp.float32(seconds), program.feed())
-        if not program.config.watch_test and record.get("validation_accuracy", -1.0) > best:
-            best = record["validation_accuracy"]
-            saver.set_best(here)
-        ended = epoch == program.config.epochs or is_over(history, program.config.patience)
-        if ended or saver.is_due():
-            saver.save(here)
-        stop_if_asked()
+    course = _Course(trainer, seed, workdir, checkpoints, progress)
+    while not course.is_over():
+        course.train_epoch()
+        course.end_epoch()
     checkpoints.wait()
-    return state, history
+    return course.state, course.history
 
 
-def is_over(history: list[dict[str, Any]], patience: int) -> bool:
+class Evaluation(NamedTuple):
+    """What came of meeting a split.
+
+    Attributes:
+      state: the very one that was evaluated: with averaged weights where a run averages.
+      sums: metrics summed over the split's examples.
+      logits: (N, C).
+      seconds: what it took, without compilation.
+    """
+
+    state: steps.TrainState
+    sums: steps.Metrics
+    logits: np.ndarray
+    seconds: float
+
+
+def evaluate(trainer: Trainer, state: steps.TrainState, split: Split) -> Evaluation:
+    """Meets a split: evaluates the state, or the averaged weights it has, on every example once."""
+    trainer.feed.prepare(split)
+    started = time.perf_counter()
+    state = trainer.feed.averaged(state)
+    sums, logits = jax.device_get(trainer.feed.evaluate(state, split))
+    return Evaluation(state, sums, logits, time.perf_counter() - started)
+
+
+def is_over(history: History, patience: int) -> bool:
     """Whether the last `patience` epochs had no better validation accuracy; 0 waits for ever."""
     accuracies = [record["validation_accuracy"] for record in history] if patience else []
     return len(accuracies) > patience and max(accuracies[-patience:]) <= max(accuracies[:-patience])
+
+
+class _Course:
+    """One training on its way: where it stands, what it has recorded, what it has saved."""
+
+    def __init__(
+        self,
+        trainer: Trainer,
+        seed: int,
+        workdir: Workdir,
+        checkpoints: Checkpoints,
+        progress: Progress,
+    ):
+        self._trainer, self._workdir = trainer, workdir
+        self._checkpoints, self._progress = checkpoints, progress
+        self._pace, self._saver = _Pace(), _Saver(checkpoints)
+        if checkpoints.step("last") is None:
+            position = trainer.start(seed)
+        else:
+            position = checkpoints.restore("last", trainer.blank())
+            trainer.feed.open(seed, position.feed)
+        self.state, self._sums = position.state, position.sums
+        self._seconds = float(position.seconds)
+        self._epoch, self._batch = divmod(int(self.state.step), trainer.steps_per_epoch)
+        self.history = workdir.history()[: self._epoch]
+        if len(self.history) < self._epoch:
+            raise UserError(
+                f"{workdir.path / 'metrics.jsonl'} has {len(self.history)} epochs but the "
+                f"checkpoint is of epoch {self._epoch}; bring the file back or start in a new "
+                "`workdir`."
+            )
+        workdir.set_history(self.history)
+        self._best = max((r.get("validation_accuracy", -1.0) for r in self.history), default=-1.0)
+
+    def is_over(self) -> bool:
+        """Whether all epochs are done, or patience is at its end."""
+        of = self._trainer.config.train
+        return self._epoch >= of.epochs or is_over(self.history, of.patience)
+
+    def train_epoch(self) -> None:
+        """Trains on what is left of the epoch, a call at a time."""
+        length = self._trainer.steps_per_epoch
+        while self._batch < length:
+            count = min(self._pace.steps, length - self._batch)
+            before, started = int(self._sums["count"]), time.perf_counter()
+            self.state, self._sums = self._trainer.feed.train(
+                (self.state, self._sums), self._epoch, self._batch, count
+            )
+            loss = float(self._sums["loss"]) / float(self._sums["count"])
+            elapsed = time.perf_counter() - started
+            self._check(loss)
+            self._seconds += elapsed
+            self._pace.saw(count, elapsed)
+            self._batch += count
+            self._progress.examples(int(self._sums["count"]) - before, loss)
+            if self._batch < length:
+                if self._saver.is_overdue():
+                    self._saver.save(self._here())
+                self._stop_if_asked()
+
+    def end_epoch(self) -> None:
+        """Evaluates what is watched, records the epoch, and saves what is due."""
+        record = self._record()
+        self.history.append(record)
+        self._workdir.append_history(record)
+        self._progress.epoch(record)
+        self._sums = jax.tree.map(jnp.zeros_like, self._sums)
+        self._epoch, self._batch, self._seconds = self._epoch + 1, 0, 0.0
+        if record.get("validation_accuracy", -1.0) > self._best:
+            self._best = record["validation_accuracy"]
+            self._saver.set_best(self._here())
+        if self.is_over() or self._saver.is_due():
+            self._saver.save(self._here())
+        self._stop_if_asked()
+
+    def _record(self) -> dict[str, Any]:
+        trainer, step = self._trainer, int(self.state.step)
+        record = {"epoch": self._epoch + 1, "step": step}
+        record |= {f"train_{name}": value for name, value in steps.means(self._sums).items()}
+        record["learning_rate"] = float(trainer.setup.schedule(step - 1))
+        started = time.perf_counter()
+        if trainer.watched is not None:
+            name, split = trainer.watched
+            found = steps.means(trainer.feed.evaluate(trainer.feed.averaged(self.state), split)[0])
+            self._check(found["loss"])
+            record |= {f"{name}_{what}": value for what, value in found.items()}
+        record["train_seconds"] = self._seconds
+        record["eval_seconds"] = time.perf_counter() - started
+        record["examples_per_second"] = float(self._sums["count"]) / self._seconds
+        return record
+
+    def _here(self) -> Position:
+        return Position(
+            self.state, self._sums, jnp.float32(self._seconds), self._trainer.feed.position()
+        )
+
+    def _check(self, loss: float) -> None:
+        """Raises UserError where nothing is learned any more."""
+        if is_absurd(loss, self._trainer.num_classes):
+            what = f"the loss is {loss:.3g}"
+        elif not _finite(self.state.params):
+            what = "a parameter is no longer finite"
+        else:
+            return
+        self._checkpoints.wait()
+        kept = self._checkpoints.step("last")
+        saved = (
+            f"the checkpoint of step {kept} in {self._workdir.checkpoints} is intact"
+            if kept
+            else "nothing was saved yet"
+        )
+        raise UserError(
+            f"training diverged in epoch {self._epoch + 1}: {what}; use a smaller `lr` in a new "
+            f"`workdir` ({saved})."
+        )
+
+    def _stop_if_asked(self) -> None:
+        """Saves and raises Interrupted, unless the last step is made."""
+        step = int(self.state.step)
+        if self._progress.stop_requested() and step < self._trainer.total_steps:
+            self._saver.save(self._here())
+            self._checkpoints.wait()
+            raise Interrupted(
+                f"stopped at step {step}, saved; run the same command with "
+                f"`workdir={self._workdir.path}` to continue."
+            )
 
 
 @jax.jit
@@ -209,16 +256,3 @@ class _Pace:
     def saw(self, count: int, seconds: float) -> None:
         wanted = int(count * _CALL_SECONDS / max(seconds, 1e-6))
         self.steps = max(1, min(wanted, 8 * self.steps))
-
-
-def _diverged(what: str, epoch: int, workdir: Workdir, checkpoints: Checkpoints) -> str:
-    kept = checkpoints.step("last")
-    saved = (
-        f"the checkpoint of step {kept} in {workdir.checkpoints} is intact"
-        if kept
-        else "nothing was saved yet"
-    )
-    return (
-        f"training diverged in epoch {epoch + 1}: {what}; use a smaller --lr in a "
-        f"new --workdir ({saved})."
-    )

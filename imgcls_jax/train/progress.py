@@ -10,7 +10,7 @@ from typing import Any
 from tqdm import tqdm
 
 from imgcls_jax.errors import UserError
-from imgcls_jax.train.trainer import Program
+from imgcls_jax.train.trainer import Trainer
 from imgcls_jax.workdir import Workdir
 
 
@@ -58,11 +58,12 @@ class ProgressBar(Progress):
             f"  epoch {record['epoch']:{width}d}/{self._epochs}"
             f"  train loss {record['train_loss']:.4f} accuracy {record['train_accuracy']:.4f}"
         )
-        if "validation_loss" in record:
-            line += (
-                f"  validation loss {record['validation_loss']:.4f}"
-                f" accuracy {record['validation_accuracy']:.4f}"
-            )
+        for watched in ("validation", "test"):
+            if f"{watched}_loss" in record:
+                line += (
+                    f"  {watched} loss {record[f'{watched}_loss']:.4f}"
+                    f" accuracy {record[f'{watched}_accuracy']:.4f}"
+                )
         line += (
             f"  {record['train_seconds']:.2f} s  {record['examples_per_second']:,.0f} examples/s"
         )
@@ -82,13 +83,13 @@ class Observer(ProgressBar):
       done: steps made before.
     """
 
-    def __init__(self, program: Program, *, stop: list[int], board: Any, done: int):
-        size = len(program.train)
-        epochs, batches = divmod(done, program.steps_per_epoch)
+    def __init__(self, trainer: Trainer, *, stop: list[int], board: Any, done: int):
+        size = trainer.feed.size
+        epochs, batches = divmod(done, trainer.steps_per_epoch)
         super().__init__(
-            epochs=program.config.epochs,
+            epochs=trainer.config.train.epochs,
             examples_per_epoch=size,
-            done=epochs * size + batches * program.config.batch_size,
+            done=epochs * size + batches * trainer.config.train.batch_size,
         )
         self._stop = stop
         self._board = board
@@ -119,7 +120,7 @@ def tensorboard(workdir: Workdir, *, done: int) -> Any:
         from tensorboardX import SummaryWriter
     except ImportError as error:
         raise UserError(
-            "--tensorboard needs the package tensorboardX; pip install 'imgcls_jax[tensorboard]', "
+            "`tensorboard` needs the package tensorboardX; pip install 'imgcls_jax[tensorboard]', "
             "or leave the flag out."
         ) from error
     return SummaryWriter(str(workdir.path / "tensorboard"), purge_step=done + 1)

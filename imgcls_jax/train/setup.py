@@ -12,158 +12,208 @@ from imgcls_jax import augment, models, optim, steps
 from imgcls_jax.config import Config
 from imgcls_jax.data import Split
 from imgcls_jax.errors import UserError
-from imgcls_jax.losses import cross_entropy
-from imgcls_jax.models import freezing, normalisation
+from imgcls_jax.losses import balanced_weights, cross_entropy
+from imgcls_jax.models import freezing, normalisation, tta
 from imgcls_jax.optim import schedules
 
 
-def steps_per_epoch(examples: int, batch_size: int) -> int:
-    """Batches an epoch, the last one possibly smaller."""
-    return -(-examples // batch_size)
-
-
-class Parts(NamedTuple):
-    """What the settings name, before anything is on the device.
+class Network(NamedTuple):
+    """A model with everything between stored pixels and logits: the one evaluation chain.
 
     Attributes:
-      apply_fn: the model's, behind the pixels' normalisation: takes images in [0, 1].
-      image_shape: of what the model itself is given.
-      head_fn: as `apply_fn`, but takes a frozen network's features; None unless those are fed.
-      frozen: top-level names in the parameters that do not train.
-      loss_fn: (logits (B, C), labels) -> losses (B,), smoothed and weighed as the settings say.
-      train_step: on images, or on features where there is a `head_fn`.
-      normalise: the constants of the normalisation, to keep.
+      model: the Linen module.
+      image_shape: (H, W, C) of what the model itself is given in training.
+      apply_fn: its `apply` on images in [0, 1], with the signature of `model.apply`; two logits
+        where a binary head has one.
+      evaluate_fn: (variables, images, train=False) -> logits (B, num_classes), averaged over views
+        of images that are enlarged first, where the settings say so.
+      seen_fn: images in [0, 1] -> what the model is given of them in evaluation.
     """
 
     model: Any
     image_shape: tuple[int, ...]
     apply_fn: Callable[..., Any]
+    evaluate_fn: Callable[..., Any]
+    seen_fn: Callable[[jax.Array], jax.Array]
+
+
+class Setup(NamedTuple):
+    """What the settings name, before anything is on the device.
+
+    Attributes:
+      network: the model and its evaluation chain.
+      constants: those of the pixels' normalisation, to keep.
+      head_fn: as `network.apply_fn`, but on a frozen network's features; None unless those are fed.
+      frozen: top-level names in the parameters that do not train.
+      schedule, tx: the learning rate by step, and the optimiser.
+      loss_fn: (logits (B, C), labels) -> losses (B,), smoothed and weighed as the settings say.
+      train_step: on images, or on features where there is a `head_fn`.
+      steps_per_epoch: batches per epoch, the last one possibly smaller.
+    """
+
+    network: Network
+    constants: dict[str, np.ndarray]
     head_fn: Callable[..., Any] | None
     frozen: frozenset[str]
     schedule: optax.Schedule
     tx: optax.GradientTransformation
     loss_fn: Callable[..., Any]
     train_step: Callable[..., Any]
-    normalise: dict[str, np.ndarray]
+    steps_per_epoch: int
 
 
 def make_model(config: Config, *, num_classes: int) -> Any:
-    """The Linen module of a configuration, of one logit for a binary head."""
-    outputs = 1 if config.head == "binary" else num_classes
-    if config.head == "binary" and num_classes != 2:
+    """Builds the Linen module of a configuration, of one logit for a binary head."""
+    binary = config.model.head == "binary"
+    if binary and num_classes != 2:
         raise UserError(
-            f"--head=binary is for two classes, and these are {num_classes}; leave it out."
+            f"`head=binary` is for two classes, and these are {num_classes}; leave it out."
         )
-    return models.create(config.model, num_classes=outputs, **config.model_options())
+    outputs = 1 if binary else num_classes
+    return models.create(config.model.model, num_classes=outputs, **config.model.options())
 
 
-def make_network(config: Config, *, num_classes: int, normalise: Mapping[str, Any]):
-    """(model, normalised, apply_fn): the network, its pixels, its `apply` on images in [0, 1].
+def make_network(
+    config: Config,
+    *,
+    num_classes: int,
+    image_shape: tuple[int, ...],
+    constants: Mapping[str, Any],
+) -> Network:
+    """Builds the network of a configuration, for training and for every kind of evaluation.
 
     Args:
-      normalise: the constants of the normalisation, see `imgcls_jax.models.normalisation`.
+      image_shape: (H, W, C) of the data set's images.
+      constants: those of the normalisation, see `imgcls_jax.models.normalisation`.
     """
     model = make_model(config, num_classes=num_classes)
-    normalised = normalisation.create(config.normalise, normalise)
+    normalise = normalisation.create(config.model.normalise, constants)
 
     def apply_fn(variables, images, **keywords):
-        return model.apply(variables, normalised(images), **keywords)
+        return model.apply(variables, normalise(images), **keywords)
 
-    if config.head == "binary":
+    if config.model.head == "binary":
         apply_fn = freezing.with_binary_head(apply_fn)
-    return model, normalised, apply_fn
+    unit = jax.ShapeDtypeStruct((1, *image_shape), jnp.float32)
+    size = config.evaluation.eval_size
+    return Network(
+        model=model,
+        image_shape=jax.eval_shape(normalise, unit).shape[1:],
+        apply_fn=apply_fn,
+        evaluate_fn=tta.wrap(apply_fn, config.evaluation.tta, size=size),
+        seen_fn=lambda images: normalise(tta.enlarge(images, size)),
+    )
 
 
-def make_parts(config: Config, *, train: Split, num_classes: int) -> Parts:
-    """Model, schedule, optimiser and training step of a configuration.
+def make_setup(config: Config, *, train: Split, num_classes: int) -> Setup:
+    """Builds network, schedule, optimiser and training step of a configuration.
 
     Durations in epochs become steps here and nowhere else.
 
     Args:
-      train: what the normalisation's constants are taken from, and how long an epoch is.
+      train: the split that the normalisation's constants and the length of an epoch are taken from.
 
     Raises:
       UserError: for options that do not go together.
     """
-    at_hand = train.images if config.feed == "resident" else None
-    normalise = normalisation.constants(config.normalise, at_hand)
-    model, normalised, apply_fn = make_network(config, num_classes=num_classes, normalise=normalise)
-    unit = jax.ShapeDtypeStruct((1, *train.images.shape[1:]), jnp.float32)
-    image_shape = jax.eval_shape(normalised, unit).shape[1:]
-    length = steps_per_epoch(len(train), config.batch_size)
-    schedule = schedules.schedule(
-        config.schedule,
-        base_lr=config.lr,
-        total_steps=length * config.epochs,
-        warmup_steps=round(config.warmup_epochs * length),
-        every=config.step_epochs and max(round(config.step_epochs * length), 1),
-        gamma=config.step_gamma,
-        final_fraction=config.final_fraction,
+    constants = normalisation.constants(config.model.normalise, train.images)
+    network = make_network(
+        config,
+        num_classes=num_classes,
+        image_shape=train.images.shape[1:],
+        constants=constants,
     )
-    lr_scales, frozen = config.lr_scales(), frozenset()
-    if config.model in models.TRANSFERABLE:
-        stages = model.stages()
-        lr_scales = lr_scales or freezing.rate_factors(
-            stages, trainable=config.trainable, layer_decay=config.layer_decay
-        )
-        frozen = freezing.frozen_stages(stages, config.trainable)
-        frozen = frozenset(name for stage in frozen for name in stages[stage])
-    tx = optim.create(
-        config.optimizer,
-        framework=config.framework,
-        learning_rate=schedule,
-        weight_decay=config.weight_decay,
-        decay_mask=config.decay,
-        momentum=config.momentum or None,
-        nesterov=config.nesterov,
-        batch_size=config.batch_size if config.optimizer == "airbench" else None,
-        clip_norm=config.clip_norm,
-        lr_scales=lr_scales or None,
-    )
-    weights = None
-    if config.class_weights:
-        from imgcls_jax.losses import balanced_weights
-
-        weights = jnp.asarray(balanced_weights(train.labels, num_classes))
-
-    def loss_fn(logits, labels):
-        if config.labels == "one_hot" and labels.ndim == 1:
-            labels = jax.nn.one_hot(labels, num_classes)
-        losses = cross_entropy(logits, labels, label_smoothing=config.label_smoothing)
-        if weights is not None:
-            losses = losses * (weights[labels] if labels.ndim == 1 else labels @ weights)
-        return losses
-
-    head_fn = None
-    if config.trainable == "head":
-        head = freezing.head_of(model)
-        train_fn = head if config.features_once else freezing.head_on_body(apply_fn, model)
-        if config.head == "binary":
-            head, train_fn = map(freezing.with_binary_head, (head, train_fn))
-        head_fn = head if config.features_once else None
-    else:
-        train_fn = freezing.freeze(apply_fn, frozen)
-        if config.frozen_norms:
-            train_fn = freezing.with_fixed_norms(train_fn)
+    length = -(-len(train) // config.train.batch_size)
+    schedule = _schedule(config, length)
+    tx, frozen = _optimizer(config, network.model, schedule)
+    loss_fn = _loss(config, train.labels, num_classes)
+    train_fn, head_fn = _trained(config, network, frozen)
     train_step = steps.make_train_step(
         apply_fn=train_fn,
         tx=tx,
         loss_fn=loss_fn,
-        augment_fn=augment.create(config.augment, num_classes=num_classes),
-        accumulate=config.accumulate,
-        batch_size=config.batch_size,
-        ema=config.ema,
+        augment_fn=augment.create(config.train.augment, num_classes=num_classes),
+        accumulate=config.train.accumulate,
+        batch_size=config.train.batch_size,
+        ema=config.optim.ema,
         steps_per_epoch=length,
     )
-    return Parts(
-        model,
-        image_shape,
-        apply_fn,
-        head_fn,
-        frozen,
-        schedule,
-        tx,
-        loss_fn,
-        train_step,
-        normalise,
+    return Setup(
+        network, constants, head_fn, frozen, schedule, tx, loss_fn, train_step, length
+    )  # fmt: skip
+
+
+def _schedule(config: Config, steps_per_epoch: int) -> optax.Schedule:
+    """Builds the learning rate by step, from durations in epochs."""
+    of = config.optim
+    return schedules.schedule(
+        of.schedule,
+        base_lr=of.lr,
+        total_steps=steps_per_epoch * config.train.epochs,
+        warmup_steps=round(of.warmup_epochs * steps_per_epoch),
+        every=of.step_epochs and max(round(of.step_epochs * steps_per_epoch), 1),
+        gamma=of.step_gamma,
+        final_fraction=of.final_fraction,
     )
+
+
+def _optimizer(
+    config: Config, model: Any, schedule: optax.Schedule
+) -> tuple[optax.GradientTransformation, frozenset[str]]:
+    """Builds the optimiser; also returns the top-level names in the parameters that are frozen."""
+    of, frozen = config.optim, frozenset()
+    lr_scales = of.lr_scales()
+    if config.model.model in models.TRANSFERABLE:
+        stages, trainable = model.stages(), config.train.trainable
+        lr_scales = lr_scales or freezing.rate_factors(
+            stages, trainable=trainable, layer_decay=config.train.layer_decay
+        )
+        below = freezing.frozen_stages(stages, trainable)
+        frozen = frozenset(name for stage in below for name in stages[stage])
+    tx = optim.create(
+        of.optimizer,
+        framework=of.framework,
+        learning_rate=schedule,
+        weight_decay=of.weight_decay,
+        decay_mask=of.decay,
+        momentum=of.momentum or None,
+        nesterov=of.nesterov,
+        batch_size=config.train.batch_size if of.optimizer == "airbench" else None,
+        clip_norm=of.clip_norm,
+        lr_scales=lr_scales or None,
+    )
+    return tx, frozen
+
+
+def _loss(config: Config, train_labels: np.ndarray, num_classes: int) -> Callable[..., Any]:
+    """Builds (logits (B, C), labels) -> losses (B,)."""
+    weights = None
+    if config.train.class_weights:
+        weights = jnp.asarray(balanced_weights(train_labels, num_classes))
+
+    def loss_fn(logits, labels):
+        if config.train.labels == "one_hot" and labels.ndim == 1:
+            labels = jax.nn.one_hot(labels, num_classes)
+        losses = cross_entropy(logits, labels, label_smoothing=config.train.label_smoothing)
+        if weights is not None:
+            losses = losses * (weights[labels] if labels.ndim == 1 else labels @ weights)
+        return losses
+
+    return loss_fn
+
+
+def _trained(
+    config: Config, network: Network, frozen: frozenset[str]
+) -> tuple[Callable[..., Any], Callable[..., Any] | None]:
+    """Builds what the training step applies, and the head alone where features are fed to it."""
+    if config.train.trainable != "head":
+        train_fn = freezing.freeze(network.apply_fn, frozen)
+        return (
+            freezing.with_fixed_norms(train_fn) if config.train.frozen_norms else train_fn
+        ), None
+    once = config.features_once
+    head = freezing.head_of(network.model)
+    train_fn = head if once else freezing.head_on_body(network.apply_fn, network.model)
+    if config.model.head == "binary":
+        head, train_fn = map(freezing.with_binary_head, (head, train_fn))
+    return train_fn, head if once else None

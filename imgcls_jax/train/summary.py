@@ -1,6 +1,5 @@
 """What a run comes to: the contents of `summary.json`, for one seed and over several."""
 
-import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -8,20 +7,22 @@ import jax
 import numpy as np
 
 from imgcls_jax import metrics, steps
-from imgcls_jax.config import Config
 from imgcls_jax.data import Dataset
-from imgcls_jax.train.trainer import Program
+from imgcls_jax.train.loop import Evaluation, History
+from imgcls_jax.train.trainer import Trainer
 from imgcls_jax.workdir import environment
 
 
 def summarise(
-    program: Program, config: Config, dataset: Dataset, state: steps.TrainState, history: list
+    trainer: Trainer, dataset: Dataset, evaluation: Evaluation, history: History
 ) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """Evaluates on the test set: what `summary.json` and `predictions.npz` hold."""
-    started = time.perf_counter()
-    evaluated = program.evaluated(state)
-    sums, logits = jax.device_get(program.evaluate["test"](evaluated, program.test))
-    test_seconds = time.perf_counter() - started
+    """Returns what `summary.json` and `predictions.npz` hold.
+
+    Args:
+      dataset: its test set is the split that was evaluated.
+      history: one record per epoch, see `loop.fit`.
+    """
+    config, sums, logits = trainer.config, evaluation.sums, evaluation.logits
     labels = dataset.test.labels
     probabilities = np.asarray(jax.nn.softmax(logits))
     matrix = metrics.confusion_matrix(labels, logits, dataset.num_classes)
@@ -31,12 +32,13 @@ def summarise(
     summary = {
         "dataset": dataset.name,
         "data": {"source": dataset.source, "verified": dataset.verified},
-        "model": config.model,
-        "parameters": program.parameters,
-        "seed": config.seed,
+        "model": config.model.model,
+        "parameters": trainer.parameters,
+        "seed": config.train.seed,
         "epochs": len(history),
-        "steps": history[-1]["step"] if history else int(state.step),
-        "evaluated": config.evaluate,
+        "steps": history[-1]["step"] if history else int(evaluation.state.step),
+        "evaluated": config.evaluation.evaluate,
+        "watched": trainer.watched and trainer.watched.name,
         "test_accuracy": test["accuracy"],
         "test_accuracy_interval": list(metrics.wilson_interval(correct, count)),
         "test_balanced_accuracy": metrics.balanced_accuracy(matrix),
@@ -46,11 +48,11 @@ def summarise(
         "confusion_matrix": matrix.tolist(),
         "per_class": metrics.per_class(matrix, list(dataset.class_names)),
         "train_seconds": train_seconds,
-        "compile_seconds": program.compile_seconds,
-        "feature_seconds": program.feature_seconds,
-        "eval_seconds": test_seconds + sum(record["eval_seconds"] for record in history),
+        "compile_seconds": trainer.compile_seconds,
+        "feature_seconds": sum(trainer.feature_seconds),
+        "eval_seconds": evaluation.seconds + sum(record["eval_seconds"] for record in history),
         "examples_per_second": (
-            len(program.train) * len(history) / train_seconds if train_seconds else None
+            trainer.feed.size * len(history) / train_seconds if train_seconds else None
         ),
     }
     if history:
@@ -62,20 +64,23 @@ def summarise(
         for record in history:
             for key in ("train_loss", "train_accuracy"):
                 summary.setdefault("by_epoch", {}).setdefault(key, []).append(record[key])
-    if config.dataset == "folder":
+    if config.data.dataset == "folder":
         summary["ranking"] = metrics.scores(labels, probabilities, dataset.class_names)
     return summary | environment(), {"labels": labels, "probabilities": probabilities}
 
 
 def evaluated_record(history, config) -> dict[str, Any]:
     """The record of the epoch whose parameters met the test set."""
-    if config.evaluate == "best":
+    if config.evaluation.evaluate == "best":
         return max(history, key=lambda record: record["validation_accuracy"])
     return history[-1]
 
 
 def difference(summary: Mapping[str, Any], documented: Mapping[str, Any]) -> dict[str, float]:
-    """Ours minus the documented figure, for every figure we have a value of."""
+    """Ours minus the documented figure, for every figure we have a value of.
+
+    What a document calls validation is the test set where a run watches that, as its program did.
+    """
     values = _values(summary)
     return {
         key: values[key] - figure
@@ -87,6 +92,9 @@ def difference(summary: Mapping[str, Any], documented: Mapping[str, Any]) -> dic
 def _values(summary: Mapping[str, Any]) -> dict[str, Any]:
     """A summary's entries and, as `train_loss_epoch_2`, its training figures by epoch."""
     values = dict(summary)
+    if summary.get("watched") == "test":
+        for figure in ("accuracy", "loss"):
+            values[f"validation_{figure}"] = summary[f"test_{figure}"]
     for key, series in summary.get("by_epoch", {}).items():
         values |= {f"{key}_epoch_{number}": value for number, value in enumerate(series, start=1)}
     return values
@@ -112,10 +120,11 @@ def spread(
     `below`, how many seeds lie below it.
     """
     figures = dict(documented["figures"]) if documented else {}
-    runs = [_values(run) for run in runs]
+    with_documented = [_values(run) for run in runs]
     result = {}
     for key in dict.fromkeys((*_FIGURES, *figures)):
-        values = [run[key] for run in runs if run.get(key) is not None]
+        found = with_documented if key in figures else runs
+        values = [run[key] for run in found if run.get(key) is not None]
         if not values:
             continue
         mean, std = float(np.mean(values)), None

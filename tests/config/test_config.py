@@ -52,13 +52,13 @@ from imgcls_jax.workdir import Workdir, environment
 )
 def test_invalid_settings_are_one_sentence(settings, sentence):
     with pytest.raises(UserError) as raised:
-        Config(**settings)
+        Config.of(**settings)
     assert sentence in str(raised.value)
     assert "\n" not in str(raised.value)
 
 
 def test_json_keeps_a_configuration():
-    config = Config(hidden=(3, 2), augment=("flip",), lr=0.1, weight_decay=None)
+    config = Config.of(hidden=(3, 2), augment=("flip",), lr=0.1, weight_decay=None)
     assert Config.from_json(json.loads(json.dumps(config.to_json()))) == config
 
 
@@ -67,7 +67,7 @@ def test_unknown_fields_are_refused_and_missing_ones_are_younger():
     with pytest.raises(UserError, match=r"fields that this version does not know \(colour\)"):
         Config.from_json(values | {"colour": "red"})
     del values["lr"]
-    assert Config.from_json(values | {"epochs": 3}) == Config(epochs=3)
+    assert Config.from_json(values | {"epochs": 3}) == Config.of(epochs=3)
 
 
 @pytest.mark.parametrize("edit", [{"lr": "0.1"}, {"hidden": 16}, {"epochs": None}])
@@ -87,30 +87,30 @@ def test_every_field_has_help():
 
 def test_settings_of_photos_are_shown_where_they_mean_something():
     names = {field.name for field in dataclasses.fields(Config)}
-    unlike_photos = set(Config(head_lr=0.1).shown())
+    unlike_photos = set(Config.of(head_lr=0.1).shown())
     assert {"lr", "seed", "head_lr"} <= unlike_photos
     assert not {"image_size", "resize", "folds", "weights", "patience"} & unlike_photos
-    assert set(Config(dataset="folder", image_size=224).shown()) == names
+    assert set(Config.of(dataset="folder", image_size=224).shown()) == names
 
 
 def test_a_folder_keeps_its_run(tmp_path):
     workdir = Workdir(tmp_path / "run")
     assert workdir.config() is None
-    workdir.claim(Config(lr=0.1))
-    workdir.claim(Config(lr=0.1))
+    workdir.claim(Config.of(lr=0.1))
+    workdir.claim(Config.of(lr=0.1))
     (tmp_path / "run" / "metrics.jsonl").touch()  # it has begun
-    assert Workdir(tmp_path / "run").config() == Config(lr=0.1)
+    assert Workdir(tmp_path / "run").config() == Config.of(lr=0.1)
     with pytest.raises(UserError, match=r"holds another run \(lr is 0.1 there, 0.2 here\)"):
-        workdir.claim(Config(lr=0.2))
-    assert workdir.config() == Config(lr=0.1)
+        workdir.claim(Config.of(lr=0.2))
+    assert workdir.config() == Config.of(lr=0.1)
 
 
 def test_a_folder_where_nothing_was_run_can_be_claimed_anew(tmp_path):
     """As after a mistyped setting that only the data could show to be one."""
     workdir = Workdir(tmp_path)
-    workdir.claim(Config(batch_size=100_000))
+    workdir.claim(Config.of(batch_size=100_000))
     assert workdir.config() is None
-    workdir.claim(Config(batch_size=100))
+    workdir.claim(Config.of(batch_size=100))
     assert json.loads((tmp_path / "config.json").read_text())["batch_size"] == 100
 
 

@@ -46,7 +46,7 @@ def test_documented_runs_are_presets(cifar10_main):
     assert "784" not in out  # Fashion-MNIST's are not listed here
     for number in (10, 11):
         preset = choose.cifar10(number, None, {})
-        found = choose.documented(preset, Config(**preset.settings, seed=3))
+        found = choose.documented(preset, Config.of(**preset.settings, seed=3))
         assert found["run"] == number
     assert choose.cifar10(None, None, {}).run is RUNS[10]
     assert choose.cifar10(None, None, {"model": "resnet20"}).name == "resnet"
@@ -54,7 +54,7 @@ def test_documented_runs_are_presets(cifar10_main):
 
 def test_a_preset_leaves_the_options_of_another_optimiser_to_it():
     preset = choose.cifar10(None, "resnet", {"optimizer": "adamw"})
-    assert Config(**{**preset.settings, "optimizer": "adamw"}).momentum == 0
+    assert Config.of(**{**preset.settings, "optimizer": "adamw"}).momentum == 0
     preset = choose.cifar10(None, "fast", {"model": "resnet20", "optimizer": "sgd"})
     assert not {"widths", "lr_scale"} & set(preset.settings)
 
@@ -62,8 +62,8 @@ def test_a_preset_leaves_the_options_of_another_optimiser_to_it():
 @pytest.mark.parametrize("name", cifar10.PRESETS)
 def test_named_presets_are_valid(name):
     preset = choose.cifar10(None, name, {})
-    assert Config(**preset.settings).dataset == "cifar10"
-    assert choose.documented(preset, Config(**preset.settings)) is None
+    assert Config.of(**preset.settings).dataset == "cifar10"
+    assert choose.documented(preset, Config.of(**preset.settings)) is None
 
 
 BAD_FLAGS = [

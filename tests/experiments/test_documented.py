@@ -94,20 +94,29 @@ def test_settings_are_usable(number, reading):
     names = 9 * ["fashion_mnist"] + 2 * ["cifar10"] + 4 * ["folder"]
     assert settings["dataset"] == names[number - 1]
     if number >= 12:  # the document gives no settings beyond what is frozen and augmented
-        config = Config(**settings)
-        assert config.weights == "imagenet"
-        assert (config.head == "binary") == (number >= 14)
-        assert (config.trainable == "head") == ("frozen" in reading.label or number == 15)
+        config = Config.of(**settings)
+        assert config.model.weights == "imagenet"
+        assert (config.model.head == "binary") == (number >= 14)
+        assert (config.train.trainable == "head") == ("frozen" in reading.label or number == 15)
         return
     assert settings["framework"] == RUNS[number].framework
     assert 1 <= settings["epochs"] <= (50 if number == 11 else 30)
     if number >= 10:
-        config = Config(**settings)
-        assert (config.model, config.optimizer, config.lr) == ("documented_cnn", "adam", 0.001)
-        assert (config.batch_size, config.init, config.watch_test) == (32, None, True)
-        assert (config.dropout, config.labels) == {10: (None, "integer"), 11: (0.5, "one_hot")}[
-            number
-        ]
+        config = Config.of(**settings)
+        assert (config.model.model, config.optim.optimizer, config.optim.lr) == (
+            "documented_cnn",
+            "adam",
+            0.001,
+        )
+        assert (config.train.batch_size, config.model.init, config.evaluation.watch_test) == (
+            32,
+            None,
+            True,
+        )
+        assert (config.model.dropout, config.train.labels) == {
+            10: (None, "integer"),
+            11: (0.5, "one_hot"),
+        }[number]
         return
     if number == 8:
         assert (settings["alpha"], settings["folds"], settings["seed"]) == (1e-4, 5, 42)

@@ -129,8 +129,8 @@ def test_interrupted_seeds_say_how_to_go_on_and_do(fmnist_main, tmp_path, monkey
     real, calls = repeat.train, []
 
     def stopped(config, **options):
-        calls.append(config.seed)
-        if config.seed == 1:
+        calls.append(config.train.seed)
+        if config.train.seed == 1:
             raise Interrupted("stopped at step 3, saved; ...")
         return real(config, **options)
 
@@ -153,7 +153,7 @@ def test_a_signal_ends_a_run_over_seeds(fmnist_main, tmp_path, monkeypatch):
     real, calls = repeat.train, []
 
     def interrupted(config, **options):
-        calls.append(config.seed)
+        calls.append(config.train.seed)
         summary = real(config, **options)
         os.kill(os.getpid(), signal.SIGINT)
         return summary
@@ -207,17 +207,17 @@ def test_runs_are_listed_with_their_figures(fmnist_main):
 def test_with_no_run_the_defaults_are_run_5s():
     preset = choose.fashion_mnist(None, None, {"lr": 0.0008, "epochs": 15})
     assert preset.settings == RUNS[5].settings
-    found = choose.documented(preset, Config(**preset.settings, seed=3))
+    found = choose.documented(preset, Config.of(**preset.settings, seed=3))
     assert (found["run"], found["figures"]["test_accuracy"]) == (5, 0.8894)
-    other = choose.documented(preset, Config(**{**preset.settings, "lr": 0.008}))
+    other = choose.documented(preset, Config.of(**{**preset.settings, "lr": 0.008}))
     assert (other["run"], other["reading"][:8]) == (5, "lr 0.008")
-    assert choose.documented(preset, Config(**{**preset.settings, "lr": 0.3})) is None
+    assert choose.documented(preset, Config.of(**{**preset.settings, "lr": 0.3})) is None
 
 
 @pytest.mark.parametrize("number", [run.number for run in FASHION_MNIST if run.number != 8])
 def test_every_reading_is_a_valid_configuration_and_recognised(number):
     for reading in RUNS[number].readings:
         preset = choose.fashion_mnist(number, None, {})
-        found = choose.documented(preset, Config(**reading.settings))
+        found = choose.documented(preset, Config.of(**reading.settings))
         assert found["run"] == number
         assert found["reading"].startswith(reading.label)

@@ -30,11 +30,11 @@ def test_a_warm_turn_is_two_calls_of_which_one_counts():
 def test_our_contenders_train_and_count_the_same_operations(case):
     config = case.config
     rng = np.random.default_rng(0)
-    images = rng.integers(0, 256, (config.batch_size, 32, 32, 3), dtype=np.uint8)
-    train = Split(images, rng.integers(0, 10, config.batch_size).astype(np.int32))
+    images = rng.integers(0, 256, (config.train.batch_size, 32, 32, 3), dtype=np.uint8)
+    train = Split(images, rng.integers(0, 10, config.train.batch_size).astype(np.int32))
     ours, operations = cifar10.our_steps(config, train, 10, 1)
     for turn in ours.values():
         turn(0)
     # A step is about three forward passes; run 10's network makes 4.55 million products forward.
-    if config.model == "documented_cnn":
-        assert 2 * 2.5 < operations / config.batch_size / 4.55e6 < 2 * 3.3
+    if config.model.model == "documented_cnn":
+        assert 2 * 2.5 < operations / config.train.batch_size / 4.55e6 < 2 * 3.3

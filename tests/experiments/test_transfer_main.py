@@ -91,7 +91,7 @@ def test_documented_runs_and_named_presets_are_there(transfer_main):
 def test_a_preset_sheds_what_other_flags_leave_without_meaning(name, given, expected):
     preset = choose.transfer(None, name, given)
     assert preset.name == expected
-    Config(**{**preset.settings, **given})
+    Config.of(**{**preset.settings, **given})
 
 
 @pytest.mark.parametrize(
@@ -112,9 +112,9 @@ def test_photos_are_enlarged_in_evaluation_behind_random_crops_alone(given, expe
 def test_a_run_is_documented_whoever_published_its_weights():
     for number in (12, 13, 14, 15):
         preset = choose.transfer(number, None, {})
-        config = Config(**{**preset.settings, "folds": 5, "seed": 3})
+        config = Config.of(**{**preset.settings, "folds": 5, "seed": 3})
         assert choose.documented(preset, config)["run"] == number
-        other = Config(**{**preset.settings, "lr": 0.5})
+        other = Config.of(**{**preset.settings, "lr": 0.5})
         assert choose.documented(preset, other) is None
 
 

@@ -25,7 +25,7 @@ from imgcls_jax.workdir import Workdir
     ],
 )
 def test_predictions_are_the_evaluated_ones(digits, tmp_path, changes):
-    config = dataclasses.replace(SMALL, epochs=2, **changes)
+    config = SMALL.replace(epochs=2, **changes)
     run.train(config, name="small", dataset=digits, workdir=Workdir(tmp_path))
     expected = np.load(tmp_path / "predictions.npz")["probabilities"]
     restored = restore(tmp_path)
@@ -36,7 +36,7 @@ def test_predictions_are_the_evaluated_ones(digits, tmp_path, changes):
 
 
 def test_other_data_is_no_continuation(digits, tmp_path):
-    config = dataclasses.replace(SMALL, epochs=1)
+    config = SMALL.replace(epochs=1)
     run.train(config, name="small", dataset=digits, workdir=Workdir(tmp_path))
     labels = digits.train.labels.copy()
     labels[0] = (labels[0] + 1) % 10
@@ -52,7 +52,7 @@ def test_other_data_is_no_continuation(digits, tmp_path):
 
 def test_seeds_that_are_finished_build_nothing(digits, tmp_path, monkeypatch):
     given = {"seeds": 2, "name": "small", "dataset": digits, "workdir": Workdir(tmp_path)}
-    config = dataclasses.replace(SMALL, epochs=1)
+    config = SMALL.replace(epochs=1)
     built = []
     build = run.build
     monkeypatch.setattr(run, "build", lambda *args: built.append(args) or build(*args))
@@ -67,7 +67,7 @@ def test_what_holds_no_finished_run_is_one_sentence(digits, tmp_path):
         restore(tmp_path / "nowhere")
     with pytest.raises(UserError, match="holds no run with a network"):
         restore(tmp_path)
-    config = dataclasses.replace(SMALL, epochs=1)
+    config = SMALL.replace(epochs=1)
     repeat.repeat(
         config, seeds=1, name="small", dataset=digits, workdir=Workdir(tmp_path / "seeds")
     )

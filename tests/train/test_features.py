@@ -195,14 +195,13 @@ def test_fixed_features_train_as_the_frozen_network_does(photos, loaded):
     """The same head from features computed once as from images pushed through every step."""
     heads, logits = [], []
     for cache in (True, False):
-        config = dataclasses.replace(BASE, cache_features=cache)
+        config = BASE.replace(cache_features=cache)
         program = build(config, photos, pretrained=loaded)
-        state, sums = program.start(seed=3)
+        state, sums = begun(program, seed=3)
         for epoch in range(2):
-            order = program.order(state.key, np.int32(epoch))
-            state, sums = program.run(state, sums, order, 0, 3)
+            state, sums = program.feed.train((state, sums), 0, 0, 3)
         heads.append(state.params["Dense_0"])
-        logits.append(program.evaluate["test"](program.evaluated(state), program.test)[1])
+        logits.append(program.evaluate["test"](program.feed.averaged(state), program.test)[1])
         assert same_bits(state.params["Block_0"], loaded["params"]["Block_0"])
         assert same_bits(state.batch_stats, loaded["batch_stats"])
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5), *heads)
@@ -213,11 +212,11 @@ def test_fixed_features_train_as_the_frozen_network_does(photos, loaded):
 
 @pytest.mark.slow
 def test_the_head_comes_first_where_epochs_are_given_to_it(photos, loaded):
-    config = dataclasses.replace(BASE, trainable="all", head_epochs=30, head_lr=0.01)
-    without = dataclasses.replace(config, head_epochs=0)
-    random, _ = build(without, photos, pretrained=loaded).start(3)
+    config = BASE.replace(trainable="all", head_epochs=30, head_lr=0.01)
+    without = config.replace(head_epochs=0)
+    random, _ = begun(build(without, photos, pretrained=loaded), 3)
     program = build(config, photos, pretrained=loaded)
-    state, _ = program.start(3)
+    state, _ = begun(program, 3)
     assert same_bits(state.params["Block_0"], random.params["Block_0"])
 
     def loss(state):
@@ -229,9 +228,9 @@ def test_the_head_comes_first_where_epochs_are_given_to_it(photos, loaded):
 
 @pytest.mark.slow
 def test_evaluation_enlarges_photos_and_training_does_not(photos):
-    config = dataclasses.replace(BASE, trainable="all", weights="none", eval_size=24)
+    config = BASE.replace(trainable="all", weights="none", eval_size=24)
     program = build(config, photos)
-    state, _ = program.start(0)
+    state, _ = begun(program, 0)
     _, logits = program.evaluate["test"](state, program.test)
     large = jax.image.resize(steps.to_unit_interval(jnp.asarray(IMAGES)), (24, 24, 24, 3), "linear")
     model = models.create("resnet20", num_classes=3)
@@ -239,7 +238,7 @@ def test_evaluation_enlarges_photos_and_training_does_not(photos):
     np.testing.assert_allclose(logits, expected, rtol=1e-4, atol=1e-5)
     after, same = (
         p.run(*p.start(0), p.order(jax.random.key(0), np.int32(0)), 0, 1)[0]
-        for p in (program, build(dataclasses.replace(config, eval_size=None), photos))
+        for p in (program, build(config.replace(eval_size=None), photos))
     )
     assert same_bits(after.params, same.params)
 
@@ -291,13 +290,13 @@ def test_merging_refuses_what_does_not_fit(variables):
 )
 def test_settings_that_do_not_go_together_are_one_sentence(changes, sentence):
     with pytest.raises(UserError) as raised:
-        dataclasses.replace(BASE, **changes)
+        BASE.replace(**changes)
     assert sentence in str(raised.value)
 
 
 def test_binary_is_for_two_classes(photos):
     with pytest.raises(UserError, match="--head=binary is for two classes, and these are 3"):
-        build(dataclasses.replace(BASE, head="binary"), photos, pretrained={"params": {}})
+        build(BASE.replace(head="binary"), photos, pretrained={"params": {}})
 
 
 def test_patience_ends_a_run_that_no_longer_improves():

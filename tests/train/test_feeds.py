@@ -97,8 +97,8 @@ def test_other_photos_are_no_continuation(program, folder, tmp_path):
 
 def test_evaluation_is_the_resident_one(program, folder, tmp_path, monkeypatch):
     monkeypatch.setenv("IMGCLS_CACHE", str(tmp_path))
-    resident = build(dataclasses.replace(CONFIG, feed="resident"), load.load(folder, size=8))
-    state, _ = program.start(1)
+    resident = build(CONFIG.replace(feed="resident"), load.load(folder, size=8))
+    state, _ = begun(program, 1)
     streamed = program.evaluate["test"](state, program.test)
     at_hand = resident.evaluate["test"](state, resident.test)
     np.testing.assert_allclose(streamed[1], at_hand[1], rtol=1e-5, atol=1e-5)
@@ -117,7 +117,7 @@ def test_evaluation_is_the_resident_one(program, folder, tmp_path, monkeypatch):
 def test_what_needs_all_images_is_refused(folder, changes, sentence):
     dataset = load.load(folder, size=8, streamed=True)
     with pytest.raises(UserError, match=sentence):
-        build(dataclasses.replace(CONFIG, **changes), dataset)
+        build(CONFIG.replace(**changes), dataset)
 
 
 def test_a_photo_that_cannot_be_read_ends_a_run_that_goes_on_with_another(folder, tmp_path):

@@ -194,7 +194,7 @@ def _nan_after(train_many):
 
 def test_settings_reach_the_program(digits):
     """Each of these must change what is trained: an option that does nothing is a defect."""
-    base = dataclasses.replace(SMALL, epochs=1, hidden=(), model="linear")
+    base = SMALL.replace(epochs=1, hidden=(), model="linear")
     changes = [
         {},
         {"optimizer": "adamw", "weight_decay": 0.5},
@@ -219,16 +219,16 @@ def test_settings_reach_the_program(digits):
     train = data.Split(digits.train.images[:600], digits.train.labels[:600])
     seen = []
     for change in changes:
-        config = dataclasses.replace(base, **change)
+        config = base.replace(**change)
         parts = make_parts(config, train=train, num_classes=10)
         state = steps.init_state(
             model=parts.model,
             tx=parts.tx,
-            key=jax.random.key(config.seed),
+            key=jax.random.key(config.train.seed),
             image_shape=parts.image_shape,
         )
-        for first in range(0, 5 * config.batch_size, config.batch_size):
-            here = slice(first, first + config.batch_size)
+        for first in range(0, 5 * config.train.batch_size, config.train.batch_size):
+            here = slice(first, first + config.train.batch_size)
             batch = {"image": digits.train.images[here], "label": digits.train.labels[here]}
             state, _ = parts.train_step(state, batch)
         kernel = np.asarray(state.params["Dense_0"]["kernel"])
@@ -239,12 +239,11 @@ def test_settings_reach_the_program(digits):
 
 def test_one_hot_labels_train_the_same_network(digits, small_program):
     """Integer and one-hot cross-entropy are the same function."""
-    one_hot = build(dataclasses.replace(SMALL, labels="one_hot"), digits)
+    one_hot = build(SMALL.replace(labels="one_hot"), digits)
     results = []
     for program in (small_program, one_hot):
-        state, sums = program.start(0)
-        order = program.order(state.key, np.int32(0))
-        results.append(program.run(state, sums, order, 0, 15)[0].params)
+        state, sums = begun(program, 0)
+        results.append(program.feed.train((state, sums), 0, 0, 15)[0].params)
     for a, b in zip(*map(jax.tree.leaves, results), strict=True):
         np.testing.assert_allclose(a, b, atol=1e-5)
 
@@ -259,4 +258,4 @@ def test_one_hot_labels_train_the_same_network(digits, small_program):
 )
 def test_settings_that_do_not_fit_are_one_sentence(digits, change, sentence):
     with pytest.raises(UserError, match=sentence):
-        build(dataclasses.replace(SMALL, **change), digits)
+        build(SMALL.replace(**change), digits)

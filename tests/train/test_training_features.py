@@ -80,10 +80,9 @@ def test_the_averaged_network_is_what_meets_the_test_set(digits):
         SMALL, model="cnn", hidden=(), widths=(4,), ema=0.9, batch_size=479, normalise="standard"
     )
     program = build(config, digits)
-    state, sums = program.start(0)
-    order = program.order(state.key, np.int32(0))
-    state, _ = program.run(state, sums, order, 0, 3)
-    evaluated = program.evaluated(state)
+    state, sums = begun(program, 0)
+    state, _ = program.feed.train((state, sums), 0, 0, 3)
+    evaluated = program.feed.averaged(state)
     for a, b in zip(jax.tree.leaves(evaluated.params), jax.tree.leaves(state.average), strict=True):
         np.testing.assert_array_equal(a, b)
     # Its statistics are its own: neither the trained network's nor the running ones.
@@ -127,6 +126,6 @@ def test_the_augmentation_is_told_example_and_epoch(digits):
 
 
 def test_watching_the_test_set_evaluates_it_every_epoch(digits):
-    program = build(dataclasses.replace(SMALL, watch_test=True), digits)
+    program = build(SMALL.replace(watch_test=True), digits)
     assert program.validation is program.test
     assert len(program.train) == len(digits.train)

@@ -7,6 +7,7 @@ import numpy as np
 
 from imgcls_jax.data.dataset import Dataset, Split
 from imgcls_jax.data.photos.lazy import LazyPhotos
+from imgcls_jax.data.photos.options import PhotoOptions
 from imgcls_jax.data.photos.sources import RecordPhotos
 from imgcls_jax.errors import UserError
 
@@ -16,26 +17,19 @@ def is_record_folder(path: str | os.PathLike) -> bool:
     return (Path(path) / "dataset_info.json").is_file()
 
 
-def load(
-    path: str | os.PathLike,
-    *,
-    size: int,
-    how: str = "crop",
-    test_fraction: float = 0.2,
-    validation_fraction: float = 0.0,
-    streamed: bool = False,
-    crop_scale: tuple[float, float] | None = None,
-    workers: int = 0,
-) -> Dataset:
+def load(path: str | os.PathLike, options: PhotoOptions) -> Dataset:
     """Loads a TFDS folder of coloured images with labels; see `photos.load`.
 
     Splits that are missing are the last records of the training split, which TFDS has shuffled.
 
     Raises:
-      UserError: the folder is damaged, or has no training split, image or label.
+      UserError: the folder is damaged, or has no training split, image or label; or options that
+        are for photos in class folders.
     """
     import tensorflow_datasets as tfds
 
+    if options.folds or options.duplicates == "drop" or options.corrupt == "skip":
+        raise UserError("`folds`, `duplicates` and `corrupt` are for photos in class folders.")
     try:
         info = tfds.builder_from_directory(path).info
     except Exception as error:  # TFDS raises anything
@@ -56,7 +50,7 @@ def load(
     found = {name: name for name in ("test", "validation") if name in info.splits}
     if "test" not in found and "validation" in found:
         found["test"] = found.pop("validation")
-    wanted = {"test": test_fraction, "validation": validation_fraction}
+    wanted = {"test": options.test_fraction, "validation": options.hold_out}
     total = left = info.splits["train"].num_examples
     for name, fraction in wanted.items():
         if name not in found and fraction:
@@ -68,20 +62,21 @@ def load(
         source = RecordPhotos(path, found[name], image=image, label=label)
         images = LazyPhotos(
             source,
-            size=size,
-            how=how,
-            crop_scale=crop_scale if name == "train" else None,
-            workers=workers,
+            size=options.image_size,
+            how=options.resize,
+            crop_scale=options.crop_scale if name == "train" else None,
+            workers=options.workers,
         )
         labels = np.array([source[index][1] for index in range(len(source))], np.int32)
-        return Split(images if streamed else images[:], labels)
+        return Split(images if options.streamed else images[:], labels)
 
+    size = options.image_size
     return Dataset(
         name=info.name,
         train=split("train"),
         test=split("test"),
         validation=split("validation") if "validation" in found else None,
         class_names=tuple(info.features[label].names),
-        source=f"TFDS records in {path}, {size}x{size} by {how}",
+        source=f"TFDS records in {path}, {size}x{size} by {options.resize}",
         verified=None,
     )

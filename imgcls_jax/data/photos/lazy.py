@@ -1,10 +1,12 @@
 """Pictures that stand in a `Split` for their pixels and are decoded only where they are indexed."""
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 
 from imgcls_jax.data.photos import decode
+from imgcls_jax.data.photos.cache import cores
 from imgcls_jax.data.photos.streaming import Source
 
 
@@ -41,15 +43,19 @@ class LazyPhotos:
         return len(self.source)
 
     def __getitem__(self, chosen: Any) -> np.ndarray:
-        """The pixels at a number, a slice or an array of numbers.
+        """Returns the pixels at a number, a slice or an array of numbers; threads decode several.
 
         Raises:
           BadImage: a picture cannot be read.
         """
         if np.ndim(chosen) == 0 and not isinstance(chosen, slice):
             return self._one(int(chosen))
-        images = [self._one(index) for index in np.arange(len(self))[chosen].tolist()]
-        return np.stack(images) if images else np.empty((0, *self.shape[1:]), np.uint8)
+        indices = np.arange(len(self))[chosen].tolist()
+        images = np.empty((len(indices), *self.shape[1:]), np.uint8)
+        with ThreadPoolExecutor(cores()) as pool:
+            for row, image in enumerate(pool.map(self._one, indices)):
+                images[row] = image
+        return images
 
     def _one(self, index: int) -> np.ndarray:
         try:

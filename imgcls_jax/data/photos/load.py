@@ -6,101 +6,85 @@ from pathlib import Path
 import numpy as np
 
 from imgcls_jax.data.dataset import Dataset, Split, k_fold
-from imgcls_jax.data.photos import audit, cache, decode, folders
+from imgcls_jax.data.photos import audit, cache, folders
 from imgcls_jax.data.photos.folders import Folder
 from imgcls_jax.data.photos.lazy import LazyPhotos
+from imgcls_jax.data.photos.options import PhotoOptions
 from imgcls_jax.data.photos.sources import FolderPhotos
-from imgcls_jax.errors import UserError
+from imgcls_jax.errors import UserError, printable
 
 
-def load(
-    path: str | os.PathLike,
-    *,
-    size: int,
-    how: str = "crop",
-    corrupt: str = "refuse",
-    duplicates: str = "report",
-    test_fraction: float = 0.2,
-    validation_fraction: float = 0.0,
-    split_seed: int = 42,
-    folds: int = 0,
-    fold: int = 0,
-    streamed: bool = False,
-    crop_scale: tuple[float, float] | None = None,
-    workers: int = 0,
-) -> Dataset:
-    """Loads the photos below `path`, one folder a class, as squares of `size` pixels.
+def load(path: str | os.PathLike, options: PhotoOptions) -> Dataset:
+    """Loads the photos below `path`, one folder per class, as squares.
 
-    The pixels lie in a memory-mapped cache, which the first call fills, or are decoded whenever
-    they are needed.
-
-    Args:
-      size, how: as `decode.resize` has them.
-      corrupt: "refuse" or "skip" photos that cannot be read.
-      duplicates: "report" copies across splits and classes, or "drop" them from evaluation.
-      test_fraction, split_seed: of a stratified split, for a folder that has no split folders.
-      validation_fraction: held out of the training photos, stratified, where the folder has no
-        validation split or that is the only one to evaluate on; 0 for none.
-      folds, fold: for cross-validation the number of parts of all photos and the one to evaluate
-        on, stratified by `split_seed`; 0 folds for none.
-      streamed: leave the pixels in their files; the images are `LazyPhotos` with these
-        `crop_scale` and `workers`.
+    The pixels lie in a memory-mapped cache, which the first call fills, or, streamed, are decoded
+    whenever they are needed. A validation split is held out where the options ask for it and the
+    folder has none, or has it as the only split to evaluate on.
 
     Raises:
       UserError: for whatever is wrong with folder, files or splits.
     """
-    folder = divided(
-        folders.scan(path),
-        test_fraction=test_fraction,
-        validation_fraction=validation_fraction,
-        split_seed=split_seed,
-        folds=folds,
-        fold=fold,
-    )
-    copies = audit.duplicates(folder)
-    whole, notes = folder, []  # what is cached does not depend on what is evaluated
-    if duplicates == "drop":
-        folder, dropped = audit.drop_from_evaluation(folder, copies)
+    whole = _divided(folders.scan(path), options)
+    copies = audit.duplicates(whole)
+    folder, notes = whole, []  # what is cached does not depend on what is evaluated
+    if options.duplicates == "drop":
+        folder, dropped = audit.drop_from_evaluation(whole, copies)
         notes += [f"{len(dropped)} copies are left out of evaluation"] if dropped else []
-    bad = []
-    if streamed:
-        if corrupt == "skip":  # every file has to be tried, but no pixel is kept
-            bad = audit.corrupt(whole)
-            folder = _without(folder, {name for name, _ in bad})
-        splits = {
-            name: Split(
-                LazyPhotos(
-                    FolderPhotos(folder.path, files.paths, files.labels),
-                    size=size,
-                    how=how,
-                    crop_scale=crop_scale if name == "train" else None,
-                    workers=workers,
-                ),
-                files.labels,
-            )
-            for name, files in folder.splits.items()
-        }
-    else:
-        _require_memory(sum(map(len, whole.splits.values())), size)
-        paths = sorted(path for files in whole.splits.values() for path in files.paths)
-        images, kept, bad = cache.load(folder.path, paths, size=size, how=how, corrupt=corrupt)
-        folder = _without(folder, {name for name, _ in bad})
-        row_of = dict(zip(np.array(paths)[kept].tolist(), range(len(images)), strict=True))
-        splits = {
-            name: Split(images[[row_of[path] for path in files.paths]], files.labels)
-            for name, files in folder.splits.items()
-        }
+    make = _streamed if options.streamed else _resident
+    folder, splits, bad = make(folder, whole, options)
     notes += audit.report(whole, copies=copies, bad=bad, limit=10).splitlines()
+    size, how = options.image_size, options.resize
     return Dataset(
         name=folder.path.resolve().name,
         train=splits["train"],
         test=splits["test"],
         validation=splits.get("validation"),
         class_names=folder.class_names,
-        source=f"photos in {decode.printable(folder.path)}, {size}x{size} by {how}",
+        source=f"photos in {printable(folder.path)}, {size}x{size} by {how}",
         verified=None,
         notes=tuple(notes),
     )
+
+
+Loaded = tuple[Folder, dict[str, Split], list[tuple[str, str]]]  # and what cannot be read, and why
+
+
+def _streamed(folder: Folder, whole: Folder, options: PhotoOptions) -> Loaded:
+    """Leaves the pixels in their files."""
+    bad = []
+    if options.corrupt == "skip":  # every file has to be tried, but no pixel is kept
+        bad = audit.corrupt(whole)
+        folder = _without(folder, {name for name, _ in bad})
+    splits = {
+        name: Split(
+            LazyPhotos(
+                FolderPhotos(folder.path, files.paths, files.labels),
+                size=options.image_size,
+                how=options.resize,
+                crop_scale=options.crop_scale if name == "train" else None,
+                workers=options.workers,
+            ),
+            files.labels,
+        )
+        for name, files in folder.splits.items()
+    }
+    return folder, splits, bad
+
+
+def _resident(folder: Folder, whole: Folder, options: PhotoOptions) -> Loaded:
+    """Decodes all photos, or finds them in the cache."""
+    _require_memory(sum(map(len, whole.splits.values())), options.image_size)
+    paths = sorted(path for files in whole.splits.values() for path in files.paths)
+    images, kept, bad = cache.load(
+        folder.path, paths, size=options.image_size, how=options.resize, corrupt=options.corrupt
+    )
+    folder = _without(folder, {name for name, _ in bad})
+    row_of = dict(zip(np.array(paths)[kept].tolist(), range(len(images)), strict=True))
+    splits = {
+        name: Split(images[[row_of[path] for path in files.paths]], files.labels)
+        for name, files in folder.splits.items()
+    }
+    return folder, splits, bad
 
 
 def _require_memory(count: int, size: int) -> None:
@@ -114,45 +98,36 @@ def _require_memory(count: int, size: int) -> None:
     if needed > 1024 * free:
         raise UserError(
             f"{count:,} photos of {size}x{size} pixels need {needed / 1e9:.1f} GB of memory, and "
-            f"{1024 * free / 1e9:.1f} GB are free: stream them with --feed=streamed, or give a "
-            "smaller --image_size."
+            f"{1024 * free / 1e9:.1f} GB are free: stream them with `feed=streamed`, or give a "
+            "smaller `image_size`."
         )
 
 
-def divided(
-    folder: Folder,
-    *,
-    test_fraction: float,
-    validation_fraction: float,
-    split_seed: int,
-    folds: int = 0,
-    fold: int = 0,
-) -> Folder:
+def _divided(folder: Folder, options: PhotoOptions) -> Folder:
     """The folder with the splits "train", "test" and perhaps "validation"; see `load`.
 
     A validation folder without a test folder is what a run is evaluated on, and so the test split.
     """
-    if folds:
+    test, seed = options.test_fraction, options.split_seed
+    if options.folds:
         if "all" not in folder.splits:
             raise UserError(
-                f"{decode.printable(folder.path)} has split folders, and --folds makes its own "
-                "splits; give a folder without them, or leave out --folds."
+                f"{printable(folder.path)} has split folders, and `folds` makes its own "
+                "splits; give a folder without them, or leave out `folds`."
             )
-        folder = folder.divide("all", _fold(folder, folds, fold, split_seed))
+        folder = folder.divide("all", _fold(folder, options.folds, options.fold, seed))
     elif "all" in folder.splits:
-        folder = _hold_out(folder, "all", "test", test_fraction, split_seed)
+        folder = _hold_out(folder, "all", "test", test, seed)
     if "test" not in folder.splits:
         if "validation" in folder.splits:
             everything = np.arange(len(folder.splits["validation"]))
             folder = folder.divide("validation", {"test": everything})
         else:
-            folder = _hold_out(folder, "train", "test", test_fraction, split_seed)
-    if validation_fraction and "validation" in folder.splits:
-        raise UserError(
-            f"{decode.printable(folder.path)} has a validation split; leave out --hold_out."
-        )
-    if validation_fraction:
-        folder = _hold_out(folder, "train", "validation", validation_fraction, split_seed)
+            folder = _hold_out(folder, "train", "test", test, seed)
+    if options.hold_out and "validation" in folder.splits:
+        raise UserError(f"{printable(folder.path)} has a validation split; leave out `hold_out`.")
+    if options.hold_out:
+        folder = _hold_out(folder, "train", "validation", options.hold_out, seed)
     return folder
 
 
@@ -181,7 +156,7 @@ def _without(folder: Folder, bad: set[str]) -> Folder:
         if not len(kept) or (name == "train" and not left.all()):
             missing = "" if not len(kept) else f" of class {folder.class_names[left.argmin()]}"
             raise UserError(
-                f"no photo{missing} in the {name} split of {decode.printable(folder.path)} can be "
+                f"no photo{missing} in the {name} split of {printable(folder.path)} can be "
                 "read; replace them."
             )
         folder = folder.divide(name, {name: kept})

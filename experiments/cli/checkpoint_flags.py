@@ -1,0 +1,10 @@
+"""The flags of what works with a finished run's network."""
+
+from absl import flags
+
+CHECKPOINT = flags.DEFINE_string(
+    "checkpoint", None, "folder of a run; predict also takes a file that experiments.export wrote"
+)
+OUT = flags.DEFINE_string(
+    "out", None, "file to write; predict: instead of the terminal, export: the exported network"
+)

@@ -1,0 +1,83 @@
+"""The settings of the data: which data set, how photos become one, what is held out."""
+
+import dataclasses
+from typing import Any
+
+from imgcls_jax.config.setting import check, setting
+from imgcls_jax.data import NAMES
+from imgcls_jax.data.photos.options import (
+    CORRUPT,
+    DUPLICATES,
+    FEEDS,
+    RESIZES,
+    PhotoOptions,
+)
+from imgcls_jax.errors import UserError
+
+
+@dataclasses.dataclass(frozen=True)
+class DataConfig:
+    """Which examples a run sees; the ranges of what concerns photos stand in `PhotoOptions`."""
+
+    dataset: str = setting("fashion_mnist", "data set", choices=NAMES)
+    hold_out: float = setting(
+        0.0,
+        "fraction of the training set kept for validation",
+        holds=lambda x: 0 <= x < 1,
+        wanted="at least 0 and below 1",
+    )
+    split_seed: int = setting(
+        42,
+        "seed of that split, as scikit-learn's random_state",
+        holds=lambda x: 0 <= x < 2**31,
+        wanted="at least 0 and below 2147483648",
+    )
+    image_size: int | None = setting(
+        None, "pixels per side of what a network sees of a photo", photos=True
+    )
+    resize: str = setting(
+        PhotoOptions.resize, "how a photo is made square", choices=RESIZES, photos=True
+    )
+    corrupt: str = setting(
+        PhotoOptions.corrupt, "what to do about unreadable photos", choices=CORRUPT, photos=True
+    )
+    duplicates: str = setting(
+        PhotoOptions.duplicates,
+        "what to do about photos that evaluation shares with training",
+        choices=DUPLICATES,
+        photos=True,
+    )
+    test_fraction: float = setting(
+        PhotoOptions.test_fraction,
+        "share of the photos to evaluate on, where no folder is set aside for that",
+        photos=True,
+    )
+    folds: int = setting(
+        PhotoOptions.folds, "parts for cross-validation; 0: the test split", photos=True
+    )
+    fold: int = setting(PhotoOptions.fold, "which of them is evaluated on", photos=True)
+    feed: str = setting(PhotoOptions.feed, "where training images wait", choices=FEEDS, photos=True)
+    random_crop: float | None = setting(
+        None,
+        "smallest share of a photo that a random crop keeps, for streamed training images",
+        photos=True,
+    )
+
+    def __post_init__(self):
+        check(self)
+        if self.dataset == "folder":
+            self._photo_options()
+            return
+        for field in dataclasses.fields(self):
+            if field.metadata["photos"] and getattr(self, field.name) != field.default:
+                raise UserError(f"`{field.name}` is for `dataset=folder`; leave it out.")
+
+    def _photo_options(self) -> PhotoOptions:
+        return PhotoOptions(**self.options())
+
+    def options(self) -> dict[str, Any]:
+        """The options that `data.load` takes for this data set, beside its places."""
+        if self.dataset != "folder":
+            return {}
+        names = {field.name for field in dataclasses.fields(PhotoOptions)}
+        return {name: v for name, v in dataclasses.asdict(self).items() if name in names}

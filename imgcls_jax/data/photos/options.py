@@ -1,0 +1,86 @@
+"""What can be chosen about photos in folders, under the names of the settings that choose it."""
+
+import dataclasses
+
+from imgcls_jax.errors import UserError
+
+RESIZES = ("crop", "stretch", "pad")
+CORRUPT = ("refuse", "skip")
+DUPLICATES = ("report", "drop")
+FEEDS = ("resident", "streamed")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PhotoOptions:
+    """How photos become a data set.
+
+    Attributes:
+      image_size: side in pixels of the squares that photos become; it has to be given.
+      resize: how a photo becomes square, see `decode.resize`.
+      corrupt: "refuse" or "skip" photos that cannot be read.
+      duplicates: "report" copies across splits and classes, or "drop" them from evaluation.
+      test_fraction: share of the photos to evaluate on, where no folder is set aside for that.
+      hold_out: share of the training photos held out for validation; 0 for none.
+      split_seed: seed of these stratified splits.
+      folds: number of parts for cross-validation; 0 for none.
+      fold: which of the parts is evaluated on.
+      feed: "resident" decodes all photos once, "streamed" leaves the pixels in their files.
+      random_crop: smallest share of its area that a random crop keeps of a streamed training photo.
+      workers: processes that decode streamed photos; 0 for threads of this one.
+
+    Raises:
+      UserError: a value that cannot be used.
+    """
+
+    image_size: int | None = None
+    resize: str = "crop"
+    corrupt: str = "refuse"
+    duplicates: str = "report"
+    test_fraction: float = 0.2
+    hold_out: float = 0.0
+    split_seed: int = 42
+    folds: int = 0
+    fold: int = 0
+    feed: str = "resident"
+    random_crop: float | None = None
+    workers: int = 0
+
+    def __post_init__(self):
+        if self.image_size is None:
+            raise UserError("`dataset=folder` needs `image_size`, such as 224.")
+        for name, known in (
+            ("resize", RESIZES),
+            ("corrupt", CORRUPT),
+            ("duplicates", DUPLICATES),
+            ("feed", FEEDS),
+        ):
+            if (value := getattr(self, name)) not in known:
+                raise UserError(f"unknown `{name}={value}`; choose one of: {', '.join(known)}.")
+        crop = self.random_crop
+        for name, holds, wanted in (
+            ("image_size", self.image_size >= 8, "at least 8"),
+            ("test_fraction", 0 < self.test_fraction < 1, "above 0 and below 1"),
+            ("hold_out", 0 <= self.hold_out < 1, "at least 0 and below 1"),
+            ("folds", self.folds == 0 or self.folds >= 2, "0 or at least 2"),
+            ("fold", 0 <= self.fold < max(1, self.folds), "from 0 to `folds` - 1"),
+            ("random_crop", crop is None or 0 < crop <= 1, "above 0, at most 1"),
+            ("workers", self.workers >= 0, "at least 0"),
+        ):
+            if not holds:
+                raise UserError(
+                    f"`{name}={getattr(self, name)}` cannot be used; it must be {wanted}."
+                )
+        if crop is not None and self.feed != "streamed":
+            raise UserError(
+                "`random_crop` is for `feed=streamed`; give both, or `augment=resized_crop`."
+            )
+
+    @property
+    def streamed(self) -> bool:
+        """Whether the pixels stay in their files."""
+        return self.feed == "streamed"
+
+    @property
+    def crop_scale(self) -> tuple[float, float] | None:
+        """The range of a random crop's share of the area; None for no random crops."""
+        return self.random_crop and (self.random_crop, 1.0)
