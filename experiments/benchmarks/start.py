@@ -1,6 +1,7 @@
 """The main command, whole: its seconds, and those from its start to its first training step."""
 
 import json
+import re
 import statistics
 import subprocess
 import sys
@@ -47,7 +48,7 @@ def _run(arguments: Sequence[str]) -> tuple[float, float]:
     command = [sys.executable, "-m", "experiments.fmnist", *arguments]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         for line in process.stdout:
-            if line.startswith("  epoch  1/"):
+            if re.match(r" +epoch +1/", line):
                 to_epoch = time.perf_counter() - started
     whole = time.perf_counter() - started
     if process.returncode or to_epoch is None:
