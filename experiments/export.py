@@ -5,7 +5,7 @@ python -m experiments.export --checkpoint=RUN --out=birds.zip --platforms=cpu,cu
 python -m experiments.predict --checkpoint=RUN/model.stablehlo.zip photo.jpg
 
 The preprocessing of pixels and the names of the classes are inside; JAX alone can run it, see
-imgcls_jax/export.py. The file is read back and compared with the network before its path is
+imgcls_jax/predict/export.py. The file is read back and compared with the network before its path is
 printed.
 """
 
@@ -27,6 +27,11 @@ _TOLERANCE = 1e-4  # of a probability, between two compilations of a network
 
 
 def main() -> None:
+    """Writes the file, compares it with the network and prints where and what it is.
+
+    Raises:
+      UserError: if --checkpoint names no folder of a run, or the file cannot be written.
+    """
     if not CHECKPOINT.value:
         raise UserError("no run is given; add --checkpoint=RUN, the folder of a run.")
     if not Path(CHECKPOINT.value).expanduser().is_dir():
@@ -48,7 +53,11 @@ def main() -> None:
 
 
 def _compared(out: Path, network: predictor.Predictor) -> str:
-    """How far the file's probabilities are from the network's, in words."""
+    """Compares the file with the network; returns the largest difference in words.
+
+    Raises:
+      UserError: if a probability differs by more than rounding; the file is then removed.
+    """
     if not export.runs_here(_PLATFORMS.value):
         return "not compared: the file is for other platforms than this one"
     largest = export.difference(out, network.probabilities)

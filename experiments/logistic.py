@@ -1,6 +1,5 @@
 """Run 8: scikit-learn's SGDClassifier under 5-fold cross-validation, written in JAX."""
 
-import statistics
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -18,17 +17,21 @@ from imgcls_jax.workdir import Workdir, environment
 
 _FIGURE = "cross_validation_accuracy"
 _ADJUSTABLE = ("dataset", "epochs", "seed")
+_LAST_SEED = 2**31 - 1
 
 
 def validate(
     dataset: data.Dataset, settings: Mapping[str, Any], pixels: np.ndarray | None = None
 ) -> tuple[sklearn_sgd.CrossValidation, float]:
-    """The cross-validation and its seconds, compilation included.
+    """Cross-validates by run 8's rule and times it, compilation included.
 
     Args:
       dataset: its training split is divided into folds; the test set is not used.
       settings: epochs, alpha, folds and seed.
-      pixels: an order of the H*W*C pixels to present them in; as stored if None.
+      pixels: an order (H*W*C,) to present the pixels in; as stored if None.
+
+    Returns:
+      The scores and confusion matrix of the folds, and the seconds.
     """
     images = dataset.train.images.reshape(len(dataset.train), -1)
     if pixels is not None:
@@ -64,42 +67,17 @@ def main(
             f"run 8 has no setting {', '.join(odd)}; it takes {', '.join(_ADJUSTABLE)}."
         )
     settings = {**preset.settings, **given}
-    if not 0 <= settings["seed"] < 2**31:
-        raise UserError(f"--seed={settings['seed']} cannot be used; it must be at least 0.")
+    if not 0 <= settings["seed"] <= _LAST_SEED:
+        raise UserError(
+            f"--seed={settings['seed']} cannot be used; it must be from 0 to {_LAST_SEED}."
+        )
     workdir.make_empty()  # it takes seconds: there is nothing to resume
     console.heading("Documented run 8" if not given else "Run 8 with other settings")
     console.pairs(settings | {"workdir": workdir.path})
     dataset = cli.load_data(settings["dataset"])
     console.dataset(dataset)
     result, seconds = validate(dataset, settings)
-    summary = {
-        "run": "run 8",
-        "dataset": dataset.name,
-        "data": {"source": dataset.source, "verified": dataset.verified},
-        "model": settings["model"],
-        "parameters": dataset.num_classes * (dataset.train.images[0].size + 1),
-        "seed": settings["seed"],
-        "epochs": settings["epochs"],
-        # Of no test set and no clock of its own: the document's program has neither.
-        **dict.fromkeys(
-            (
-                "test_accuracy",
-                "test_loss",
-                "train_accuracy",
-                "compile_seconds",
-                "eval_seconds",
-                "examples_per_second",
-            )
-        ),
-        "steps": settings["epochs"]
-        * (len(dataset.train) * (settings["folds"] - 1))
-        // settings["folds"],
-        "train_seconds": seconds,
-        _FIGURE: float(result.scores.mean()),
-        "fold_accuracy": result.scores.tolist(),
-        "confusion_matrix": result.confusion_matrix.tolist(),
-        "per_class": metrics.per_class(result.confusion_matrix, list(dataset.class_names)),
-    } | environment()
+    summary = _summary(dataset, settings, result, seconds)
     if not given:
         report = choose.report(preset.run, preset.run.readings[0])
         difference = {_FIGURE: summary[_FIGURE] - report["figures"][_FIGURE]}
@@ -112,7 +90,45 @@ def main(
     print(f"\nEverything is in {workdir.path}")
 
 
-def _draw(result, dataset: data.Dataset, workdir: Workdir, accuracy: float) -> str:
+def _summary(
+    dataset: data.Dataset,
+    settings: Mapping[str, Any],
+    result: sklearn_sgd.CrossValidation,
+    seconds: float,
+) -> dict[str, Any]:
+    """Returns the figures of the folds under the names that every run's summary has."""
+    folds, epochs = settings["folds"], settings["epochs"]
+    # The document's program has no test set and no clock.
+    unknown = (
+        "test_accuracy",
+        "test_loss",
+        "train_accuracy",
+        "compile_seconds",
+        "eval_seconds",
+        "examples_per_second",
+    )
+    return {
+        "run": "run 8",
+        "dataset": dataset.name,
+        "data": {"source": dataset.source, "verified": dataset.verified},
+        "model": settings["model"],
+        "parameters": dataset.num_classes * (dataset.train.images[0].size + 1),
+        "seed": settings["seed"],
+        "epochs": epochs,
+        **dict.fromkeys(unknown),
+        "steps": epochs * (len(dataset.train) * (folds - 1)) // folds,
+        "train_seconds": seconds,
+        _FIGURE: float(result.scores.mean()),
+        "fold_accuracy": result.scores.tolist(),
+        "confusion_matrix": result.confusion_matrix.tolist(),
+        "per_class": metrics.per_class(result.confusion_matrix, list(dataset.class_names)),
+    } | environment()
+
+
+def _draw(
+    result: sklearn_sgd.CrossValidation, dataset: data.Dataset, workdir: Workdir, accuracy: float
+) -> str:
+    """Draws the confusion matrix of all folds; returns the file's path."""
     figure = charts.confusion_matrix(
         result.confusion_matrix,
         dataset.class_names,
@@ -123,6 +139,7 @@ def _draw(result, dataset: data.Dataset, workdir: Workdir, accuracy: float) -> s
 
 
 def _show(summary: Mapping[str, Any]) -> None:
+    """Prints the accuracy of all folds, the document's beside it, and a table of the classes."""
     folds = "  ".join(f"{score:.4f}" for score in summary["fold_accuracy"])
     lines = {"cross-validation accuracy": f"{summary[_FIGURE]:.4f}   folds {folds}"}
     if "difference" in summary:
@@ -139,10 +156,14 @@ def _show(summary: Mapping[str, Any]) -> None:
 
 
 def measure(found: DocumentedRun, dataset: data.Dataset, *, orders: int) -> dict[str, Any]:
-    """Run 8 over orders of the pixels, the stored one first: its seed is part of the document.
+    """Measures run 8 over orders of the pixels, the stored one first.
 
-    The order of the pixels means nothing to logistic regression, so what it changes in the
-    score is rounding, grown by the iteration.
+    Its seed is part of the document. The order of the pixels means nothing to logistic regression,
+    so it changes the score only by rounding, which the iteration makes grow.
+
+    Returns:
+      What a result file holds: the settings, the accuracy's mean, sample standard deviation and
+      values beside the documented figure, the accuracy of every fold, and seconds.
     """
     settings = found.settings
     size = dataset.train.images[0].size
@@ -175,47 +196,3 @@ def measure(found: DocumentedRun, dataset: data.Dataset, *, orders: int) -> dict
         "data_verified": dataset.verified,
         "documented": choose.report(found, found.readings[0]),
     } | environment()
-
-
-def benchmark(dataset: data.Dataset, settings: Mapping[str, Any], *, rounds: int) -> dict[str, Any]:
-    """Seconds of run 8 here and in scikit-learn with every core, in turns.
-
-    Ours is timed from the second round on too, but compiles only in the first; that first time is
-    `cold`.
-    """
-    from sklearn.linear_model import SGDClassifier
-    from sklearn.model_selection import cross_validate
-
-    scaled = dataset.train.images.reshape(len(dataset.train), -1) / 255.0
-    seconds = {"ours": [], "scikit-learn, n_jobs=-1": []}
-    for _ in range(rounds):
-        result, spent = validate(dataset, settings)
-        seconds["ours"].append(spent)
-        classifier = SGDClassifier(
-            loss="log_loss", max_iter=settings["epochs"], random_state=settings["seed"]
-        )
-        started = time.perf_counter()
-        scores = cross_validate(classifier, scaled, dataset.train.labels, n_jobs=-1)
-        seconds["scikit-learn, n_jobs=-1"].append(time.perf_counter() - started)
-    medians = {name: statistics.median(values) for name, values in seconds.items()}
-    theirs = medians["scikit-learn, n_jobs=-1"]
-    ratios = {"median": theirs / medians["ours"], "cold": theirs / seconds["ours"][0]}
-    console.heading("Run 8: 5-fold cross-validation of SGD logistic regression")
-    console.pairs(
-        {
-            "ours": f"{medians['ours']:.2f} s, {seconds['ours'][0]:.2f} s with compilation, "
-            f"accuracy {result.scores.mean():.4f}",
-            "scikit-learn": f"{theirs:.2f} s, accuracy {scores['test_score'].mean():.4f}",
-            "ratio": f"{ratios['median']:.1f}, {ratios['cold']:.1f} with compilation",
-        }
-    )
-    return {
-        "benchmark": "run 8: seconds of the whole cross-validation",
-        "seconds": seconds,
-        "median": medians,
-        "scikit_learn_over_ours": ratios,
-        "accuracy": {
-            "ours": float(result.scores.mean()),
-            "scikit-learn": float(scores["test_score"].mean()),
-        },
-    }

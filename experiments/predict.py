@@ -39,6 +39,11 @@ _SALIENCY = flags.DEFINE_bool(
 
 
 def main(sources: list[str]) -> None:
+    """Classifies the pictures in `sources`, files and folders, and writes the report.
+
+    Raises:
+      UserError: for flags or sources that cannot be used, or if no picture can be classified.
+    """
     _check(sources)
     sys.stdout.reconfigure(errors="backslashreplace")  # names that the terminal has no letters for
     sys.stderr.reconfigure(errors="backslashreplace")
@@ -77,6 +82,7 @@ def main(sources: list[str]) -> None:
 
 
 def _check(sources: list[str]) -> None:
+    """Raises a UserError for flags or sources that cannot be used."""
     if not CHECKPOINT.value:
         raise UserError("no network is given; add --checkpoint=RUN, the folder of a run.")
     if not sources:
@@ -89,12 +95,13 @@ def _check(sources: list[str]) -> None:
 
 
 def _with_bar(predictions, total: int):
-    """A bar while results go elsewhere than to the terminal where it would stand."""
+    """Yields the predictions, with a bar on a terminal that the results are not written to."""
     hidden = not sys.stderr.isatty() or (not OUT.value and sys.stdout.isatty())
     return tqdm(predictions, total=total, unit=" pictures", disable=hidden, file=sys.stderr)
 
 
 def _draw(network: predictor.Predictor, shown: list[predictor.Prediction], done: int) -> Path:
+    """Draws the pictures with their most probable classes; returns the sheet's path."""
     import numpy as np
 
     from imgcls_jax.report.sheets import overlay, prediction_sheet

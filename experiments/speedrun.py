@@ -12,15 +12,14 @@ import jax
 from experiments.cli import flags as cli
 from imgcls_jax import models, steps
 from imgcls_jax.config import Config
-from imgcls_jax.data import resident
+from imgcls_jax.data import Dataset, resident
 from imgcls_jax.errors import UserError
 from imgcls_jax.models import tta
 from imgcls_jax.report import console
 from imgcls_jax.train import speedrun
 from imgcls_jax.train.setup import make_parts, steps_per_epoch
+from imgcls_jax.train.trainer import eval_batch_size
 from imgcls_jax.workdir import Workdir, environment
-
-_EVAL_BATCH = 2000
 
 
 def main(config: Config, *, seeds: int, workdir: Workdir) -> dict[str, Any]:
@@ -28,16 +27,18 @@ def main(config: Config, *, seeds: int, workdir: Workdir) -> dict[str, Any]:
 
     The file is written anew after every seed.
 
+    Args:
+      seeds: how many, from `config.seed` on.
+
+    Returns:
+      What `summary.json` holds: the configuration, the versions, and `speedrun.Race.to_json`.
+
     Raises:
       UserError: for settings that a training in one call cannot honour.
     """
-    for flag, value in (
-        ("hold_out", config.data.hold_out),
-        ("ema", config.optim.ema),
-        ("watch_test", config.evaluation.watch_test),
-    ):
-        if value:
-            raise UserError(f"a speed run takes no --{flag}; leave it out.")
+    for name in ("hold_out", "ema", "watch_test"):
+        if getattr(config, name):
+            raise UserError(f"a speed run takes no --{name}; leave it out.")
     finished = workdir.claim_race(config, seeds=seeds)
     if finished is not None:
         print(f"{workdir.path} holds this race, finished.")
@@ -49,6 +50,26 @@ def main(config: Config, *, seeds: int, workdir: Workdir) -> dict[str, Any]:
             f"a speed run needs a --batch_size that divides the {len(dataset.train)} training "
             f"examples, unlike {config.train.batch_size}, and at least one epoch."
         )
+    course, facts = prepare(config, dataset)
+
+    def keep(race: speedrun.Race) -> None:
+        workdir.write_json("summary.json", facts | race.to_json())
+
+    race = speedrun.measure(
+        **course, seeds=range(config.seed, config.seed + seeds), after_seed=keep
+    )
+    result = facts | race.to_json()
+    show(result)
+    return result
+
+
+def prepare(config: Config, dataset: Dataset) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Puts the data on the device and builds the functions that every seed of a race uses.
+
+    Returns:
+      The arguments of `speedrun.measure` that no seed changes, and the facts that `summary.json`
+      states beside what is measured.
+    """
     train, test = resident.put(dataset.train), resident.put(dataset.test)
     started = time.perf_counter()
     parts = make_parts(config, train=dataset.train, num_classes=dataset.num_classes)
@@ -61,20 +82,9 @@ def main(config: Config, *, seeds: int, workdir: Workdir) -> dict[str, Any]:
             model=parts.model, tx=parts.tx, key=key, image_shape=parts.image_shape
         )
 
-    facts = {
-        "run": "speedrun",
-        "config": config.to_json(),
-        "parameters": models.count_parameters(jax.eval_shape(start, 0).params),
-        "data_verified": dataset.verified,
-        "preparation_seconds": preparation_seconds,
-    } | environment()
-
-    def keep(race: speedrun.Race) -> None:
-        workdir.write_json("summary.json", facts | race.to_json())
-
-    race = speedrun.measure(
-        start=start,
-        train_whole=speedrun.make_train_whole(
+    course = {
+        "start": start,
+        "train_whole": speedrun.make_train_whole(
             train_step=parts.train_step,
             order_fn=lambda key, epoch: resident.epoch_order(key, epoch, len(train)),
             take_fn=resident.take,
@@ -82,22 +92,23 @@ def main(config: Config, *, seeds: int, workdir: Workdir) -> dict[str, Any]:
             epochs=config.train.epochs,
             steps_per_epoch=steps_per_epoch(len(train), config.train.batch_size),
         ),
-        evaluate=steps.make_evaluate(
-            eval_step=steps.make_eval_step(
-                apply_fn=tta.wrap(parts.apply_fn, config.evaluation.tta)
-            ),
+        "evaluate": steps.make_evaluate(
+            eval_step=steps.make_eval_step(apply_fn=tta.wrap(parts.apply_fn, config.tta)),
             take_fn=resident.take,
-            batch_size=_EVAL_BATCH,
+            batch_size=eval_batch_size(dataset.image_shape),
         ),
-        train=train,
-        test=test,
-        num_classes=dataset.num_classes,
-        seeds=range(config.train.seed, config.train.seed + seeds),
-        after_seed=keep,
-    )
-    result = facts | race.to_json()
-    show(result)
-    return result
+        "train": train,
+        "test": test,
+        "num_classes": dataset.num_classes,
+    }
+    facts = {
+        "run": "speedrun",
+        "config": config.to_json(),
+        "parameters": models.count_parameters(jax.eval_shape(start, 0).params),
+        "data_verified": dataset.verified,
+        "preparation_seconds": preparation_seconds,
+    } | environment()
+    return course, facts
 
 
 def show(result: dict[str, Any]) -> None:
@@ -113,5 +124,5 @@ def show(result: dict[str, Any]) -> None:
     print(
         f"\n  outside the clock: warm-up with compilation {result['warmup_seconds']:.1f} s, the "
         f"training set's whitening {result['preparation_seconds']:.2f} s\n"
-        f"  total seconds have the evaluation in them\n  {result['device']}"
+        f"  total seconds include the evaluation\n  {result['device']}"
     )

@@ -1,10 +1,10 @@
-"""CIFAR-10 networks: milliseconds a training step, ours against XLA's convolutions and others.
+"""CIFAR-10 networks: milliseconds per training step, ours against XLA's convolutions and others.
 
 Every contender trains the same network at the same batch on images that are already in memory:
-ours with many steps a call (as the experiments do) and with one, XLA's own lowering of the same
-network with one step a call (in a loop it is many times slower still), PyTorch, and Keras for the
+ours with many steps per call (as the experiments do) and with one, XLA's own lowering of the same
+network with one step per call (in a loop it is many times slower still), PyTorch, and Keras for the
 documented network, whose program it is. PyTorch's speed network takes images that are whitened
-already and SGD, and so has a little less to do than ours.
+already, trains by SGD, and so has a little less to do than ours.
 """
 
 from collections.abc import Callable
@@ -24,7 +24,7 @@ from imgcls_jax.report import console
 from imgcls_jax.train.setup import make_parts
 
 Turn = Callable[[int], None]
-_EXAMPLES = 2560  # a turn's, so that a turn takes a second or so on two cores
+_EXAMPLES = 2560  # per turn, so that a turn takes a second or so on two cores
 OURS = "ours, many steps a call"
 
 
@@ -36,7 +36,8 @@ class Case(NamedTuple):
 
     @property
     def config(self) -> Config:
-        return Config.of(**{**self.settings, "dataset": "cifar10", "augment": ()})
+        """The settings as a configuration, without augmentation."""
+        return Config(**{**self.settings, "dataset": "cifar10", "augment": ()})
 
 
 _DOCUMENTED = {"model": "documented_cnn", "framework": "keras", "lr": 1e-3}
@@ -50,7 +51,12 @@ CASES = (
 
 
 def measure(dataset: data.Dataset, *, rounds: int) -> dict[str, Any]:
-    """Milliseconds a step of every contender in every case."""
+    """Times a training step of every contender in every case.
+
+    Returns:
+      For every case: milliseconds per step and their medians, images per second, ratios to ours,
+      floating-point operations per step, the matmul peak and each contender's share of it.
+    """
     train = data.Split(dataset.train.images[:_EXAMPLES], dataset.train.labels[:_EXAMPLES])
     found = {}
     for case in CASES:
@@ -76,13 +82,17 @@ def measure(dataset: data.Dataset, *, rounds: int) -> dict[str, Any]:
                 name: operations / (value / 1000) / peak for name, value in middle.items()
             },
         }
-    return {"benchmark": "cifar10: milliseconds a training step", "cases": found}
+    return {"benchmark": "cifar10: milliseconds per training step", "cases": found}
 
 
 def our_steps(
     config: Config, train: data.Split, num_classes: int, count: int
 ) -> tuple[dict[str, Turn], float]:
-    """Our contenders, and the operations of a step as XLA counts those of its own lowering."""
+    """Builds our contenders; counts a step's operations as XLA does in its own lowering.
+
+    Args:
+      count: steps per turn.
+    """
     source = resident.put(train)
     order = jnp.arange(len(train), dtype=jnp.int32)
     batch = resident.take(source, order[: config.train.batch_size])
@@ -107,7 +117,7 @@ def our_steps(
         )
         jax.block_until_ready(in_a_loop)
 
-    def one_a_call(step, state, *, native: bool) -> Turn:
+    def one_per_call(step, state, *, native: bool) -> Turn:
         def turn(number: int) -> None:
             nonlocal state
             del number
@@ -125,14 +135,14 @@ def our_steps(
         lowered = jax.jit(native_step.__wrapped__).lower(native_state, batch)
     contenders = {
         OURS: loop,
-        "ours, one step a call": one_a_call(*start(), native=False),
-        "XLA's convolutions, one step a call": one_a_call(native_step, native_state, native=True),
+        "ours, one step a call": one_per_call(*start(), native=False),
+        "XLA's convolutions, one step a call": one_per_call(native_step, native_state, native=True),
     }
     return contenders, lowered.cost_analysis()["flops"]
 
 
 def torch_steps(config: Config, train: data.Split, count: int) -> dict[str, Turn]:
-    """The usual eager loop; {} without PyTorch."""
+    """Builds the usual eager loop; {} without PyTorch."""
     try:
         import torch
 
@@ -167,8 +177,8 @@ def torch_steps(config: Config, train: data.Split, count: int) -> dict[str, Turn
 
 
 def keras_steps(config: Config, train: data.Split, count: int) -> dict[str, Turn]:
-    """The documented program's `fit`; {} for other networks or without Keras."""
-    if config.model.model != "documented_cnn":
+    """Builds the documented program's `fit`; {} for other networks or without Keras."""
+    if config.model != "documented_cnn":
         return {}
     try:
         import keras
@@ -191,11 +201,11 @@ def keras_steps(config: Config, train: data.Split, count: int) -> dict[str, Turn
 
 
 def show(result: dict[str, Any]) -> None:
-    """Prints a table a case."""
+    """Prints a table per case."""
     for name, found in result["cases"].items():
         console.heading(name)
         console.table(
-            ("contender", "ms a step", "min", "max", "images/s", "ratio", "of peak"),
+            ("contender", "ms per step", "min", "max", "images/s", "ratio", "of peak"),
             [
                 (
                     contender,

@@ -1,4 +1,4 @@
-"""MLP-3 of run 5, batch 64: seconds an epoch, ours against PyTorch."""
+"""MLP-3 of run 5, batch 64: seconds per epoch, ours against PyTorch."""
 
 from collections.abc import Callable
 
@@ -16,8 +16,13 @@ Epoch = Callable[[int], None]
 
 
 def measure(dataset: data.Dataset, *, rounds: int) -> dict:
-    """Seconds an epoch of run 5's network for every contender, and the matmul peak."""
-    config = Config.of(**RUNS[5].settings)
+    """Times an epoch of run 5's network by every contender, and measures the matmul peak.
+
+    Returns:
+      Seconds per epoch with their medians, ratios to ours, the peak in GFLOP/s and the share of it
+      that each contender reaches.
+    """
+    config = Config(**RUNS[5].settings)
     contenders = {
         "resident, many steps a call": resident_epochs(config, dataset),
         "one step a call": single_step_epochs(config, dataset),
@@ -28,7 +33,7 @@ def measure(dataset: data.Dataset, *, rounds: int) -> dict:
     medians = timing.medians(seconds)
     ours = medians["resident, many steps a call"]
     return {
-        "benchmark": "fmnist: 784-256-128-10, batch 64, Adam, seconds an epoch of 60,000",
+        "benchmark": "fmnist: 784-256-128-10, batch 64, Adam, seconds per epoch of 60,000",
         "seconds": seconds,
         "median": medians,
         "ratio_to_resident": {name: value / ours for name, value in medians.items()},
@@ -38,7 +43,7 @@ def measure(dataset: data.Dataset, *, rounds: int) -> dict:
 
 
 def resident_epochs(config: Config, dataset: data.Dataset) -> Epoch:
-    """The path `experiments.fmnist` trains by, one device call an epoch."""
+    """Builds an epoch as `experiments.fmnist` trains, one device call per epoch."""
     program = build(config, dataset)
     state, sums = program.start(seed=0)
 
@@ -52,9 +57,9 @@ def resident_epochs(config: Config, dataset: data.Dataset) -> Epoch:
 
 
 def single_step_epochs(config: Config, dataset: data.Dataset) -> Epoch:
-    """The notebook's loop: a jitted step a batch, batches gathered on the host by NumPy."""
-    model = models.create("mlp", num_classes=10, hidden=config.model.hidden)
-    tx = optim.create("adam", learning_rate=config.optim.lr)
+    """Builds an epoch as a notebook trains: a jitted step per batch, gathered by NumPy."""
+    model = models.create("mlp", num_classes=10, hidden=config.hidden)
+    tx = optim.create("adam", learning_rate=config.lr)
     step = steps.make_train_step(apply_fn=model.apply, tx=tx)
     state = steps.init_state(
         model=model, tx=tx, key=jax.random.key(0), image_shape=dataset.image_shape
@@ -70,7 +75,7 @@ def single_step_epochs(config: Config, dataset: data.Dataset) -> Epoch:
 
 
 def torch_epochs(config: Config, dataset: data.Dataset) -> dict[str, Epoch]:
-    """The document's PyTorch loop, over tensors and through its DataLoader; {} without PyTorch."""
+    """Builds the document's PyTorch loop, over tensors and a DataLoader; {} without PyTorch."""
     try:
         import torch
         from torch import nn
@@ -112,6 +117,7 @@ def torch_epochs(config: Config, dataset: data.Dataset) -> dict[str, Epoch]:
 
 
 def show(result: dict) -> None:
+    """Prints a table of the contenders."""
     console.heading(result["benchmark"])
     console.table(
         ("contender", "median", "min", "max", "ratio", "of peak"),

@@ -1,7 +1,7 @@
 """Runs 10 and 11 as their documents print them, in Keras itself: the figures ours are held against.
 
-python -m experiments.keras_cifar10 --run=10 --seeds=2 --out=experiments/results/keras_run10.json
-KERAS_BACKEND=torch python -m experiments.keras_cifar10 --run=11
+    python -m experiments.benchmarks.keras_cifar10 --run=10 --seeds=2 --out=keras_run10.json
+    KERAS_BACKEND=torch python -m experiments.benchmarks.keras_cifar10 --run=11
 
 Needs Keras 3 and one of its backends, which are no dependency of this project.
 """
@@ -12,103 +12,33 @@ import statistics
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
-import keras
 import numpy as np
 from absl import flags
-from keras import layers
 
 from experiments.cli import flags as cli
+from experiments.cli.flags import OUT
 from experiments.documented import RUNS
-from imgcls_jax import data
+from imgcls_jax.data import Dataset
 from imgcls_jax.errors import UserError
 from imgcls_jax.report import console
 from imgcls_jax.workdir import environment
 
-flags.adopt_module_key_flags(cli)
-_RUN = flags.DEFINE_enum("run", "10", ["10", "11"], "documented run")
-_SEEDS = flags.DEFINE_integer("seeds", 1, "seeds, from 0", lower_bound=1)
-_EPOCHS = flags.DEFINE_integer("epochs", None, "epochs, by default the run's", lower_bound=1)
-_OUT = flags.DEFINE_string("out", None, "JSON file to write the result to")
 
+def documented_cnn(*, softmax: bool, dropout: float) -> Any:
+    """Builds the network of runs 10 and 11, a `keras.Model` of (N, 32, 32, 3) -> (N, 10).
 
-def one_seed(keras, dataset: data.Dataset, *, run: int, epochs: int, seed: int) -> dict:
-    """The program of one run; the test set is its validation set, as documented."""
-    pass
+    Args:
+      softmax: whether the last layer gives probabilities, as in run 11, or logits.
+      dropout: its rate before the last layer; 0 for none, as in run 10.
 
-    keras.utils.set_random_seed(seed)
-    train, test = (
-        (split.images.astype("float32") / 255.0, split.labels)
-        for split in (dataset.train, dataset.test)
-    )
-    if run == 10:
-        model = documented_cnn(softmax=False, dropout=0.0)
-        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    else:
-        model = documented_cnn(softmax=True, dropout=RUNS[run].settings["dropout"])
-        loss = "categorical_crossentropy"
-        train, test = ((x, np.eye(10, dtype="float32")[y]) for x, y in (train, test))
-    model.compile(optimizer="adam", loss=loss, metrics=["accuracy"])
-    started = time.perf_counter()
-    history = model.fit(*train, epochs=epochs, batch_size=32, validation_data=test, verbose=2)
-    seconds = time.perf_counter() - started
-    loss, accuracy = model.evaluate(*test, verbose=0)
-    with tempfile.TemporaryDirectory() as folder:
-        sizes = {}
-        for suffix in (".keras", ".h5"):
-            model.save(Path(folder, f"model{suffix}"))
-            sizes[suffix] = Path(folder, f"model{suffix}").stat().st_size
-    return {
-        "seed": seed,
-        "parameters": model.count_params(),
-        "test_accuracy": accuracy,
-        "test_loss": loss,
-        "train_accuracy": history.history["accuracy"][-1],
-        "train_loss": history.history["loss"][-1],
-        "best_epoch_accuracy": max(history.history["val_accuracy"]),
-        "history": history.history,
-        "fit_seconds": seconds,
-        "saved_bytes": sizes,
-    }
+    Raises:
+      ImportError: if Keras or its backend is not installed.
+    """
+    import keras
+    from keras import layers
 
-
-def main() -> None:
-    try:
-        import keras
-    except ImportError as error:
-        raise UserError(
-            f"Keras cannot be imported ({error}); pip install keras and a backend, and set "
-            "KERAS_BACKEND to its name (tensorflow, torch or jax)."
-        ) from None
-    run = int(_RUN.value)
-    epochs = _EPOCHS.value or RUNS[run].settings["epochs"]
-    dataset = cli.load_data("cifar10")
-    result = {
-        "run": f"run {run} in Keras",
-        "keras": keras.__version__,
-        "backend": keras.backend.backend(),
-        "cores": len(os.sched_getaffinity(0)),
-        "epochs": epochs,
-        "seeds": [],
-    } | environment()
-    for seed in range(_SEEDS.value):
-        result["seeds"].append(one_seed(keras, dataset, run=run, epochs=epochs, seed=seed))
-        accuracies = [found["test_accuracy"] for found in result["seeds"]]
-        result["mean_test_accuracy"] = statistics.mean(accuracies)
-        if _OUT.value:
-            Path(_OUT.value).write_text(json.dumps(result, indent=1) + "\n")
-    console.heading(result["run"])
-    for found in result["seeds"]:
-        names = ("seed", "test_accuracy", "best_epoch_accuracy", "train_accuracy", "saved_bytes")
-        console.pairs({name: found[name] for name in names})
-
-
-if __name__ == "__main__":
-    cli.run(main)
-
-
-def documented_cnn(*, softmax: bool, dropout: float) -> keras.Model:
-    """The network of runs 10 and 11; the latter has dropout and a softmax of its own."""
     stack = [
         keras.Input((32, 32, 3)),
         layers.Conv2D(32, (3, 3), activation="relu"),
@@ -122,3 +52,99 @@ def documented_cnn(*, softmax: bool, dropout: float) -> keras.Model:
         layers.Dense(10, activation="softmax" if softmax else None),
     ]
     return keras.Sequential(stack)
+
+
+def train(dataset: Dataset, *, run: int, epochs: int, seed: int) -> dict[str, Any]:
+    """Trains as the program of one run does; the test set is its validation set, as documented.
+
+    Returns:
+      The last epoch's figures (fractions, nats), the best epoch's accuracy, the history, the
+      seconds of `fit` and the bytes of the saved network.
+    """
+    import keras
+
+    keras.utils.set_random_seed(seed)
+    training, test = (
+        (split.images.astype("float32") / 255.0, split.labels)
+        for split in (dataset.train, dataset.test)
+    )
+    if run == 10:
+        model = documented_cnn(softmax=False, dropout=0.0)
+        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    else:
+        model = documented_cnn(softmax=True, dropout=RUNS[run].settings["dropout"])
+        loss = "categorical_crossentropy"
+        training, test = ((x, np.eye(10, dtype="float32")[y]) for x, y in (training, test))
+    model.compile(optimizer="adam", loss=loss, metrics=["accuracy"])
+    started = time.perf_counter()
+    history = model.fit(*training, epochs=epochs, batch_size=32, validation_data=test, verbose=2)
+    seconds = time.perf_counter() - started
+    loss, accuracy = model.evaluate(*test, verbose=0)
+    return {
+        "seed": seed,
+        "parameters": model.count_params(),
+        "test_accuracy": accuracy,
+        "test_loss": loss,
+        "train_accuracy": history.history["accuracy"][-1],
+        "train_loss": history.history["loss"][-1],
+        "best_epoch_accuracy": max(history.history["val_accuracy"]),
+        "history": history.history,
+        "fit_seconds": seconds,
+        "saved_bytes": _saved_bytes(model),
+    }
+
+
+def _saved_bytes(model: Any) -> dict[str, int]:
+    """Returns the sizes of the files that Keras saves the network as."""
+    with tempfile.TemporaryDirectory() as folder:
+        sizes = {}
+        for suffix in (".keras", ".h5"):
+            model.save(Path(folder, f"model{suffix}"))
+            sizes[suffix] = Path(folder, f"model{suffix}").stat().st_size
+    return sizes
+
+
+def main() -> None:
+    """Trains every seed, writes the result so far to --out, and prints the figures.
+
+    Raises:
+      UserError: if Keras or its backend is not installed.
+    """
+    try:
+        import keras
+    except ImportError as error:
+        raise UserError(
+            f"Keras cannot be imported ({error}); pip install keras and a backend, and set "
+            "KERAS_BACKEND to its name (tensorflow, torch or jax)."
+        ) from None
+    given = flags.FLAGS
+    run = int(given.run)
+    epochs = given.epochs or RUNS[run].settings["epochs"]
+    dataset = cli.load_data("cifar10")
+    result = {
+        "run": f"run {run} in Keras",
+        "keras": keras.__version__,
+        "backend": keras.backend.backend(),
+        "cores": len(os.sched_getaffinity(0)),
+        "epochs": epochs,
+        "seeds": [],
+    } | environment()
+    for seed in range(given.seeds):
+        result["seeds"].append(train(dataset, run=run, epochs=epochs, seed=seed))
+        accuracies = [found["test_accuracy"] for found in result["seeds"]]
+        result["mean_test_accuracy"] = statistics.mean(accuracies)
+        if OUT.value:
+            Path(OUT.value).write_text(json.dumps(result, indent=1) + "\n")
+    console.heading(result["run"])
+    for found in result["seeds"]:
+        names = ("seed", "test_accuracy", "best_epoch_accuracy", "train_accuracy", "saved_bytes")
+        console.pairs({name: found[name] for name in names})
+
+
+if __name__ == "__main__":
+    # Only here: other commands have flags of these names and use the network above.
+    flags.adopt_module_key_flags(cli)
+    flags.DEFINE_enum("run", "10", ["10", "11"], "documented run")
+    flags.DEFINE_integer("seeds", 1, "seeds, from 0", lower_bound=1)
+    flags.DEFINE_integer("epochs", None, "epochs, by default the run's", lower_bound=1)
+    cli.run(main)

@@ -1,31 +1,33 @@
-"""How a folder with far more pictures than memory holds is streamed: seconds and megabytes.
+"""Streams a folder with far more pictures than memory holds: seconds and megabytes.
 
-    python -m experiments.streaming_scale FOLDER [IMAGES] [WORKERS]
+    python -m experiments.benchmarks.streaming FOLDER [IMAGES] [WORKERS]
 
-makes a folder of that many pictures (hard links to a few, 100,000 by default) where there is none,
-streams one epoch of it, and prints what `measure` returns.
+Makes a folder of that many pictures (hard links to a few, 100,000 by default) where there is none,
+streams one epoch of it with that many worker processes (none by default: threads), and prints what
+`measure` returns.
 """
 
 import json
 import multiprocessing
 import os
-import sys
 import time
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
+from experiments.cli import flags as cli
 from imgcls_jax.data.photos import folders, streaming
 from imgcls_jax.data.photos.sources import FolderPhotos
+from imgcls_jax.errors import UserError
 
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
 def make_folder(path: Path, *, images: int, classes: int = 100) -> None:
-    """`images` JPEGs of noise, 32x32, in class folders; within a class all are one file."""
+    """Writes `images` JPEGs of noise, 32x32, in class folders; within a class all are one file."""
     rng = np.random.default_rng(0)
-    for label in range(classes):  # file systems allow 65,000 links to a file, so one file a class
+    for label in range(classes):  # file systems allow 65,000 links to a file: one file per class
         folder = path / f"class {label:03}"
         folder.mkdir(parents=True)
         first = folder / "0.jpg"
@@ -42,18 +44,21 @@ def measure(
     workers: int = 0,
     batches: int | None = None,
 ) -> dict[str, float]:
-    """Streams an epoch, or its first batches, of a folder without split folders.
+    """Streams an epoch, or its first batches, of a folder without split folders. Linux only.
 
     Returns:
-      images and decoded_mb: of the whole set; scan_seconds; first_batch_seconds, after the scan,
-      start of the workers included; images_per_second after that; resident memory in MB (10**6
-      bytes): before_mb, of this process before the scan; growth_mb, the most that it and the
-      workers later had beyond that; late_growth_mb, how much of it came after a tenth of the
-      batches. Linux only.
+      images, decoded_mb: number and size in memory of the whole set, in MB of 10**6 bytes.
+      workers, streamed: processes that decoded, and images that came.
+      scan_seconds: what finding the files took.
+      first_batch_seconds: from then to the first batch, the start of the workers included.
+      images_per_second: the rate after the first batch.
+      before_mb: resident memory of this process before the scan.
+      growth_mb: the most that it and the workers later had beyond that.
+      late_growth_mb: how much of the growth came after a tenth of the batches.
     """
     import grain  # noqa: F401  so that its own memory is not taken for the stream's
 
-    before, started = _resident(), time.perf_counter()
+    before, started = _resident_mb(), time.perf_counter()
     folder = folders.scan(path)
     files = folder.splits["all"]
     scanned = time.perf_counter()
@@ -65,7 +70,10 @@ def measure(
         count = min(batches or stream.batches_per_epoch, stream.batches_per_epoch)
         for _ in range(count):
             seen += len(next(stream)["label"])
-            resident.append(_resident() + sum(map(_resident, _workers())))
+            processes = multiprocessing.active_children()
+            resident.append(
+                _resident_mb() + sum(_resident_mb(process.pid) for process in processes)
+            )
             if len(resident) == 1:
                 first, seen_first = time.perf_counter(), seen
     ended = time.perf_counter()
@@ -84,24 +92,28 @@ def measure(
     }
 
 
-def _workers() -> list[int]:
-    return [process.pid for process in multiprocessing.active_children()]
-
-
-def _resident(pid: int | str = "self") -> float:
-    """Of a process, in MB; 0 where it has ended."""
+def _resident_mb(pid: int | str = "self") -> float:
+    """Returns the resident memory of a process in MB; 0 if it has ended."""
     try:
         return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * _PAGE / 1e6
     except OSError:
         return 0.0
 
 
-def main(folder: str, images: str = "100000", workers: str = "0") -> None:
-    path = Path(folder)
+def main(arguments: list[str]) -> None:
+    """Makes the folder if there is none, streams it and prints the figures as JSON.
+
+    Raises:
+      UserError: for arguments other than a folder and at most two whole numbers.
+    """
+    if not 1 <= len(arguments) <= 3 or not all(number.isdecimal() for number in arguments[1:]):
+        raise UserError("give FOLDER [IMAGES] [WORKERS], a folder and whole numbers.")
+    path, numbers = Path(arguments[0]), [int(number) for number in arguments[1:]]
+    images, workers = [*numbers, *(100_000, 0)[len(numbers) :]]
     if not path.exists():
-        make_folder(path, images=int(images))
-    print(json.dumps(measure(path, workers=int(workers)), indent=2))
+        make_folder(path, images=images)
+    print(json.dumps(measure(path, workers=workers), indent=2))
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    cli.run(main, takes_arguments=True)

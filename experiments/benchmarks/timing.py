@@ -1,4 +1,4 @@
-"""Measuring contenders against each other: turns in one process, medians, the machine's peak.
+"""Measures contenders against each other: turns in one process, medians, the machine's peak.
 
 Contenders take turns for several rounds and medians are compared, so that a machine that is busy
 for a while slows all of them.
@@ -15,13 +15,18 @@ import jax.numpy as jnp
 def take_turns(
     contenders: Mapping[str, Callable[[int], None]], *, rounds: int, warm: bool = False
 ) -> tuple[dict[str, list[float]], float]:
-    """Seconds of every turn of each contender, and the matmul peak in operations a second.
+    """Calls every contender in every round, with the number of the turn, and times it.
 
-    Each is called with the number of its turn; the first turn warms up and is not counted.
+    The first turn warms up and is not counted.
 
     Args:
-      warm: whether every turn is two calls and only the second is counted, as of a step in the
-        middle of many: the first finds caches and memory as the other contender left them.
+      contenders: functions of the turn's number by name; each returns when its work is done.
+      rounds: turns that count.
+      warm: whether every turn is two calls and only the second is counted, like a step in the
+        middle of many: the first call finds caches and memory as the other contender left them.
+
+    Returns:
+      The seconds of every turn by contender, and the median matmul peak in operations per second.
     """
     seconds = {name: [] for name in contenders}
     peaks = []
@@ -38,7 +43,7 @@ def take_turns(
 
 
 def matmul_peak(size: int = 2048, repeats: int = 5) -> float:
-    """The best of a few float32 products of square matrices, in operations a second."""
+    """Returns the best rate of a few float32 matrix products, in operations per second."""
     a = jnp.full((size, size), 0.5)
     product = jax.jit(lambda a: a @ a)
     jax.block_until_ready(product(a))
@@ -51,4 +56,5 @@ def matmul_peak(size: int = 2048, repeats: int = 5) -> float:
 
 
 def medians(seconds: Mapping[str, list[float]]) -> dict[str, float]:
+    """Returns the median of each contender's turns."""
     return {name: statistics.median(values) for name, values in seconds.items()}

@@ -1,4 +1,4 @@
-"""The benchmark's networks in PyTorch, as its users write them; needs PyTorch."""
+"""The benchmark's networks in PyTorch, as its users write them; they need PyTorch."""
 
 import torch
 from torch import nn
@@ -6,7 +6,7 @@ from torch.nn import functional as F
 
 
 def documented_cnn() -> nn.Module:
-    """The network of runs 10 and 11."""
+    """Builds the network of runs 10 and 11, for images (N, 3, 32, 32)."""
     return nn.Sequential(
         nn.Conv2d(3, 32, 3), nn.ReLU(), nn.MaxPool2d(2),
         nn.Conv2d(32, 64, 3), nn.ReLU(), nn.MaxPool2d(2),
@@ -31,7 +31,7 @@ class _Block(nn.Module):
 
 
 def resnet20() -> nn.Module:
-    """He et al. 2016 for CIFAR, shortcuts without parameters."""
+    """Builds ResNet-20 for CIFAR, with shortcuts free of parameters (He et al. 2016, 4.2)."""
     blocks, inputs = [], 16
     for outputs, first_stride in ((16, 1), (32, 2), (64, 2)):
         for stride in (first_stride, 1, 1):
@@ -42,7 +42,7 @@ def resnet20() -> nn.Module:
 
 
 def speednet(*, widths: tuple[int, ...], inputs: int) -> nn.Module:
-    """The speed network behind its fixed whitening, for images of `inputs` channels."""
+    """Builds the speed network behind its fixed whitening, for images of `inputs` channels."""
     layers = [nn.GELU(approximate="tanh")]
     for features in widths:
         for number in range(2):

@@ -30,12 +30,19 @@ from imgcls_jax.train.trainer import build
 SIZE, BATCH = 224, 32
 NETWORKS = ("mobilenet_v2", "resnet50", "efficientnet_b0")
 _KERAS = dict(zip(NETWORKS, ("MobileNetV2", "ResNet50", "EfficientNetB0"), strict=True))
-_PHOTOS = 2048  # decoded a turn; streams are a few batches ahead when theirs comes
-_EPOCH = 4 * BATCH  # examples of an epoch that is timed
+_PHOTOS = 2048  # decoded per turn; streams are a few batches ahead when theirs comes
+_EPOCH = 4 * BATCH  # examples per epoch
 
 
 def measure(data_dir: str | None, *, rounds: int) -> dict[str, Any]:
-    """Images a second of every contender in every case, and seconds of an epoch three ways."""
+    """Times decoding, batches and epochs; prints decoding and every batch as soon as it is timed.
+
+    Args:
+      data_dir: folder of photos to decode, or None for noise.
+
+    Returns:
+      Images per second of every contender in every case, and seconds of an epoch three ways.
+    """
     cases = {"decode to 224x224": decoding(data_dir, rounds=rounds)}
     _show_case(*cases.items())
     for name in NETWORKS:
@@ -48,7 +55,7 @@ def measure(data_dir: str | None, *, rounds: int) -> dict[str, Any]:
             cases[title] = _rates(seconds, BATCH)
             _show_case((title, cases[title]))
     return {
-        "benchmark": "transfer: images a second",
+        "benchmark": "transfer: images per second",
         "cases": cases,
         "seconds_an_epoch": epochs(rounds=rounds),
         "examples_an_epoch": _EPOCH,
@@ -66,7 +73,7 @@ def _rates(seconds: dict[str, list[float]], images: int) -> dict[str, Any]:
 
 
 def decoding(data_dir: str | None, *, rounds: int) -> dict[str, Any]:
-    """A plain Pillow loop against streams with threads and with worker processes."""
+    """Times a plain Pillow loop against streams with threads and with worker processes."""
     with tempfile.TemporaryDirectory() as made:
         if data_dir is None:
             _write_noise(Path(made))
@@ -89,7 +96,7 @@ def decoding(data_dir: str | None, *, rounds: int) -> dict[str, Any]:
         contenders = {"plain Pillow loop": loop}
         streams = []
         for workers in sorted({0, 1, 2, os.cpu_count() or 1}):
-            # For ever, so that starting the workers falls into the turn that does not count.
+            # It never ends, so that starting the workers falls into the turn that does not count.
             stream = streaming.stream(source, batch_size=BATCH, size=SIZE, workers=workers)
             streams.append(stream)
             contenders[f"stream, {workers or 'no'} worker{'s' * (workers != 1)}"] = _epoch_of(
@@ -111,7 +118,7 @@ def _epoch_of(stream: streaming.Stream) -> Callable[[int], None]:
 
 
 def _write_noise(folder: Path) -> None:
-    """JPEG files of two classes, smooth enough to compress as photos do."""
+    """Writes JPEG files of two classes, smooth enough to compress as photos do."""
     rng = np.random.default_rng(0)
     for number in range(_PHOTOS):
         path = folder / "ab"[number % 2] / f"{number}.jpg"
@@ -121,7 +128,7 @@ def _write_noise(folder: Path) -> None:
 
 
 def _config(name: str, **changes: Any) -> Config:
-    """Of a network with random weights: what it computes takes as long."""
+    """Returns the settings of a network with random weights, whose steps take as long."""
     settings = FINE_TUNED | {
         "model": name,
         "convention": "tensorflow",
@@ -144,7 +151,7 @@ def _examples(count: int) -> Split:
 
 
 def our_turn(name: str, *, training: bool) -> Callable[[int], None]:
-    """One batch forward, or one step of SGD with batch norm by the batch."""
+    """Builds one batch forward, or one step of SGD with batch norm by the batch."""
     split = _examples(BATCH)
     config = _config(
         name, optimizer="sgd", momentum=0.9, weight_decay=0.0, decay="all", frozen_norms=False
@@ -168,7 +175,7 @@ def our_turn(name: str, *, training: bool) -> Callable[[int], None]:
 
 
 def keras_turn(name: str, *, training: bool) -> dict[str, Callable[[int], None]]:
-    """The same of `keras.applications`, random weights; {} without Keras."""
+    """Builds the same from `keras.applications`, random weights; {} without Keras."""
     try:
         import keras
     except ImportError:
@@ -193,7 +200,7 @@ def keras_turn(name: str, *, training: bool) -> dict[str, Callable[[int], None]]
 
 
 def epochs(*, rounds: int) -> dict[str, Any]:
-    """Seconds of an epoch of MobileNetV2: all of it, frozen, frozen with its features at hand."""
+    """Times an epoch of MobileNetV2: trained whole, frozen, and frozen with features at hand."""
     split = _examples(_EPOCH)
     dataset = Dataset("noise", split, split, tuple("abcdefghij"), "made up", None)
     model = models.create("mobilenet_v2", num_classes=10, convention="tensorflow")
@@ -241,12 +248,12 @@ def _show_case(case: tuple[str, dict[str, Any]]) -> None:
 
 
 def show(result: dict[str, Any]) -> None:
-    """Prints the epochs; the other cases were printed when they were done, which takes minutes."""
+    """Prints the epochs; `measure`, which takes minutes, has printed the other cases."""
     found = result["seconds_an_epoch"]
     console.heading(f"an epoch of {result['examples_an_epoch']} photos, MobileNetV2")
     slowest = found["median"]["everything trained"]
     console.table(
-        ("what is trained", "s an epoch", "times as fast", "s once before"),
+        ("what is trained", "s per epoch", "times as fast", "s once before"),
         [
             (name, f"{value:.4f}", f"{slowest / value:,.1f}", f"{found['once'][name]:.2f}")
             for name, value in found["median"].items()

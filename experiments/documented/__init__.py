@@ -1,8 +1,8 @@
-"""The documented runs as data.
+"""The documented runs as data: `RUNS` by number.
 
-Where a document contradicts itself about a setting, each value it can be read as is a
-:class:`Reading`, and the first one is the preset. A figure here is a claim to be tested against,
-and nothing in this package was measured by this project.
+A document may contradict itself about a setting. Every value that it allows then makes a `Reading`,
+and the first one is the preset. A figure here is a claim to be tested; nothing in this package was
+measured by this project.
 """
 
 from experiments.documented import cifar10, fashion_mnist, transfer

@@ -1,11 +1,11 @@
-"""The documented CIFAR-10 runs 10 and 11, from two Korean posts on Keras; each is as written."""
+"""The documented CIFAR-10 runs 10 and 11, each as its Korean post on Keras has it."""
 
 from experiments.documented.run import DocumentedRun, Reading
 
 POST = "[파이썬] 딥러닝을 이용한 이미지 분류 ([Python] image classification with deep learning)"
 PROJECT = "Machine Learning Image Classifier"
 
-# What the two programs share; optimiser, initialisation and batch size are Keras' defaults.
+# Both programs have these; optimiser, initialisation and batch size are Keras' defaults.
 _COMMON = {
     "dataset": "cifar10",
     "framework": "keras",

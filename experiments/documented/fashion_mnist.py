@@ -101,7 +101,7 @@ _CONFUSION_MATRICES = tuple(
 def _mlp(
     label: str, where: str, *, lr: float, epochs: int, hidden: tuple[int, ...] = (256, 128)
 ) -> Reading:
-    """A reading of the report's one training loop, in which only these three settings vary."""
+    """Builds a reading of the report's one training loop; only these three settings vary."""
     settings = {
         "dataset": "fashion_mnist",
         "framework": "torch",
@@ -120,7 +120,13 @@ def _mlp(
 def _report_run(
     number: int, title: str, accuracy: float, *readings: Reading, prose: float | None = None, **rest
 ) -> DocumentedRun:
-    """A run of the report, whose prose gives some accuracies that its test cell does not."""
+    """Builds a run of the report.
+
+    Args:
+      accuracy: test accuracy that the report's test cell prints.
+      prose: another that the report's text gives.
+      **rest: further fields of `DocumentedRun`.
+    """
     figures = {"test_accuracy": accuracy}
     if prose is not None:
         figures["test_accuracy_in_prose"] = prose

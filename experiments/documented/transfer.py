@@ -1,7 +1,7 @@
-"""The documented transfer-learning runs 12-15, from a Korean project page; each is as written.
+"""The documented transfer-learning runs 12-15, each as a Korean project page has it.
 
-The page names data, networks and ranges of accuracy, whose lower ends the figures here are, and
-prints no program: optimiser, epochs, sizes of networks and of images are this project's choice.
+The page names data, networks and ranges of accuracy; the figures here are the lower ends. It prints
+no program: optimiser, epochs, sizes of networks and of images are this project's choice.
 """
 
 from experiments.documented.run import DocumentedRun, Reading
@@ -9,8 +9,7 @@ from experiments.presets.transfer import FINE_TUNED, FROZEN
 
 PROJECT = "[2024] 딥러닝 이미지 분류 - CNN 프로젝트 ([2024] deep-learning image classification)"
 
-
-# What run 14 names: rotation, horizontal flip, zoom.
+# Run 14 names rotation, horizontal flip and zoom.
 _AS_DOCUMENTED = ("rotate:10", "flip", "zoom")
 
 RUNS = (

@@ -1,13 +1,17 @@
-"""Picks the settings to start from: a documented run, or a named preset beyond them."""
+"""Picks the settings to start from, and says which documented run they are.
+
+They are a documented run's or a named preset's, less what belongs to a choice that the command line
+replaces; the command line wins over what is left.
+"""
 
 import dataclasses
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from experiments.documented import RUNS, DocumentedRun, Reading
-from experiments.presets import cifar10 as _cifar10
-from experiments.presets import fmnist as _fmnist
-from experiments.presets import transfer as _transfer
+from experiments.presets import cifar10 as cifar10_presets
+from experiments.presets import fmnist as fmnist_presets
+from experiments.presets import transfer as transfer_presets
 from imgcls_jax import models, pretrained
 from imgcls_jax.config import Config
 from imgcls_jax.errors import UserError
@@ -16,61 +20,83 @@ from imgcls_jax.report import console
 
 @dataclasses.dataclass(frozen=True)
 class Preset:
-    """A name for folders and the settings; `run` is the documented run they reproduce, if any."""
+    """Settings to start from.
+
+    Attributes:
+      name: what folders under runs/ are called by.
+      settings: configuration fields, without those left to their defaults.
+      run: the documented run that the settings reproduce, or None.
+    """
 
     name: str
     settings: Mapping[str, Any]
     run: DocumentedRun | None = None
 
 
-# Named presets by experiment, see the files beside this one.
+# Settings by experiment and by the name that --preset takes.
 NAMED: dict[str, dict[str, Mapping[str, Any]]] = {
-    "fmnist": _fmnist.PRESETS,
-    "cifar10": _cifar10.PRESETS,
-    "transfer": _transfer.PRESETS,
+    "fmnist": fmnist_presets.PRESETS,
+    "cifar10": cifar10_presets.PRESETS,
+    "transfer": transfer_presets.PRESETS,
+}
+
+# What belongs to the model, optimiser or schedule that a preset names, and to no other.
+_OWN = {
+    "model": ("hidden", "widths", "stem", "depth", "dropout", "stochastic_depth"),
+    "optimizer": ("lr", "lr_scale", "momentum", "nesterov", "weight_decay"),
+    "schedule": ("warmup_epochs",),
 }
 
 
 def fashion_mnist(number: int | None, name: str | None, given: Mapping[str, Any]) -> Preset:
-    """The preset of a run number or name or, without either, of the model on the command line.
+    """Picks by the number of a run or the name of a preset.
+
+    Without either: the preset `cnn` for --model=cnn, run 9 for --model=linear, else run 5.
+
+    Args:
+      number: what --run gives.
+      name: what --preset gives, a key of NAMED["fmnist"].
+      given: the settings on the command line.
 
     Raises:
-      UserError: for a number that no documented run has.
+      UserError: for a number that is no documented run on Fashion-MNIST.
     """
     if number is None:
         if name == "cnn" or (name is None and given.get("model") == "cnn"):
-            return Preset("cnn", _without_options_of_others(_fmnist.CNN, given))
+            return _named("fmnist", "cnn", given)
         number = 9 if given.get("model") == "linear" else 5
     return _documented_run(number, given, dataset="fashion_mnist")
 
 
 def cifar10(number: int | None, name: str | None, given: Mapping[str, Any]) -> Preset:
-    """The preset of that run number or name; without either run 10, or `resnet` for another model.
+    """Picks as `fashion_mnist` does; by default run 10, or the preset `resnet` for another model.
 
     Raises:
-      UserError: for a number that no documented run has.
+      UserError: for a number that is no documented run on CIFAR-10.
     """
     if name is None and number is None and given.get("model", "documented_cnn") != "documented_cnn":
         name = "resnet"
     if name is not None:
-        return Preset(name, _without_options_of_others(_cifar10.PRESETS[name], given))
+        return _named("cifar10", name, given)
     return _documented_run(10 if number is None else number, given, dataset="cifar10")
 
 
 def transfer(number: int | None, name: str | None, given: Mapping[str, Any]) -> Preset:
-    """The preset of that run number or name; without either `frozen`, or `fine_tuned` for more.
+    """Picks as `fashion_mnist` does; by default `frozen`, or `fine_tuned` to train below the head.
 
-    Convention and normalisation follow from the weights that are given, unless they are given too.
+    Convention and normalisation follow from the weights, the enlarged evaluation from the image
+    size, unless they are given too. What means nothing is left out: for a frozen network what only
+    fine-tuning has, and a head's own epochs where photos are streamed or no weights are given.
 
     Raises:
-      UserError: for a number that no documented run has, or weights that cannot be read.
+      UserError: for a number that is no documented run on photos, or weights that cannot be read.
     """
     if number is not None:
         preset = _documented_run(number, given, dataset="folder")
     else:
         # Settings for a head are not those for what lies below it.
         name = name or ("frozen" if given.get("trainable", "head") == "head" else "fine_tuned")
-        preset = Preset(name, _without_options_of_others(_transfer.PRESETS[name], given))
+        preset = _named("transfer", name, given)
     settings = dict(preset.settings)
     if given.get("trainable") == "head":
         for option in ("head_epochs", "layer_decay", "ema", "eval_size"):
@@ -83,7 +109,11 @@ def transfer(number: int | None, name: str | None, given: Mapping[str, Any]) -> 
 
 
 def _eval_size(preset: Mapping[str, Any], named: Mapping[str, Any]) -> int | None:
-    """The preset's, as large beside another image size; none but for random crops, see `tta`."""
+    """Scales the preset's evaluation size to another image size; None where it means nothing.
+
+    It is for published networks that are trained on random crops: those show things enlarged, see
+    `imgcls_jax.models.tta`.
+    """
     crops = any(spec.partition(":")[0] == "resized_crop" for spec in named["augment"])
     if named["model"] not in models.TRANSFERABLE or not (crops or named.get("random_crop")):
         return None
@@ -91,7 +121,11 @@ def _eval_size(preset: Mapping[str, Any], named: Mapping[str, Any]) -> int | Non
 
 
 def following_weights(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Convention and normalisation as the weights that the settings name ask for."""
+    """Returns the convention and normalisation that the weights named in the settings ask for.
+
+    Raises:
+      UserError: for weights that cannot be read.
+    """
     weights, model = settings["weights"], settings["model"]
     if weights != "none":
         described = pretrained.describe(weights, model)
@@ -99,24 +133,22 @@ def following_weights(settings: Mapping[str, Any]) -> dict[str, Any]:
     return {} if "convention" in models.options_of(model) else {"convention": None}
 
 
-# What belongs to the model, optimiser or schedule that a preset names, and to no other.
-_OWN = {
-    "model": ("hidden", "widths", "stem", "depth", "dropout", "stochastic_depth"),
-    "optimizer": ("lr", "lr_scale", "momentum", "nesterov", "weight_decay"),
-    "schedule": ("warmup_epochs",),
-}
-
-
 def _without_options_of_others(
     settings: Mapping[str, Any], given: Mapping[str, Any], choices: Iterable[str] = tuple(_OWN)
 ) -> dict[str, Any]:
-    """The settings without what belongs to a choice that the command line replaces."""
+    """Returns the settings less what belongs to a choice that the command line replaces."""
     replaced = [c for c in choices if given.get(c, settings.get(c)) != settings.get(c)]
     shed = {option for choice in replaced for option in _OWN[choice]}
     return {name: value for name, value in settings.items() if name not in shed}
 
 
+def _named(experiment: str, name: str, given: Mapping[str, Any]) -> Preset:
+    """Returns a named preset less the options of what the command line replaces."""
+    return Preset(name, _without_options_of_others(NAMED[experiment][name], given))
+
+
 def _documented_run(number: int, given: Mapping[str, Any], *, dataset: str) -> Preset:
+    """Returns a documented run's settings less the options of a model that is replaced."""
     known = [n for n, found in RUNS.items() if found.settings["dataset"] == dataset]
     if number not in known:
         raise UserError(
@@ -129,10 +161,10 @@ def _documented_run(number: int, given: Mapping[str, Any], *, dataset: str) -> P
 
 
 def documented(preset: Preset, config: Config) -> dict[str, Any] | None:
-    """What the document reports of the run that `config` is, for its summary; None if of none.
+    """Finds the documented run that `config` is; returns its `report`, or None if it is none.
 
-    Readings of the preset's own run come first. Where none has these settings, as when another
-    data set is used, there is nothing to compare with.
+    Readings of the preset's own run come first. No reading has the settings where, for example,
+    another data set is used: then there is nothing to compare with.
     """
     if preset.run is None:
         return None
@@ -145,7 +177,7 @@ def documented(preset: Preset, config: Config) -> dict[str, Any] | None:
 
 
 def report(found: DocumentedRun, reading: Reading) -> dict[str, Any]:
-    """A documented run as `documented` in a summary."""
+    """Returns what the document says of a run, as `documented` holds it in a summary."""
     return {
         "run": found.number,
         "source": found.source,
@@ -159,10 +191,10 @@ def report(found: DocumentedRun, reading: Reading) -> dict[str, Any]:
 
 
 def _matches(config: Config, settings: Mapping[str, Any]) -> bool:
-    """Whether `config` is what `settings` make it, whatever the seed.
+    """Says whether `config` is what `settings` make it; the seed is free.
 
-    Of a network with published weights, whatever the publisher, the pixels and the parts held out:
-    the documents do not say.
+    For a network with published weights their publisher, the normalisation and the split are free
+    too: the documents do not name them.
     """
     if settings["model"] == "logistic_sgd" or settings["dataset"] != config.data.dataset:
         return False

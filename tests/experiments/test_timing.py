@@ -1,10 +1,17 @@
-"""The benchmark's bookkeeping, and its CIFAR-10 contenders doing the work they are timed for."""
+"""The benchmark commands: that they start, their bookkeeping, their contenders' work."""
+
+import json
+import re
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 
-from experiments.benchmarks import cifar10, timing
+from experiments import benchmark
+from experiments.benchmarks import cifar10, keras_cifar10, logistic, start, streaming, timing
 from imgcls_jax.data import Split
+from imgcls_jax.errors import UserError
 
 
 def test_contenders_take_turns_and_the_first_is_not_counted():
@@ -23,6 +30,63 @@ def test_a_warm_turn_is_two_calls_of_which_one_counts():
     seconds, _ = timing.take_turns(contenders, rounds=1, warm=True)
     assert called == [(0, "a"), (0, "b"), (1, "a"), (1, "a"), (1, "b"), (1, "b")]
     assert {name: len(values) for name, values in seconds.items()} == {"a": 1, "b": 1}
+
+
+@pytest.mark.parametrize(
+    ("main", "arguments", "sentence"),
+    [
+        (benchmark.main, [], "name one benchmark of fmnist, cifar10, transfer, logistic, start"),
+        (benchmark.main, ["fmnist", "start"], "not fmnist start"),
+        (streaming.main, [], "give FOLDER"),
+        (streaming.main, ["folder", "--images=3"], "give FOLDER"),
+    ],
+)
+def test_a_command_without_what_it_measures_is_one_sentence(main, arguments, sentence):
+    with pytest.raises(UserError, match=sentence):
+        main(arguments)
+
+
+def test_keras_is_asked_for_where_it_is_not_installed(monkeypatch):
+    monkeypatch.setitem(sys.modules, "keras", None)
+    with pytest.raises(UserError, match="pip install keras"):
+        keras_cifar10.main()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("module", ["benchmark", "benchmarks.keras_cifar10"])
+def test_a_command_shows_its_flags(module):
+    command = [sys.executable, "-m", f"experiments.{module}", "--help"]
+    shown = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert re.search(r"--out\b", shown.stdout)
+    assert shown.stderr == ""
+
+
+def test_a_folder_of_links_is_streamed(tmp_path, capsys):
+    streaming.main([str(tmp_path / "pictures"), "200"])
+    found = json.loads(capsys.readouterr().out)
+    assert (found["images"], found["streamed"], found["workers"]) == (200, 200, 0)
+
+
+def test_run_8_is_timed_against_scikit_learn(digits, capsys):
+    result = logistic.measure(digits, rounds=1)
+    seconds = result["seconds"]
+    assert result["scikit_learn_over_ours"]["cold"] == pytest.approx(
+        seconds[logistic.THEIRS][0] / seconds["ours"][0]
+    )
+    assert result["accuracy"]["ours"] == pytest.approx(result["accuracy"]["scikit-learn"], abs=0.03)
+    logistic.show(result)
+    assert f"accuracy {result['accuracy']['ours']:.4f}" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_the_main_command_is_timed_whole_and_to_its_first_step(capsys):
+    arguments = ["--dataset=digits", "--epochs=2", "--hidden=16", "--nofigures"]
+    result = start.measure(arguments, rounds=1)
+    assert 0 < result["median"]["to_first_step"] < result["median"]["whole"]
+    start.show(result)
+    assert "to_first_step" in capsys.readouterr().out
+    with pytest.raises(UserError, match="the main command failed"):
+        start.measure(["--dataset=none"], rounds=1)
 
 
 @pytest.mark.slow
