@@ -13,12 +13,11 @@ from experiments.cli import flags as cli
 from imgcls_jax import models, steps
 from imgcls_jax.config import Config
 from imgcls_jax.data import Dataset, resident
+from imgcls_jax.data.batching import eval_batch_size
 from imgcls_jax.errors import UserError
-from imgcls_jax.models import tta
 from imgcls_jax.report import console
 from imgcls_jax.train import speedrun
-from imgcls_jax.train.setup import make_parts, steps_per_epoch
-from imgcls_jax.train.trainer import eval_batch_size
+from imgcls_jax.train.setup import make_setup
 from imgcls_jax.workdir import Workdir, environment
 
 
@@ -28,7 +27,7 @@ def main(config: Config, *, seeds: int, workdir: Workdir) -> dict[str, Any]:
     The file is written anew after every seed.
 
     Args:
-      seeds: how many, from `config.seed` on.
+      seeds: how many, from `config.train.seed` on.
 
     Returns:
       What `summary.json` holds: the configuration, the versions, and `speedrun.Race.to_json`.
@@ -37,7 +36,7 @@ def main(config: Config, *, seeds: int, workdir: Workdir) -> dict[str, Any]:
       UserError: for settings that a training in one call cannot honour.
     """
     for name in ("hold_out", "ema", "watch_test"):
-        if getattr(config, name):
+        if config.flat()[name]:
             raise UserError(f"a speed run takes no --{name}; leave it out.")
     finished = workdir.claim_race(config, seeds=seeds)
     if finished is not None:
@@ -56,7 +55,7 @@ def main(config: Config, *, seeds: int, workdir: Workdir) -> dict[str, Any]:
         workdir.write_json("summary.json", facts | race.to_json())
 
     race = speedrun.measure(
-        **course, seeds=range(config.seed, config.seed + seeds), after_seed=keep
+        **course, seeds=range(config.train.seed, config.train.seed + seeds), after_seed=keep
     )
     result = facts | race.to_json()
     show(result)
@@ -72,28 +71,31 @@ def prepare(config: Config, dataset: Dataset) -> tuple[dict[str, Any], dict[str,
     """
     train, test = resident.put(dataset.train), resident.put(dataset.test)
     started = time.perf_counter()
-    parts = make_parts(config, train=dataset.train, num_classes=dataset.num_classes)
+    setup = make_setup(config, train=dataset.train, num_classes=dataset.num_classes)
     preparation_seconds = time.perf_counter() - started
 
     @jax.jit
     def start(seed):
         key = jax.random.key(seed)
         return steps.init_state(
-            model=parts.model, tx=parts.tx, key=key, image_shape=parts.image_shape
+            model=setup.network.model,
+            tx=setup.tx,
+            key=key,
+            image_shape=setup.network.image_shape,
         )
 
     course = {
         "start": start,
         "train_whole": speedrun.make_train_whole(
-            train_step=parts.train_step,
+            train_step=setup.train_step,
             order_fn=lambda key, epoch: resident.epoch_order(key, epoch, len(train)),
             take_fn=resident.take,
             batch_size=config.train.batch_size,
             epochs=config.train.epochs,
-            steps_per_epoch=steps_per_epoch(len(train), config.train.batch_size),
+            steps_per_epoch=setup.steps_per_epoch,
         ),
         "evaluate": steps.make_evaluate(
-            eval_step=steps.make_eval_step(apply_fn=tta.wrap(parts.apply_fn, config.tta)),
+            eval_step=steps.make_eval_step(apply_fn=setup.network.evaluate_fn),
             take_fn=resident.take,
             batch_size=eval_batch_size(dataset.image_shape),
         ),

@@ -118,6 +118,12 @@ def raw_dir(tmp_path):
     return write_raw(tmp_path / "raw", CONTENTS)
 
 
+def begun(trainer, seed: int):
+    """The state before training by a seed, and sums of nothing."""
+    position = trainer.start(seed)
+    return position.state, position.sums
+
+
 def same_bits(a, b) -> bool:
     """Whether two trees hold exactly the same arrays."""
     import jax

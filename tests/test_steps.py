@@ -4,12 +4,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from conftest import SMALL, same_bits
+from conftest import SMALL, begun, same_bits
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from imgcls_jax import models, optim, steps
-from imgcls_jax.data import resident
+from imgcls_jax.data import Split, resident
+from imgcls_jax.train.setup import make_setup
 
 # A fake model whose logits are known: class i of 4 wins where pixel i is the brightest.
 LOGITS = np.array(
@@ -107,22 +108,18 @@ def test_one_sgd_step_is_the_hand_computed_one():
     ("examples", "batch_size", "expected"), [(60_000, 64, 938), (48_000, 32, 1500), (128, 64, 2)]
 )
 def test_steps_of_an_epoch_are_counted_as_pytorch_and_keras_count_them(
-    examples, batch_size, expected, small_program
+    examples, batch_size, expected
 ):
-    import dataclasses
-
-    program = dataclasses.replace(
-        small_program,
-        config=SMALL.replace(batch_size=batch_size),
-        train=resident.Resident(jnp.zeros((examples, 1)), jnp.zeros(examples, jnp.int32), (1,)),
-    )
-    assert program.steps_per_epoch == expected
+    train = Split(np.zeros((examples, 1, 1, 1), np.uint8), np.zeros(examples, np.int32))
+    setup = make_setup(SMALL.replace(batch_size=batch_size), train=train, num_classes=10)
+    assert setup.steps_per_epoch == expected
 
 
 def test_an_epoch_visits_every_example_once_and_ends_with_the_smaller_batch(small_program):
     state, sums = begun(small_program, 0)
+    order = resident.epoch_order(state.key, 3, 1437)
     np.testing.assert_array_equal(np.sort(order), np.arange(1437))
-    state, sums = small_program.feed.train((state, sums), 0, 0, small_program.steps_per_epoch)
+    state, sums = small_program.feed.train((state, sums), 3, 0, small_program.steps_per_epoch)
     assert (int(state.step), int(sums["count"])) == (15, 1437)
 
 
@@ -144,14 +141,16 @@ def test_many_steps_a_call_are_the_steps_of_many_calls(small_program):
 
 def test_the_loop_is_the_plain_step_over_the_same_batches(small_program, digits):
     state, sums = begun(small_program, 2)
-    order = np.asarray(small_program.order(state.key, np.int32(0)))
-    step = steps.make_train_step(apply_fn=small_program.model.apply, tx=small_program.tx)
+    order = np.asarray(resident.epoch_order(state.key, 0, 1437))
+    step = steps.make_train_step(
+        apply_fn=small_program.setup.network.model.apply, tx=small_program.setup.tx
+    )
     plain, _ = begun(small_program, 2)
     for first in range(0, 1437, 100):
         chosen = order[first : first + 100]
         batch = {"image": digits.train.images[chosen], "label": digits.train.labels[chosen]}
         plain, _ = step(plain, batch)
-    state, _ = small_program.run(state, sums, jnp.asarray(order), 0, 15)
+    state, _ = small_program.feed.train((state, sums), 0, 0, 15)
     for a, b in zip(jax.tree.leaves(state.params), jax.tree.leaves(plain.params), strict=True):
         np.testing.assert_allclose(a, b, atol=1e-5)
 

@@ -21,7 +21,7 @@ from imgcls_jax.config import Config
 from imgcls_jax.data import resident
 from imgcls_jax.models.lowering.conv import native_convolutions
 from imgcls_jax.report import console
-from imgcls_jax.train.setup import make_parts
+from imgcls_jax.train.setup import make_setup
 
 Turn = Callable[[int], None]
 _EXAMPLES = 2560  # per turn, so that a turn takes a second or so on two cores
@@ -37,7 +37,7 @@ class Case(NamedTuple):
     @property
     def config(self) -> Config:
         """The settings as a configuration, without augmentation."""
-        return Config(**{**self.settings, "dataset": "cifar10", "augment": ()})
+        return Config.of(**{**self.settings, "dataset": "cifar10", "augment": ()})
 
 
 _DOCUMENTED = {"model": "documented_cnn", "framework": "keras", "lr": 1e-3}
@@ -98,11 +98,14 @@ def our_steps(
     batch = resident.take(source, order[: config.train.batch_size])
 
     def start():
-        parts = make_parts(config, train=train, num_classes=num_classes)
+        setup = make_setup(config, train=train, num_classes=num_classes)
         state = steps.init_state(
-            model=parts.model, tx=parts.tx, key=jax.random.key(0), image_shape=parts.image_shape
+            model=setup.network.model,
+            tx=setup.tx,
+            key=jax.random.key(0),
+            image_shape=setup.network.image_shape,
         )
-        return parts.train_step, state
+        return setup.train_step, state
 
     step, in_a_loop = start()
     many = steps.make_train_many(
@@ -178,7 +181,7 @@ def torch_steps(config: Config, train: data.Split, count: int) -> dict[str, Turn
 
 def keras_steps(config: Config, train: data.Split, count: int) -> dict[str, Turn]:
     """Builds the documented program's `fit`; {} for other networks or without Keras."""
-    if config.model != "documented_cnn":
+    if config.model.model != "documented_cnn":
         return {}
     try:
         import keras

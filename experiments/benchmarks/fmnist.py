@@ -22,7 +22,7 @@ def measure(dataset: data.Dataset, *, rounds: int) -> dict:
       Seconds per epoch with their medians, ratios to ours, the peak in GFLOP/s and the share of it
       that each contender reaches.
     """
-    config = Config(**RUNS[5].settings)
+    config = Config.of(**RUNS[5].settings)
     contenders = {
         "resident, many steps a call": resident_epochs(config, dataset),
         "one step a call": single_step_epochs(config, dataset),
@@ -44,13 +44,13 @@ def measure(dataset: data.Dataset, *, rounds: int) -> dict:
 
 def resident_epochs(config: Config, dataset: data.Dataset) -> Epoch:
     """Builds an epoch as `experiments.fmnist` trains, one device call per epoch."""
-    program = build(config, dataset)
-    state, sums = program.start(seed=0)
+    trainer = build(config, dataset)
+    position = trainer.start(seed=0)
+    state, sums = position.state, position.sums
 
     def epoch(number: int) -> None:
         nonlocal state, sums
-        order = program.order(state.key, np.int32(number))
-        state, sums = program.run(state, sums, order, 0, program.steps_per_epoch)
+        state, sums = trainer.feed.train((state, sums), number, 0, trainer.steps_per_epoch)
         jax.block_until_ready(state)
 
     return epoch
@@ -58,8 +58,8 @@ def resident_epochs(config: Config, dataset: data.Dataset) -> Epoch:
 
 def single_step_epochs(config: Config, dataset: data.Dataset) -> Epoch:
     """Builds an epoch as a notebook trains: a jitted step per batch, gathered by NumPy."""
-    model = models.create("mlp", num_classes=10, hidden=config.hidden)
-    tx = optim.create("adam", learning_rate=config.lr)
+    model = models.create("mlp", num_classes=10, hidden=config.model.hidden)
+    tx = optim.create("adam", learning_rate=config.optim.lr)
     step = steps.make_train_step(apply_fn=model.apply, tx=tx)
     state = steps.init_state(
         model=model, tx=tx, key=jax.random.key(0), image_shape=dataset.image_shape

@@ -24,8 +24,8 @@ from imgcls_jax.data.dataset import Dataset
 from imgcls_jax.data.photos import folders, streaming
 from imgcls_jax.data.photos.sources import FolderPhotos
 from imgcls_jax.report import console
-from imgcls_jax.train.setup import make_parts
-from imgcls_jax.train.trainer import build
+from imgcls_jax.train.setup import make_setup
+from imgcls_jax.train.trainer import Trainer, build
 
 SIZE, BATCH = 224, 32
 NETWORKS = ("mobilenet_v2", "resnet50", "efficientnet_b0")
@@ -156,19 +156,22 @@ def our_turn(name: str, *, training: bool) -> Callable[[int], None]:
     config = _config(
         name, optimizer="sgd", momentum=0.9, weight_decay=0.0, decay="all", frozen_norms=False
     )
-    parts = make_parts(config, train=split, num_classes=10)
+    setup = make_setup(config, train=split, num_classes=10)
     state = steps.init_state(
-        model=parts.model, tx=parts.tx, key=jax.random.key(0), image_shape=(SIZE, SIZE, 3)
+        model=setup.network.model,
+        tx=setup.tx,
+        key=jax.random.key(0),
+        image_shape=(SIZE, SIZE, 3),
     )
     batch = {"image": jnp.asarray(split.images), "label": jnp.asarray(split.labels)}
     if not training:
-        evaluate = steps.make_eval_step(apply_fn=parts.apply_fn)
+        evaluate = steps.make_eval_step(apply_fn=setup.network.apply_fn)
         return lambda turn: jax.block_until_ready(evaluate(state, batch)[1])
 
     def turn(number: int) -> None:
         nonlocal state
         del number
-        state, _ = parts.train_step(state, batch)
+        state, _ = setup.train_step(state, batch)
         jax.block_until_ready(state)
 
     return turn
@@ -215,20 +218,20 @@ def epochs(*, rounds: int) -> dict[str, Any]:
     }
     contenders, once = {}, {}
     for name, config in ways.items():
-        program = build(config, dataset, pretrained=loaded)
-        once[name] = program.feature_seconds
-        contenders[name] = _epochs_of(program)
+        trainer = build(config, dataset, pretrained=loaded)
+        once[name] = sum(trainer.feature_seconds)
+        contenders[name] = _epochs_of(trainer)
     seconds, _ = timing.take_turns(contenders, rounds=rounds)
     return {"seconds": seconds, "median": timing.medians(seconds), "once": once}
 
 
-def _epochs_of(program) -> Callable[[int], None]:
-    state, sums = program.start(0)
+def _epochs_of(trainer: Trainer) -> Callable[[int], None]:
+    position = trainer.start(0)
+    state, sums = position.state, position.sums
 
     def turn(number: int) -> None:
         nonlocal state, sums
-        order = program.order(state.key, np.int32(number))
-        state, sums = program.run(state, sums, order, 0, program.steps_per_epoch)
+        state, sums = trainer.feed.train((state, sums), number, 0, trainer.steps_per_epoch)
         jax.block_until_ready(state)
 
     return turn

@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from imgcls_jax.config import Config
+from imgcls_jax.config import Config, settings_by_name
 from imgcls_jax.errors import UserError
 from imgcls_jax.workdir import Workdir, environment
 
@@ -16,38 +16,38 @@ from imgcls_jax.workdir import Workdir, environment
     [
         (
             {"dataset": "imagenet"},
-            "unknown --dataset=imagenet; choose one of: fashion_mnist, digits",
+            "unknown `dataset=imagenet`; choose one of: fashion_mnist, digits",
         ),
-        ({"model": "vgg"}, "unknown --model=vgg"),
-        ({"init": "he"}, "unknown --init=he"),
-        ({"optimizer": "lion"}, "unknown --optimizer=lion"),
-        ({"framework": "caffe"}, "unknown --framework=caffe"),
-        ({"schedule": "exp"}, "unknown --schedule=exp"),
-        ({"labels": "text"}, "unknown --labels=text"),
+        ({"model": "vgg"}, "unknown `model=vgg`"),
+        ({"init": "he"}, "unknown `init=he`"),
+        ({"optimizer": "lion"}, "unknown `optimizer=lion`"),
+        ({"framework": "caffe"}, "unknown `framework=caffe`"),
+        ({"schedule": "exp"}, "unknown `schedule=exp`"),
+        ({"labels": "text"}, "unknown `labels=text`"),
         ({"augment": ("flip", "melt")}, "unknown --augment=melt"),
-        ({"lr": 0.0}, "--lr=0.0 cannot be used; it must be a finite number above 0"),
-        ({"lr": -1.0}, "--lr=-1.0 cannot"),
-        ({"lr": math.nan}, "--lr=nan cannot"),
-        ({"lr": math.inf}, "--lr=inf cannot"),
-        ({"batch_size": 0}, "--batch_size=0 cannot be used; it must be at least 1"),
-        ({"epochs": -1}, "--epochs=-1 cannot"),
-        ({"seed": -1}, "--seed=-1 cannot"),
-        ({"hold_out": 1.0}, "--hold_out=1.0 cannot"),
-        ({"hidden": (128, 0)}, "--hidden="),
-        ({"momentum": 1.0}, "--momentum=1.0 cannot"),
-        ({"label_smoothing": 1.0}, "--label_smoothing=1.0 cannot"),
-        ({"warmup_epochs": -1.0}, "--warmup_epochs=-1.0 cannot"),
-        ({"weight_decay": math.nan}, "--weight_decay=nan cannot"),
-        ({"schedule": "step"}, "--schedule=step needs --step_epochs"),
-        ({"step_epochs": 2.0}, "are for --schedule=step"),
-        ({"schedule": "step", "step_epochs": 1.0, "step_gamma": 2.0}, "--step_gamma=2.0 cannot"),
-        ({"model": "linear", "hidden": (3,)}, "--hidden is not for --model="),
-        ({"warmup_epochs": 15.0}, "--warmup_epochs=15 must be less than --epochs=15"),
-        ({"momentum": 0.9}, "--momentum is not for --optimizer=adam"),
-        ({"nesterov": True}, "--nesterov is not for --optimizer=adam"),
-        ({"optimizer": "sgd", "nesterov": True}, "--nesterov needs a --momentum"),
-        ({"decay": "kernels"}, "--decay=kernels needs a --weight_decay"),
-        ({"evaluate": "best"}, "--evaluate=best needs a validation split"),
+        ({"lr": 0.0}, "`lr=0.0` cannot be used; it must be a finite number above 0"),
+        ({"lr": -1.0}, "`lr=-1.0` cannot"),
+        ({"lr": math.nan}, "`lr=nan` cannot"),
+        ({"lr": math.inf}, "`lr=inf` cannot"),
+        ({"batch_size": 0}, "`batch_size=0` cannot be used; it must be at least 1"),
+        ({"epochs": -1}, "`epochs=-1` cannot"),
+        ({"seed": -1}, "`seed=-1` cannot"),
+        ({"hold_out": 1.0}, "`hold_out=1.0` cannot"),
+        ({"hidden": (128, 0)}, "`hidden="),
+        ({"momentum": 1.0}, "`momentum=1.0` cannot"),
+        ({"label_smoothing": 1.0}, "`label_smoothing=1.0` cannot"),
+        ({"warmup_epochs": -1.0}, "`warmup_epochs=-1.0` cannot"),
+        ({"weight_decay": math.nan}, "`weight_decay=nan` cannot"),
+        ({"schedule": "step"}, "`schedule=step` needs `step_epochs`"),
+        ({"step_epochs": 2.0}, "are for `schedule=step`"),
+        ({"schedule": "step", "step_epochs": 1.0, "step_gamma": 2.0}, "`step_gamma=2.0` cannot"),
+        ({"model": "linear", "hidden": (3,)}, "`hidden` is not for `model="),
+        ({"warmup_epochs": 15.0}, "`warmup_epochs=15` must be less than `epochs=15`"),
+        ({"momentum": 0.9}, "`momentum` is not for `optimizer=adam`"),
+        ({"nesterov": True}, "`nesterov` is not for `optimizer=adam`"),
+        ({"optimizer": "sgd", "nesterov": True}, "`nesterov` needs a `momentum`"),
+        ({"decay": "kernels"}, "`decay=kernels` needs a `weight_decay`"),
+        ({"evaluate": "best"}, "`evaluate=best` needs a validation split"),
     ],
 )
 def test_invalid_settings_are_one_sentence(settings, sentence):
@@ -82,15 +82,32 @@ def test_a_hand_edited_configuration_is_a_sentence(tmp_path, edit):
 
 
 def test_every_field_has_help():
-    assert all(field.metadata["help"] for field in dataclasses.fields(Config))
+    assert all(field.metadata["help"] for _, field in settings_by_name().values())
+
+
+def test_what_differs_from_the_defaults_is_shown_and_what_always_matters():
+    shown = Config.of(head_lr=0.1, hidden=(8,)).shown()
+    always = {"dataset", "model", "optimizer", "lr", "batch_size", "epochs", "seed"}
+    assert set(shown) == always | {"head_lr", "hidden"}
+    assert shown["hidden"] == [8]
 
 
 def test_settings_of_photos_are_shown_where_they_mean_something():
-    names = {field.name for field in dataclasses.fields(Config)}
-    unlike_photos = set(Config.of(head_lr=0.1).shown())
-    assert {"lr", "seed", "head_lr"} <= unlike_photos
+    unlike_photos = set(Config.of(head_lr=0.1).shown(everything=True))
+    assert {"lr", "seed", "head_lr", "clip_norm"} <= unlike_photos
     assert not {"image_size", "resize", "folds", "weights", "patience"} & unlike_photos
-    assert set(Config.of(dataset="folder", image_size=224).shown()) == names
+    photos = Config.of(dataset="folder", image_size=224)
+    assert set(photos.shown(everything=True)) == set(settings_by_name())
+
+
+def test_names_are_unique_across_the_sections():
+    sections = [dataclasses.fields(section.type) for section in dataclasses.fields(Config)]
+    assert len(settings_by_name()) == sum(map(len, sections)) == len(Config().flat())
+
+
+def test_a_setting_that_does_not_exist_is_a_sentence():
+    with pytest.raises(UserError, match="there is no setting colour"):
+        Config.of(colour="red")
 
 
 def test_a_folder_keeps_its_run(tmp_path):
@@ -133,7 +150,7 @@ def test_a_folder_with_other_things_is_left_alone(tmp_path):
 
 def test_a_folder_below_a_file_is_a_sentence(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(UserError, match=r"cannot use .* as --workdir"):
+    with pytest.raises(UserError, match=r"cannot use .* as `workdir`"):
         Workdir(tmp_path / "file" / "run").claim(Config())
 
 

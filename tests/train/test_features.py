@@ -1,12 +1,10 @@
 """Transfer learning: what is frozen stays, features equal the network's, the head alone is it."""
 
-import dataclasses
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from conftest import same_bits
+from conftest import begun, same_bits
 
 from imgcls_jax import models, optim, steps
 from imgcls_jax.config import Config
@@ -60,7 +58,7 @@ def photos():
     return Dataset("photos", split, split, ("a", "b", "c"), "made up", None, validation=split)
 
 
-BASE = Config(
+BASE = Config.of(
     dataset="folder",
     image_size=16,
     model="resnet20",
@@ -197,16 +195,16 @@ def test_fixed_features_train_as_the_frozen_network_does(photos, loaded):
     for cache in (True, False):
         config = BASE.replace(cache_features=cache)
         program = build(config, photos, pretrained=loaded)
-        state, sums = begun(program, seed=3)
+        state, sums = begun(program, 3)
         for epoch in range(2):
-            state, sums = program.feed.train((state, sums), 0, 0, 3)
+            state, sums = program.feed.train((state, sums), epoch, 0, 3)
         heads.append(state.params["Dense_0"])
-        logits.append(program.evaluate["test"](program.feed.averaged(state), program.test)[1])
+        logits.append(program.feed.evaluate(program.feed.averaged(state), photos.test)[1])
         assert same_bits(state.params["Block_0"], loaded["params"]["Block_0"])
         assert same_bits(state.batch_stats, loaded["batch_stats"])
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5), *heads)
     np.testing.assert_allclose(*logits, rtol=1e-4, atol=1e-4)
-    fresh = build(BASE, photos, pretrained=loaded).start(seed=3)[0]
+    fresh = begun(build(BASE, photos, pretrained=loaded), 3)[0]
     assert not np.allclose(heads[0]["kernel"], fresh.params["Dense_0"]["kernel"], atol=1e-3)
 
 
@@ -220,7 +218,7 @@ def test_the_head_comes_first_where_epochs_are_given_to_it(photos, loaded):
     assert same_bits(state.params["Block_0"], random.params["Block_0"])
 
     def loss(state):
-        sums, _ = program.evaluate["test"](state, program.test)
+        sums, _ = program.feed.evaluate(state, photos.test)
         return steps.means(sums)["loss"]
 
     assert loss(state) < loss(random) - 0.1
@@ -231,13 +229,13 @@ def test_evaluation_enlarges_photos_and_training_does_not(photos):
     config = BASE.replace(trainable="all", weights="none", eval_size=24)
     program = build(config, photos)
     state, _ = begun(program, 0)
-    _, logits = program.evaluate["test"](state, program.test)
+    _, logits = program.feed.evaluate(state, photos.test)
     large = jax.image.resize(steps.to_unit_interval(jnp.asarray(IMAGES)), (24, 24, 24, 3), "linear")
     model = models.create("resnet20", num_classes=3)
     expected = model.apply(state.variables, large)
     np.testing.assert_allclose(logits, expected, rtol=1e-4, atol=1e-5)
     after, same = (
-        p.run(*p.start(0), p.order(jax.random.key(0), np.int32(0)), 0, 1)[0]
+        p.feed.train(begun(p, 0), 0, 0, 1)[0]
         for p in (program, build(config.replace(eval_size=None), photos))
     )
     assert same_bits(after.params, same.params)
@@ -257,35 +255,35 @@ def test_merging_refuses_what_does_not_fit(variables):
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
-        ({"model": "mlp"}, "--trainable is not for --model=mlp, which has no published stages"),
-        ({"weights": "none"}, "--trainable=head needs --weights"),
+        ({"model": "mlp"}, "`trainable` is not for `model=mlp`, which has no published stages"),
+        ({"weights": "none"}, "`trainable=head` needs `weights`"),
         ({"head_epochs": 2}, "are for training more than the head"),
-        ({"image_size": None}, "--dataset=folder needs --image_size, such as 224"),
-        ({"dataset": "digits"}, "--image_size is for --dataset=folder"),
-        ({"eval_size": 16}, "--eval_size=16 cannot be used; it must be above --image_size=16"),
-        ({"eval_size": 33}, "above --image_size=16 and at most twice that"),
+        ({"image_size": None}, "`dataset=folder` needs `image_size`, such as 224"),
+        ({"dataset": "digits"}, "`image_size` is for `dataset=folder`"),
+        ({"eval_size": 16}, "`eval_size=16` cannot be used; it must be above `image_size=16`"),
+        ({"eval_size": 33}, "above `image_size=16` and at most twice that"),
         (
             {"eval_size": 20, "model": "cnn", "weights": "none", "trainable": "all"},
-            "--eval_size is for networks that take photos of any size",
+            "`eval_size` is for networks that take photos of any size",
         ),
         (
             {"dataset": "digits", "image_size": None, "eval_size": 32},
-            "--eval_size is for --dataset=folder",
+            "`eval_size` is for `dataset=folder`",
         ),
-        ({"fold": 1}, "--fold=1 cannot be used; it must be from 0 to --folds - 1"),
-        ({"ema": 0.9}, "--ema is for networks that train"),
-        ({"trainable": "all", "layer_decay": 1.5}, "--layer_decay=1.5 cannot be used"),
+        ({"fold": 1}, "`fold=1` cannot be used; it must be from 0 to `folds` - 1"),
+        ({"ema": 0.9}, "`ema` is for networks that train"),
+        ({"trainable": "all", "layer_decay": 1.5}, "`layer_decay=1.5` cannot be used"),
         (
             {"trainable": "stage2", "lr_scale": ("^stem=0.1",)},
-            "--lr_scale takes the place of --trainable and --layer_decay",
+            "`lr_scale` takes the place of `trainable` and `layer_decay`",
         ),
         (
             {"trainable": "all", "head_epochs": 2, "weights": "none"},
-            "--head_epochs is for networks with --weights",
+            "`head_epochs` is for networks with `weights`",
         ),
-        ({"watch_test": True, "evaluate": "best"}, "--watch_test is for runs that choose nothing"),
-        ({"patience": 3}, "--patience waits past the best epoch; add --evaluate=best"),
-        ({"resize": "squeeze"}, "unknown --resize=squeeze; choose one of: crop, stretch, pad"),
+        ({"watch_test": True, "evaluate": "best"}, "`watch_test` is for runs that choose nothing"),
+        ({"patience": 3}, "`patience` waits past the best epoch; add `evaluate=best`"),
+        ({"resize": "squeeze"}, "unknown `resize=squeeze`; choose one of: crop, stretch, pad"),
     ],
 )
 def test_settings_that_do_not_go_together_are_one_sentence(changes, sentence):
@@ -295,7 +293,7 @@ def test_settings_that_do_not_go_together_are_one_sentence(changes, sentence):
 
 
 def test_binary_is_for_two_classes(photos):
-    with pytest.raises(UserError, match="--head=binary is for two classes, and these are 3"):
+    with pytest.raises(UserError, match="`head=binary` is for two classes, and these are 3"):
         build(BASE.replace(head="binary"), photos, pretrained={"params": {}})
 
 
@@ -309,8 +307,8 @@ def test_patience_ends_a_run_that_no_longer_improves():
 
 
 def test_resident_features_are_rows(photos, variables):
-    extract = make_extract(apply_fn=RESNET.apply, take_fn=resident.take, batch_size=10)
-    source = extract(variables, resident.put(photos.train), "train")
+    extract = make_extract(apply_fn=RESNET.apply, batch_size=10)
+    source = extract(variables, photos.train, "train")
     images = steps.to_unit_interval(jnp.asarray(IMAGES))
     expected = freezing.features_of(RESNET.apply)(variables, images)
     assert len(source) == 24

@@ -1,26 +1,24 @@
 """Streamed training: the resident numbers, stopped and resumed to the bit, odd settings refused."""
 
-import dataclasses
 import shutil
 
 import jax
 import numpy as np
 import pytest
-from conftest import same_bits
+from conftest import begun, same_bits
 from photo_helpers import write_photos
 from test_loop import StopAfter, figures, train
 
-from imgcls_jax import steps
+from imgcls_jax import data, steps
 from imgcls_jax.checkpoint import Checkpoints
 from imgcls_jax.config import Config
-from imgcls_jax.data.photos import load
 from imgcls_jax.errors import UserError
 from imgcls_jax.train.loop import Interrupted
 from imgcls_jax.train.progress import Progress
 from imgcls_jax.train.trainer import build
 
 # 29 training photos at batch 8 end every epoch with one of 5.
-CONFIG = Config(
+CONFIG = Config.of(
     dataset="folder",
     image_size=8,
     feed="streamed",
@@ -38,17 +36,25 @@ def folder(tmp_path_factory):
     return write_photos(tmp_path_factory.mktemp("photos"))
 
 
+def photos(folder, **options):
+    return data.load("folder", data_dir=folder, **{"image_size": 8, "feed": "streamed"} | options)
+
+
 @pytest.fixture(scope="module")
-def program(folder):
-    dataset = load.load(folder, size=8, streamed=True, crop_scale=(0.5, 1.0))
+def dataset(folder):
+    return photos(folder, random_crop=0.5)
+
+
+@pytest.fixture(scope="module")
+def program(dataset):
     return build(CONFIG, dataset)
 
 
-def test_it_learns(program, tmp_path):
+def test_it_learns(program, dataset, tmp_path):
     state, history = train(program, tmp_path)
     assert int(state.step) == 12
-    sums, logits = program.evaluate["test"](state, program.test)
-    assert logits.shape == (len(program.test), 3)
+    sums, logits = program.feed.evaluate(state, dataset.test)
+    assert logits.shape == (len(dataset.test), 3)
     assert steps.means(sums)["accuracy"] > 0.8
     assert history[-1]["train_loss"] < history[0]["train_loss"]
 
@@ -90,40 +96,29 @@ def test_long_epochs_are_saved_within(program, tmp_path, monkeypatch):
 def test_other_photos_are_no_continuation(program, folder, tmp_path):
     with pytest.raises(Interrupted):
         train(program, tmp_path / "cut", progress=StopAfter(1))
-    other = load.load(folder, size=8, streamed=True, split_seed=1)
+    other = photos(folder, split_seed=1)
     with pytest.raises(UserError, match="cannot go on from a state of another stream"):
         train(build(CONFIG, other), tmp_path / "cut")
 
 
-def test_evaluation_is_the_resident_one(program, folder, tmp_path, monkeypatch):
+def test_evaluation_is_the_resident_one(program, dataset, folder, tmp_path, monkeypatch):
     monkeypatch.setenv("IMGCLS_CACHE", str(tmp_path))
-    resident = build(CONFIG.replace(feed="resident"), load.load(folder, size=8))
+    at_hand = photos(folder, feed="resident")
+    resident = build(CONFIG.replace(feed="resident", random_crop=None), at_hand)
     state, _ = begun(program, 1)
-    streamed = program.evaluate["test"](state, program.test)
-    at_hand = resident.evaluate["test"](state, resident.test)
+    streamed = program.feed.evaluate(state, dataset.test)
+    at_hand = resident.feed.evaluate(state, at_hand.test)
     np.testing.assert_allclose(streamed[1], at_hand[1], rtol=1e-5, atol=1e-5)
-    assert int(streamed[0]["count"]) == int(at_hand[0]["count"]) == len(program.test)
+    assert int(streamed[0]["count"]) == int(at_hand[0]["count"]) == len(dataset.test)
     assert int(streamed[0]["correct"]) == int(at_hand[0]["correct"])
-    assert jax.tree.structure(state) == jax.tree.structure(resident.start(1)[0])
-
-
-@pytest.mark.parametrize(
-    ("changes", "sentence"),
-    [
-        ({"ema": 0.9}, "--ema needs the images at hand"),
-        ({"normalise": "standard"}, "--normalise=standard needs all training images at once"),
-    ],
-)
-def test_what_needs_all_images_is_refused(folder, changes, sentence):
-    dataset = load.load(folder, size=8, streamed=True)
-    with pytest.raises(UserError, match=sentence):
-        build(CONFIG.replace(**changes), dataset)
+    assert jax.tree.structure(state) == jax.tree.structure(begun(resident, 1)[0])
 
 
 def test_a_photo_that_cannot_be_read_ends_a_run_that_goes_on_with_another(folder, tmp_path):
     copy = shutil.copytree(folder, tmp_path / "photos")
-    program = build(CONFIG, load.load(copy, size=8, streamed=True))
-    photo = copy / program.train.images.source.paths[0]
+    dataset = photos(copy)
+    program = build(CONFIG, dataset)
+    photo = copy / dataset.train.images.source.paths[0]
     content = photo.read_bytes()
     photo.write_bytes(content[:-30])
     with pytest.raises(UserError, match=r"replace it and run the same command again to go on, or"):
@@ -132,5 +127,5 @@ def test_a_photo_that_cannot_be_read_ends_a_run_that_goes_on_with_another(folder
     state, _ = train(program, tmp_path / "run")
     assert int(state.step) == 12
     photo.write_bytes(b"")
-    with pytest.raises(UserError, match=r"is empty .*begin anew with --corrupt=skip"):
-        program.evaluate["test"](state, program.train)
+    with pytest.raises(UserError, match=r"is empty .*begin anew with `corrupt=skip`"):
+        program.feed.evaluate(state, dataset.train)

@@ -7,14 +7,14 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
-from conftest import SMALL, same_bits
+from conftest import SMALL, begun, same_bits
 
 from imgcls_jax import data, steps
 from imgcls_jax.checkpoint import Checkpoints
-from imgcls_jax.errors import UserError
-from imgcls_jax.train.loop import Interrupted, fit, start
+from imgcls_jax.errors import Interrupted, UserError
+from imgcls_jax.train.loop import evaluate, fit
 from imgcls_jax.train.progress import Progress
-from imgcls_jax.train.setup import make_parts
+from imgcls_jax.train.setup import make_setup
 from imgcls_jax.train.trainer import build
 from imgcls_jax.workdir import Workdir
 
@@ -35,7 +35,7 @@ class StopAfter(Progress):
 
 def restore(kind, program, folder):
     with Checkpoints(Path(folder) / "checkpoints") as checkpoints:
-        return checkpoints.restore(kind, start(program, 0))
+        return checkpoints.restore(kind, program.blank())
 
 
 def train(program, folder, seed=0, progress=None):
@@ -106,8 +106,8 @@ def test_best_is_chosen_by_validation(held_out_program, tmp_path):
         assert checkpoints.step("last") == int(state.step)
         assert checkpoints.step("best") == history[best]["step"]
     kept = restore("best", held_out_program, tmp_path).state
-    metrics, _ = held_out_program.evaluate["validation"](kept, held_out_program.validation)
-    assert float(metrics["correct"]) / float(metrics["count"]) == accuracies[best]
+    found = evaluate(held_out_program, kept, held_out_program.watched.split).sums
+    assert float(found["correct"]) / float(found["count"]) == accuracies[best]
 
 
 def test_without_validation_there_is_no_best(small_program, tmp_path):
@@ -124,7 +124,7 @@ def test_a_diverging_loss_stops_with_earlier_checkpoints_intact(small_program, t
     before = Workdir(tmp_path).history()
 
     kept = restore("last", small_program, tmp_path)
-    broken = dataclasses.replace(small_program, train_many=_nan_after(small_program.train_many))
+    broken = dataclasses.replace(small_program, feed=Spoiled(small_program.feed, _nan))
     with pytest.raises(
         UserError, match="training diverged in epoch 2: the loss is nan; use a smal"
     ):
@@ -136,14 +136,13 @@ def test_a_diverging_loss_stops_with_earlier_checkpoints_intact(small_program, t
 def test_parameters_that_the_last_step_ruined_are_not_saved(small_program, tmp_path):
     """The loss is from before the update, so it cannot tell."""
 
-    def ruin(state, sums, *rest):
-        state, sums = small_program.train_rest(state, sums, *rest)
+    def ruin(state, sums):
         return state.replace(params=jax.tree.map(lambda x: x * np.inf, state.params)), sums
 
     with pytest.raises(
         UserError, match=r"epoch 1: a parameter is no longer finite.*nothing was saved yet"
     ):
-        train(dataclasses.replace(small_program, train_rest=ruin), tmp_path)
+        train(dataclasses.replace(small_program, feed=Spoiled(small_program.feed, ruin)), tmp_path)
 
 
 def test_a_lost_history_is_a_sentence(small_program, tmp_path):
@@ -160,8 +159,8 @@ def test_a_lost_history_is_a_sentence(small_program, tmp_path):
 def test_a_stopped_cnn_with_noise_and_validation_resumes_bit_for_bit(digits, tmp_path):
     """Dropout, shifts, batch statistics and the best checkpoint too."""
     small = data.Split(digits.train.images[:300], digits.train.labels[:300])
-    config = dataclasses.replace(
-        SMALL, model="cnn", hidden=(), augment=("flip", "shift"), hold_out=0.2, epochs=3,
+    config = SMALL.replace(
+        model="cnn", hidden=(), augment=("flip", "shift"), hold_out=0.2, epochs=3,
         batch_size=50, optimizer="adamw",
     )  # fmt: skip
     program = build(config, dataclasses.replace(digits, train=small))
@@ -184,12 +183,21 @@ def test_the_time_of_a_stopped_epoch_is_not_forgotten(small_program, tmp_path):
     assert history[0]["train_seconds"] > spent
 
 
-def _nan_after(train_many):
-    def run(state, sums, *rest):
-        state, sums = train_many(state, sums, *rest)
-        return state, sums | {"loss": sums["loss"] * np.nan}
+class Spoiled:
+    """A feed after whose every call something is done to state and sums."""
 
-    return run
+    def __init__(self, feed, spoil):
+        self._feed, self._spoil = feed, spoil
+
+    def __getattr__(self, name):
+        return getattr(self._feed, name)
+
+    def train(self, *arguments):
+        return self._spoil(*self._feed.train(*arguments))
+
+
+def _nan(state, sums):
+    return state, sums | {"loss": sums["loss"] * np.nan}
 
 
 def test_settings_reach_the_program(digits):
@@ -220,17 +228,17 @@ def test_settings_reach_the_program(digits):
     seen = []
     for change in changes:
         config = base.replace(**change)
-        parts = make_parts(config, train=train, num_classes=10)
+        setup = make_setup(config, train=train, num_classes=10)
         state = steps.init_state(
-            model=parts.model,
-            tx=parts.tx,
+            model=setup.network.model,
+            tx=setup.tx,
             key=jax.random.key(config.train.seed),
-            image_shape=parts.image_shape,
+            image_shape=setup.network.image_shape,
         )
         for first in range(0, 5 * config.train.batch_size, config.train.batch_size):
             here = slice(first, first + config.train.batch_size)
             batch = {"image": digits.train.images[here], "label": digits.train.labels[here]}
-            state, _ = parts.train_step(state, batch)
+            state, _ = setup.train_step(state, batch)
         kernel = np.asarray(state.params["Dense_0"]["kernel"])
         for other, earlier in seen:
             assert not np.allclose(kernel, other, atol=1e-7), (change, earlier)
@@ -251,8 +259,8 @@ def test_one_hot_labels_train_the_same_network(digits, small_program):
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        ({"batch_size": 1438}, "--batch_size=1438 is larger than the training set of 1437"),
-        ({"hold_out": 0.5, "batch_size": 1000}, "--hold_out=0.5 leaves 718 of 1437 examples"),
+        ({"batch_size": 1438}, "`batch_size=1438` is larger than the training set of 1437"),
+        ({"hold_out": 0.5, "batch_size": 1000}, "`hold_out=0.5` leaves 718 of 1437 examples"),
         ({"optimizer": "adamw", "decay": "nothing"}, "'nothing' matches none of"),
     ],
 )

@@ -1,13 +1,11 @@
 """Accumulation, averaged weights, bfloat16, watching the test set: what they do to a training."""
 
-import dataclasses
-
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from conftest import SMALL
+from conftest import SMALL, begun
 
 from imgcls_jax import models, optim, steps
 from imgcls_jax.train.trainer import build
@@ -76,8 +74,8 @@ def test_the_average_is_the_hand_rolled_one(digits):
 
 
 def test_the_averaged_network_is_what_meets_the_test_set(digits):
-    config = dataclasses.replace(
-        SMALL, model="cnn", hidden=(), widths=(4,), ema=0.9, batch_size=479, normalise="standard"
+    config = SMALL.replace(
+        model="cnn", hidden=(), widths=(4,), ema=0.9, batch_size=479, normalise="standard"
     )
     program = build(config, digits)
     state, sums = begun(program, 0)
@@ -127,5 +125,5 @@ def test_the_augmentation_is_told_example_and_epoch(digits):
 
 def test_watching_the_test_set_evaluates_it_every_epoch(digits):
     program = build(SMALL.replace(watch_test=True), digits)
-    assert program.validation is program.test
-    assert len(program.train) == len(digits.train)
+    assert program.watched == ("test", digits.test)
+    assert program.feed.size == len(digits.train)
