@@ -63,7 +63,9 @@ def is_depthwise(layer: str) -> bool:
 
 def class_of(layer: str, variables: Tensors) -> str:
     if "kernel" not in variables:
-        return "batch_normalization" if "gamma" in variables else "normalization"
+        if "gamma" in variables:
+            return f"{'batch' if 'moving_mean' in variables else 'layer'}_normalization"
+        return "normalization"
     if variables["kernel"].ndim == 2:
         return "dense"
     return "depthwise_conv2d" if is_depthwise(layer) else "conv2d"

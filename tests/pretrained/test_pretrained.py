@@ -211,7 +211,7 @@ def test_imagenet_weights_on_photos_are_keras_own(monkeypatch):
     preprocess = keras.applications.mobilenet_v2.preprocess_input
     expected = np.asarray(theirs(preprocess(photos.astype(np.float32)), training=False))
     about = pretrained.describe(path, "mobilenet_v2")
-    assert about == pretrained.Description("tensorflow", "symmetric", 1000)
+    assert about == pretrained.Description("tensorflow", "symmetric")
     loaded, apply = load(path, "mobilenet_v2", classes=1000)
     seen = normalisation.create(about.normalise, {})(photos.astype(np.float32) / 255)
     np.testing.assert_allclose(apply(loaded.variables, seen), expected, atol=1e-3)
