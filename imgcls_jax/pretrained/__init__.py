@@ -21,7 +21,6 @@ import flax.linen as nn
 from imgcls_jax.errors import UserError
 from imgcls_jax.pretrained import families, hub, matching
 from imgcls_jax.pretrained.family import Origin
-from imgcls_jax.pretrained.files import open_weights
 from imgcls_jax.pretrained.matching import Report
 from imgcls_jax.pretrained.positions import by_position
 from imgcls_jax.pretrained.skeleton import trace
@@ -71,7 +70,7 @@ def describe(source: str, model_name: str) -> Description:
     if source == "imagenet":
         of = families.published(model_name).origin
     else:
-        of = families.origin(open_weights(source), model_name)
+        of = families.origin(families.open_for(source, model_name), model_name)
     return Description(of.convention, of.normalise)
 
 
@@ -105,10 +104,10 @@ def load(
         )
     if source == "imagenet":
         published = families.published(model_name)
-        file = open_weights(hub.fetch(published))
+        file = families.open_for(hub.fetch(published), model_name)
         of, where = published.origin, f"{published.repository} (ImageNet)"
     else:
-        file = open_weights(source)
+        file = families.open_for(source, model_name)
         of = families.origin(file, model_name)
         where = f"{file.path} ({of.publisher}'s layout)"
     _require_convention(of, model, where)

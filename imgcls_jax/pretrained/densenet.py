@@ -1,7 +1,16 @@
 """Published weights of DenseNets: torchvision's, timm's and Keras'."""
 
+import re
+
 from imgcls_jax.pretrained.family import Family, Network, Published, named
 from imgcls_jax.pretrained.skeleton import Block, Path, Skeleton
+
+# The DenseNets that torchvision published in 2017 say norm.1 where its modules say norm1.
+_OLD_NAME = re.compile(r"(denselayer\d+\.(?:norm|conv))\.(\d)")
+
+
+def _present_name(tensor: str) -> str:
+    return _OLD_NAME.sub(r"\1\2", tensor)
 
 
 def _torch(skeleton: Skeleton) -> dict[Path, str]:
@@ -60,4 +69,5 @@ FAMILY = Family(
     },
     names={"torchvision": _torch, "timm": _torch, "Keras": _keras},
     keras_normalise="imagenet",
+    present_name=_present_name,
 )

@@ -1,13 +1,16 @@
-"""The families of networks that weights are published for, and what a file's names say of it."""
+"""The families of networks with published weights, and the source of a file by its names."""
 
+import dataclasses
 import json
+from collections.abc import Iterable
+from pathlib import Path
 
 import numpy as np
 
 from imgcls_jax.errors import UserError
 from imgcls_jax.pretrained import densenet, efficientnet, mobilenet, resnet
 from imgcls_jax.pretrained.family import Family, Origin, Published
-from imgcls_jax.pretrained.files import TensorFile
+from imgcls_jax.pretrained.files import TensorFile, open_weights
 
 FAMILIES = (resnet.FAMILY, densenet.FAMILY, mobilenet.V2, mobilenet.V3, efficientnet.FAMILY)
 NETWORKS = {network: family for family in FAMILIES for network in family.networks}
@@ -36,8 +39,25 @@ def published(model_name: str) -> Published:
     return family(model_name).networks[model_name].published
 
 
+def open_for(source: str | Path, model_name: str) -> TensorFile:
+    """Opens a file of weights for a network; old names of tensors become the present ones.
+
+    Raises:
+      UserError: as `files.open_weights` and `family`.
+    """
+    file, present = open_weights(source), family(model_name).present_name
+    named = {present(name): name for name in file.shapes}
+
+    def read(names: Iterable[str]) -> dict[str, np.ndarray]:
+        tensors = file.read(named[name] for name in names)
+        return {present(name): tensor for name, tensor in tensors.items()}
+
+    shapes = {name: file.shapes[old] for name, old in named.items()}
+    return dataclasses.replace(file, shapes=shapes, read=read)
+
+
 def networks_in(file: TensorFile) -> tuple[str, ...]:
-    """Returns the names of the networks whose norms a file has; none if it is of no family here."""
+    """Returns the names of the networks whose norms a file has; () if there is none here."""
     scale = ".weight" if file.layout == "torch" else "/gamma"
     channels = [
         shape[0]
@@ -62,26 +82,30 @@ def origin(file: TensorFile, model_name: str) -> Origin:
             f"model={found[0]} or another file."
         )
     if file.layout == "keras":
-        of = Origin("Keras", "tensorflow", _normalise_of_keras(file, expected))
-    elif expected.only_timm in file.shapes:
-        of = _of_timm(file, expected)
+        publisher = "Keras"
     else:
-        of = Origin("torchvision", "torch", "imagenet")
-    if of.publisher not in expected.names:
+        publisher = "timm" if expected.only_timm in file.shapes else "torchvision"
+    if publisher not in expected.names:
         raise UserError(
-            f"{file.path} is laid out as {of.publisher}'s files, and that publisher's names for "
-            f"the layers of {model_name} are not known; give a file of "
-            f"{' or '.join(expected.names)}."
+            f"{file.path} is laid out as {publisher}'s files, and that publisher's names for the "
+            f"layers of {model_name} are not known; give a file of {' or '.join(expected.names)}."
         )
-    return of
+    if publisher == "Keras":
+        return _of_keras(file, expected)
+    if publisher == "timm":
+        return _of_timm(file, expected)
+    return Origin("torchvision", "torch", "imagenet")
 
 
-def _normalise_of_keras(file: TensorFile, expected: Family) -> str:
-    """EfficientNets carry what they do to images; before they are trained it is x / 255 alone."""
-    kept = "normalization/mean"
-    if kept in file.shapes and not np.any(file.read([kept])[kept]):
-        return "unit"
-    return expected.keras_normalise
+def _of_keras(file: TensorFile, expected: Family) -> Origin:
+    """Reads the mean in the first layer of EfficientNets, which normalises images.
+
+    It is zero until the layer has seen images: then the network only divides them by 255.
+    """
+    mean, normalise = "normalization/mean", expected.keras_normalise
+    if mean in file.shapes and not np.any(file.read([mean])[mean]):
+        normalise = "unit"
+    return Origin("Keras", "tensorflow", normalise)
 
 
 def _of_timm(file: TensorFile, expected: Family) -> Origin:

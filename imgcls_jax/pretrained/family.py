@@ -1,4 +1,4 @@
-"""The record that a family of networks declares: their published files and their layers' names."""
+"""The record that a family of networks declares: its published files and its layers' names."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -76,22 +76,24 @@ class Family:
       names: by publisher, "torchvision", "timm" or "Keras". Keras' norms, and its other layers,
         must follow each other as in Keras' model: old files are read by that order.
       keras_normalise: the preprocessing of images by Keras' `preprocess_input`, or by its model
-        itself, see `imgcls_jax.models.normalisation`.
+        itself, see `imgcls_jax.models.normalisation`; None where Keras has no such networks.
       keras_dense: Keras' class of our dense layers, "dense" or "conv2d".
       only_timm: the name of a tensor that timm's files have and torchvision's lack; None where both
         have the same names.
       ported: timm's name of a network that it has twice, as trained in PyTorch and, called
         "tf_...", as ported from TensorFlow; None where it has no ports.
       ported_normalise: the preprocessing of images for the ported weights.
+      present_name: from the name of a tensor in an older file to the one in `names`.
     """
 
     networks: Mapping[str, Network]
     names: Mapping[str, Names]
-    keras_normalise: str
+    keras_normalise: str | None = None
     keras_dense: str = "dense"
     only_timm: str | None = None
     ported: str | None = None
     ported_normalise: str = "imagenet"
+    present_name: Callable[[str], str] = str
 
 
 def named(

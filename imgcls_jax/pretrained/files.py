@@ -13,9 +13,7 @@ from imgcls_jax.errors import UserError
 
 _PICKLES = (".pth", ".pt", ".bin", ".pkl", ".pickle", ".ckpt", ".tar")
 _HDF5 = (".h5", ".hdf5")
-# The DenseNets that torchvision published in 2017 say norm.1 where its modules say norm1.
-_OLD_DENSENET = re.compile(r"(denselayer\d+\.(?:norm|conv))\.(\d)")
-_VARIABLES = {  # of a layer by the snake-case name of its class, in the order `.weights.h5` has
+_VARIABLES = {  # of a layer in `.weights.h5`, in its order, by the snake-case name of its class
     "batch_normalization": ("gamma", "beta", "moving_mean", "moving_variance"),
     "layer_normalization": ("gamma", "beta"),
     "normalization": ("mean", "variance", "count"),
@@ -81,9 +79,8 @@ def open_safetensors(path: Path) -> TensorFile:
     Raises:
       UserError: if the file is damaged or not a safetensors file.
     """
-
     with _safetensors(path) as file:
-        keys = {_torch_name(key): key for key in file.keys()}  # noqa: SIM118, it is no mapping
+        keys = {key.removeprefix("module."): key for key in file.keys()}  # noqa: SIM118, it is no mapping
         shapes = {name: tuple(file.get_slice(key).get_shape()) for name, key in keys.items()}
 
     def read(names: Iterable[str]) -> dict[str, np.ndarray]:
@@ -91,10 +88,6 @@ def open_safetensors(path: Path) -> TensorFile:
             return {name: file.get_tensor(keys[name]) for name in names}
 
     return TensorFile(path, "torch", shapes, read)
-
-
-def _torch_name(key: str) -> str:
-    return _OLD_DENSENET.sub(r"\1\2", key.removeprefix("module."))
 
 
 @contextmanager
@@ -116,7 +109,7 @@ def open_hdf5(path: Path) -> TensorFile:
     """Reads the names and shapes in an HDF5 file of Keras.
 
     Names are "layer/variable", such as "bn_Conv1/gamma". Early releases of Keras 3 kept no names
-    in the layout `.weights.h5`: there layers are called by class and number, "conv2d_3".
+    in the layout `.weights.h5`: there a layer's name is its class and a number, "conv2d_3".
 
     Raises:
       UserError: if the file is damaged, not HDF5, or not written by Keras.
@@ -180,7 +173,7 @@ def _nested(path: Path, layer: str) -> UserError:
 
 
 def _number(group: str) -> tuple[str, int]:
-    """Sorts conv2d before conv2d_1 before conv2d_10."""
+    """Returns a key that sorts conv2d before conv2d_1 before conv2d_10."""
     found = re.fullmatch(r"(.*?)(?:_(\d+))?", group)
     return found[1], int(found[2] or 0)
 

@@ -1,7 +1,4 @@
-"""Publishers' own files of ImageNet weights on the Hugging Face hub: downloaded once, and checked.
-
-What the hub stores in Git LFS it names by its SHA-256.
-"""
+"""Downloads publishers' files of ImageNet weights from the Hugging Face hub and checks them."""
 
 import hashlib
 import re

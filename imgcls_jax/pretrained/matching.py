@@ -179,9 +179,13 @@ def with_epsilon(
 ) -> dict[Path, np.ndarray]:
     """Returns the values with variances for the network's own epsilons.
 
-    The network's batch norms then compute what they did with `epsilon`, with which they were
-    trained: timm's MobileNetV3 adds 1e-5 to the variance and torchvision's 1e-3. Their sum with the
-    variance is what counts, so a variance may even become negative.
+    The network's batch norms then compute the same as with `epsilon`, with which the weights were
+    trained: timm's MobileNetV3 adds 1e-5 to the variance and torchvision's 1e-3. Only the sum with
+    the variance counts, so a variance may even become negative.
+
+    Args:
+      values: from the path of a variable to its value, as `assemble` returns them.
+      epsilon: the number that the norms added to the variance in training.
     """
     shifted = dict(values)
     for layer in skeleton.layers:

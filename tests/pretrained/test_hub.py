@@ -1,4 +1,4 @@
-"""The publishers' files: what is said of them, the download, and the check of what came."""
+"""The publishers' files: their description, their download, and the check of their digests."""
 
 import hashlib
 import re
@@ -20,7 +20,7 @@ NETWORK = "mobilenet_v3_small"
 
 @pytest.fixture
 def hub(tmp_path, monkeypatch):
-    """A cache of the hub as its client keeps it, and what the client would download into it."""
+    """Makes a cache of the hub as its client keeps it, and fills it in the client's place."""
     import huggingface_hub
     from huggingface_hub import constants
 

@@ -77,7 +77,6 @@ FAMILY = Family(
         "tiny_with_other_patches": Network(norms=NORMS, published=Published("none/other")),
     },
     names={"timm": names},
-    keras_normalise="symmetric",
     only_timm="cls_token",
 )
 
@@ -90,7 +89,7 @@ def _registered(monkeypatch):
 
 @pytest.fixture
 def state_dict():
-    """Tensors as PyTorch has them, by timm's names."""
+    """Returns tensors as PyTorch has them, by timm's names."""
     rng = np.random.default_rng(5)
     shapes = {
         "cls_token": (1, 1, WIDTH),
@@ -110,7 +109,7 @@ def state_dict():
 
 
 def forward(tensors, images):
-    """The network's logits in NumPy, from PyTorch's tensors."""
+    """Computes the network's logits in NumPy, from PyTorch's tensors."""
 
     def norm(x, name, epsilon):
         x = (x - x.mean(-1, keepdims=True)) / np.sqrt(x.var(-1, keepdims=True) + epsilon)

@@ -30,7 +30,7 @@ def load(path, *, convention="torch", network=NETWORK, shape=(33, 33, 3)):
 
 
 def sentence(path, **options) -> str:
-    """What `load` says of a file."""
+    """Returns the sentence with which `load` refuses a file."""
     with pytest.raises(UserError) as raised:
         load(path, **options)
     text = str(raised.value)
@@ -40,7 +40,7 @@ def sentence(path, **options) -> str:
 
 
 def pick(tensors, *, ndim):
-    """A tensor's name: neither the first nor of the classifier."""
+    """Returns a tensor's name: neither the first nor of the classifier."""
     names = [n for n, v in tensors.items() if v.ndim == ndim and "norm" not in n]
     return names[len(names) // 2]
 

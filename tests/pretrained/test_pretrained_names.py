@@ -25,7 +25,7 @@ def trace(network: str, convention: str = "torch") -> skeleton.Skeleton:
 @pytest.mark.parametrize("publisher", ["torchvision", "timm"])
 @pytest.mark.parametrize("network", NETWORKS)
 def test_names_in_state_dicts(network, publisher):
-    """A digest of all, from the publishers' own models."""
+    """Compares a digest of all names with that from the publishers' own models."""
     empty = TensorFile(None, "torch", {}, None)
     names = families.family(network).names[publisher](trace(network))
     report, kept = matching.match(empty, trace(network), names)
@@ -56,7 +56,7 @@ def test_what_networks_are_recognised_by(network):
     [pytest.param(n, marks=[] if n in QUICK else [pytest.mark.slow]) for n in published.KERAS],
 )
 def test_order_is_keras_own(network):
-    """That of the norms, and that of the other layers: what files by position rely on."""
+    """Compares the norms, and the other layers: files without names rely on both orders."""
     shapes = published.shapes("keras", network)
     theirs = list(dict.fromkeys(name.rpartition("/")[0] for name in shapes))
     theirs = [name for name in theirs if name != "normalization"]
