@@ -11,7 +11,7 @@ Tensors = dict[str, np.ndarray]
 
 
 def by_layer(tensors: Tensors) -> dict[str, Tensors]:
-    """{"Conv1": {"kernel": ...}} of {"Conv1/kernel": ...}."""
+    """Turns {"Conv1/kernel": ...} into {"Conv1": {"kernel": ...}}."""
     layers = {}
     for name, value in tensors.items():
         layer, _, variable = name.rpartition("/")
@@ -25,7 +25,7 @@ def write_safetensors(path: Path, tensors: Tensors) -> Path:
 
 
 def write_legacy(path: Path, tensors: Tensors, *, keras2: bool = True, within: str = "/") -> Path:
-    """The layout of Keras 1 and 2, which Keras 3 still writes with other names of variables."""
+    """Writes the layout of Keras 1 and 2; Keras 3 writes it too, with other names of variables."""
     layers = {"input_1": {}, **by_layer(tensors)}
     with h5py.File(path, "w") as file:
         top = file.require_group(within)
@@ -42,7 +42,7 @@ def write_legacy(path: Path, tensors: Tensors, *, keras2: bool = True, within: s
 
 
 def write_weights_h5(path: Path, tensors: Tensors, *, named: bool = True) -> Path:
-    """The layout of Keras 3: classes numbered, variables too; later releases add the names."""
+    """Writes the layout of Keras 3: numbered classes and variables; later releases add names."""
     counts: dict[str, int] = {}
     with h5py.File(path, "w") as file:
         for layer, variables in by_layer(tensors).items():
@@ -63,7 +63,9 @@ def is_depthwise(layer: str) -> bool:
 
 def class_of(layer: str, variables: Tensors) -> str:
     if "kernel" not in variables:
-        return "batch_normalization" if "gamma" in variables else "normalization"
+        if "gamma" in variables:
+            return f"{'batch' if 'moving_mean' in variables else 'layer'}_normalization"
+        return "normalization"
     if variables["kernel"].ndim == 2:
         return "dense"
     return "depthwise_conv2d" if is_depthwise(layer) else "conv2d"

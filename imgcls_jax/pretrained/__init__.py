@@ -6,8 +6,10 @@
         "weights.h5", model_name="mobilenet_v2", model=model, image_shape=(224, 224, 3)
     )
 
-takes safetensors files with torchvision's or timm's names, HDF5 files of keras.applications in the
-legacy and the `.weights.h5` layout, and for "imagenet" a publisher's own file.
+Weights come from safetensors files with torchvision's or timm's names, from HDF5 files of
+keras.applications in the legacy and the `.weights.h5` layout, and for "imagenet" from a publisher's
+own file. A family of networks has one file here, which declares a `family.Family`, and stands in
+`families.FAMILIES`.
 """
 
 from dataclasses import dataclass
@@ -17,10 +19,10 @@ import flax
 import flax.linen as nn
 
 from imgcls_jax.errors import UserError
-from imgcls_jax.pretrained import matching, publishers
-from imgcls_jax.pretrained.files import open_weights
+from imgcls_jax.pretrained import families, hub, matching
+from imgcls_jax.pretrained.family import Origin
 from imgcls_jax.pretrained.matching import Report
-from imgcls_jax.pretrained.origin import Origin, epsilon, names, origin
+from imgcls_jax.pretrained.positions import by_position
 from imgcls_jax.pretrained.skeleton import trace
 
 __all__ = ["Description", "Loaded", "Report", "describe", "load"]
@@ -28,7 +30,7 @@ __all__ = ["Description", "Loaded", "Report", "describe", "load"]
 
 @dataclass(frozen=True)
 class Description:
-    """What has to be known of weights before a network is built for them.
+    """The facts about weights that a network for them is built by.
 
     Attributes:
       convention: "torch" or "tensorflow", the network's attribute.
@@ -41,13 +43,13 @@ class Description:
 
 @dataclass(frozen=True)
 class Loaded:
-    """Weights, ready to take the place of what `init` made.
+    """Weights, ready to take the place of those that `init` made.
 
     Attributes:
-      variables: {"params": ..., "batch_stats": ...} of float32 arrays; without the classifier where
+      variables: {"params": ..., "batch_stats": ...} of float32 arrays; without the classifier if
         that is replaced.
-      report: what became of every tensor.
-      source: a sentence that says where they come from and what is new.
+      report: the fate of every tensor.
+      source: a sentence that names the weights' source and says which part is new.
     """
 
     variables: dict[str, Any]
@@ -56,7 +58,7 @@ class Loaded:
 
 
 def describe(source: str, model_name: str) -> Description:
-    """Reads the names and shapes in a file of weights; for "imagenet" nothing at all.
+    """Returns the facts about a file of weights by its names and shapes; "imagenet" reads nothing.
 
     Args:
       source: "imagenet" or a path, see `load`.
@@ -66,9 +68,9 @@ def describe(source: str, model_name: str) -> Description:
       UserError: as `load`.
     """
     if source == "imagenet":
-        of = publishers.published(model_name).origin
+        of = families.published(model_name).origin
     else:
-        of = origin(open_weights(source), model_name)
+        of = families.origin(families.open_for(source, model_name), model_name)
     return Description(of.convention, of.normalise)
 
 
@@ -98,24 +100,28 @@ def load(
     if image_shape[2] != 3:
         raise UserError(
             f"published weights are for images of three channels, not {image_shape[2]}; use "
-            "--weights=none or repeat the channel."
+            "weights=none or repeat the channel."
         )
     if source == "imagenet":
-        published = publishers.published(model_name)
-        file = open_weights(publishers.fetch(published))
+        published = families.published(model_name)
+        file = families.open_for(hub.fetch(published), model_name)
         of, where = published.origin, f"{published.repository} (ImageNet)"
     else:
-        file = open_weights(source)
-        of = origin(file, model_name)
+        file = families.open_for(source, model_name)
+        of = families.origin(file, model_name)
         where = f"{file.path} ({of.publisher}'s layout)"
     _require_convention(of, model, where)
     skeleton = trace(model, image_shape)
-    report, kept = matching.match(file, skeleton, names(file, of.publisher, model_name, skeleton))
+    family = families.family(model_name)
+    names = family.names[of.publisher](skeleton)
+    if file.layout == "keras":
+        names = by_position(names, file, skeleton, dense=family.keras_dense)
+    report, kept = matching.match(file, skeleton, names)
     matching.require_complete(report, file, model_name)
     values = matching.assemble(file, skeleton, kept)
     if file.layout == "torch":
         values = matching.with_epsilon(
-            values, skeleton, epsilon(of.publisher, model.convention, model_name)
+            values, skeleton, families.epsilon(of.publisher, model.convention, model_name)
         )
     source = f"{len(report.loaded)} tensors from {where}"
     if report.replaced_head:
@@ -124,7 +130,7 @@ def load(
 
 
 def _require_convention(of: Origin, model: nn.Module, where: str) -> None:
-    # timm's names are the same in both, and its file may have lost what tells them apart.
+    # timm's names are the same in both conventions, and its file may have lost the mark of one.
     if of.publisher != "timm" and of.convention != model.convention:
         raise UserError(
             f"{where} is for networks in the convention {of.convention!r}, and this one is in "

@@ -1,4 +1,4 @@
-"""The tensors of a file for the variables of a network, every one of them accounted for."""
+"""Finds in a file the tensor of every variable of a network, with every tensor accounted for."""
 
 import re
 from collections.abc import Mapping
@@ -7,33 +7,35 @@ from dataclasses import dataclass
 import numpy as np
 
 from imgcls_jax.errors import UserError
-from imgcls_jax.pretrained.skeleton import Path, Skeleton
-from imgcls_jax.pretrained.tensors import TensorFile
+from imgcls_jax.pretrained.files import TensorFile
+from imgcls_jax.pretrained.skeleton import Path, Shape, Skeleton, split
 
-_SUFFIXES = {  # of a variable's name in the file, by layout and kind of layer
-    ("torch", False): {"kernel": ".weight", "bias": ".bias"},
-    ("torch", True): {
+_SUFFIXES = {  # of a tensor's name in a file, by layout and by the variable's name in its layer
+    "torch": {
+        "kernel": ".weight",
         "scale": ".weight",
         "bias": ".bias",
         "mean": ".running_mean",
         "var": ".running_var",
+        "": "",
     },
-    ("keras", False): {"kernel": "/kernel", "bias": "/bias"},
-    ("keras", True): {
+    "keras": {
+        "kernel": "/kernel",
         "scale": "/gamma",
-        "bias": "/beta",
+        "bias": "/bias",  # a norm's is "/beta"
         "mean": "/moving_mean",
         "var": "/moving_variance",
+        "": "",
     },
 }
-# A counter for norms without momentum, and the layer that our preprocessing takes the place of.
+# A counter for norms without momentum, and Keras' layer for which we preprocess images.
 _NOT_WEIGHTS = re.compile(r"num_batches_tracked$|^normalization(_\d+)?/")
 _NAMED_AT_MOST = 6
 
 
 @dataclass(frozen=True)
 class Report:
-    """What became of every tensor of a file and of every variable of a network.
+    """The fate of every tensor of a file and of every variable of a network.
 
     Attributes:
       loaded: names, in the file, of the tensors that are used.
@@ -62,40 +64,48 @@ def match(
 
     Returns:
       The report, and from the path of a variable (its collection first) to the name of its tensor;
-      those of a replaced head are left out.
+      the variables of a replaced head are left out.
     """
-    kinds = skeleton.kinds
-    names_of = {
-        variable: names[variable[1:-1]]
-        + _SUFFIXES[file.layout, kinds[variable[1:-1]] == "norm"][variable[-1]]
-        for variable in skeleton.shapes
+    names_of = {v: _tensor_name(v, file.layout, skeleton, names) for v in skeleton.shapes}
+    shapes = {
+        variable: _arranged_shape(file, name, variable, skeleton)
+        for variable, name in names_of.items()
+        if name in file.shapes
     }
-    misshaped = {}
-    for variable, name in names_of.items():
-        if name in file.shapes:
-            stand_in = np.broadcast_to(np.float32(0), file.shapes[name])  # takes no memory
-            theirs = arrange(stand_in, file.layout, kinds[variable[1:-1]]).shape
-            if theirs != skeleton.shapes[variable]:
-                misshaped[variable] = f"{name} {theirs} instead of {skeleton.shapes[variable]}"
-    head = {v: name for v, name in names_of.items() if v[1] == skeleton.head}
+    misshaped = [v for v, shape in shapes.items() if shape != skeleton.shapes[v]]
+    head = [v for v in names_of if v[1] == skeleton.head]
     replaced = None
-    if not any(name in file.shapes for name in head.values()):
+    if not any(v in shapes for v in head):
         replaced = "the file has no classifier"
-    elif all(name in file.shapes for name in head.values()) and any(v in misshaped for v in head):
-        classes = file.shapes[head["params", skeleton.head, "bias"]][0]
-        replaced = f"the file's is for {classes} classes"
+    elif all(v in shapes for v in head) and any(v in misshaped for v in head):
+        replaced = f"the file's is for {shapes[head[0]][-1]} classes"
     kept = {v: name for v, name in names_of.items() if not (replaced and v in head)}
     ignored = tuple(name for name in file.shapes if _NOT_WEIGHTS.search(name))
     expected = {*names_of.values(), *ignored}
     report = Report(
-        loaded=tuple(n for v, n in kept.items() if n in file.shapes and v not in misshaped),
-        missing=tuple(name for name in kept.values() if name not in file.shapes),
+        loaded=tuple(name for v, name in kept.items() if v in shapes and v not in misshaped),
+        missing=tuple(name for v, name in kept.items() if v not in shapes),
         unexpected=tuple(name for name in file.shapes if name not in expected),
-        misshaped=tuple(text for variable, text in misshaped.items() if variable in kept),
+        misshaped=tuple(
+            f"{kept[v]} {shapes[v]} instead of {skeleton.shapes[v]}" for v in misshaped if v in kept
+        ),
         ignored=ignored,
         replaced_head=replaced,
     )
     return report, kept
+
+
+def _tensor_name(variable: Path, layout: str, skeleton: Skeleton, names: Mapping[Path, str]) -> str:
+    layer, name = split(variable)
+    suffix = _SUFFIXES[layout][name]
+    if suffix == "/bias" and skeleton.kinds[layer].endswith("_norm"):
+        suffix = "/beta"
+    return names[layer] + suffix
+
+
+def _arranged_shape(file: TensorFile, name: str, variable: Path, skeleton: Skeleton) -> Shape:
+    stand_in = np.broadcast_to(np.float32(0), file.shapes[name])  # takes no memory
+    return arrange(stand_in, file.layout, variable[-1], skeleton.shapes[variable]).shape
 
 
 def require_complete(report: Report, file: TensorFile, model_name: str) -> None:
@@ -121,14 +131,26 @@ def _listing(names: tuple[str, ...], what: str) -> str:
     return f"{len(names)} {what} ({listed}{f' and {left} more' if left > 0 else ''})"
 
 
-def arrange(tensor: np.ndarray, layout: str, kind: str) -> np.ndarray:
-    """A tensor in the order of axes that our layer has: HWIO, (inputs, outputs)."""
+def arrange(tensor: np.ndarray, layout: str, variable: str, shape: Shape) -> np.ndarray:
+    """Returns a tensor with its axes in the order that our variable has them.
+
+    Only kernels differ: ours are (height, width, inputs of a group, outputs) or (inputs, outputs).
+    PyTorch has the outputs first; Keras' depthwise kernels have one output per input; some dense
+    layers are published as 1x1 convolutions.
+
+    Args:
+      tensor: as it is in a file of `layout`.
+      variable: the variable's own name.
+      shape: of the variable.
+    """
+    if variable != "kernel" or tensor.ndim < 2:
+        return tensor
     if layout == "torch":
-        tensor = tensor.transpose({4: (2, 3, 1, 0), 2: (1, 0)}.get(tensor.ndim, range(tensor.ndim)))
-    elif kind == "depthwise" and tensor.ndim == 4:
-        tensor = tensor.transpose(0, 1, 3, 2)
-    if kind == "dense" and tensor.shape[:-2] == (1, 1):  # published as a 1x1 convolution
-        tensor = tensor.reshape(tensor.shape[2:])
+        tensor = tensor.transpose(*range(2, tensor.ndim), 1, 0)
+    elif len(shape) > 2 and shape[-2] == tensor.shape[-1] == 1:
+        tensor = tensor.swapaxes(-2, -1)
+    if len(shape) == 2 and set(tensor.shape[:-2]) == {1}:
+        tensor = tensor.reshape(tensor.shape[-2:])
     return tensor
 
 
@@ -142,7 +164,7 @@ def assemble(
     """
     arrays, values = file.read(kept.values()), {}
     for variable, name in kept.items():
-        value = arrange(arrays[name], file.layout, skeleton.kinds[variable[1:-1]])
+        value = arrange(arrays[name], file.layout, variable[-1], skeleton.shapes[variable])
         values[variable] = np.ascontiguousarray(value, np.float32)
         if not np.isfinite(values[variable]).all():
             raise UserError(
@@ -155,14 +177,19 @@ def assemble(
 def with_epsilon(
     values: Mapping[Path, np.ndarray], skeleton: Skeleton, epsilon: float
 ) -> dict[Path, np.ndarray]:
-    """Variances such that norms trained with another `epsilon` than the network's compute the same.
+    """Returns the values with variances for the network's own epsilons.
 
-    timm's MobileNetV3 adds 1e-5 to the variance where torchvision's adds 1e-3; their sum with it is
-    what counts, so a variance may even become negative.
+    The network's batch norms then compute the same as with `epsilon`, with which the weights were
+    trained: timm's MobileNetV3 adds 1e-5 to the variance and torchvision's 1e-3. Only the sum with
+    the variance counts, so a variance may even become negative.
+
+    Args:
+      values: from the path of a variable to its value, as `assemble` returns them.
+      epsilon: the number that the norms added to the variance in training.
     """
     shifted = dict(values)
     for layer in skeleton.layers:
-        if layer.kind == "norm" and layer.epsilon != epsilon:
+        if layer.kind == "batch_norm" and layer.epsilon != epsilon:
             variance = ("batch_stats", *layer.path, "var")
             shifted[variance] = values[variance] + np.float32(epsilon - layer.epsilon)
     return shifted

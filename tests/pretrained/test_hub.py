@@ -1,4 +1,4 @@
-"""The publishers' files: what is said of them, the download, and the check of what came."""
+"""The publishers' files: their description, their download, and the check of their digests."""
 
 import hashlib
 import re
@@ -13,14 +13,14 @@ from imgcls_jax.data.catalog import download
 from imgcls_jax.errors import UserError
 from imgcls_jax.models import normalisation
 from imgcls_jax.models.layers import CONVENTIONS
-from imgcls_jax.pretrained import families, publishers
+from imgcls_jax.pretrained import families
 
 NETWORK = "mobilenet_v3_small"
 
 
 @pytest.fixture
 def hub(tmp_path, monkeypatch):
-    """A cache of the hub as its client keeps it, and what the client would download into it."""
+    """Makes a cache of the hub as its client keeps it, and fills it in the client's place."""
     import huggingface_hub
     from huggingface_hub import constants
 
@@ -62,13 +62,13 @@ def load(network=NETWORK):
 
 def test_every_network_for_transfer_has_a_file():
     for network in families.NETWORKS:
-        file = publishers.published(network)
+        file = families.published(network)
         assert re.fullmatch(r"timm/\w+\.\w+", file.repository)
         assert file.sha256 is None or re.fullmatch("[0-9a-f]{64}", file.sha256)
         assert file.revision == "main" or re.fullmatch("[0-9a-f]{40}", file.revision)
         assert file.convention == ("tensorflow" if "/tf_" in file.repository else "torch")
         assert published.TIMM[network] in file.repository
-    assert {f.sha256 for f in publishers._FILES.values()} != {None}
+    assert {families.published(network).sha256 for network in families.NETWORKS} != {None}
 
 
 def test_description_needs_no_network(monkeypatch):
@@ -125,7 +125,7 @@ def test_no_route_is_said_in_one_sentence(tmp_path, monkeypatch):
     text = str(raised.value)
     assert "no answer within 8 seconds" in text
     assert "mobilenetv3_small_100.lamb_in1k/resolve/main/model.safetensors" in text
-    assert "--weights=PATH" in text
+    assert "weights=PATH" in text
     assert "\n" not in text
 
 

@@ -13,7 +13,7 @@ from weight_files import write_legacy, write_safetensors, write_weights_h5
 from imgcls_jax import models, pretrained
 from imgcls_jax.errors import UserError
 from imgcls_jax.models import normalisation
-from imgcls_jax.pretrained.files import open_weights
+from imgcls_jax.pretrained import families
 
 QUICK = "mobilenet_v3_small"  # it has every kind of layer; the others take longer to compile
 CASES = [
@@ -25,7 +25,7 @@ SHAPE = published.images().shape[1:]
 
 @cache
 def forward(network: str, convention: str, classes: int = published.CLASSES):
-    """The network and its compiled forward pass."""
+    """Returns the network and its compiled forward pass."""
     model = models.create(network, num_classes=classes, convention=convention)
     # Compiling well would take longer than it saves.
     options = {"xla_backend_optimization_level": 0}
@@ -33,7 +33,7 @@ def forward(network: str, convention: str, classes: int = published.CLASSES):
 
 
 def write(folder: Path, publisher: str, network: str) -> Path:
-    """The file of a case; timm tells a port from TensorFlow by its name alone."""
+    """Writes the file of a case; timm tells a port from TensorFlow by its name alone."""
     tensors = published.tensors(publisher, network)
     if publisher == "keras":
         return write_legacy(folder / "weights.h5", tensors)
@@ -51,7 +51,7 @@ def load(path: Path, network: str, *, classes: int = published.CLASSES, **option
 
 
 def assert_gives(path: Path, publisher: str, network: str):
-    """That all tensors are loaded and the logits are the publisher's."""
+    """Checks that all tensors are loaded and the logits are the publisher's."""
     loaded, apply = load(path, network)
     names = published.shapes(publisher, network)
     report = loaded.report
@@ -107,7 +107,7 @@ def test_the_first_densenets_names(tmp_path):
         k.replace(".norm1.", ".norm.1.").replace(".conv2.", ".conv.2."): v
         for k, v in published.tensors("torchvision", "densenet121").items()
     }
-    file = open_weights(write_safetensors(tmp_path / "old.safetensors", old))
+    file = families.open_for(write_safetensors(tmp_path / "old.safetensors", old), "densenet121")
     assert file.shapes == published.shapes("torchvision", "densenet121")
     name = "features.denseblock1.denselayer1.conv2.weight"
     np.testing.assert_equal(file.read([name])[name], old[name.replace("conv2", "conv.2")])
@@ -211,7 +211,7 @@ def test_imagenet_weights_on_photos_are_keras_own(monkeypatch):
     preprocess = keras.applications.mobilenet_v2.preprocess_input
     expected = np.asarray(theirs(preprocess(photos.astype(np.float32)), training=False))
     about = pretrained.describe(path, "mobilenet_v2")
-    assert about == pretrained.Description("tensorflow", "symmetric", 1000)
+    assert about == pretrained.Description("tensorflow", "symmetric")
     loaded, apply = load(path, "mobilenet_v2", classes=1000)
     seen = normalisation.create(about.normalise, {})(photos.astype(np.float32) / 255)
     np.testing.assert_allclose(apply(loaded.variables, seen), expected, atol=1e-3)

@@ -30,7 +30,7 @@ def load(path, *, convention="torch", network=NETWORK, shape=(33, 33, 3)):
 
 
 def sentence(path, **options) -> str:
-    """What `load` says of a file."""
+    """Returns the sentence with which `load` refuses a file."""
     with pytest.raises(UserError) as raised:
         load(path, **options)
     text = str(raised.value)
@@ -40,7 +40,7 @@ def sentence(path, **options) -> str:
 
 
 def pick(tensors, *, ndim):
-    """A tensor's name: neither the first nor of the classifier."""
+    """Returns a tensor's name: neither the first nor of the classifier."""
     names = [n for n, v in tensors.items() if v.ndim == ndim and "norm" not in n]
     return names[len(names) // 2]
 
@@ -91,7 +91,7 @@ def test_weights_of_another_network_are_recognised(tmp_path, network):
     layouts = [p for p, n in published.CASES if n == network and p in CONVENTIONS]
     for publisher in layouts:
         path = write(tmp_path, publisher, published.tensors(publisher, network))
-        expected = f"holds the weights of {network}, not of {NETWORK}; choose --model={network}"
+        expected = f"holds the weights of {network}, not of {NETWORK}; choose model={network}"
         assert expected in sentence(path)
         with pytest.raises(UserError, match=f"the weights of {network}, not of"):
             pretrained.describe(str(path), NETWORK)

@@ -7,7 +7,8 @@ import pytest
 from golden import published_networks as published
 
 from imgcls_jax import models
-from imgcls_jax.pretrained import families, keras_names, matching, skeleton, tensors, torch_names
+from imgcls_jax.pretrained import families, matching, skeleton
+from imgcls_jax.pretrained.files import TensorFile
 
 QUICK = ("resnet18", "mobilenet_v2", "mobilenet_v3_large")
 NETWORKS = [
@@ -24,9 +25,9 @@ def trace(network: str, convention: str = "torch") -> skeleton.Skeleton:
 @pytest.mark.parametrize("publisher", ["torchvision", "timm"])
 @pytest.mark.parametrize("network", NETWORKS)
 def test_names_in_state_dicts(network, publisher):
-    """A digest of all, from the publishers' own models."""
-    empty = tensors.TensorFile(None, "torch", {}, None)
-    names = torch_names.names(network, trace(network), publisher)
+    """Compares a digest of all names with that from the publishers' own models."""
+    empty = TensorFile(None, "torch", {}, None)
+    names = families.family(network).names[publisher](trace(network))
     report, kept = matching.match(empty, trace(network), names)
     head = [f"{names[trace(network).head,]}.{kind}" for kind in ("weight", "bias")]
     assert report.replaced_head == "the file has no classifier"
@@ -40,14 +41,14 @@ def test_names_in_state_dicts(network, publisher):
 def test_networks_are_recognised(publisher, network):
     layout = "keras" if publisher == "keras" else "torch"
     shapes = published.shapes(publisher, network)
-    assert tensors.network_in(tensors.TensorFile(None, layout, shapes, None)) == network
+    assert families.networks_in(TensorFile(None, layout, shapes, None)) == (network,)
 
 
 @pytest.mark.parametrize("network", NETWORKS)
 def test_what_networks_are_recognised_by(network):
-    variances = [s for path, s in trace(network).shapes.items() if path[-1] == "var"]
-    shapes = {f"{i}.running_var": shape for i, shape in enumerate(variances)}
-    assert tensors.network_in(tensors.TensorFile(None, "torch", shapes, None)) == network
+    scales = [s for path, s in trace(network).shapes.items() if path[-1] == "scale"]
+    shapes = {f"{i}.weight": shape for i, shape in enumerate(scales)}
+    assert families.networks_in(TensorFile(None, "torch", shapes, None)) == (network,)
 
 
 @pytest.mark.parametrize(
@@ -55,11 +56,11 @@ def test_what_networks_are_recognised_by(network):
     [pytest.param(n, marks=[] if n in QUICK else [pytest.mark.slow]) for n in published.KERAS],
 )
 def test_order_is_keras_own(network):
-    """That of the norms, and that of the other layers: what files by position rely on."""
+    """Compares the norms, and the other layers: files without names rely on both orders."""
     shapes = published.shapes("keras", network)
     theirs = list(dict.fromkeys(name.rpartition("/")[0] for name in shapes))
     theirs = [name for name in theirs if name != "normalization"]
-    ours = list(keras_names.names(network, trace(network, "tensorflow")).values())
+    ours = list(families.family(network).names["Keras"](trace(network, "tensorflow")).values())
     for norms in (True, False):
         ordered = [
             [n for n in names if (f"{n}/gamma" in shapes) == norms] for names in (ours, theirs)
