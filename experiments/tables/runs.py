@@ -121,7 +121,7 @@ def documented(files: Files) -> list[str]:
                 if results := files.take(stems):
                     rows += _rows_of_run(files, found, label, results)
     header = ("run", "reading", "figure", "documented", "measured", "n", "distance")
-    return table((*header, "machine", "file"), rows)
+    return table((*header, "machine", "file"), rows) if rows else []
 
 
 def _rows_of_run(
@@ -180,5 +180,7 @@ def claimed(files: Files, claims: Iterable[Claim]) -> list[str]:
         n += f", {folds} folds" if folds else ""
         rows.append((claim.title, n, *cells, " to ".join(span), *files.made(results)))
         commands += [f"# {claim.title}", claim.command]
+    if not rows:
+        return []
     header = ("", "n", "accuracy", "balanced", "seconds", "machine", "file")
     return [*table(header, rows), "", "```", *commands, "```"]

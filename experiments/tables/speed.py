@@ -30,18 +30,18 @@ SPEED = (
     Contest("Run 8, the whole cross-validation", "benchmark_logistic", "s", "logistic"),
     Contest("The whole main command, data prepared", "benchmark_start", "s", "start"),
 )
-_NOTE = """\
+NOTE = """\
 Contenders take turns in one process. *Ratio* is a contender's median time over that of the first
 of its case: above 1 it is slower. *Of peak* is the share of the machine's own float32 product."""
 
 
 def contests(files: Files) -> list[str]:
-    """Returns a note and a section for each benchmark that has a file."""
-    lines = [_NOTE]
+    """Returns a section for each benchmark that has a file."""
+    lines: list[str] = []
     for contest in SPEED:
         for result in files.take([contest.stem]).values():
-            lines += ["", f"### {contest.title}", "", *_contest(files, contest, result)]
-    return lines
+            lines += [f"### {contest.title}", "", *_contest(files, contest, result), ""]
+    return lines[:-1]
 
 
 def _contest(files: Files, contest: Contest, result: dict) -> list[str]:

@@ -45,6 +45,11 @@ def test_a_file_that_no_table_shows_is_refused(tmp_path):
         tables.page(tmp_path)
 
 
+def test_a_folder_with_few_files_has_their_sections_only(tmp_path):
+    page = tables.page(_copy(tmp_path, "run2"))
+    assert re.findall("^## (.*)", page, re.MULTILINE) == ["Where", "Documented runs"]
+
+
 def test_result_files_have_names_of_their_own():
     names = [tables.slug(run, reading) for run in RUNS.values() for reading in run.readings]
     assert len(set(names)) == len(names)
