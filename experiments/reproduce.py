@@ -3,7 +3,7 @@
 python -m experiments.reproduce                  # runs 1-9, 10 seeds: half an hour, 2 cores
 python -m experiments.reproduce --runs=10 --seeds=5
 python -m experiments.reproduce --runs=5,9 --seeds=3
-python -m experiments.reproduce --table          # the results as a Markdown table
+python -m experiments.reproduce --table          # writes the page of tables, results/README.md
 """
 
 import tempfile
@@ -11,11 +11,10 @@ from pathlib import Path
 
 from absl import flags
 
-from experiments import logistic
+from experiments import logistic, tables
 from experiments.cli import flags as cli
 from experiments.documented import RUNS, DocumentedRun, Reading
 from experiments.presets import choose
-from experiments.tables import slug, table
 from imgcls_jax import data
 from imgcls_jax.config import Config
 from imgcls_jax.errors import UserError
@@ -27,16 +26,16 @@ _RUNS = flags.DEFINE_list(
     "runs", [str(number) for number in range(1, 10)], "documented runs to measure"
 )
 _SEEDS = flags.DEFINE_integer("seeds", 10, "seeds of each reading", lower_bound=2)
-_OUT = flags.DEFINE_string(
-    "out", str(Path(__file__).parent / "results"), "folder of the result files"
-)
-_TABLE = flags.DEFINE_bool("table", False, "print the result files as a table and exit")
+_TABLE = flags.DEFINE_bool("table", False, "write the result files as tables, README.md, and exit")
+_RESULTS = Path(__file__).parent / "results"  # unless --out names another folder
 
 
 def main() -> None:
-    out = Workdir(_OUT.value)
+    """Measures the chosen runs into result files, or writes the files' tables."""
+    out = Workdir(cli.OUT.value or _RESULTS)
     if _TABLE.value:
-        print(table(out.path))
+        out.write_text("README.md", tables.page(out.path))
+        print(f"The tables are in {out.path / 'README.md'}")
         return
     try:
         chosen = [RUNS[int(number)] for number in _RUNS.value]
@@ -58,11 +57,11 @@ def main() -> None:
                 result = logistic.measure(found, dataset, orders=_SEEDS.value)
             else:
                 result = measure(found, reading, dataset)
-            out.write_json(f"{slug(found, reading)}.json", result)
+            out.write_json(f"{tables.slug(found, reading)}.json", result)
 
 
 def measure(found: DocumentedRun, reading: Reading, dataset: data.Dataset) -> dict:
-    """The seeds of one reading, run in a folder that is then thrown away."""
+    """Returns the spread over the seeds of one reading, run in a folder that is thrown away."""
     settings = reading.settings
     if settings["dataset"] == "folder":
         settings = {**settings, **choose.following_weights(settings)}

@@ -1,0 +1,55 @@
+"""The result files as one page of tables, `experiments/results/README.md`.
+
+A number stands on the page only if a file holds it; a file that no table shows is an error.
+"""
+
+from pathlib import Path
+
+from experiments.tables import runs, speed
+from experiments.tables.files import Files, table
+from experiments.tables.runs import slug
+from imgcls_jax.errors import UserError
+
+__all__ = ["page", "slug"]
+
+_INTRO = """\
+# What was measured
+
+Written by `python -m experiments.reproduce --table` from the JSON files beside it; a test compares
+the two. Do not edit it: change a file, or `experiments/tables/`, and write it again.
+
+n counts seeds. ± is the standard deviation over them (n - 1). *Distance* is how many of these
+standard deviations the documented figure lies above our mean; both are of the same images, so that
+the sampling error of a test set (0.3 points for 10,000 images) is in both and not in the distance.
+Seconds of training leave out compilation and evaluation; other work shared the machine, so that
+speed is in the last section only. Nothing was measured on a GPU. What the figures mean is in
+[BUILD_NOTES.md](../../BUILD_NOTES.md).
+"""
+_UNVERIFIED = "† the data did not match the published digests; BUILD_NOTES.md says why."
+
+
+def page(folder: Path) -> str:
+    """Returns the Markdown page of all result files in `folder`.
+
+    Raises:
+      UserError: for a result file that no table shows.
+    """
+    files = Files(folder)
+    sections = {
+        "Documented runs": ("", runs.documented(files), _UNVERIFIED),
+        "Presets beyond the documents": ("", runs.claimed(files, runs.PRESETS), ""),
+        "Transfer learning": (runs.TRANSFER_NOTE, runs.claimed(files, runs.TRANSFER), ""),
+        "Speed": (speed.NOTE, speed.contests(files), ""),
+    }
+    if left := sorted(set(files.every) - files.shown):
+        raise UserError(
+            f"no table shows {left[0]}.json; name it in experiments/tables/, or remove it."
+        )
+    header = ("", "machine", "jax", "flax", "optax", "NumPy", "Python")
+    machines = table(header, [(letter, *made) for made, letter in files.machines.items()])
+    parts = [_INTRO, "## Where\n", *machines]
+    for title, (before, lines, after) in sections.items():
+        if lines:
+            parts += [f"\n## {title}\n", *([before, ""] if before else []), *lines]
+            parts += ["", after] if after else []
+    return "\n".join(parts) + "\n"

@@ -1,0 +1,125 @@
+"""The page of results: its numbers are the files', every file is on it, and it is up to date."""
+
+import json
+import re
+import shutil
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from experiments import tables
+from experiments.documented import RUNS
+from experiments.tables import runs, speed
+from imgcls_jax.errors import UserError
+
+RESULTS = Path(__file__).parents[2] / "experiments" / "results"
+EVERY = {path.stem: json.loads(path.read_text()) for path in sorted(RESULTS.glob("*.json"))}
+
+
+def _copy(folder: Path, *stems: str) -> Path:
+    for stem in stems:
+        shutil.copy(RESULTS / f"{stem}.json", folder)
+    return folder
+
+
+def _row(page: str, start: str) -> str:
+    return next(line for line in page.splitlines() if line.startswith(start))
+
+
+def test_the_committed_page_is_what_the_files_say():
+    written = (RESULTS / "README.md").read_text()
+    assert tables.page(RESULTS) == written, "run: python -m experiments.reproduce --table"
+
+
+def test_every_result_file_is_on_the_page_and_every_file_it_names_exists():
+    linked = re.findall(r"\]\(([^)]+\.json)\)", (RESULTS / "README.md").read_text())
+    assert set(linked) == {f"{stem}.json" for stem in EVERY}
+
+
+def test_a_file_that_no_table_shows_is_refused(tmp_path):
+    (tmp_path / "stray.json").write_text("{}")
+    with pytest.raises(UserError, match=r"no table shows stray\.json; name it in"):
+        tables.page(tmp_path)
+
+
+def test_a_folder_with_few_files_has_their_sections_only(tmp_path):
+    page = tables.page(_copy(tmp_path, "run2"))
+    assert re.findall("^## (.*)", page, re.MULTILINE) == ["Where", "Documented runs"]
+
+
+def test_result_files_have_names_of_their_own():
+    names = [tables.slug(run, reading) for run in RUNS.values() for reading in run.readings]
+    assert len(set(names)) == len(names)
+    assert "run5_lr0.0008" in names
+
+
+def test_a_reading_shows_mean_spread_seeds_and_distance(tmp_path):
+    page = tables.page(_copy(tmp_path, "run5_lr0.0008"))
+    values = EVERY["run5_lr0.0008"]["spread"]["test_accuracy"]["values"]
+    mean, std = statistics.mean(values), statistics.stdev(values)
+    assert _row(page, "| 5 |") == (
+        f"| 5 | lr 0.0008 | test accuracy | 88.94 % | {100 * mean:.2f} ± {100 * std:.2f} % | 10 "
+        f"| {(0.8894 - mean) / std:+.1f} | A | [run5_lr0.0008](run5_lr0.0008.json) |"
+    )
+    assert "| A | cpu: AMD EPYC, 2 cores | 0.10.2 |" in page
+
+
+def test_seeds_in_files_of_their_own_make_one_row(tmp_path):
+    page = tables.page(_copy(tmp_path, "run11_seed0", "run11_seed1", "keras_run11"))
+    row = _row(page, "| 11 | as written | validation accuracy |")
+    assert "| 85.20 % | 72.09 ± 0.40 % | 2 | +32.5 | A, B |" in row
+    assert "run11_seed0.json), [run11_seed1](run11_seed1.json) †" in row
+    assert "| 71.30 % | 1 | - | A |" in _row(page, "| 11 | Keras itself | validation accuracy |")
+    assert "| 72.23 % | 1 |" in _row(page, "| 11 | Keras itself | validation accuracy, best epoch")
+
+
+def test_folds_are_counted_once_per_seed(tmp_path):
+    page = tables.page(_copy(tmp_path, "eggs_frozen_seed0", "eggs_frozen_seed1"))
+    pooled = [EVERY[f"eggs_frozen_seed{seed}"]["pooled"]["test_accuracy"] for seed in (0, 1)]
+    shown = f"{100 * statistics.mean(pooled):.2f} ± {100 * statistics.stdev(pooled):.2f} %"
+    assert f"| 2, 5 folds | {shown} |" in _row(page, "| 634 eggs, damaged or not, frozen")
+
+
+def test_stored_means_are_those_of_the_stored_values():
+    for stem, result in EVERY.items():
+        for figure, entry in result.get("spread", {}).items():
+            assert entry["mean"] == pytest.approx(statistics.mean(entry["values"])), (stem, figure)
+
+
+def test_a_ratio_is_of_medians_to_the_first_contender(tmp_path):
+    page = tables.page(_copy(tmp_path, "benchmark_fmnist"))
+    median = EVERY["benchmark_fmnist"]["median"]
+    ours, theirs = median["resident, many steps a call"], median["PyTorch, preloaded tensors"]
+    row = _row(page, "| PyTorch, preloaded tensors |")
+    assert f"| {theirs:.2f} |" in row
+    assert f"| {theirs / ours:.2f} | 34 % |" in row
+    assert "images/s" not in page  # this benchmark has no such figure
+
+
+@pytest.mark.parametrize("claim", runs.PRESETS + runs.TRANSFER, ids=lambda claim: claim.stems[0])
+def test_a_claims_command_is_what_its_file_was_made_with(claim):
+    for stem in claim.stems:
+        config = EVERY[stem]["config"]
+        for name, value in re.findall(r"--(\w+)(?:=(\S+))?", claim.command.partition("#")[0]):
+            if name == "seeds":
+                assert len(EVERY[stem]["spread"]["test_accuracy"]["values"]) == int(value)
+            elif name in config:
+                kept = config[name]
+                kept = ",".join(kept) if isinstance(kept, list) else kept
+                assert (value or True) == (kept if kept is True else str(kept)), name
+
+
+def test_every_contest_has_its_file():
+    assert {contest.stem for contest in speed.SPEED} <= set(EVERY)
+
+
+def test_one_command_writes_the_page(tmp_path):
+    """In a process of its own: the flags of two commands cannot live in one."""
+    _copy(tmp_path, "run2")
+    command = [sys.executable, "-m", "experiments.reproduce", "--table", f"--out={tmp_path}"]
+    done = subprocess.run(command, cwd=RESULTS.parents[1], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "README.md").read_text() == tables.page(tmp_path)
