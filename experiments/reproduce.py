@@ -18,7 +18,7 @@ from experiments.presets import choose
 from imgcls_jax import data
 from imgcls_jax.config import Config
 from imgcls_jax.errors import UserError
-from imgcls_jax.train import repeat
+from imgcls_jax.train import run
 from imgcls_jax.workdir import Workdir
 
 flags.adopt_module_key_flags(cli)
@@ -67,7 +67,7 @@ def measure(found: DocumentedRun, reading: Reading, dataset: data.Dataset) -> di
         settings = {**settings, **choose.following_weights(settings)}
     config = Config.of(**settings)
     with tempfile.TemporaryDirectory() as folder:
-        return repeat.repeat(
+        return run.repeat(
             config,
             seeds=_SEEDS.value,
             name=f"run {found.number}, {reading.label}",

@@ -15,7 +15,7 @@ from experiments.cli import flags as cli
 from imgcls_jax import data
 from imgcls_jax.config import Config
 from imgcls_jax.data.catalog.load import load
-from imgcls_jax.train.trainer import build
+from imgcls_jax.train.build import build
 
 # Digits: 1,437 examples at batch 100 end every epoch with a smaller batch of 37.
 SMALL = Config.of(dataset="digits", hidden=(32,), lr=0.01, batch_size=100, epochs=4)

@@ -10,7 +10,7 @@ from experiments.documented import RUNS
 from imgcls_jax import data, models, optim, steps
 from imgcls_jax.config import Config
 from imgcls_jax.report import console
-from imgcls_jax.train.trainer import build
+from imgcls_jax.train.build import build
 
 Epoch = Callable[[int], None]
 

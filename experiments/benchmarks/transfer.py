@@ -24,8 +24,9 @@ from imgcls_jax.data.dataset import Dataset
 from imgcls_jax.data.photos import folders, streaming
 from imgcls_jax.data.photos.sources import FolderPhotos
 from imgcls_jax.report import console
+from imgcls_jax.train.build import build
 from imgcls_jax.train.setup import make_setup
-from imgcls_jax.train.trainer import Trainer, build
+from imgcls_jax.train.trainer import Trainer
 
 SIZE, BATCH = 224, 32
 NETWORKS = ("mobilenet_v2", "resnet50", "efficientnet_b0")

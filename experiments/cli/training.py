@@ -17,7 +17,7 @@ from imgcls_jax.predict import predictor
 from imgcls_jax.report import console
 from imgcls_jax.report.augmentation_sheet import augmentation_sheet
 from imgcls_jax.report.run_figures import draw
-from imgcls_jax.train import repeat, run
+from imgcls_jax.train import run
 from imgcls_jax.workdir import Workdir
 
 cli.define_config_flags()
@@ -154,7 +154,7 @@ def train(preset: choose.Preset, *, experiment: str) -> None:
 
 def _repeat(config: Config, seeds: int, *, name: str, dataset: Dataset, workdir: Workdir, **more):
     """Runs all seeds and shows what they come to."""
-    result = repeat.repeat(config, seeds=seeds, name=name, dataset=dataset, workdir=workdir, **more)
+    result = run.repeat(config, seeds=seeds, name=name, dataset=dataset, workdir=workdir, **more)
     console.heading(f"{name}: {seeds} seeds")
     console.spread(result["spread"])
     for seed in result["seeds"]:
@@ -171,7 +171,7 @@ def _cross_validate(config: Config, *, name: str, workdir: Workdir, documented: 
         elif one.data.fold == 0:
             console.dataset(dataset)
 
-    result = repeat.cross_validate(
+    result = run.cross_validate(
         config,
         name=name,
         load=cli.load_dataset,

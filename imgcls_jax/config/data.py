@@ -4,7 +4,7 @@ import dataclasses
 from typing import Any
 
 from imgcls_jax.config.setting import check, setting
-from imgcls_jax.data import NAMES
+from imgcls_jax.data.catalog import NAMES
 from imgcls_jax.data.photos.options import (
     CORRUPT,
     DUPLICATES,

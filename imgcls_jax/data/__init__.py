@@ -9,7 +9,7 @@ import os
 from typing import Any
 
 from imgcls_jax.data.batching import batches
-from imgcls_jax.data.catalog import cifar10, digits, fashion_mnist
+from imgcls_jax.data.catalog import NAMES, cifar10, digits, fashion_mnist
 from imgcls_jax.data.catalog.load import load as load_published
 from imgcls_jax.data.dataset import Dataset, Split, hold_out, k_fold
 from imgcls_jax.data.photos.options import PhotoOptions
@@ -17,7 +17,6 @@ from imgcls_jax.errors import UserError
 
 __all__ = ["NAMES", "Dataset", "Split", "batches", "hold_out", "k_fold", "load"]
 
-NAMES = ("fashion_mnist", "digits", "cifar10", "folder")
 _PUBLISHED = {"fashion_mnist": fashion_mnist.recipe, "cifar10": cifar10.recipe}
 
 

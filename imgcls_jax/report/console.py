@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from imgcls_jax import errors
-from imgcls_jax.data import Dataset
+from imgcls_jax.data.dataset import Dataset
 from imgcls_jax.report import lettering
 
 if TYPE_CHECKING:

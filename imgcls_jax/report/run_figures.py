@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from imgcls_jax.data import Dataset
+from imgcls_jax.data.dataset import Dataset
 from imgcls_jax.report import charts, sheets
 from imgcls_jax.report.augmentation_sheet import augmentation_sheet
 from imgcls_jax.report.sheets import overlay, prediction_sheet

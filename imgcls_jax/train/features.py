@@ -8,7 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from imgcls_jax import optim, steps
-from imgcls_jax.data import Split, resident
+from imgcls_jax.data import resident
+from imgcls_jax.data.dataset import Split
 from imgcls_jax.data.resident import Resident
 from imgcls_jax.models.freezing import ApplyFn, features_of, head_of, with_binary_head
 from imgcls_jax.optim.ema import ema_init

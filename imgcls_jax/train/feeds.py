@@ -6,7 +6,7 @@ that every example counts once. `make_feed` chooses one; nothing else asks which
 
 import time
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -14,55 +14,19 @@ import numpy as np
 
 from imgcls_jax import steps
 from imgcls_jax.config import Config
-from imgcls_jax.data import Split, resident
+from imgcls_jax.data import resident
 from imgcls_jax.data.batching import eval_batch_size
+from imgcls_jax.data.dataset import Split
 from imgcls_jax.data.photos.streaming import Stream
 from imgcls_jax.data.resident import Resident
 from imgcls_jax.errors import UserError
 from imgcls_jax.train.recalibrate import make_recalibrate, make_recalibrate_streamed
 from imgcls_jax.train.setup import Setup
 from imgcls_jax.train.streams import evaluation_batches, explained, open_stream
+from imgcls_jax.train.trainer import Carry, Feed
 
 _RECALIBRATION = 10_000  # training examples that batch-norm statistics are estimated on
 _STATE_BYTES = 1024  # of a stream's state in a checkpoint, whose arrays have fixed shapes
-
-Carry = tuple[steps.TrainState, steps.Metrics]
-
-
-class Feed(Protocol):
-    """What the loop asks of a way to feed.
-
-    Attributes:
-      size: the number of training examples.
-      compile_seconds: what compiling took so far.
-    """
-
-    size: int
-    compile_seconds: float
-
-    def open(self, seed: int, position: Any = None) -> None:
-        """Makes ready the examples of a seed, from the `position` of a checkpoint if given."""
-
-    def position(self) -> Any:
-        """Returns where the training examples stand, as arrays for a checkpoint."""
-
-    def train(self, carry: Carry, epoch: int, first: int, count: int) -> Carry:
-        """Trains on batches `first` to `first + count - 1` of an epoch; `carry` is donated.
-
-        The epoch's last batch may be smaller than the others, as PyTorch's DataLoader and Keras
-        have it.
-        """
-
-    def averaged(self, state: steps.TrainState) -> steps.TrainState:
-        """Returns the state with the averaged weights and the statistics that belong to them."""
-
-    def prepare(self, split: Split) -> None:
-        """Compiles what `evaluate` needs for a split."""
-
-    def evaluate(
-        self, state: steps.TrainState, split: Split
-    ) -> tuple[steps.Metrics, np.ndarray | jax.Array]:
-        """Returns the summed metrics and the logits (N, C) of a split."""
 
 
 def evaluation_batch_size(config: Config, split: Split) -> int:

@@ -12,7 +12,7 @@ import numpy as np
 
 from imgcls_jax import steps
 from imgcls_jax.checkpoint import Checkpoints
-from imgcls_jax.data import Split
+from imgcls_jax.data.dataset import Split
 from imgcls_jax.errors import Interrupted, UserError
 from imgcls_jax.losses import is_absurd
 from imgcls_jax.train.progress import Progress

@@ -10,7 +10,6 @@ from typing import Any
 from tqdm import tqdm
 
 from imgcls_jax.errors import UserError
-from imgcls_jax.train.trainer import Trainer
 from imgcls_jax.workdir import Workdir
 
 
@@ -80,17 +79,11 @@ class Observer(ProgressBar):
     Attributes:
       stop: the signals received so far, see `collect_signals`.
       board: a TensorBoard writer, or None.
-      done: steps made before.
+      bar: what the bar is made by, see `ProgressBar`.
     """
 
-    def __init__(self, trainer: Trainer, *, stop: list[int], board: Any, done: int):
-        size = trainer.feed.size
-        epochs, batches = divmod(done, trainer.steps_per_epoch)
-        super().__init__(
-            epochs=trainer.config.train.epochs,
-            examples_per_epoch=size,
-            done=epochs * size + batches * trainer.config.train.batch_size,
-        )
+    def __init__(self, *, stop: list[int], board: Any, **bar: int):
+        super().__init__(**bar)
         self._stop = stop
         self._board = board
 

@@ -1,23 +1,26 @@
-"""A whole run in its folder: train or resume, meet the test set once, write what came out."""
+"""A whole run in its folder, or several: train or resume, meet the test set once, write it down."""
 
 import contextlib
+import functools
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
-from imgcls_jax import pretrained, steps
+from imgcls_jax import metrics, pretrained, steps
 from imgcls_jax.checkpoint import Checkpoints
 from imgcls_jax.config import Config
-from imgcls_jax.data import Dataset, Split
-from imgcls_jax.data.dataset import identity
+from imgcls_jax.data.dataset import Dataset, Split
 from imgcls_jax.errors import Interrupted, UserError
 from imgcls_jax.losses import is_absurd
-from imgcls_jax.train.loop import History, evaluate, fit
+from imgcls_jax.train.build import build
+from imgcls_jax.train.kept import keep_evaluated, network_record, require_same_data
+from imgcls_jax.train.loop import Evaluation, History, evaluate, fit
 from imgcls_jax.train.progress import Observer, collect_signals, tensorboard
+from imgcls_jax.train.repeat import each, over
 from imgcls_jax.train.setup import make_model
 from imgcls_jax.train.summary import difference, evaluated_record, summarise
-from imgcls_jax.train.trainer import Trainer, build
+from imgcls_jax.train.trainer import Trainer
 from imgcls_jax.workdir import Workdir
 
 
@@ -71,7 +74,7 @@ def train(
             workdir.write_json("network.json", network_record(trainer, dataset))
             if done:
                 print(f"resuming from step {done} of {trainer.total_steps}")
-            observer = Observer(trainer, stop=stop, board=board, done=done)
+            observer = _observer(trainer, stop=stop, board=board, done=done)
             stack.callback(observer.close)
             state, history = fit(
                 trainer,
@@ -84,7 +87,7 @@ def train(
             state = _best(trainer, history, checkpoints)
         evaluation = evaluate(trainer, state, test)
         keep_evaluated(checkpoints, evaluation.state)
-    summary, arrays = summarise(trainer, dataset, evaluation, history)
+    summary, arrays = _summarised(trainer, dataset, evaluation, history)
     if is_absurd(summary["test_loss"], dataset.num_classes):
         raise UserError(
             f"training diverged: the test loss is {summary['test_loss']:.3g}; use a smaller `lr` "
@@ -98,6 +101,103 @@ def train(
     return summary
 
 
+def repeat(
+    config: Config,
+    *,
+    seeds: int,
+    name: str,
+    dataset: Dataset,
+    workdir: Workdir,
+    documented: Mapping[str, Any] | None = None,
+    with_tensorboard: bool = False,
+) -> dict[str, Any]:
+    """Runs `config` with `seeds` consecutive seeds, each in its own folder, compiled once.
+
+    Seeds already finished in `workdir` are not run again.
+
+    Returns:
+      What is written to `summary.json`: every seed's figures, their mean and standard deviation
+      (n - 1), and where the documented figure falls in that distribution.
+    """
+    configs = [config.replace(seed=config.train.seed + k) for k in range(seeds)]
+    workdir.claim(config, several=True)
+    shared = functools.cache(lambda: make_trainer(config, dataset))
+
+    def run_one(one: Config, folder: Workdir, stop: list[int]) -> dict[str, Any]:
+        return train(
+            one,
+            name=name,
+            dataset=dataset,
+            shared_trainer=shared,
+            documented=documented,
+            workdir=folder,
+            with_tensorboard=with_tensorboard,
+            stop=stop,
+        )
+
+    runs = each(configs, "seed", workdir, run_one)
+    result = over(runs, config, name, documented) | {
+        "seeds": [summary["seed"] for summary in runs],
+        "data_verified": dataset.verified,
+    }
+    workdir.write_json("summary.json", result)
+    return result
+
+
+def cross_validate(
+    config: Config,
+    *,
+    name: str,
+    load: Callable[[Config], Dataset],
+    workdir: Workdir,
+    documented: Mapping[str, Any] | None = None,
+    with_tensorboard: bool = False,
+    watch: Callable[[str, Config, Dataset, Workdir], None] = lambda *_: None,
+) -> dict[str, Any]:
+    """Runs `config` with each of its folds as the test set, each in its own folder.
+
+    Folds already finished in `workdir` are not run again.
+
+    Args:
+      load: gives the data of a configuration, split by its fold.
+      watch: is called with "loaded" when a fold's data is there and "finished" when its run is.
+
+    Returns:
+      What is written to `summary.json`: every fold's figures, their mean and standard deviation,
+      and under `pooled` the accuracies over all examples, each counted once.
+    """
+    configs = [config.replace(fold=k) for k in range(config.data.folds)]
+    workdir.claim(config, several=True)
+
+    def run_one(one: Config, folder: Workdir, stop: list[int]) -> dict[str, Any]:
+        dataset = load(one)
+        watch("loaded", one, dataset, folder)
+        summary = train(
+            one,
+            name=name,
+            dataset=dataset,
+            documented=documented,
+            workdir=folder,
+            with_tensorboard=with_tensorboard,
+            stop=stop,
+        )
+        watch("finished", one, dataset, folder)
+        return summary
+
+    runs = each(configs, "fold", workdir, run_one)
+    matrix = sum(np.array(summary["confusion_matrix"]) for summary in runs)
+    result = over(runs, config, name, documented) | {
+        "folds": config.data.folds,
+        "pooled": {
+            "test_accuracy": float(np.trace(matrix) / matrix.sum()),
+            "test_balanced_accuracy": metrics.balanced_accuracy(matrix),
+            "confusion_matrix": matrix.tolist(),
+        },
+    }
+    workdir.write_json("summary.json", result)
+    return result
+
+
 def evaluate_only(
     config: Config, *, name: str, dataset: Dataset, workdir: Workdir
 ) -> dict[str, Any]:
@@ -109,7 +209,7 @@ def evaluate_only(
         state = checkpoints.restore(config.evaluation.evaluate, trainer.blank()).state
     epochs = int(state.step) // trainer.steps_per_epoch
     history = [record for record in workdir.history() if record["epoch"] <= epochs]
-    summary, _ = summarise(trainer, dataset, evaluate(trainer, state, test), history)
+    summary, _ = _summarised(trainer, dataset, evaluate(trainer, state, test), history)
     return {"run": name} | summary
 
 
@@ -137,35 +237,6 @@ def make_trainer(config: Config, dataset: Dataset, *, resumed: bool = False) -> 
     return build(config, dataset, pretrained=loaded.variables)
 
 
-def network_record(trainer: Trainer, dataset: Dataset) -> dict[str, Any]:
-    """Returns what `network.json` holds: all that a prediction needs beside the parameters."""
-    constants = {name: np.asarray(v).tolist() for name, v in trainer.setup.constants.items()}
-    return {
-        "class_names": list(dataset.class_names),
-        "image_shape": list(dataset.image_shape),
-        "data": identity(dataset),
-        "resize": trainer.config.data.resize,
-        "normalise": {"name": trainer.config.model.normalise, "constants": constants},
-    }
-
-
-def require_same_data(workdir: Workdir, dataset: Dataset) -> None:
-    """Raises UserError if the run in a folder was made of other data."""
-    found = workdir.network()
-    if found is not None and found.get("data") != identity(dataset):
-        raise UserError(
-            f"the run in {workdir.path} was made of other data than {dataset.name} as it is now "
-            f"({len(dataset.class_names)} classes, {len(dataset.train):,} training examples); give "
-            "the data it began with, or a new `workdir`."
-        )
-
-
-def keep_evaluated(checkpoints: Checkpoints, state: steps.TrainState) -> None:
-    """Writes the variables that a run is evaluated with."""
-    checkpoints.save("evaluated", int(state.step), state.variables)
-    checkpoints.wait()
-
-
 def _best(trainer: Trainer, history: History, checkpoints: Checkpoints) -> steps.TrainState:
     """Returns the state with the best validation accuracy, as the history has it."""
     wanted, kept = evaluated_record(history, trainer.config)["step"], checkpoints.step("best")
@@ -181,3 +252,38 @@ def _test_split(dataset: Dataset) -> Split:
     if dataset.test is None:
         raise UserError(f"{dataset.name} has no test set to end a run with; load it whole.")
     return dataset.test
+
+
+def _observer(trainer: Trainer, *, stop: list[int], board: Any, done: int) -> Observer:
+    """Builds what watches the training, from where it stands after `done` steps."""
+    size = trainer.feed.size
+    epochs, batches = divmod(done, trainer.steps_per_epoch)
+    return Observer(
+        stop=stop,
+        board=board,
+        epochs=trainer.config.train.epochs,
+        examples_per_epoch=size,
+        done=epochs * size + batches * trainer.config.train.batch_size,
+    )
+
+
+def _summarised(
+    trainer: Trainer, dataset: Dataset, evaluation: Evaluation, history: History
+) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    facts = {
+        "parameters": trainer.parameters,
+        "step": int(evaluation.state.step),
+        "watched": trainer.watched and trainer.watched.name,
+        "examples": trainer.feed.size,
+        "compile_seconds": trainer.compile_seconds,
+        "feature_seconds": sum(trainer.feature_seconds),
+        "test_seconds": evaluation.seconds,
+    }
+    return summarise(
+        trainer.config,
+        dataset,
+        sums=evaluation.sums,
+        logits=evaluation.logits,
+        history=history,
+        facts=facts,
+    )

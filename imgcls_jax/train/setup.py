@@ -10,7 +10,7 @@ import optax
 
 from imgcls_jax import augment, models, optim, steps
 from imgcls_jax.config import Config
-from imgcls_jax.data import Split
+from imgcls_jax.data.dataset import Split
 from imgcls_jax.errors import UserError
 from imgcls_jax.losses import balanced_weights, cross_entropy
 from imgcls_jax.models import freezing, normalisation, tta

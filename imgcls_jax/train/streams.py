@@ -7,8 +7,8 @@ from typing import Any
 import jax
 from tqdm import tqdm
 
-from imgcls_jax.data import Split
 from imgcls_jax.data.batching import padded
+from imgcls_jax.data.dataset import Split
 from imgcls_jax.data.photos import decode, streaming
 from imgcls_jax.data.photos.lazy import LazyPhotos
 from imgcls_jax.errors import UserError

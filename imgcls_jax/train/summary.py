@@ -7,22 +7,29 @@ import jax
 import numpy as np
 
 from imgcls_jax import metrics, steps
-from imgcls_jax.data import Dataset
-from imgcls_jax.train.loop import Evaluation, History
-from imgcls_jax.train.trainer import Trainer
+from imgcls_jax.config import Config
+from imgcls_jax.data.dataset import Dataset
 from imgcls_jax.workdir import environment
 
 
 def summarise(
-    trainer: Trainer, dataset: Dataset, evaluation: Evaluation, history: History
+    config: Config,
+    dataset: Dataset,
+    *,
+    sums: steps.Metrics,
+    logits: np.ndarray,
+    history: list[dict[str, Any]],
+    facts: Mapping[str, Any],
 ) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """Returns what `summary.json` and `predictions.npz` hold.
 
     Args:
       dataset: its test set is the split that was evaluated.
+      sums, logits: what came of evaluating it.
       history: one record per epoch, see `loop.fit`.
+      facts: `parameters`, `step`, `watched`, `examples`, and the seconds of compiling, of fixed
+        features and of the evaluation.
     """
-    config, sums, logits = trainer.config, evaluation.sums, evaluation.logits
     labels = dataset.test.labels
     probabilities = np.asarray(jax.nn.softmax(logits))
     matrix = metrics.confusion_matrix(labels, logits, dataset.num_classes)
@@ -33,12 +40,12 @@ def summarise(
         "dataset": dataset.name,
         "data": {"source": dataset.source, "verified": dataset.verified},
         "model": config.model.model,
-        "parameters": trainer.parameters,
+        "parameters": facts["parameters"],
         "seed": config.train.seed,
         "epochs": len(history),
-        "steps": history[-1]["step"] if history else int(evaluation.state.step),
+        "steps": history[-1]["step"] if history else facts["step"],
         "evaluated": config.evaluation.evaluate,
-        "watched": trainer.watched and trainer.watched.name,
+        "watched": facts["watched"],
         "test_accuracy": test["accuracy"],
         "test_accuracy_interval": list(metrics.wilson_interval(correct, count)),
         "test_balanced_accuracy": metrics.balanced_accuracy(matrix),
@@ -48,11 +55,11 @@ def summarise(
         "confusion_matrix": matrix.tolist(),
         "per_class": metrics.per_class(matrix, list(dataset.class_names)),
         "train_seconds": train_seconds,
-        "compile_seconds": trainer.compile_seconds,
-        "feature_seconds": sum(trainer.feature_seconds),
-        "eval_seconds": evaluation.seconds + sum(record["eval_seconds"] for record in history),
+        "compile_seconds": facts["compile_seconds"],
+        "feature_seconds": facts["feature_seconds"],
+        "eval_seconds": facts["test_seconds"] + sum(record["eval_seconds"] for record in history),
         "examples_per_second": (
-            trainer.feed.size * len(history) / train_seconds if train_seconds else None
+            facts["examples"] * len(history) / train_seconds if train_seconds else None
         ),
     }
     if history:

@@ -13,7 +13,7 @@ from PIL import Image
 from experiments.documented import RUNS
 from experiments.presets import choose
 from imgcls_jax.config import Config
-from imgcls_jax.train import repeat
+from imgcls_jax.train import run
 from imgcls_jax.train.loop import Interrupted
 
 FASHION_MNIST = [run for run in RUNS.values() if run.settings["dataset"] == "fashion_mnist"]
@@ -126,7 +126,7 @@ def test_run_8_cross_validates_and_has_its_own_settings(fmnist_main, tmp_path):
 def test_interrupted_seeds_say_how_to_go_on_and_do(fmnist_main, tmp_path, monkeypatch):
     """Stopped in the second seed; the same command finishes with the first one's result."""
     command_line = (*QUICK, "--seeds=2", f"--workdir={tmp_path}", "--nofigures")
-    real, calls = repeat.train, []
+    real, calls = run.train, []
 
     def stopped(config, **options):
         calls.append(config.train.seed)
@@ -134,11 +134,11 @@ def test_interrupted_seeds_say_how_to_go_on_and_do(fmnist_main, tmp_path, monkey
             raise Interrupted("stopped at step 3, saved; ...")
         return real(config, **options)
 
-    monkeypatch.setattr(repeat, "train", stopped)
+    monkeypatch.setattr(run, "train", stopped)
     status, _, err = fmnist_main(*command_line)
     assert (status, calls) == (130, [0, 1])
     assert f"--workdir={tmp_path} --seeds=2 to continue" in err
-    monkeypatch.setattr(repeat, "train", real)
+    monkeypatch.setattr(run, "train", real)
     first = (tmp_path / "seed-0" / "summary.json").read_bytes()
     status, out, err = fmnist_main(f"--workdir={tmp_path}", "--seeds=2", "--nofigures")
     assert (status, err) == (0, "")
@@ -150,7 +150,7 @@ def test_interrupted_seeds_say_how_to_go_on_and_do(fmnist_main, tmp_path, monkey
 
 def test_a_signal_ends_a_run_over_seeds(fmnist_main, tmp_path, monkeypatch):
     """Even one that comes after the last step of a seed."""
-    real, calls = repeat.train, []
+    real, calls = run.train, []
 
     def interrupted(config, **options):
         calls.append(config.train.seed)
@@ -158,7 +158,7 @@ def test_a_signal_ends_a_run_over_seeds(fmnist_main, tmp_path, monkeypatch):
         os.kill(os.getpid(), signal.SIGINT)
         return summary
 
-    monkeypatch.setattr(repeat, "train", interrupted)
+    monkeypatch.setattr(run, "train", interrupted)
     status, _, err = fmnist_main(*QUICK, "--seeds=3", f"--workdir={tmp_path}", "--nofigures")
     assert (status, calls) == (130, [0])
     assert "stopped at seed 1" in err

@@ -11,7 +11,7 @@ from conftest import SMALL
 from imgcls_jax.data import Split
 from imgcls_jax.errors import UserError
 from imgcls_jax.predict.restored import restore
-from imgcls_jax.train import repeat, run
+from imgcls_jax.train import run
 from imgcls_jax.workdir import Workdir
 
 
@@ -56,9 +56,9 @@ def test_seeds_that_are_finished_build_nothing(digits, tmp_path, monkeypatch):
     built = []
     build = run.build
     monkeypatch.setattr(run, "build", lambda *args: built.append(args) or build(*args))
-    first = repeat.repeat(config, **given)
+    first = run.repeat(config, **given)
     assert len(built) == 1  # for both seeds
-    assert repeat.repeat(config, **given) == first
+    assert run.repeat(config, **given) == first
     assert len(built) == 1
 
 
@@ -68,9 +68,7 @@ def test_what_holds_no_finished_run_is_one_sentence(digits, tmp_path):
     with pytest.raises(UserError, match="holds no run with a network"):
         restore(tmp_path)
     config = SMALL.replace(epochs=1)
-    repeat.repeat(
-        config, seeds=1, name="small", dataset=digits, workdir=Workdir(tmp_path / "seeds")
-    )
+    run.repeat(config, seeds=1, name="small", dataset=digits, workdir=Workdir(tmp_path / "seeds"))
     with pytest.raises(UserError, match=r"holds a run over seeds or folds; give one of .*seed-0"):
         restore(tmp_path / "seeds")
     one = tmp_path / "seeds" / "seed-0"

@@ -13,8 +13,8 @@ from imgcls_jax.errors import UserError
 from imgcls_jax.losses import cross_entropy
 from imgcls_jax.models import freezing
 from imgcls_jax.models.resnet import ResNet
+from imgcls_jax.train.build import build
 from imgcls_jax.train.features import make_extract, merge
-from imgcls_jax.train.trainer import build
 
 STAGES = {"stem": ("Conv_0",), "stage1": ("Block_0", "Block_1"), "head": ("Dense_0",)}
 RESNET = ResNet(num_classes=3, stage_sizes=(1, 1, 1), width=16, stem="cifar", padded_shortcut=True)

@@ -13,9 +13,9 @@ from imgcls_jax import data, steps
 from imgcls_jax.checkpoint import Checkpoints
 from imgcls_jax.config import Config
 from imgcls_jax.errors import UserError
+from imgcls_jax.train.build import build
 from imgcls_jax.train.loop import Interrupted
 from imgcls_jax.train.progress import Progress
-from imgcls_jax.train.trainer import build
 
 # 29 training photos at batch 8 end every epoch with one of 5.
 CONFIG = Config.of(

@@ -12,10 +12,10 @@ from conftest import SMALL, begun, same_bits
 from imgcls_jax import data, steps
 from imgcls_jax.checkpoint import Checkpoints
 from imgcls_jax.errors import Interrupted, UserError
+from imgcls_jax.train.build import build
 from imgcls_jax.train.loop import evaluate, fit
 from imgcls_jax.train.progress import Progress
 from imgcls_jax.train.setup import make_setup
-from imgcls_jax.train.trainer import build
 from imgcls_jax.workdir import Workdir
 
 

@@ -8,7 +8,7 @@ import pytest
 from conftest import SMALL, begun
 
 from imgcls_jax import models, optim, steps
-from imgcls_jax.train.trainer import build
+from imgcls_jax.train.build import build
 
 
 def train(digits, *, batches=3, batch_size=60, model=None, full_size=None, **options):

@@ -1,0 +1,147 @@
+"""Makes a configuration executable for one data set: splits, feeds, compiles."""
+
+import time
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+import jax
+
+from imgcls_jax import models, steps
+from imgcls_jax.config import Config
+from imgcls_jax.data.dataset import Dataset, Split, hold_out
+from imgcls_jax.data.resident import Resident
+from imgcls_jax.errors import UserError
+from imgcls_jax.train import features
+from imgcls_jax.train.feeds import evaluation_batch_size, make_feed
+from imgcls_jax.train.setup import Setup, make_setup
+from imgcls_jax.train.trainer import Carry, Trainer, Watched
+
+
+def build(
+    config: Config, dataset: Dataset, *, pretrained: Mapping[str, Any] | None = None
+) -> Trainer:
+    """Makes a configuration executable: splits the data, puts it where it is fed from, compiles.
+
+    Args:
+      dataset: its test set is used only where the settings say that it is watched.
+      pretrained: variables to start from, see `imgcls_jax.pretrained`; what they leave out is
+        drawn at random.
+
+    Raises:
+      UserError: if the settings do not fit each other or the data.
+    """
+    train, watched = training_splits(config, dataset)
+    setup = make_setup(config, train=train, num_classes=dataset.num_classes)
+    started = time.perf_counter()
+    draw = jax.jit(partial(_initial, setup, averaged=bool(config.optim.ema)))
+    shapes = jax.eval_shape(draw, jax.random.key(0))
+    init = draw.lower(jax.random.key(0)).compile()
+    init_seconds = time.perf_counter() - started
+    begin = place = None
+    seconds: list[float] = []
+    if pretrained is not None:
+        begin = partial(features.overlay, pretrained=pretrained)
+        place = _placing_features(config, setup, init, begin, seconds)
+        if config.train.head_epochs:
+            begin = _fitting_the_head(config, setup, pretrained, place(train))
+    feed = make_feed(
+        config, setup, train, carry=shapes, place=place if config.features_once else None
+    )
+    if watched is not None:
+        feed.prepare(watched.split)
+    return Trainer(
+        config=config,
+        setup=setup,
+        feed=feed,
+        watched=watched,
+        num_classes=dataset.num_classes,
+        parameters=models.count_parameters(shapes[0].params),
+        init=init,
+        begin=begin,
+        feature_seconds=seconds,
+        init_seconds=init_seconds,
+    )
+
+
+def training_splits(config: Config, dataset: Dataset) -> tuple[Split, Watched | None]:
+    """Returns the split to train on, and the one to evaluate after every epoch.
+
+    The latter is the data set's own validation split, else a part held out of the training split,
+    else nothing, or with `watch_test` the test set.
+
+    Raises:
+      UserError: if there is nothing to choose by, or fewer examples than a batch has.
+    """
+    train, validation = dataset.train, dataset.validation
+    of, batch_size = config.data, config.train.batch_size
+    if validation is None and of.hold_out:
+        train, validation = hold_out(train, fraction=of.hold_out, seed=of.split_seed)
+    chooses = config.evaluation.evaluate == "best" or config.train.patience
+    if validation is None and chooses:
+        raise UserError(
+            f"{dataset.name} has no validation split to choose by; add `hold_out=0.1`, say."
+        )
+    if batch_size > len(train) and len(train) < len(dataset.train):
+        raise UserError(
+            f"`hold_out={of.hold_out:g}` leaves {len(train)} of {len(dataset.train)} examples "
+            f"to train on, fewer than `batch_size={batch_size}`; make one of them smaller."
+        )
+    if batch_size > len(train):
+        raise UserError(
+            f"`batch_size={batch_size}` is larger than the training set of {len(train)} "
+            f"examples; choose at most {len(train)}."
+        )
+    if config.evaluation.watch_test:
+        return train, Watched("test", dataset.test)
+    return train, None if validation is None else Watched("validation", validation)
+
+
+def _initial(setup: Setup, key: jax.Array, *, averaged: bool) -> Carry:
+    """Returns the random state before training, and sums of nothing."""
+    network = setup.network
+    state = steps.init_state(
+        model=network.model,
+        tx=setup.tx,
+        key=key,
+        image_shape=network.image_shape,
+        averaged=averaged,
+    )
+    return state, steps.zero_metrics()
+
+
+def _placing_features(
+    config: Config,
+    setup: Setup,
+    init: Callable[[jax.Array], Carry],
+    begin: Callable[[steps.TrainState], steps.TrainState],
+    seconds: list[float],
+) -> Callable[[Split], Resident]:
+    """Builds a function that puts a split's features, by the pretrained weights, on the device."""
+
+    def place(split: Split) -> Resident:
+        started = time.perf_counter()
+        variables = begin(init(jax.random.key(0))[0]).variables
+        extract = features.make_extract(
+            apply_fn=setup.network.apply_fn, batch_size=evaluation_batch_size(config, split)
+        )
+        found = extract(variables, split, f"features of {len(split):,} images")
+        seconds.append(time.perf_counter() - started)
+        return found
+
+    return place
+
+
+def _fitting_the_head(
+    config: Config, setup: Setup, pretrained: Mapping[str, Any], found: Resident
+) -> Callable[[steps.TrainState], steps.TrainState]:
+    """Builds state -> state with pretrained weights and a head that was fitted to features."""
+    fit_head = features.make_fit_head(
+        model=setup.network.model,
+        binary=config.model.head == "binary",
+        loss_fn=setup.loss_fn,
+        epochs=config.train.head_epochs,
+        learning_rate=config.train.head_lr,
+        batch_size=config.train.batch_size,
+    )
+    return lambda state: fit_head(features.overlay(state, pretrained), found)
