@@ -20,11 +20,13 @@ from absl import flags
 
 from experiments.benchmarks import cifar10, fmnist, logistic, start, transfer
 from experiments.cli import flags as cli
-from experiments.cli.flags import OUT
+from experiments.cli import out_flag
+from experiments.cli.out_flag import OUT
 from imgcls_jax.errors import UserError
 from imgcls_jax.workdir import environment
 
 flags.adopt_module_key_flags(cli)
+flags.adopt_module_key_flags(out_flag)
 _ROUNDS = flags.DEFINE_integer("rounds", 7, "turns of each contender", lower_bound=1)
 
 # By name: the module that measures and shows it, and what it is measured on.

@@ -13,14 +13,16 @@ from pathlib import Path
 
 from absl import flags
 
-from experiments.cli import checkpoint_flags
+from experiments.cli import checkpoint_flag, out_flag
 from experiments.cli import flags as cli
-from experiments.cli.checkpoint_flags import CHECKPOINT, OUT
+from experiments.cli.checkpoint_flag import CHECKPOINT
+from experiments.cli.out_flag import OUT
 from imgcls_jax.errors import UserError
 from imgcls_jax.predict import export, predictor
 from imgcls_jax.report import console
 
-flags.adopt_module_key_flags(checkpoint_flags)
+flags.adopt_module_key_flags(checkpoint_flag)
+flags.adopt_module_key_flags(out_flag)
 _PLATFORMS = flags.DEFINE_list("platforms", list(export.PLATFORMS), "what the file is to run on")
 
 _TOLERANCE = 1e-4  # of a probability, between two compilations of a network

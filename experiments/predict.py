@@ -20,13 +20,15 @@ from pathlib import Path
 from absl import flags
 from tqdm import tqdm
 
-from experiments.cli import checkpoint_flags
+from experiments.cli import checkpoint_flag, out_flag
 from experiments.cli import flags as cli
-from experiments.cli.checkpoint_flags import CHECKPOINT, OUT
+from experiments.cli.checkpoint_flag import CHECKPOINT
+from experiments.cli.out_flag import OUT
 from imgcls_jax.errors import UserError
 from imgcls_jax.predict import output, predictor
 
-flags.adopt_module_key_flags(checkpoint_flags)
+flags.adopt_module_key_flags(checkpoint_flag)
+flags.adopt_module_key_flags(out_flag)
 _TOP = flags.DEFINE_integer("top", 5, "most probable classes to show of each picture")
 _FORMAT = flags.DEFINE_enum(
     "format", None, list(output.FORMATS), "what to write; by the ending of --out, else a table"

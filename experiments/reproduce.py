@@ -13,6 +13,8 @@ from absl import flags
 
 from experiments import logistic, tables
 from experiments.cli import flags as cli
+from experiments.cli import out_flag
+from experiments.cli.out_flag import OUT
 from experiments.documented import RUNS, DocumentedRun, Reading
 from experiments.presets import choose
 from imgcls_jax import data
@@ -22,6 +24,7 @@ from imgcls_jax.train import run
 from imgcls_jax.workdir import Workdir
 
 flags.adopt_module_key_flags(cli)
+flags.adopt_module_key_flags(out_flag)
 _RUNS = flags.DEFINE_list(
     "runs", [str(number) for number in range(1, 10)], "documented runs to measure"
 )
@@ -32,7 +35,7 @@ _RESULTS = Path(__file__).parent / "results"  # unless --out names another folde
 
 def main() -> None:
     """Measures the chosen runs into result files, or writes the files' tables."""
-    out = Workdir(cli.OUT.value or _RESULTS)
+    out = Workdir(OUT.value or _RESULTS)
     if _TABLE.value:
         out.write_text("README.md", tables.page(out.path))
         print(f"The tables are in {out.path / 'README.md'}")

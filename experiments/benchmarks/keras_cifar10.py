@@ -18,7 +18,8 @@ import numpy as np
 from absl import flags
 
 from experiments.cli import flags as cli
-from experiments.cli.flags import OUT
+from experiments.cli import out_flag
+from experiments.cli.out_flag import OUT
 from experiments.documented import RUNS
 from imgcls_jax.data import Dataset
 from imgcls_jax.errors import UserError
@@ -144,6 +145,7 @@ def main() -> None:
 if __name__ == "__main__":
     # Only here: other commands have flags of these names and use the network above.
     flags.adopt_module_key_flags(cli)
+    flags.adopt_module_key_flags(out_flag)
     flags.DEFINE_enum("run", "10", ["10", "11"], "documented run")
     flags.DEFINE_integer("seeds", 1, "seeds, from 0", lower_bound=1)
     flags.DEFINE_integer("epochs", None, "epochs, by default the run's", lower_bound=1)

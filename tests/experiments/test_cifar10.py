@@ -54,7 +54,7 @@ def test_documented_runs_are_presets(cifar10_main):
 
 def test_a_preset_leaves_the_options_of_another_optimiser_to_it():
     preset = choose.cifar10(None, "resnet", {"optimizer": "adamw"})
-    assert Config.of(**{**preset.settings, "optimizer": "adamw"}).momentum == 0
+    assert Config.of(**{**preset.settings, "optimizer": "adamw"}).optim.momentum == 0
     preset = choose.cifar10(None, "fast", {"model": "resnet20", "optimizer": "sgd"})
     assert not {"widths", "lr_scale"} & set(preset.settings)
 
@@ -62,7 +62,7 @@ def test_a_preset_leaves_the_options_of_another_optimiser_to_it():
 @pytest.mark.parametrize("name", cifar10.PRESETS)
 def test_named_presets_are_valid(name):
     preset = choose.cifar10(None, name, {})
-    assert Config.of(**preset.settings).dataset == "cifar10"
+    assert Config.of(**preset.settings).data.dataset == "cifar10"
     assert choose.documented(preset, Config.of(**preset.settings)) is None
 
 

@@ -121,7 +121,7 @@ def test_a_run_is_documented_whoever_published_its_weights():
 @pytest.mark.parametrize(
     ("flags", "sentence"),
     [
-        ((), "--dataset=folder needs --data_dir, a folder with one folder of photos a class"),
+        ((), "--dataset=folder needs --data_dir, a folder with one folder of photos per class"),
         (("--data_dir=nowhere",), "nowhere cannot be read (No such file or directory)"),
         (("--weights=nowhere.h5",), "nowhere.h5"),
         (("--weights=model.pth",), ".pth"),

@@ -6,10 +6,13 @@ import pytest
 from conftest import QUICK
 from PIL import Image
 
+from imgcls_jax import models
+from imgcls_jax.config import Config
 from imgcls_jax.errors import UserError
 from imgcls_jax.models import tta
 from imgcls_jax.models.layers import last_map, mean_of_pixels
 from imgcls_jax.predict import predictor, restored
+from imgcls_jax.train.setup import make_network
 
 
 def fake(size=4, channels=3, resize="crop", seen=None):
@@ -63,7 +66,7 @@ def test_folders_are_searched_in_order_and_files_taken_as_they_are(tmp_path):
     ("files", "batches"), [(0, []), (3, [3]), (4, [4]), (5, [4, 4]), (9, [4, 4, 4])]
 )
 def test_all_batches_have_one_size_unless_there_is_one(files, batches, tmp_path, monkeypatch):
-    monkeypatch.setattr(predictor, "_MOST", 4)
+    monkeypatch.setattr(predictor, "eval_batch_size", lambda shape: 4)
     paths = [picture(tmp_path / f"{number}.png", 20 * number) for number in range(files)]
     seen = []
     found = list(predictor.predict(fake(seen=seen), paths))
@@ -74,7 +77,7 @@ def test_all_batches_have_one_size_unless_there_is_one(files, batches, tmp_path,
 
 
 def test_bad_files_keep_their_places_and_cost_no_batch(tmp_path, monkeypatch):
-    monkeypatch.setattr(predictor, "_MOST", 2)
+    monkeypatch.setattr(predictor, "eval_batch_size", lambda shape: 2)
     for number in (1, 2, 4, 6):
         picture(tmp_path / f"{number}.png", 20 * number)
     (tmp_path / "0.png").write_bytes(b"")
@@ -94,7 +97,7 @@ def test_bad_files_keep_their_places_and_cost_no_batch(tmp_path, monkeypatch):
 
 def test_few_files_are_decoded_ahead(tmp_path, monkeypatch):
     """Of many files only a few batches are held, wherever the reader is."""
-    monkeypatch.setattr(predictor, "_MOST", 2)
+    monkeypatch.setattr(predictor, "eval_batch_size", lambda shape: 2)
     path, started = picture(tmp_path / "a.png", 9), []
     network = fake()
     prepare = predictor.Predictor.prepare
@@ -116,7 +119,7 @@ def test_large_images_come_in_small_batches():
     assert fake(size=224).batch_size == 32
     assert fake(size=600).batch_size == 4
     assert fake(size=5000).batch_size == 1
-    assert fake(size=28).batch_size == 256
+    assert fake(size=28).batch_size == 250
 
 
 @pytest.fixture(scope="module")
@@ -140,7 +143,7 @@ def test_a_run_and_its_export_give_the_probabilities_of_the_test_set(fmnist_main
     np.testing.assert_allclose(exported.probabilities(digits.test.images), expected, atol=1e-6)
 
 
-@pytest.mark.parametrize("eval_size", [None, 9])
+@pytest.mark.parametrize("eval_size", [None, 12])
 def test_saliency_sees_what_the_network_sees(monkeypatch, eval_size):
     """uint8 pixels, enlarged and normalised as the run's: the map is of those, not of raw ones."""
 
@@ -149,20 +152,19 @@ def test_saliency_sees_what_the_network_sees(monkeypatch, eval_size):
         def __call__(self, images, train=False):
             return mean_of_pixels(last_map(self, images))  # a channel is the logit of its class
 
-    def apply_fn(images):
-        return Map().apply({}, 2 * (images / 255.0) - 1)
-
-    network = {
-        "class_names": list("rgb"), "image_shape": [6, 6, 3], "resize": "pad",
-        "normalise": {"name": "symmetric", "constants": {}},
-    }  # fmt: skip
-    found = restored.Restored(apply_fn, Map(), {}, eval_size, network)
+    monkeypatch.setattr(models, "create", lambda name, **options: Map())
+    config = Config.of(
+        dataset="folder", image_size=8, eval_size=eval_size, model="resnet18", normalise="symmetric"
+    )
+    network = make_network(config, num_classes=3, image_shape=(8, 8, 3), constants={})
+    record = {"class_names": list("rgb"), "image_shape": [8, 8, 3], "resize": "pad"}
+    found = restored.Restored(network, {}, record)
     monkeypatch.setattr(restored, "restore", lambda path: found)
     predicts = predictor.from_workdir("run")
-    images = np.random.default_rng(0).integers(0, 256, (2, 6, 6, 3), np.uint8)
+    images = np.random.default_rng(0).integers(0, 256, (2, 8, 8, 3), np.uint8)
     cams = predicts.grad_cam(images, np.array([0, 2]))
     seen = 2 * np.asarray(tta.enlarge(images / np.float32(255), eval_size)) - 1
-    assert seen.shape == (2, eval_size or 6, eval_size or 6, 3)
+    assert seen.shape == (2, eval_size or 8, eval_size or 8, 3)
     for cam, image, c in zip(cams, seen, (0, 2), strict=True):
         weighed = np.maximum(image[..., c] - image.mean(-1), 0)  # the others weigh -1/3 each
         np.testing.assert_allclose(cam, weighed / weighed.max(), atol=1e-5)

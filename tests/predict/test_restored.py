@@ -29,10 +29,10 @@ def test_predictions_are_the_evaluated_ones(digits, tmp_path, changes):
     run.train(config, name="small", dataset=digits, workdir=Workdir(tmp_path))
     expected = np.load(tmp_path / "predictions.npz")["probabilities"]
     restored = restore(tmp_path)
-    probabilities = jax.nn.softmax(restored.apply_fn(digits.test.images))
+    probabilities = jax.nn.softmax(restored.logits(digits.test.images))
     np.testing.assert_allclose(probabilities, expected, rtol=1e-4, atol=1e-6)
-    assert restored.network["class_names"] == list(digits.class_names)
-    assert restored.network["image_shape"] == [8, 8, 1]
+    assert restored.record["class_names"] == list(digits.class_names)
+    assert restored.record["image_shape"] == [8, 8, 1]
 
 
 def test_other_data_is_no_continuation(digits, tmp_path):
@@ -63,7 +63,7 @@ def test_seeds_that_are_finished_build_nothing(digits, tmp_path, monkeypatch):
 
 
 def test_what_holds_no_finished_run_is_one_sentence(digits, tmp_path):
-    with pytest.raises(UserError, match="does not exist; give the --workdir of a finished run"):
+    with pytest.raises(UserError, match="does not exist; give the `workdir` of a finished run"):
         restore(tmp_path / "nowhere")
     with pytest.raises(UserError, match="holds no run with a network"):
         restore(tmp_path)

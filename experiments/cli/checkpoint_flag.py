@@ -1,0 +1,7 @@
+"""The flag of what works with a finished run's network."""
+
+from absl import flags
+
+CHECKPOINT = flags.DEFINE_string(
+    "checkpoint", None, "folder of a run; predict also takes a file that experiments.export wrote"
+)

@@ -1,0 +1,10 @@
+"""The flag of what writes a file or a folder of one's choice."""
+
+from absl import flags
+
+OUT = flags.DEFINE_string(
+    "out",
+    None,
+    "file to write (predict: instead of the terminal; export: the exported network; benchmark: the "
+    "result as JSON), or with reproduce the folder of the result files",
+)
