@@ -24,6 +24,9 @@ _WORKERS = flags.DEFINE_integer(
 _RAW_DIR = flags.DEFINE_string(
     "raw_dir", None, "folder of the raw files: the four IDX files, CIFAR-10's batches or archive"
 )
+_OFFLINE = flags.DEFINE_bool(
+    "offline", False, "fetch no data set that is not on this machine; say so instead"
+)
 
 _DEFINE = {
     int: flags.DEFINE_integer,
@@ -71,7 +74,7 @@ def given_settings() -> dict[str, Any]:
 
 def load_data(name: str) -> data.Dataset:
     """The data set `name` from where --data_dir and --raw_dir say."""
-    return data.load(name, data_dir=_DATA_DIR.value, raw_dir=_RAW_DIR.value)
+    return data.load(name, data_dir=_DATA_DIR.value, raw_dir=_RAW_DIR.value, offline=_OFFLINE.value)
 
 
 def load_dataset(config: Config) -> data.Dataset:
@@ -116,9 +119,9 @@ def photos_dir() -> str | None:
 
 
 def data_arguments() -> list[str]:
-    """--data_dir and --raw_dir as given here, for another process."""
-    folders = (("data_dir", _DATA_DIR.value), ("raw_dir", _RAW_DIR.value))
-    return [f"--{name}={value}" for name, value in folders if value]
+    """--data_dir, --raw_dir and --offline as given here, for another process."""
+    given = (_DATA_DIR, _RAW_DIR, _OFFLINE)
+    return [f"--{flag.name}={flag.value}" for flag in given if flag.value]
 
 
 def new_workdir(experiment: str, name: str) -> Workdir:

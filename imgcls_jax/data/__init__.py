@@ -17,6 +17,7 @@ def load(
     *,
     data_dir: str | os.PathLike | None = None,
     raw_dir: str | os.PathLike | None = None,
+    offline: bool = False,
 ) -> Dataset:
     """Loads a data set by name.
 
@@ -26,16 +27,16 @@ def load(
         ~/tensorflow_datasets.
       raw_dir: folder with the official raw files, or their archive where they are published as
         one, read instead of anything prepared earlier.
+      offline: whether a data set that is not on this machine may not be fetched.
 
     Raises:
       UserError: an unknown name, a folder given for `digits`, which uses none, and whatever
         `catalog.load` finds wrong with files and folders.
     """
     match name:
-        case "fashion_mnist":
-            return load_recipe(fashion_mnist.recipe(), data_dir=data_dir, raw_dir=raw_dir)
-        case "cifar10":
-            return load_recipe(cifar10.recipe(), data_dir=data_dir, raw_dir=raw_dir)
+        case "fashion_mnist" | "cifar10":
+            recipe = {"fashion_mnist": fashion_mnist, "cifar10": cifar10}[name].recipe()
+            return load_recipe(recipe, data_dir=data_dir, raw_dir=raw_dir, offline=offline)
         case "digits":
             folders = {"--raw_dir": raw_dir, "--data_dir": data_dir}
             if given := [flag for flag, folder in folders.items() if folder is not None]:
