@@ -9,6 +9,11 @@
 PyTorch and Keras take part where they are installed; see `experiments.contest` for the rules.
 """
 
+if __name__ == "__main__":  # before anything heavy is imported
+    from experiments.cli import huge_pages
+
+    huge_pages.ask()
+
 import contextlib
 import importlib.metadata
 import json

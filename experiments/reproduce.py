@@ -6,6 +6,11 @@ python -m experiments.reproduce --runs=5,9 --seeds=3
 python -m experiments.reproduce --table          # the results as a Markdown table
 """
 
+if __name__ == "__main__":  # before anything heavy is imported
+    from experiments.cli import huge_pages
+
+    huge_pages.ask()
+
 import tempfile
 from pathlib import Path
 

@@ -6,6 +6,11 @@ makes a folder of that many pictures (hard links to a few, 100,000 by default) w
 streams one epoch of it, and prints what `measure` returns.
 """
 
+if __name__ == "__main__":  # before anything heavy is imported
+    from experiments.cli import huge_pages
+
+    huge_pages.ask()
+
 import json
 import multiprocessing
 import os

@@ -9,6 +9,7 @@ from typing import Any
 
 from absl import app, flags, logging
 
+from experiments.cli.pipes import reader_may_leave
 from imgcls_jax import data
 from imgcls_jax.config import Config
 from imgcls_jax.errors import UserError
@@ -200,7 +201,8 @@ def run(
             print("interrupted", file=sys.stderr)
             sys.exit(130)
 
-    app.run(guarded, argv=argv)
+    with reader_may_leave():
+        app.run(guarded, argv=argv)
 
 
 CHECKPOINT = flags.DEFINE_string(
