@@ -33,13 +33,15 @@ _RUNS = flags.DEFINE_list(
 )
 _SEEDS = flags.DEFINE_integer("seeds", 10, "seeds of each reading", lower_bound=2)
 _OUT = flags.DEFINE_string(
-    "out", str(Path(__file__).parent / "results"), "folder of the result files"
+    "out",
+    None,
+    "folder of the result files; default: the checkout's experiments/results, else ./results",
 )
 _TABLE = flags.DEFINE_bool("table", False, "print the result files as a table and exit")
 
 
 def main() -> None:
-    out = Workdir(_OUT.value)
+    out = Workdir(_OUT.value or results_folder())
     if _TABLE.value:
         print(table(out.path))
         return
@@ -64,6 +66,11 @@ def main() -> None:
             else:
                 result = measure(found, reading, dataset)
             out.write_json(f"{slug(found, reading)}.json", result)
+
+
+def results_folder(package: Path = Path(__file__).parent) -> Path:
+    """Returns the folder of the result files: a checkout's own; an installed copy has none."""
+    return package / "results" if (package / "results").is_dir() else Path("results")
 
 
 def measure(found: DocumentedRun, reading: Reading, dataset: data.Dataset) -> dict:

@@ -1,7 +1,7 @@
 """Runs 10 and 11 as their documents print them, in Keras itself: the figures ours are held against.
 
-python -m experiments.keras_cifar10 --run=10 --seeds=2 --out=experiments/results/keras_run10.json
-KERAS_BACKEND=torch python -m experiments.keras_cifar10 --run=11
+python -m experiments.benchmarks.keras_cifar10 --run=10 --seeds=2 --out=keras_run10.json
+KERAS_BACKEND=torch python -m experiments.benchmarks.keras_cifar10 --run=11
 
 Needs Keras 3 and one of its backends, which are no dependency of this project.
 """

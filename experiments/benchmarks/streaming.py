@@ -1,6 +1,6 @@
 """How a folder with far more pictures than memory holds is streamed: seconds and megabytes.
 
-    python -m experiments.streaming_scale FOLDER [IMAGES] [WORKERS]
+    python -m experiments.benchmarks.streaming FOLDER [IMAGES] [WORKERS]
 
 makes a folder of that many pictures (hard links to a few, 100,000 by default) where there is none,
 streams one epoch of it, and prints what `measure` returns.
