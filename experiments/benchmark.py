@@ -6,7 +6,7 @@
     python -m experiments.benchmark logistic         # run 8 against scikit-learn
     python -m experiments.benchmark start            # the main command, whole, several times
 
-PyTorch and Keras take part where they are installed; see `experiments.benchmarks.timing` for the rules.
+PyTorch and Keras take part where they are installed; `experiments.benchmarks.timing` has the rules.
 """
 
 if __name__ == "__main__":  # before anything heavy is imported

@@ -32,16 +32,11 @@ _RUNS = flags.DEFINE_list(
     "runs", [str(number) for number in range(1, 10)], "documented runs to measure"
 )
 _SEEDS = flags.DEFINE_integer("seeds", 10, "seeds of each reading", lower_bound=2)
-_OUT = flags.DEFINE_string(
-    "out",
-    None,
-    "folder of the result files; default: the checkout's experiments/results, else ./results",
-)
 _TABLE = flags.DEFINE_bool("table", False, "print the result files as a table and exit")
 
 
 def main() -> None:
-    out = Workdir(_OUT.value or results_folder())
+    out = Workdir(cli.OUT.value or results_folder())
     if _TABLE.value:
         print(table(out.path))
         return
