@@ -1,3 +1,0 @@
-from experiments.cli import huge_pages
-
-huge_pages.ask()

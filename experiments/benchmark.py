@@ -10,6 +10,11 @@ PyTorch and Keras take part where they are installed; see `experiments.benchmark
 rules.
 """
 
+if __name__ == "__main__":  # before anything heavy is imported
+    from experiments.cli import huge_pages
+
+    huge_pages.ask()
+
 import contextlib
 import importlib.metadata
 import json

@@ -9,6 +9,11 @@ python -m experiments.cifar10 --augmentations=all.png          # what each of th
 python -m experiments.cifar10 --preset=best                    # highest accuracy, minutes of a GPU
 """
 
+if __name__ == "__main__":  # before anything heavy is imported
+    from experiments.cli import huge_pages
+
+    huge_pages.ask()
+
 from experiments import speedrun
 from experiments.cli import flags as cli
 from experiments.cli import training

@@ -9,6 +9,11 @@ imgcls_jax/predict/export.py. The file is read back and compared with the networ
 printed.
 """
 
+if __name__ == "__main__":  # before anything heavy is imported
+    from experiments.cli import huge_pages
+
+    huge_pages.ask()
+
 from pathlib import Path
 
 from absl import flags

@@ -6,6 +6,11 @@ python -m experiments.fmnist --model=cnn
 python -m experiments.fmnist --dataset=digits --epochs=20      # offline, seconds
 """
 
+if __name__ == "__main__":  # before anything heavy is imported
+    from experiments.cli import huge_pages
+
+    huge_pages.ask()
+
 from experiments import logistic
 from experiments.cli import flags as cli
 from experiments.cli import training

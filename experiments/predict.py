@@ -12,8 +12,12 @@ size as in its training, and to grey for networks that take grey images: those o
 of digits know light things on a dark ground only.
 """
 
+if __name__ == "__main__":  # before anything heavy is imported
+    from experiments.cli import huge_pages
+
+    huge_pages.ask()
+
 import os
-import signal
 import sys
 from pathlib import Path
 
@@ -129,6 +133,4 @@ def _draw(network: predictor.Predictor, shown: list[predictor.Prediction], done:
 
 
 if __name__ == "__main__":
-    if hasattr(signal, "SIGPIPE"):
-        signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `| head` is no error
     cli.run(main, takes_arguments=True)

@@ -6,6 +6,11 @@ python -m experiments.reproduce --runs=5,9 --seeds=3
 python -m experiments.reproduce --table          # writes the page of tables, results/README.md
 """
 
+if __name__ == "__main__":  # before anything heavy is imported
+    from experiments.cli import huge_pages
+
+    huge_pages.ask()
+
 import tempfile
 from pathlib import Path
 
@@ -30,12 +35,11 @@ _RUNS = flags.DEFINE_list(
 )
 _SEEDS = flags.DEFINE_integer("seeds", 10, "seeds of each reading", lower_bound=2)
 _TABLE = flags.DEFINE_bool("table", False, "write the result files as tables, README.md, and exit")
-_RESULTS = Path(__file__).parent / "results"  # unless --out names another folder
 
 
 def main() -> None:
     """Measures the chosen runs into result files, or writes the files' tables."""
-    out = Workdir(OUT.value or _RESULTS)
+    out = Workdir(OUT.value or results_folder())
     if _TABLE.value:
         out.write_text("README.md", tables.page(out.path))
         print(f"The tables are in {out.path / 'README.md'}")
@@ -61,6 +65,11 @@ def main() -> None:
             else:
                 result = measure(found, reading, dataset)
             out.write_json(f"{tables.slug(found, reading)}.json", result)
+
+
+def results_folder(package: Path = Path(__file__).parent) -> Path:
+    """Returns the folder of the result files: a checkout's own; an installed copy has none."""
+    return package / "results" if (package / "results").is_dir() else Path("results")
 
 
 def measure(found: DocumentedRun, reading: Reading, dataset: data.Dataset) -> dict:

@@ -9,6 +9,11 @@ python -m experiments.transfer --list_runs
 python -m experiments.predict --checkpoint=runs/transfer/... photo.jpg folder/
 """
 
+if __name__ == "__main__":  # before anything heavy is imported
+    from experiments.cli import huge_pages
+
+    huge_pages.ask()
+
 from experiments.cli import flags as cli
 from experiments.cli import training
 from experiments.presets import choose

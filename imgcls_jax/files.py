@@ -1,12 +1,12 @@
 """Files that are written whole or not at all: a reader never meets half of one."""
 
 import contextlib
-import fcntl
 import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import filelock
 from absl import logging
 
 from imgcls_jax.errors import UserError
@@ -37,15 +37,22 @@ def replacing(path: str | os.PathLike, *, advice: str) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def lock(folder: Path, doing: str) -> Iterator[None]:
-    """One writer at a time; the kernel lets go of the lock of a process that died.
+    """Lets one writer at a time into a folder; the system frees the lock of a process that died.
 
     Args:
+      folder: the lock is its file `.lock`, which stays.
       doing: what another process must be doing while this one waits, for the log.
+
+    Raises:
+      OSError: the folder cannot be written.
     """
-    with (folder / ".lock").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            logging.warning("Waiting for another process that %s.", doing)
-            fcntl.flock(file, fcntl.LOCK_EX)
+    held = filelock.FileLock(folder / ".lock")
+    try:
+        held.acquire(timeout=0)
+    except filelock.Timeout:
+        logging.warning("Waiting for another process that %s.", doing)
+        held.acquire()
+    try:
         yield
+    finally:
+        held.release()

@@ -45,7 +45,8 @@ def write_raw(folder: Path, contents: dict[str, bytes], *, gzipped: bool = True)
 
 def small_recipe(contents: dict[str, bytes], counts=COUNTS, **changes):
     md5 = {name: hashlib.md5(content).hexdigest() for name, content in contents.items()}
-    return fashion_mnist.recipe(counts=counts, **{"md5": md5, "raw_dirs": (), **changes})
+    nowhere = {"raw_dirs": (), "hub": None, "debian": None}
+    return fashion_mnist.recipe(counts=counts, **{"md5": md5, **nowhere, **changes})
 
 
 def assert_holds(dataset: data.Dataset, contents: dict[str, bytes]) -> None:
@@ -169,7 +170,7 @@ def cifar_recipe(batches=CIFAR, **changes):
             n: hashlib.sha1(labels.tobytes()).hexdigest() for n, (labels, _) in batches.items()
         },
     }
-    return cifar10.recipe(batch_size=CIFAR_N, **(digests | changes))
+    return cifar10.recipe(batch_size=CIFAR_N, **(digests | {"hub": None} | changes))
 
 
 def assert_holds_cifar(dataset: data.Dataset, batches=CIFAR) -> None:

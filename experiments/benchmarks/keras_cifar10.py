@@ -6,6 +6,11 @@
 Needs Keras 3 and one of its backends, which are no dependency of this project.
 """
 
+if __name__ == "__main__":  # before anything heavy is imported
+    from experiments.cli import huge_pages
+
+    huge_pages.ask()
+
 import json
 import os
 import statistics

@@ -7,6 +7,11 @@ streams one epoch of it with that many worker processes (none by default: thread
 `measure` returns.
 """
 
+if __name__ == "__main__":  # before anything heavy is imported
+    from experiments.cli import huge_pages
+
+    huge_pages.ask()
+
 import json
 import multiprocessing
 import os

@@ -10,6 +10,7 @@ from typing import Any
 
 from absl import app, flags, logging
 
+from experiments.cli.pipes import reader_may_leave
 from imgcls_jax import data
 from imgcls_jax.config import Config, settings_by_name
 from imgcls_jax.errors import Interrupted, UserError
@@ -23,6 +24,9 @@ _WORKERS = flags.DEFINE_integer(
 )
 _RAW_DIR = flags.DEFINE_string(
     "raw_dir", None, "folder of the raw files: the four IDX files, CIFAR-10's batches or archive"
+)
+_OFFLINE = flags.DEFINE_bool(
+    "offline", False, "fetch no data set that is not on this machine; say so instead"
 )
 
 _DEFINE = {
@@ -73,8 +77,14 @@ def given_settings() -> dict[str, Any]:
 
 
 def load_data(name: str, **options: Any) -> data.Dataset:
-    """Loads a data set from where --data_dir and --raw_dir say."""
-    return data.load(name, data_dir=_DATA_DIR.value, raw_dir=_RAW_DIR.value, **options)
+    """Loads a data set from where --data_dir, --raw_dir and --offline say."""
+    return data.load(
+        name,
+        data_dir=_DATA_DIR.value,
+        raw_dir=_RAW_DIR.value,
+        offline=_OFFLINE.value,
+        **options,
+    )
 
 
 def load_dataset(config: Config) -> data.Dataset:
@@ -91,9 +101,9 @@ def photos_dir() -> str | None:
 
 
 def data_arguments() -> list[str]:
-    """Returns --data_dir and --raw_dir as given here, for another process."""
-    folders = (("data_dir", _DATA_DIR.value), ("raw_dir", _RAW_DIR.value))
-    return [f"--{name}={value}" for name, value in folders if value]
+    """Returns --data_dir, --raw_dir and --offline as given here, for another process."""
+    given = (_DATA_DIR, _RAW_DIR, _OFFLINE)
+    return [f"--{flag.name}={flag.value}" for flag in given if flag.value]
 
 
 def new_workdir(experiment: str, name: str) -> Workdir:
@@ -211,4 +221,5 @@ def run(
             print("interrupted", file=sys.stderr)
             sys.exit(130)
 
-    app.run(guarded, argv=argv)
+    with reader_may_leave():
+        app.run(guarded, argv=argv)

@@ -60,7 +60,7 @@ def command(main: Callable[[], None], *, photos: bool, argv: list[str] | None = 
     """
 
     def help_of() -> str:
-        places = ("data_dir", "workers") if photos else ("data_dir", "raw_dir")
+        places = ("data_dir", "workers") if photos else ("data_dir", "raw_dir", "offline")
         groups = {"The run": list(_OF_THE_RUN)} | {title: [] for title in _HEADINGS.values()}
         groups["Data"] += places
         for name, (section, field) in settings_by_name().items():

@@ -25,6 +25,7 @@ def load(
     *,
     data_dir: str | os.PathLike | None = None,
     raw_dir: str | os.PathLike | None = None,
+    offline: bool = False,
     **options: Any,
 ) -> Dataset:
     """Loads a data set by name: the one way to any of them.
@@ -36,6 +37,7 @@ def load(
         default $TFDS_DATA_DIR or ~/tensorflow_datasets.
       raw_dir: folder with the official raw files, or their archive where they are published as
         one, read instead of anything prepared earlier.
+      offline: whether a data set that is not on this machine may not be fetched.
       **options: for "folder", those of `photos.options.PhotoOptions`, such as `image_size=64`.
 
     Raises:
@@ -51,7 +53,9 @@ def load(
             "it out."
         )
     if name in _PUBLISHED:
-        return load_published(_PUBLISHED[name](), data_dir=data_dir, raw_dir=raw_dir)
+        return load_published(
+            _PUBLISHED[name](), data_dir=data_dir, raw_dir=raw_dir, offline=offline
+        )
     if name == "digits":
         folders = {"raw_dir": raw_dir, "data_dir": data_dir}
         if given := [f"`{option}`" for option, folder in folders.items() if folder is not None]:

@@ -1,9 +1,13 @@
 """Programs ask for huge pages by starting again once."""
 
+import ast
+import importlib
 import sys
+from pathlib import Path
 
 import pytest
 
+import experiments
 from experiments.cli import huge_pages
 
 _COMMAND = ["python", "-X", "dev", "-m", "experiments.fmnist", "--lr=1"]
@@ -58,3 +62,29 @@ def test_pages_on_request(tmp_path, monkeypatch):
         assert huge_pages._on_request() is expected
     monkeypatch.setattr(huge_pages, "_ON_REQUEST", tmp_path / "missing")
     assert huge_pages._on_request() is False
+
+
+_FOLDER = Path(experiments.__file__).parent
+_PROGRAMS = [path for path in _FOLDER.rglob("*.py") if "cli.run(main" in path.read_text()]
+
+
+@pytest.mark.parametrize("path", _PROGRAMS, ids=lambda path: path.stem)
+def test_every_program_asks_before_it_imports_anything(path):
+    docstring, first, *_ = ast.parse(path.read_text()).body
+    assert isinstance(docstring, ast.Expr)
+    assert ast.unparse(first) == ast.unparse(
+        ast.parse(
+            'if __name__ == "__main__":\n'
+            "    from experiments.cli import huge_pages\n"
+            "    huge_pages.ask()"
+        )
+    )
+
+
+def test_importing_the_package_starts_nothing(started):
+    importlib.reload(experiments)
+    assert started == []
+
+
+def test_all_programs_are_known():
+    assert {path.stem for path in _PROGRAMS} >= {"fmnist", "cifar10", "transfer", "predict"}

@@ -72,7 +72,7 @@ def test_what_holds_no_finished_run_is_one_sentence(digits, tmp_path):
     with pytest.raises(UserError, match=r"holds a run over seeds or folds; give one of .*seed-0"):
         restore(tmp_path / "seeds")
     one = tmp_path / "seeds" / "seed-0"
-    assert restore(one).network["normalise"] == {"name": "unit", "constants": {}}
+    assert restore(one).record["normalise"] == {"name": "unit", "constants": {}}
     for path in sorted((one / "checkpoints" / "evaluated").rglob("*"), reverse=True):
         path.rmdir() if path.is_dir() else path.unlink()
     with pytest.raises(UserError, match="is not finished; run its command again"):

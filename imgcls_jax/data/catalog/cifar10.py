@@ -1,5 +1,6 @@
 """CIFAR-10 (Krizhevsky 2009, "Learning Multiple Layers of Features from Tiny Images")."""
 
+import dataclasses
 import functools
 import hashlib
 from collections.abc import Mapping
@@ -7,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from imgcls_jax.data.catalog.recipe import Recipe, Splits
+from imgcls_jax.data.catalog.recipe import HubCopy, Recipe, Splits
 from imgcls_jax.data.dataset import Split
 from imgcls_jax.data.raw import cifar
 from imgcls_jax.data.raw.cifar import BINARY, LAYOUTS, PIXELS, PYTHON
@@ -34,12 +35,23 @@ LABELS_SHA1 = {
 URL = "https://www.cs.toronto.edu/~kriz/"
 
 
+HUB = HubCopy(
+    repository="uoft-cs/cifar10",
+    revision="0b2714987fa478483af9968de7c934580d0bb9a2",
+    files={split: f"plain_text/{split}-00000-of-00001.parquet" for split in BATCHES},
+    image="img",
+    label="label",
+    shape=(32, 32, 3),
+)
+
+
 def recipe(
     *,
     batch_size: int = 10_000,
     sha1: Mapping[str, str] = SHA1,
     labels_sha1: Mapping[str, str] = LABELS_SHA1,
     url: str = URL,
+    hub: HubCopy | None = HUB,
 ) -> Recipe:
     """How to load CIFAR-10; the arguments make small stand-ins with the same file layout.
 
@@ -47,6 +59,7 @@ def recipe(
     content decides, so both layouts, archives, downloads and folders that TFDS prepared are held
     to the same digests.
     """
+    in_raw_order = functools.partial(_in_raw_order, batch_size=batch_size, labels_sha1=labels_sha1)
     return Recipe(
         name="cifar10",
         version="3.0.2",
@@ -66,8 +79,9 @@ def recipe(
         downloads={BINARY.archive: f"{url}{BINARY.archive}"},
         ways_out=(
             f"(a) give {BINARY.archive}, {PYTHON.archive} or a folder unpacked from either as "
-            "--raw_dir, (b) give a TFDS folder prepared elsewhere as --data_dir or TFDS_DATA_DIR"
+            "raw_dir, (b) give a TFDS folder prepared elsewhere as data_dir or TFDS_DATA_DIR"
         ),
+        hub=hub and dataclasses.replace(hub, in_raw_order=in_raw_order),
         read_raw=functools.partial(_read_raw, batch_size=batch_size, labels_sha1=labels_sha1),
         differing=functools.partial(_differing, sha1=sha1),
         stock_key=lambda split, index: str(index),
@@ -95,6 +109,23 @@ def _split(batches: list[np.ndarray]) -> Split:
         start += len(records)
     labels = np.concatenate([records[:, 0] for records in batches])
     return Split(images.reshape(-1, 32, 32, 3), labels.astype(np.int32))
+
+
+def _in_raw_order(splits: Splits, *, batch_size: int, labels_sha1: Mapping[str, str]) -> Splits:
+    """The training batches in their order; a copy has them as an archive of the files had them.
+
+    Batches are known by their labels. Splits in which one is missing stay as they are.
+    """
+    train = splits["train"]
+    starts = {}
+    for start in range(0, len(train), batch_size):
+        labels = train.labels[start : start + batch_size].astype(np.uint8)
+        starts[hashlib.sha1(labels, usedforsecurity=False).hexdigest()] = start
+    order = [starts.get(labels_sha1[batch]) for batch in BATCHES["train"]]
+    if None in order:
+        return splits
+    indices = np.concatenate([np.arange(start, start + batch_size) for start in order])
+    return {**splits, "train": Split(train.images[indices], train.labels[indices])}
 
 
 def _differing(splits: Splits, *, sha1: Mapping[str, str]) -> tuple[str, ...]:

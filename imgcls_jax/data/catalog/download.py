@@ -10,23 +10,26 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from imgcls_jax.data.catalog.recipe import Recipe
-from imgcls_jax.errors import UserError
 
 _ROUTE_SECONDS = 8  # for the whole question whether the host answers, name look-up included
 _STALL_SECONDS = 20  # without a single byte
+
+
+class Unavailable(Exception):
+    """A source that has no data to give; the message says why, in a clause."""
 
 
 def fetch(recipe: Recipe, data_dir: Path) -> dict[str, Path]:
     """Downloads the raw files into `data_dir/downloads`; returns their paths by official name.
 
     Raises:
-      UserError: within 10 seconds where the host does not answer; later where a download stalls,
+      Unavailable: within 10 seconds where the host does not answer; later where a download stalls,
         is refused or has another digest than the one TFDS pins.
       OSError: data_dir cannot be written.
     """
     first_url = next(iter(recipe.downloads.values()))
     if reason := no_route(first_url):
-        raise _unreachable(recipe, reason)
+        raise Unavailable(reason)
 
     import requests
     import tensorflow_datasets as tfds
@@ -41,21 +44,11 @@ def fetch(recipe: Recipe, data_dir: Path) -> dict[str, Path]:
             # One by one: after a failure no other thread is left that would keep retrying.
             return {name: Path(manager.download(url)) for name, url in recipe.downloads.items()}
     except tfds.download.download_manager.NonMatchingChecksumError as error:
-        raise UserError(
-            f"What {_host(first_url)} sent for {recipe.name} is not the published data (its "
-            f"SHA-256 differs from the pinned one): try another network, or {recipe.ways_out}."
+        raise Unavailable(
+            "what it sent is not the published data, its SHA-256 is not the pinned one"
         ) from error
     except (requests.RequestException, tfds.download.DownloadError) as error:
-        raise _unreachable(recipe, _one_line(error)) from error
-
-
-def _unreachable(recipe: Recipe, reason: str) -> UserError:
-    host = _host(next(iter(recipe.downloads.values())))
-    return UserError(
-        f"{recipe.name} is not on this machine and cannot be downloaded from {host} ({reason}): "
-        f"{recipe.ways_out}, or (c) connect to the network and run again "
-        "(--dataset=digits needs no download)."
-    )
+        raise Unavailable(one_line(error)) from error
 
 
 def no_route(url: str) -> str | None:
@@ -75,7 +68,8 @@ def no_route(url: str) -> str | None:
         except urllib.error.HTTPError as error:
             answer[0] = f"HTTP status {error.code}"
         except (OSError, ValueError, http.client.HTTPException) as error:
-            answer[0] = _one_line(getattr(error, "reason", error))
+            reason = getattr(error, "reason", error)
+            answer[0] = one_line(getattr(reason, "strerror", None) or reason)
 
     thread = threading.Thread(target=ask, daemon=True)
     thread.start()
@@ -102,9 +96,11 @@ def _bounded_requests() -> Iterator[None]:
         HTTPAdapter.send = send
 
 
-def _host(url: str) -> str:
-    return urllib.parse.urlsplit(url).netloc
+def host(recipe: Recipe) -> str:
+    """The host that the raw files are downloaded from."""
+    return urllib.parse.urlsplit(next(iter(recipe.downloads.values()))).netloc
 
 
-def _one_line(error: object) -> str:
+def one_line(error: object) -> str:
+    """What an error says, in a line; its kind where it says nothing."""
     return str(error).strip().split("\n")[0] or type(error).__name__

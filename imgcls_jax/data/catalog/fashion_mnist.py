@@ -4,7 +4,7 @@ import functools
 from collections.abc import Mapping
 from pathlib import Path
 
-from imgcls_jax.data.catalog.recipe import Recipe, Splits
+from imgcls_jax.data.catalog.recipe import DebianPackage, HubCopy, Recipe, Splits
 from imgcls_jax.data.dataset import Split
 from imgcls_jax.data.raw.idx import content_md5, read_idx_images, read_idx_labels
 from imgcls_jax.data.raw.layouts import Layout
@@ -33,7 +33,16 @@ MD5 = {  # of the uncompressed content: gzip's output depends on who compressed
     "t10k-labels-idx1-ubyte": "15d484375f8d13e6eb1aabb0c3f46965",
 }
 URL = "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/"
-RAW_DIRS = (Path("/usr/share/datasets/fashion-mnist"),)  # Debian's dataset-fashion-mnist
+HUB = HubCopy(
+    repository="zalando-datasets/fashion_mnist",
+    revision="531be5e2ccc9dba0c201ad3ae567a4f3d16ecdd2",
+    files={split: f"fashion_mnist/{split}-00000-of-00001.parquet" for split in COUNTS},
+    image="image",
+    label="label",
+    shape=(28, 28, 1),
+)
+DEBIAN = DebianPackage(name="dataset-fashion-mnist", folder="usr/share/datasets/fashion-mnist")
+RAW_DIRS = (Path("/", DEBIAN.folder),)
 
 
 def recipe(
@@ -42,6 +51,8 @@ def recipe(
     md5: Mapping[str, str] = MD5,
     url: str = URL,
     raw_dirs: tuple[Path, ...] = RAW_DIRS,
+    hub: HubCopy | None = HUB,
+    debian: DebianPackage | None = DEBIAN,
 ) -> Recipe:
     """How to load Fashion-MNIST; the arguments make small stand-ins with the same file layout."""
     names = tuple(name for pair in FILES.values() for name in pair)
@@ -63,9 +74,11 @@ def recipe(
         layouts=(Layout(files=names),),
         downloads={name: f"{url}{name}.gz" for name in names},
         raw_dirs=raw_dirs,
+        hub=hub,
+        debian=debian,
         ways_out=(
             "(a) run 'apt-get install dataset-fashion-mnist' or give a folder with the four IDX "
-            "files as --raw_dir, (b) give a TFDS folder prepared elsewhere as --data_dir or "
+            "files as raw_dir, (b) give a TFDS folder prepared elsewhere as data_dir or "
             "TFDS_DATA_DIR"
         ),
         read_raw=functools.partial(_read_raw, counts=counts),

@@ -1,14 +1,18 @@
-"""Where a data set comes from: a prepared folder, raw files, a download, in this order."""
+"""Where a data set comes from: a prepared folder, raw files, what can be fetched, in this order."""
 
 import contextlib
 import os
-from collections.abc import Mapping
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 from absl import logging
+from tqdm import tqdm
 
 from imgcls_jax.data.catalog import prepared
-from imgcls_jax.data.catalog.recipe import Recipe
+from imgcls_jax.data.catalog.recipe import Recipe, Splits
 from imgcls_jax.data.dataset import Dataset
 from imgcls_jax.data.raw import layouts
 from imgcls_jax.errors import UserError
@@ -19,8 +23,13 @@ def load(
     *,
     data_dir: str | os.PathLike | None = None,
     raw_dir: str | os.PathLike | None = None,
+    offline: bool = False,
 ) -> Dataset:
-    """Loads by the first of: raw_dir if given, a prepared folder, raw files, a download.
+    """Loads by the first of: raw_dir if given, a prepared folder, raw files, what can be fetched.
+
+    Fetched are, in turn, the raw files from the address that TFDS pins, the copy on the Hugging
+    Face Hub, and the package of Debian and Ubuntu. Each says in a line on standard error what came
+    of it, and only the published data, by its digests, is taken.
 
     What was not prepared yet is prepared in data_dir, once, so that the next load is quick. Where
     data_dir cannot be written (permissions, full disk) that is a warning, and the data is used as
@@ -31,18 +40,22 @@ def load(
     Args:
       data_dir: TFDS folder; default $TFDS_DATA_DIR, else ~/tensorflow_datasets.
       raw_dir: folder with the official raw files, with or without .gz, or their archive.
+      offline: whether nothing may be fetched.
 
     Raises:
       UserError: files that are missing or not what they should be, a data_dir that is no folder,
-        no route to the data host.
+        or a data set that is not on this machine and cannot or may not be fetched.
     """
     data_dir = _data_dir(data_dir)
     folder = prepared.folder_of(recipe, data_dir)
     if raw_dir is None and prepared.exists(folder):
         return prepared.read(recipe, data_dir)
 
-    paths, source = _raw_paths(recipe, raw_dir) or _download(recipe, data_dir)
-    splits = recipe.read_raw(paths)
+    if found := _raw_paths(recipe, raw_dir):
+        paths, source = found
+        splits = recipe.read_raw(paths)
+    else:
+        splits, source = _fetch(recipe, data_dir, offline=offline)
     differing = recipe.differing(splits)
     if differing:
         logging.warning(
@@ -81,7 +94,7 @@ def _data_dir(given: str | os.PathLike | None) -> Path:
     if not existing.is_dir():
         raise UserError(
             f"data_dir={data_dir} cannot be a folder because {existing} is a file: "
-            "give another --data_dir or TFDS_DATA_DIR."
+            "give another data_dir or TFDS_DATA_DIR."
         )
     return data_dir
 
@@ -99,13 +112,82 @@ def _raw_paths(
     return None
 
 
-def _download(recipe: Recipe, data_dir: Path) -> tuple[Mapping[str, Path], str]:
-    from imgcls_jax.data.catalog import download
+class _Source(NamedTuple):
+    """A place that data can be fetched from.
 
-    try:
-        return download.fetch(recipe, data_dir), f"a download from {recipe.homepage}"
-    except OSError as error:
+    where: what it is called in messages.
+    fetch: () -> splits; raises Unavailable, UserError on files that are not right, or OSError.
+    source: as in "made from ...".
+    """
+
+    where: str
+    fetch: Callable[[], Splits]
+    source: str
+
+
+def _sources(recipe: Recipe, data_dir: Path) -> Iterator[_Source]:
+    from imgcls_jax.data.catalog import debian, download, hub
+
+    yield _Source(
+        download.host(recipe),
+        lambda: recipe.read_raw(download.fetch(recipe, data_dir)),
+        f"a download from {recipe.homepage}",
+    )
+    if recipe.hub:
+        copy = f"the copy {recipe.hub.repository} on the Hugging Face Hub"
+        yield _Source(copy, lambda: hub.fetch(recipe), copy)
+    if recipe.debian and debian.exists():
+        package = f"the Debian package {recipe.debian.name}"
+        yield _Source(package, lambda: debian.fetch(recipe, data_dir), package)
+
+
+def _fetch(recipe: Recipe, data_dir: Path, *, offline: bool) -> tuple[Splits, str]:
+    """The published data from the first source that has it, and what that is called.
+
+    Raises:
+      UserError: offline, no source has it, or data_dir cannot be written.
+    """
+    if offline:
         raise UserError(
-            f"{recipe.name} cannot be downloaded into data_dir={data_dir} "
-            f"({error.strerror or error}): give a folder with room that you may write to."
-        ) from error
+            f"{recipe.name} is not on this machine, and offline forbids to fetch it: "
+            f"{recipe.ways_out}, or (c) connect to the network and run without offline."
+        )
+    failed = []
+    for source in _sources(recipe, data_dir):
+        started = time.perf_counter()
+        try:
+            splits, reason = _try(recipe, source)
+        except OSError as error:
+            raise UserError(
+                f"{recipe.name} cannot be fetched into data_dir={data_dir} "
+                f"({error.strerror or error}): give a folder with room that you may write to."
+            ) from error
+        outcome = reason or f"fetched and verified in {time.perf_counter() - started:.0f} s"
+        print(f"{recipe.name} from {source.where}: {outcome}", file=sys.stderr)
+        if splits is not None:
+            return splits, source.source
+        failed.append(f"{source.where}: {reason}")
+    raise UserError(
+        f"{recipe.name} is not on this machine and cannot be fetched ({'; '.join(failed)}): "
+        f"{recipe.ways_out}, or (c) connect to the network and run again; the data set digits "
+        "needs no download."
+    )
+
+
+def _try(recipe: Recipe, source: _Source) -> tuple[Splits | None, str | None]:
+    """The splits if they are the published data, else why there are none.
+
+    Raises:
+      OSError: the data folder cannot be written.
+    """
+    from imgcls_jax.data.catalog.download import Unavailable
+
+    trying = f"{recipe.name} from {source.where} ..."
+    with tqdm(desc=trying, bar_format="{desc}", leave=False, disable=None):
+        try:
+            splits = source.fetch()
+        except (Unavailable, UserError) as error:
+            return None, str(error).rstrip(".")
+    if differing := recipe.differing(splits):
+        return None, f"not the published data (by digest: {', '.join(differing)})"
+    return splits, None

@@ -74,7 +74,7 @@ def read(
     if (found := class_names(files[meta])) != CLASS_NAMES:
         raise UserError(
             f"{files[meta].where} names the classes {', '.join(found)[:100]!r} where "
-            "CIFAR-10's are expected: point --raw_dir at CIFAR-10."
+            "CIFAR-10's are expected: point raw_dir at CIFAR-10."
         )
     decode = _binary_records if layout is BINARY else _pickled_records
     records, where = {}, {}
@@ -86,11 +86,12 @@ def read(
 
 
 def _files(paths: Mapping[str, Path], *, limit: int) -> tuple[Layout, dict[str, _File]]:
-    """The layout that `paths` are of and its files, none above `limit` bytes in an archive."""
+    """The layout that `paths` are of and its files, none unpacked beyond `limit` bytes."""
     for layout in LAYOUTS:
         if paths.keys() == set(layout.files):
             return layout, {
-                name: _File(str(path), layouts.read(path)) for name, path in paths.items()
+                name: _File(str(path), layouts.read(path, limit=limit))
+                for name, path in paths.items()
             }
     (archive,) = paths.values()
     members = {f"{layout.folder}/{name}": limit for layout in LAYOUTS for name in layout.files}

@@ -26,18 +26,18 @@ def read_idx_images(
     Args:
       path: the file; whether it is gzipped is told by its content, not by its name.
       shape: the (H, W) it must have.
-      count: the N it must have; None takes any but 0.
+      count: the N it must have; None takes any but 0, and unpacks a gzip file whatever it holds.
 
     Raises:
       UserError: it is missing, unreadable, truncated, no IDX file of images, or has other sizes.
     """
     path = Path(path)
-    data = layouts.read(path)
+    data = layouts.read(path, limit=_limit(count, size=shape[0] * shape[1]))
     n, height, width = _sizes(path, data, magic=IMAGES_MAGIC, count=count)
     if (height, width) != shape:
         raise UserError(
             f"{path} holds images of {height}x{width} pixels where {shape[0]}x{shape[1]} are "
-            "expected: point --raw_dir at the right data set."
+            "expected: point raw_dir at the right data set."
         )
     # Copied, because an array on top of bytes is read-only and PyTorch objects to those.
     return np.frombuffer(data, np.uint8, offset=16).reshape(n, height, width, 1).copy()
@@ -46,7 +46,7 @@ def read_idx_images(
 def read_idx_labels(path: Path, *, num_classes: int = 10, count: int | None = None) -> np.ndarray:
     """Labels of an IDX file as int32 (N,), each in 0..num_classes-1; as `read_idx_images`."""
     path = Path(path)
-    data = layouts.read(path)
+    data = layouts.read(path, limit=_limit(count, size=1))
     _sizes(path, data, magic=LABELS_MAGIC, count=count)
     labels = np.frombuffer(data, np.uint8, offset=8).astype(np.int32)
     if labels.max() >= num_classes:
@@ -66,6 +66,11 @@ def content_md5(array: np.ndarray) -> str:
     digest = hashlib.md5(struct.pack(f">{len(header)}I", *header), usedforsecurity=False)
     digest.update(np.ascontiguousarray(array.astype(np.uint8, copy=False)))
     return digest.hexdigest()
+
+
+def _limit(count: int | None, *, size: int) -> int | None:
+    """The most bytes worth unpacking: twice what belongs there, so that the header still tells."""
+    return None if count is None else 2 * count * size + 2**20
 
 
 def _sizes(path: Path, data: bytes, *, magic: int, count: int | None) -> tuple[int, ...]:

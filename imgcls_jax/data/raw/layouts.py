@@ -2,6 +2,7 @@
 
 import dataclasses
 import gzip
+import io
 import os
 import zlib
 from collections.abc import Mapping, Sequence
@@ -10,7 +11,7 @@ from typing import Any
 
 from imgcls_jax.errors import UserError
 
-AGAIN = "fetch it again or point --raw_dir at a complete copy"
+AGAIN = "fetch it again or point raw_dir at a complete copy"
 GZIP_MAGIC = b"\x1f\x8b"
 
 
@@ -79,11 +80,15 @@ def missing(candidates: Sequence[Mapping[str, Any]]) -> list[str]:
     return min(lacking, key=len)
 
 
-def read(path: Path) -> bytes:
-    """The content of a file, unpacked if it is gzipped; that is told by the content, not the name.
+def read(path: Path, *, limit: int | None = None) -> bytes:
+    """Returns the content of a file, unpacked where it begins as a gzip file does.
+
+    Args:
+      path: the file; its name says nothing.
+      limit: the most bytes that a gzip file may hold, so that a small one cannot fill the memory.
 
     Raises:
-      UserError: it is missing, unreadable or a truncated or damaged gzip file.
+      UserError: it is missing, unreadable, a truncated or damaged gzip file, or holds too much.
     """
     try:
         data = path.read_bytes()
@@ -96,10 +101,15 @@ def read(path: Path) -> bytes:
     if not data.startswith(GZIP_MAGIC):
         return data
     try:
-        return gzip.decompress(data)
+        with gzip.GzipFile(fileobj=io.BytesIO(data)) as file:
+            # One byte too many proves it, and reading on to the end checks the checksum.
+            content = file.read(-1 if limit is None else limit + 1)
     except EOFError as error:
         raise UserError(
             f"{path} is truncated (its gzip stream stops after {len(data)} bytes): {AGAIN}."
         ) from error
     except (zlib.error, OSError) as error:
         raise UserError(f"{path} is a damaged gzip file ({error}): {AGAIN}.") from error
+    if limit is not None and len(content) > limit:
+        raise UserError(f"{path} unpacks to more than the {limit} bytes it may hold: {AGAIN}.")
+    return content

@@ -123,7 +123,7 @@ def refused(data_dir, url: str) -> str:
 
 
 def names_the_ways_out(message: str) -> bool:
-    ways = "apt-get install dataset-fashion-mnist", "--raw_dir", "--data_dir", "connect", "digits"
+    ways = "apt-get install dataset-fashion-mnist", "raw_dir", "data_dir", "connect", "digits"
     return all(way in message for way in ways)
 
 
@@ -164,7 +164,7 @@ def test_ways_out_where_cifar10_cannot_be_downloaded(tmp_path):
         load_recipe(cifar_recipe(url=f"http://127.0.0.1:{port}/"), data_dir=tmp_path)
     message = str(error.value)
     assert "\n" not in message
-    for way in ("cifar-10-binary.tar.gz", "cifar-10-python.tar.gz", "--raw_dir", "--data_dir"):
+    for way in ("cifar-10-binary.tar.gz", "cifar-10-python.tar.gz", "raw_dir", "data_dir"):
         assert way in message
 
 

@@ -3,6 +3,7 @@
 import gzip
 import hashlib
 import struct
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -97,3 +98,15 @@ def test_missing_file_and_folder_instead_of_a_file(tmp_path):
         with pytest.raises(UserError) as error:
             read_idx_images(path)
         assert expected in one_sentence_naming(path, error)
+
+
+@pytest.mark.parametrize("read", [read_idx_images, read_idx_labels])
+def test_a_small_gzip_file_cannot_fill_the_memory(write, read):
+    path = write(gzip.compress(bytes(64 * 2**20)))
+    tracemalloc.start()
+    with pytest.raises(UserError) as error:
+        read(path, count=5)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert "unpacks to more than the" in one_sentence_naming(path, error)
+    assert peak < 16 * 2**20

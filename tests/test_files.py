@@ -1,0 +1,49 @@
+"""Locks between processes: who waits, what is said meanwhile, and who was killed."""
+
+import subprocess
+import sys
+import time
+
+from imgcls_jax.files import lock
+
+_HOLD = """
+import pathlib, sys, time
+from imgcls_jax.files import lock
+with lock(pathlib.Path(sys.argv[1]), "tests"):
+    print("held", flush=True)
+    time.sleep(float(sys.argv[2]))
+"""
+
+
+def holder(folder, *, seconds: float) -> subprocess.Popen:
+    """Another process, once it holds the lock of a folder."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", _HOLD, str(folder), str(seconds)], stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout.readline() == "held\n"
+    return process
+
+
+def test_the_second_waits_and_says_for_what(tmp_path, caplog):
+    with lock(tmp_path, "tests"):
+        assert not caplog.messages
+    process = holder(tmp_path, seconds=0.5)
+    with lock(tmp_path, "tests the tests"):
+        assert process.wait(timeout=10) == 0
+    assert caplog.messages == ["Waiting for another process that tests the tests."]
+
+
+def test_a_killed_process_holds_nothing(tmp_path, caplog):
+    process = holder(tmp_path, seconds=60)
+    process.kill()
+    process.wait(timeout=10)
+    started = time.monotonic()
+    with lock(tmp_path, "tests"):
+        assert time.monotonic() - started < 5
+    assert not caplog.messages
+
+
+def test_the_library_imports_where_fcntl_does_not_exist():
+    """As on Windows, where Python has no such module."""
+    code = "import sys; sys.modules['fcntl'] = None; import imgcls_jax.data.photos.cache"
+    subprocess.run([sys.executable, "-c", code], check=True)
