@@ -1,14 +1,11 @@
 """What a run prints: plain text for logs, a progress bar on a terminal."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from imgcls_jax import errors
 from imgcls_jax.data.dataset import Dataset
 from imgcls_jax.report import lettering
-
-if TYPE_CHECKING:
-    from imgcls_jax.pretrained import Loaded
 
 
 def heading(text: str) -> None:
@@ -65,12 +62,6 @@ _VERIFIED = {
     False: {"verified": "NO: the digest is not the published one"},
     None: {},  # nothing is published of one's own photos
 }
-
-
-def weights(loaded: "Loaded") -> None:
-    """What was taken from a file of published weights."""
-    heading("Weights")
-    print(f"  {loaded.source}")
 
 
 def closing(summary: Mapping[str, Any]) -> None:

@@ -63,19 +63,17 @@ def train(
     signals = collect_signals() if stop is None else contextlib.nullcontext(stop)
     with Checkpoints(workdir.checkpoints) as checkpoints, signals as stop:
         done = checkpoints.step("last") or 0
-        with contextlib.ExitStack() as stack:
-            board = tensorboard(workdir, done=done) if with_tensorboard else None
-            if shared_trainer is None:
-                trainer = make_trainer(config, dataset, resumed=bool(done))
-            else:
-                trainer = shared_trainer()
-            if stop:  # a signal during compilation, which cannot be broken off
-                raise Interrupted("stopped before training began; run the same command to start.")
-            workdir.write_json("network.json", network_record(trainer, dataset))
-            if done:
-                print(f"resuming from step {done} of {trainer.total_steps}")
-            observer = _observer(trainer, stop=stop, board=board, done=done)
-            stack.callback(observer.close)
+        board = tensorboard(workdir, done=done) if with_tensorboard else None
+        if shared_trainer is None:
+            trainer = make_trainer(config, dataset, resumed=bool(done))
+        else:
+            trainer = shared_trainer()
+        if stop:  # a signal during compilation, which cannot be broken off
+            raise Interrupted("stopped before training began; run the same command to start.")
+        workdir.write_json("network.json", network_record(trainer, dataset))
+        if done:
+            print(f"resuming from step {done} of {trainer.total_steps}")
+        with contextlib.closing(_observer(trainer, stop=stop, board=board, done=done)) as observer:
             state, history = fit(
                 trainer,
                 seed=config.train.seed,
@@ -88,12 +86,21 @@ def train(
         evaluation = evaluate(trainer, state, test)
         keep_evaluated(checkpoints, evaluation.state)
     summary, arrays = _summarised(trainer, dataset, evaluation, history)
-    if is_absurd(summary["test_loss"], dataset.num_classes):
+    return _written(workdir, {"run": name} | summary, arrays, documented)
+
+
+def _written(
+    workdir: Workdir,
+    summary: dict[str, Any],
+    arrays: Mapping[str, np.ndarray],
+    documented: Mapping[str, Any] | None,
+) -> dict[str, Any]:
+    """Writes what a run came to, beside what a document reports of it, and returns it."""
+    if is_absurd(summary["test_loss"], len(summary["per_class"])):
         raise UserError(
             f"training diverged: the test loss is {summary['test_loss']:.3g}; use a smaller `lr` "
             "in a new `workdir`."
         )
-    summary = {"run": name} | summary
     if documented is not None:
         summary |= {"documented": dict(documented), "difference": difference(summary, documented)}
     workdir.write_arrays("predictions.npz", **arrays)

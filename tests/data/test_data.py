@@ -40,9 +40,9 @@ def test_digits_are_scikit_learns_in_order():
 @pytest.mark.parametrize(
     ("folders", "flags"),
     [
-        ({"raw_dir": "x"}, "--raw_dir"),
-        ({"data_dir": "x"}, "--data_dir"),
-        ({"raw_dir": "x", "data_dir": "y"}, "--raw_dir or --data_dir"),
+        ({"raw_dir": "x"}, "`raw_dir`"),
+        ({"data_dir": "x"}, "`data_dir`"),
+        ({"raw_dir": "x", "data_dir": "y"}, "`raw_dir` or `data_dir`"),
     ],
 )
 def test_digits_take_no_folder(folders, flags):

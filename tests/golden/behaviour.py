@@ -23,6 +23,8 @@ from weight_files import write_legacy
 
 ROOT = Path(__file__).parents[2]
 GOLDEN = Path(__file__).with_suffix(".json")
+# Its sums differ by rounding from one execution to the next, and its iteration is chaotic.
+UNSTEADY = ("logistic",)
 NETWORK = "mobilenet_v3_small"
 
 _DIGITS = ("fmnist", "--dataset=digits", "--epochs=2", "--batch_size=100")

@@ -21,84 +21,84 @@ import tensorflow_datasets as tfds
 from PIL import Image
 from tqdm import tqdm
 
+from imgcls_jax.data.catalog.recipe import Recipe
 from imgcls_jax.data.dataset import Split
 
 _BATCH = 1000
 
 
-def write(
-    *,
-    name: str,
-    version: str,
-    description: str,
-    homepage: str,
-    citation: str,
-    class_names: tuple[str, ...],
-    splits: Mapping[str, Split],
-    stock_id: Callable[[str, int], str] | None,
-    data_dir: Path,
-) -> Path:
+def write(about: Recipe, splits: Mapping[str, Split], *, data_dir: Path) -> Path:
     """Writes `data_dir/name/version` as array records, examples in the order given; returns it.
 
     Args:
-      stock_id: (split name, index) -> the feature "id"; None leaves that feature out.
+      about: gives name, version, description, homepage, citation, class names, and the feature
+        "id" of examples if they have one.
     """
     progress = tqdm(
         total=sum(map(len, splits.values())),
-        desc=f"Preparing {name}",
+        desc=f"Preparing {about.name}",
         unit=" images",
         leave=False,
         disable=None,
     )
-
-    features = {
-        "image": tfds.features.Image(shape=splits["train"].images.shape[1:]),
-        "label": tfds.features.ClassLabel(names=class_names),
-    }
-    if stock_id is not None:
-        features["id"] = tfds.features.Text()
 
     def examples(split_name: str) -> Iterator[tuple[int, dict]]:
         split = splits[split_name]
         for index, (image, label) in enumerate(zip(split.images, split.labels, strict=True)):
             progress.update()
             example = {"image": _png(image), "label": int(label)}
-            if stock_id is not None:
-                example["id"] = stock_id(split_name, index)
+            if about.stock_id is not None:
+                example["id"] = about.stock_id(split_name, index)
             yield index, example
 
-    builder_version = version
+    make = _builder_class(about, splits["train"].images.shape[1:], list(splits), examples)
+    with progress, _quiet():
+        builder = make(data_dir=data_dir, file_format="array_record")
+        builder.download_and_prepare(
+            download_config=tfds.download.DownloadConfig(try_download_gcs=False)
+        )
+    return Path(builder.data_path)
+
+
+def _builder_class(
+    about: Recipe,
+    image_shape: tuple[int, ...],
+    split_names: list[str],
+    examples: Callable[[str], Iterator[tuple[int, dict]]],
+) -> type:
+    """Returns a TFDS builder that is handed finished examples by split."""
+    features = {
+        "image": tfds.features.Image(shape=image_shape),
+        "label": tfds.features.ClassLabel(names=about.class_names),
+    }
+    if about.stock_id is not None:
+        features["id"] = tfds.features.Text()
 
     # Unregistered, or the stock builder of this name could no longer be found.
     with tfds.core.registered.skip_registration():
 
         class Builder(tfds.core.GeneratorBasedBuilder):
-            VERSION = tfds.core.Version(builder_version)
+            VERSION = tfds.core.Version(about.version)
 
             def _info(self):
                 return tfds.core.DatasetInfo(
                     builder=self,
-                    description=description,
-                    homepage=homepage,
-                    citation=citation,
+                    description=about.description,
+                    homepage=about.homepage,
+                    citation=about.citation,
                     features=tfds.features.FeaturesDict(features),
                     supervised_keys=("image", "label"),
                     disable_shuffling=True,
                 )
 
             def _split_generators(self, dl_manager):
-                return {split_name: examples(split_name) for split_name in splits}
+                return {split_name: examples(split_name) for split_name in split_names}
 
             def _generate_examples(self):
                 raise NotImplementedError("_split_generators hands out the generators itself")
 
-    Builder.name = name
-    with progress, _quiet():
-        builder = Builder(data_dir=data_dir, file_format="array_record")
-        builder.download_and_prepare(
-            download_config=tfds.download.DownloadConfig(try_download_gcs=False)
-        )
-    return Path(builder.data_path)
+    Builder.name = about.name
+    return Builder
 
 
 def read(folder: Path, *, key: Callable[[str, int], str]) -> dict[str, Split]:

@@ -57,17 +57,7 @@ def write(recipe: Recipe, data_dir: Path, splits: Splits, *, source: str) -> Non
         try:
             from imgcls_jax.data.catalog import builder
 
-            made = builder.write(
-                name=recipe.name,
-                version=recipe.version,
-                description=recipe.description,
-                homepage=recipe.homepage,
-                citation=recipe.citation,
-                class_names=recipe.class_names,
-                splits=splits,
-                stock_id=recipe.stock_id,
-                data_dir=scratch,
-            )
+            made = builder.write(recipe, splits, data_dir=scratch)
             record = {"source": source, "verified": not differing, "differing": differing}
             (made / _RECORD).write_text(json.dumps(record, indent=2) + "\n")
             of = decoded.fingerprint(made)

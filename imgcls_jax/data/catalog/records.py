@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -36,27 +37,10 @@ def load(path: str | os.PathLike, options: PhotoOptions) -> Dataset:
         reason = str(error).strip().split("\n")[0] or type(error).__name__
         raise UserError(f"{path} is no TFDS data set that can be read ({reason}).") from error
 
-    def feature(kind) -> str:
-        names = [name for name, found in info.features.items() if isinstance(found, kind)]
-        if len(names) != 1:
-            raise UserError(
-                f"{path} has {len(names)} features of the kind {kind.__name__}; it takes one."
-            )
-        return names[0]
-
-    image, label = feature(tfds.features.Image), feature(tfds.features.ClassLabel)
+    image, label = (_feature(path, info, kind) for kind in ("Image", "ClassLabel"))
     if "train" not in info.splits:
         raise UserError(f"{path} has no split called train; prepare one.")
-    found = {name: name for name in ("test", "validation") if name in info.splits}
-    if "test" not in found and "validation" in found:
-        found["test"] = found.pop("validation")
-    wanted = {"test": options.test_fraction, "validation": options.hold_out}
-    total = left = info.splits["train"].num_examples
-    for name, fraction in wanted.items():
-        if name not in found and fraction:
-            first = left - max(1, round(fraction * total))
-            found[name], left = f"train[{first}:{left}]", first
-    found["train"] = f"train[:{left}]"
+    found = _parts(info, options)
 
     def split(name: str) -> Split:
         source = RecordPhotos(path, found[name], image=image, label=label)
@@ -80,3 +64,32 @@ def load(path: str | os.PathLike, options: PhotoOptions) -> Dataset:
         source=f"TFDS records in {path}, {size}x{size} by {options.resize}",
         verified=None,
     )
+
+
+def _feature(path: str | os.PathLike, info: Any, kind: str) -> str:
+    """Returns the name of the one feature of a kind.
+
+    Raises:
+      UserError: there are none, or several.
+    """
+    import tensorflow_datasets as tfds
+
+    of_kind = getattr(tfds.features, kind)
+    names = [name for name, found in info.features.items() if isinstance(found, of_kind)]
+    if len(names) != 1:
+        raise UserError(f"{path} has {len(names)} features of the kind {kind}; it takes one.")
+    return names[0]
+
+
+def _parts(info: Any, options: PhotoOptions) -> dict[str, str]:
+    """Returns our splits by name, each as TFDS writes it; see `load`."""
+    found = {name: name for name in ("test", "validation") if name in info.splits}
+    if "test" not in found and "validation" in found:
+        found["test"] = found.pop("validation")
+    wanted = {"test": options.test_fraction, "validation": options.hold_out}
+    total = left = info.splits["train"].num_examples
+    for name, fraction in wanted.items():
+        if name not in found and fraction:
+            first = left - max(1, round(fraction * total))
+            found[name], left = f"train[{first}:{left}]", first
+    return found | {"train": f"train[:{left}]"}

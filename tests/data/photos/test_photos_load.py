@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from photo_helpers import COLOURS, write_photos
 
+from imgcls_jax import data
 from imgcls_jax.data.photos import decode
-from imgcls_jax.data.photos import load as load_photos
 from imgcls_jax.errors import UserError
 
 NAMES = tuple(COLOURS)
@@ -19,8 +19,10 @@ def folder(tmp_path, monkeypatch):
     return write_photos(tmp_path / "photos")
 
 
-def load(path, **options):
-    return load_photos.load(path, **({"size": 8} | options))
+def load(path, *, streamed=False, **options):
+    """From the folder, as a notebook or a command has it."""
+    feed = "streamed" if streamed else "resident"
+    return data.load("folder", data_dir=path, **({"image_size": 8, "feed": feed} | options))
 
 
 def counts(split):
@@ -28,7 +30,7 @@ def counts(split):
 
 
 def test_without_splits_a_stratified_part_is_the_test_set(folder):
-    dataset = load(folder, test_fraction=0.25, validation_fraction=1 / 3)
+    dataset = load(folder, test_fraction=0.25, hold_out=1 / 3)
     assert dataset.class_names == NAMES
     assert dataset.image_shape == (8, 8, 3)
     splits = (dataset.train, dataset.validation, dataset.test)
@@ -48,7 +50,7 @@ def test_a_validation_folder_alone_is_what_is_evaluated_on(folder, tmp_path, hel
     root = tmp_path / "split"
     shutil.copytree(folder, root / "train")
     write_photos(root / "valid", each=2, seed=1)
-    dataset = load(root, validation_fraction=held_out)
+    dataset = load(root, hold_out=held_out)
     assert counts(dataset.test) == [2, 2, 2]
     assert (dataset.validation is not None) == bool(held_out)
     assert counts(dataset.train) == ([9] * 3 if held_out else [12] * 3)
@@ -59,16 +61,16 @@ def test_three_folders_are_three_splits(folder, tmp_path):
     shutil.copytree(folder, root / "Train")
     for number, name in enumerate(("VAL", "testing"), start=2):
         write_photos(root / name, each=number, seed=number)
-    with pytest.raises(UserError, match="has a validation split; leave out --hold_out"):
-        load(root, validation_fraction=0.5)
+    with pytest.raises(UserError, match="has a validation split; leave out `hold_out`"):
+        load(root, hold_out=0.5)
     dataset = load(root)
     splits = (dataset.train, dataset.validation, dataset.test)
     assert [counts(split) for split in splits] == [[12] * 3, [2] * 3, [3] * 3]
 
 
 def test_photos_that_memory_cannot_hold_are_refused_before_decoding(folder):
-    with pytest.raises(UserError, match=r"photos of 90000x90000 .*stream them with --feed=stream"):
-        load_photos.load(folder, size=90_000)
+    with pytest.raises(UserError, match=r"photos of 90000x90000 .*stream them with `feed=stream"):
+        load(folder, image_size=90_000)
 
 
 def test_folds_take_every_photo_once(folder):
@@ -81,7 +83,7 @@ def test_folds_take_every_photo_once(folder):
     shutil.copytree(folder, folder / "train")
     for name in NAMES:
         shutil.rmtree(folder / name)
-    with pytest.raises(UserError, match="has split folders, and --folds makes its own"):
+    with pytest.raises(UserError, match="has split folders, and `folds` makes its own"):
         load(folder, folds=2)
 
 

@@ -7,6 +7,7 @@ import pickle
 import signal
 import subprocess
 import sys
+import types
 
 import jax
 import numpy as np
@@ -238,17 +239,11 @@ def test_records_are_streamed_as_their_folder_was(tmp_path):
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (12, 8, 8, 3), dtype=np.uint8)
     labels = np.arange(12, dtype=np.int32) % 3
-    folder = builder.write(
-        name="tiny",
-        version="1.0.0",
-        description="",
-        homepage="",
-        citation="",
-        class_names=("a", "b", "c"),
-        splits={"train": Split(images, labels)},
-        stock_id=None,
-        data_dir=tmp_path,
-    )
+    about = types.SimpleNamespace(
+        name="tiny", version="1.0.0", description="", homepage="", citation="",
+        class_names=("a", "b", "c"), stock_id=None,
+    )  # fmt: skip
+    folder = builder.write(about, {"train": Split(images, labels)}, data_dir=tmp_path)
     batches = list(streaming.stream(RecordPhotos(folder, "train"), epochs=1, **OPTIONS))
     for batch in batches:
         np.testing.assert_array_equal(batch["image"], images[batch["index"]])
