@@ -18,11 +18,11 @@ from imgcls_jax.errors import UserError
 def batch_metrics(
     losses: jax.Array, logits: jax.Array, labels: jax.Array, mask: jax.Array | None = None
 ) -> dict[str, jax.Array]:
-    """Sums over a batch. Add those of any batches, divide once, and the mean is exact.
+    """Sums over a batch; the sums of any batches, added and divided once, give the exact mean.
 
     Args:
       losses: (B,) per-example losses.
-      logits: (B, C).
+      logits: (B, C); an example with a NaN among them is counted, but never as correct.
       labels: (B,) integers or (B, C) one-hot or soft labels, whose largest entry is the class.
       mask: (B,) bool; where False the example contributes nothing, whatever its logits, NaN
         included.
@@ -32,7 +32,8 @@ def batch_metrics(
     """
     if labels.ndim == logits.ndim:
         labels = labels.argmax(axis=-1)
-    correct = logits.argmax(axis=-1) == labels
+    # argmax takes the first NaN for the largest.
+    correct = (logits.argmax(axis=-1) == labels) & ~jnp.isnan(logits).any(axis=-1)
     if mask is None:
         mask = jnp.ones(correct.shape, bool)
     return {
@@ -43,7 +44,7 @@ def batch_metrics(
 
 
 def confusion_matrix(labels: Any, predictions: Any, num_classes: int) -> np.ndarray:
-    """Counts (num_classes, num_classes) int64: true classes in rows, predicted ones in columns.
+    """Counts examples (num_classes, num_classes) int64: true classes in rows, predicted in columns.
 
     Args:
       labels, predictions: (N,) integers, or (N, num_classes) one-hot labels, probabilities or
@@ -51,7 +52,8 @@ def confusion_matrix(labels: Any, predictions: Any, num_classes: int) -> np.ndar
       num_classes: C.
 
     Raises:
-      UserError: if a class is outside [0, num_classes).
+      UserError: if a class is outside [0, num_classes), or an example's logits or probabilities
+        hold a NaN and so name no class.
       ValueError: if the lengths differ.
     """
     true, predicted = _classes(labels), _classes(predictions)
@@ -126,10 +128,13 @@ def calibration(probabilities: Any, labels: Any, *, bins: int = 15) -> dict[str,
     Returns:
       `ece`, the mean over examples of |accuracy - confidence| of their bin, and `bins`, a list of
       {"low", "high", "count", "confidence", "accuracy"}, the means None in an empty bin.
+
+    Raises:
+      UserError: if an example's probabilities hold a NaN.
     """
     probabilities = np.asarray(probabilities, np.float64)
     confidence = probabilities.max(axis=1)
-    correct = probabilities.argmax(axis=1) == _classes(labels)
+    correct = _classes(probabilities) == _classes(labels)
     edges = np.linspace(0.0, 1.0, bins + 1)
     which = np.searchsorted(edges[1:-1], confidence, side="left")
     table, error = [], 0.0
@@ -146,8 +151,13 @@ def calibration(probabilities: Any, labels: Any, *, bins: int = 15) -> dict[str,
 
 
 def _classes(labels: Any) -> np.ndarray:
-    """Class numbers (N,) int64 from integers (N,) or one value a class (N, C)."""
+    """Returns class numbers (N,) int64 from integers (N,) or one value per class (N, C)."""
     labels = np.asarray(labels)
+    if labels.ndim == 2 and (bad := np.flatnonzero(np.isnan(labels).any(axis=1))).size:
+        raise UserError(
+            f"example {bad[0]} has NaN among its values and so no class, as after a training that "
+            "diverged; train anew with a smaller lr."
+        )
     return (labels.argmax(axis=1) if labels.ndim == 2 else labels).astype(np.int64)
 
 
