@@ -69,10 +69,7 @@ def main(config: Config, *, seeds: int, workdir: Workdir) -> dict[str, Any]:
         "preparation_seconds": preparation_seconds,
     } | environment()
 
-    def keep(race: speedrun.Race) -> None:
-        workdir.write_json("summary.json", facts | race.to_json())
-
-    race = speedrun.measure(
+    for race in speedrun.measure(
         start=start,
         train_whole=speedrun.make_train_whole(
             train_step=parts.train_step,
@@ -91,9 +88,9 @@ def main(config: Config, *, seeds: int, workdir: Workdir) -> dict[str, Any]:
         test=test,
         num_classes=dataset.num_classes,
         seeds=range(config.seed, config.seed + seeds),
-        after_seed=keep,
-    )
-    result = facts | race.to_json()
+    ):
+        result = facts | race.to_json()
+        workdir.write_json("summary.json", result)
     show(result)
     return result
 

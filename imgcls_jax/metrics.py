@@ -1,6 +1,6 @@
 """Evaluation as sums and counts over examples, never means of means, and what follows from them.
 
-`batch_metrics` runs inside jit; the rest is NumPy on the host, once an evaluation.
+`batch_metrics` runs inside jit; the rest is NumPy on the host, once per evaluation.
 """
 
 import math
@@ -70,7 +70,7 @@ def confusion_matrix(labels: Any, predictions: Any, num_classes: int) -> np.ndar
 
 
 def per_class(matrix: np.ndarray, class_names: list[str]) -> dict[str, dict[str, float]]:
-    """Precision, recall, F1 and support of each class, by its name.
+    """Computes precision, recall, F1 and support of each class, by its name.
 
     Args:
       matrix: a confusion matrix (C, C), true classes in rows.
@@ -96,13 +96,13 @@ def per_class(matrix: np.ndarray, class_names: list[str]) -> dict[str, dict[str,
 
 
 def balanced_accuracy(matrix: np.ndarray) -> float:
-    """The mean recall of the classes that have examples, from a confusion matrix (C, C)."""
+    """Returns the mean recall of the classes that have examples, from a confusion matrix (C, C)."""
     support = np.asarray(matrix).sum(axis=1)
     return float((np.diag(matrix)[support > 0] / support[support > 0]).mean())
 
 
 def wilson_interval(correct: int, count: int, *, confidence: float = 0.95) -> tuple[float, float]:
-    """Interval for the true accuracy after `correct` of `count` independent examples.
+    """Returns an interval for the true accuracy after `correct` of `count` independent examples.
 
     The score interval of Wilson (1927): unlike the normal approximation it stays within [0, 1]
     and has width at 0 and 1. It covers the choice of test examples, not that of the seed.
@@ -118,7 +118,7 @@ def wilson_interval(correct: int, count: int, *, confidence: float = 0.95) -> tu
 
 
 def calibration(probabilities: Any, labels: Any, *, bins: int = 15) -> dict[str, Any]:
-    """Expected calibration error and the reliability diagram behind it (Guo et al. 2017).
+    """Computes the expected calibration error and its reliability diagram (Guo et al. 2017).
 
     Args:
       probabilities: (N, C), rows summing to 1; the confidence of a row is its largest entry.
@@ -150,25 +150,10 @@ def calibration(probabilities: Any, labels: Any, *, bins: int = 15) -> dict[str,
     return {"ece": error, "bins": table}
 
 
-def _classes(labels: Any) -> np.ndarray:
-    """Returns class numbers (N,) int64 from integers (N,) or one value per class (N, C)."""
-    labels = np.asarray(labels)
-    if labels.ndim == 2 and (bad := np.flatnonzero(np.isnan(labels).any(axis=1))).size:
-        raise UserError(
-            f"example {bad[0]} has NaN among its values and so no class, as after a training that "
-            "diverged; train anew with a smaller lr."
-        )
-    return (labels.argmax(axis=1) if labels.ndim == 2 else labels).astype(np.int64)
-
-
-def _ratio(numerator: int, denominator: int) -> float:
-    return float(numerator / denominator) if denominator else 0.0
-
-
 def scores(
     labels: np.ndarray, probabilities: np.ndarray, class_names: Sequence[str]
 ) -> dict[str, Any]:
-    """Average precision and the area under the ROC curve, which need no threshold.
+    """Computes average precision and the area under the ROC curve, which need no threshold.
 
     Args:
       labels: (N,) true classes.
@@ -186,7 +171,7 @@ def scores(
             "average_precision": float(average_precision_score(labels == c, probabilities[:, c])),
             "roc_auc": float(roc_auc_score(labels == c, probabilities[:, c])),
         }
-        for c in _drawn(labels, len(class_names))
+        for c in drawn_classes(labels, len(class_names))
     }
     means = {
         key: float(np.mean([entry[key] for entry in classes.values()])) if classes else None
@@ -195,8 +180,26 @@ def scores(
     return {**means, "classes": classes}
 
 
-def _drawn(labels: np.ndarray, classes: int) -> list[int]:
-    """Classes that some but not all examples are of; of two the rarer, the first if even."""
+def drawn_classes(labels: np.ndarray, classes: int) -> list[int]:
+    """Returns the classes that have a curve: some but not all examples are of them.
+
+    Of two classes, whose curves say the same, it is the rarer one, or the first if even.
+    """
     counts = np.bincount(labels, minlength=classes)
     held = [c for c in range(classes) if 0 < counts[c] < len(labels)]
     return [min(held, key=lambda c: counts[c])] if classes == 2 and held else held
+
+
+def _classes(labels: Any) -> np.ndarray:
+    """Returns class numbers (N,) int64 from integers (N,) or one value per class (N, C)."""
+    labels = np.asarray(labels)
+    if labels.ndim == 2 and (bad := np.flatnonzero(np.isnan(labels).any(axis=1))).size:
+        raise UserError(
+            f"example {bad[0]} has NaN among its values and so no class, as after a training that "
+            "diverged; train anew with a smaller lr."
+        )
+    return (labels.argmax(axis=1) if labels.ndim == 2 else labels).astype(np.int64)
+
+
+def _ratio(numerator: int, denominator: int) -> float:
+    return float(numerator / denominator) if denominator else 0.0

@@ -26,18 +26,18 @@ def conv(
     strides: int = 1,
     padding: Padding = "SAME",
     groups: int = 1,
-    use_bias: bool = False,
     dtype: Any = jnp.float32,
-    name: str | None = None,
+    **options: Any,
 ) -> jax.Array:
-    """A square 2-D convolution (B, H, W, I) -> (B, H', W', features), lowered for the backend.
+    """Convolves (B, H, W, I) to (B, H', W', features) by a square kernel, lowered for the backend.
 
     Args:
       padding: "SAME" (with strides TensorFlow's, which may pad unevenly), "VALID", an int for
         PyTorch's `padding=`, or ((top, bottom), (left, right)).
       init: name of the initialisation, see `imgcls_jax.models.inits`.
       dtype: type of the computation; parameters are float32.
-      name: of the layer in the parameters; by default Flax numbers it.
+      **options: `use_bias`, by default False, and `name`, that of the layer in the parameters,
+        which Flax numbers by default.
     """
     kernel_init, bias_init = initialisers(init, fan_in=kernel_size**2 * x.shape[-1] // groups)
     return nn.Conv(
@@ -46,12 +46,11 @@ def conv(
         strides=strides,
         padding=padding,
         feature_group_count=groups,
-        use_bias=use_bias,
         dtype=dtype,
         kernel_init=kernel_init,
         bias_init=bias_init,
         conv_general_dilated=conv_general_dilated,
-        name=name,
+        **{"use_bias": False} | options,
     )(x)
 
 

@@ -68,66 +68,41 @@ def create(
     name: str,
     *,
     framework: str = "torch",
-    learning_rate: float | optax.Schedule | None = None,
-    weight_decay: float | None = None,
-    momentum: float | None = None,
-    nesterov: bool = False,
-    b1: float | None = None,
-    b2: float | None = None,
-    rho: float | None = None,
-    eps: float | None = None,
     decay_mask: str = "all",
-    matrices: str | None = None,
-    batch_size: int | None = None,
     clip_norm: float | None = None,
     lr_scales: Mapping[str, float] | None = None,
+    **options: Any,
 ) -> optax.GradientTransformation:
     """Builds the optimiser called `name` as `framework` defines it.
 
     Args:
       name: one of `NAMES`.
-      framework: "torch" or "keras": whose update rule, and whose defaults for what is None.
-      learning_rate: a constant, or a schedule from optimiser steps (from 0) to the rate.
-      weight_decay: its strength; coupled or decoupled as the framework does it.
-      momentum, nesterov: for sgd; rmsprop, muon and airbench take momentum only, and the latter
-        two's is always Nesterov's.
-      b1, b2: for adam and adamw, and muon's AdamW: decay of the first and second moment.
-      rho: for rmsprop, decay of the second moment.
-      eps: for adam, adamw and rmsprop, and muon's AdamW.
+      framework: "torch" or "keras": gives the update rule, and the defaults of the options.
       decay_mask: which parameters decay, see `path_mask`. Both frameworks decay "all", biases and
         normalisation scales included.
-      matrices: for muon, which kernels are orthogonalised, see `muon.labels`; by default "hidden",
-        all but the output layer's.
-      batch_size: for airbench, whose rates are those of the loss summed over a batch.
       clip_norm: the largest norm of all gradients together, before anything else is done to them.
       lr_scales: factors on the learning rate, and so on decoupled decay too, of the parameters a
         pattern matches, see `path_mask`; the first match counts. 0 freezes: such parameters have
         no optimiser state and their gradients do not count for `clip_norm`.
+      **options: the optimiser's own, those that `defaults(name, framework)` lists; None takes the
+        default. Among them:
+        learning_rate: a constant, or a schedule from optimiser steps (from 0) to the rate.
+        weight_decay: its strength; coupled or decoupled as the framework does it.
+        momentum: for sgd, rmsprop, muon and airbench; the last two's is always Nesterov's.
+        nesterov: for sgd; False is accepted by all.
+        b1, b2: for adam and adamw, and muon's AdamW: decay of the first and second moment.
+        rho: for rmsprop, decay of the second moment.
+        eps: for adam, adamw and rmsprop, and muon's AdamW.
+        matrices: for muon, which kernels are orthogonalised, see `muon.labels`; by default
+          "hidden", all but the output layer's.
+        batch_size: for airbench, whose rates are those of the loss summed over a batch.
 
     Raises:
       UserError: for an unknown name or framework, an option the optimiser does not take, a value
         out of its range; from `init`, if a pattern matches no parameter.
     """
-    given = dict(
-        learning_rate=learning_rate,
-        weight_decay=weight_decay,
-        momentum=momentum,
-        nesterov=nesterov or None,
-        b1=b1,
-        b2=b2,
-        rho=rho,
-        eps=eps,
-        matrices=matrices,
-        batch_size=batch_size,
-    )
-    given = {option: value for option, value in given.items() if value is not None}
     known = defaults(name, framework)
-    if unknown := sorted(set(given) - set(known)):
-        raise UserError(
-            f"optimiser {name!r} takes no option {', '.join(unknown)}; "
-            f"it takes: {', '.join(known)}."
-        )
-    options = known | given
+    options = known | _given(name, options, known)
     if name == "airbench" and (options["batch_size"] is None or decay_mask != "all"):
         raise UserError("optimiser 'airbench' needs batch_size, and its weight decay has no mask.")
     _check(options | ({} if clip_norm is None else {"clip_norm": clip_norm}))
@@ -140,8 +115,27 @@ def create(
     return _scale_rates(tx, lr_scales) if lr_scales else tx
 
 
+def _given(name: str, options: dict[str, Any], known: dict[str, Any]) -> dict[str, Any]:
+    """Returns the options that are neither None nor `nesterov=False`, which say nothing.
+
+    Raises:
+      UserError: for one that the optimiser does not take.
+    """
+    given = {
+        option: value
+        for option, value in options.items()
+        if value is not None and (option, value) != ("nesterov", False)
+    }
+    if unknown := sorted(set(given) - set(known)):
+        raise UserError(
+            f"optimiser {name!r} takes no option {', '.join(unknown)}; "
+            f"it takes: {', '.join(known)}."
+        )
+    return given
+
+
 def defaults(name: str, framework: str) -> dict[str, Any]:
-    """The options that `framework`'s optimiser called `name` takes, with their defaults.
+    """Returns the options that `framework`'s optimiser called `name` takes, with their defaults.
 
     Raises:
       UserError: for an unknown name or framework, or an optimiser the framework does not have.

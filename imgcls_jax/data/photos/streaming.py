@@ -49,58 +49,42 @@ class Source(Protocol):
         """Of these pictures in this order, wherever they lie: what a state is good for."""
 
 
-def stream(
-    source: Source,
-    *,
-    batch_size: int,
-    size: int,
-    how: str = "crop",
-    crop_scale: tuple[float, float] | None = None,
-    seed: int = 0,
-    epochs: int | None = None,
-    shuffle: bool = True,
-    workers: int = 0,
-    device: Any = None,
-) -> "Stream":
-    """An iterator over batches: image uint8 (B, size, size, 3), label int32 (B,), index int32 (B,).
+def stream(source: Source, *, workers: int = 0, device: Any = None, **settings: Any) -> "Stream":
+    """Opens a stream of batches: `image` uint8 (B, size, size, 3), `label` and `index` int32 (B,).
 
-    The last batch of an epoch may be smaller. For evaluation: `epochs=1, shuffle=False`.
+    The last batch of an epoch may be smaller.
 
     Args:
       source: pictures of a folder (`sources.FolderPhotos`) or TFDS records (`RecordPhotos`).
-      size, how: as `decode.resize` has them.
-      crop_scale: cut a random rectangle of this share of the picture's area, and of width to height
-        3:4 to 4:3, stretched to the square, in place of `how` (Szegedy et al. 2015, "Going Deeper
-        with Convolutions", section 6); (0.08, 1) there. Drawn by (seed, epoch, index).
-      epochs: None goes on for ever.
       workers: processes that decode; 0 decodes in threads of this process, which starts at once
         and is as fast on a few cores. Processes take seconds and 200 MB each to start, and as they
         are spawned, a script that streams needs `if __name__ == "__main__":` around what it does.
       device: a jax.Device or Sharding to put batches on ahead of time; None leaves NumPy arrays.
+      **settings: those of `Batches` that decide which batches come: batch_size and size, which are
+        needed, how, crop_scale, seed, epochs and shuffle.
 
     Raises:
       UserError: an option out of its range or no pictures.
       BadImage: while iterating, a picture that cannot be read.
       UserError: while iterating, a worker that died.
     """
-    least = {"batch_size": (batch_size, 1), "seed": (seed, 0), "workers": (workers, 0)}
-    for name, (value, lowest) in least.items():
+    batches = Batches(source, **settings)
+    least = {"batch_size": (batches.batch_size, 1), "seed": (batches.seed, 0)}
+    for name, (value, lowest) in (least | {"workers": (workers, 0)}).items():
         if value < lowest:
             raise UserError(f"{name}={value} is too small: give at least {lowest}.")
-    if crop_scale is not None and not 0 < crop_scale[0] <= crop_scale[1] <= 1:
-        raise UserError(
-            f"crop_scale={crop_scale} must be two shares of the area, 0 < low <= high <= 1."
-        )
+    scale = batches.crop_scale
+    if scale is not None and not 0 < scale[0] <= scale[1] <= 1:
+        raise UserError(f"crop_scale={scale} must be two shares of the area, 0 < low <= high <= 1.")
     if not len(source):
         raise UserError("There are no pictures to stream: give a source with at least one.")
-    batches = _Batches(source, batch_size, size, how, crop_scale, seed, epochs, shuffle)
     return Stream(batches, workers=workers, device=device)
 
 
 class Stream(Iterator[dict[str, Any]]):
     """Made by `stream`; hands out batches and knows where it is. Close it to end its workers."""
 
-    def __init__(self, batches: "_Batches", *, workers: int, device: Any):
+    def __init__(self, batches: "Batches", *, workers: int, device: Any):
         self._batches, self._workers, self._device = batches, workers, device
         self._next = 0
         self._running = []  # Grain's iterator, once there is one
@@ -224,17 +208,30 @@ def _await_deletions() -> None:
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class _Batches:
-    """The batches of all epochs as a sequence, from number `first` on: a data source to Grain."""
+class Batches:
+    """The batches of all epochs as a sequence: a data source to Grain.
+
+    Attributes:
+      source: the pictures.
+      batch_size: pictures per batch.
+      size, how: as `decode.resize` takes them.
+      crop_scale: cut a random rectangle of this share of the picture's area, and of width to height
+        3:4 to 4:3, stretched to the square, in place of `how` (Szegedy et al. 2015, "Going Deeper
+        with Convolutions", section 6); (0.08, 1) there. Drawn by (seed, epoch, index).
+      seed: of the orders and crops.
+      epochs: None goes on for ever; 1 for evaluation.
+      shuffle: False keeps the source's order, as for evaluation.
+      first: number of the first batch.
+    """
 
     source: Source
     batch_size: int
     size: int
-    how: str
-    crop_scale: tuple[float, float] | None
-    seed: int
-    epochs: int | None
-    shuffle: bool
+    how: str = "crop"
+    crop_scale: tuple[float, float] | None = None
+    seed: int = 0
+    epochs: int | None = None
+    shuffle: bool = True
     first: int = 0
 
     @property

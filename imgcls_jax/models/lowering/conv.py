@@ -7,7 +7,7 @@ XLA rewrites into that form in a program's main computation only: inside `lax.sc
 `conv_general_dilated` has the signature that `flax.linen.Conv(conv_general_dilated=...)` expects,
 computes the same sums, and on CPU writes the value and both gradients as convolutions of the one
 fast form. Pointwise convolutions become matrix products and depthwise ones shifted products
-(`imgcls_jax.models.depthwise`). Other backends get `lax.conv_general_dilated`.
+(`imgcls_jax.models.lowering.depthwise`). Other backends get `lax.conv_general_dilated`.
 """
 
 from functools import partial
@@ -55,16 +55,17 @@ def conv_general_dilated(
     rhs_dilation=None,
     dimension_numbers=None,
     feature_group_count: int = 1,
-    batch_group_count: int = 1,
-    precision=None,
-    preferred_element_type=None,
-    **kwargs,
+    **options,
 ) -> jax.Array:
-    """`jax.lax.conv_general_dilated`, fast on CPU in value and gradients, inside loops too.
+    """Computes `jax.lax.conv_general_dilated`, fast on CPU in value, gradients and loops.
 
     On CPU floating-point images (N, H, W, I) and kernels (kh, kw, I / groups, O) take the fast
     forms, whose sums are in float32 also for narrower types; they have no forward-mode derivative.
     All else is XLA's own.
+
+    Args:
+      **options: the others that `jax.lax.conv_general_dilated` takes: `batch_group_count`,
+        `precision`, `preferred_element_type` and so on.
     """
     native = partial(
         lax.conv_general_dilated,
@@ -74,17 +75,14 @@ def conv_general_dilated(
         rhs_dilation=rhs_dilation,
         dimension_numbers=dimension_numbers,
         feature_group_count=feature_group_count,
-        batch_group_count=batch_group_count,
-        precision=precision,
-        preferred_element_type=preferred_element_type,
-        **kwargs,
+        **options,
     )
     result = jax.eval_shape(native, lhs, rhs)
     if (
         not (jax.default_backend() == "cpu" or portable_convolutions.value)
         or native_convolutions.value
         or not _is_nhwc(lhs, rhs, dimension_numbers)
-        or batch_group_count != 1
+        or options.get("batch_group_count", 1) != 1
         or not jnp.issubdtype(result.dtype, jnp.floating)
         or 0 in (*lhs.shape, *rhs.shape, *result.shape)
     ):
