@@ -25,7 +25,7 @@ Augment = Callable[[jax.Array, Batch], Batch]
 
 
 class Kind(NamedTuple):
-    """What a name stands for.
+    """The augmentation that a name stands for.
 
     Attributes:
       apply: (key, batch, num_classes, *strength) -> batch, `strength` empty if there is none.
@@ -42,7 +42,7 @@ class Kind(NamedTuple):
 
 
 def _images(function: Callable[..., jax.Array]) -> Callable[..., Batch]:
-    """Of (key, images, *strength) -> images."""
+    """Adapts a function (key, images, *strength) -> images to batches."""
 
     def apply(key, batch, num_classes, *strength):
         return {**batch, "image": function(key, batch["image"], *strength)}
@@ -51,7 +51,7 @@ def _images(function: Callable[..., jax.Array]) -> Callable[..., Batch]:
 
 
 def _mixing(function: Callable[..., tuple[jax.Array, jax.Array]]) -> Callable[..., Batch]:
-    """Of (key, images, weights, *strength) -> (images, weights)."""
+    """Adapts a function (key, images, weights, *strength) -> (images, weights) to batches."""
 
     def apply(key, batch, num_classes, *strength):
         weights = mix.label_weights(batch["label"], num_classes=num_classes)
@@ -64,7 +64,7 @@ def _mixing(function: Callable[..., tuple[jax.Array, jax.Array]]) -> Callable[..
 def _alternate_flip(key, batch, num_classes):
     if not {"index", "epoch"} <= batch.keys():
         raise UserError(
-            "--augment=alternate_flip needs `index` and `epoch` in the batch; add the examples' "
+            "augment=alternate_flip needs `index` and `epoch` in the batch; add the examples' "
             "numbers and the epoch's, or use flip."
         )
     images = geometry.alternate_flip(batch["image"], index=batch["index"], epoch=batch["epoch"])
@@ -126,14 +126,14 @@ def create(specs: Sequence[str], *, num_classes: int) -> Augment | None:
 
 
 def _parse(spec: str) -> tuple[Kind, tuple[Any, ...]]:
-    """The kind, and its strength: one number, or none for a kind that takes none."""
+    """Returns the kind, and its strength: one number, or none for a kind that takes none."""
     name, colon, text = spec.partition(":")
     if name not in KINDS:
-        raise UserError(f"unknown --augment={spec}; choose one of: {', '.join(NAMES)}.")
+        raise UserError(f"unknown augment={spec}; choose one of: {', '.join(NAMES)}.")
     kind = KINDS[name]
     if kind.default is None:
         if colon:
-            raise UserError(f"--augment={spec} cannot be used; {name} takes no strength.")
+            raise UserError(f"augment={spec} cannot be used; {name} takes no strength.")
         return kind, ()
     if not colon:
         return kind, (kind.default,)
@@ -146,7 +146,7 @@ def _parse(spec: str) -> tuple[Kind, tuple[Any, ...]]:
         limit = "at least 0" if kind.most == math.inf else f"from 0 to {kind.most:g}"
         sort = "a whole number" if number is int else "a number"
         raise UserError(
-            f"--augment={spec} cannot be used; the strength S ({kind.unit.format('S')}) must be "
+            f"augment={spec} cannot be used; the strength S ({kind.unit.format('S')}) must be "
             f"{sort} {limit}, as in {name}:{kind.default:g}."
         )
     return kind, (strength,)

@@ -57,13 +57,13 @@ def create(name: str, *, num_classes: int, **options: Any) -> nn.Module:
 
 
 def class_of(name: str) -> type[nn.Module]:
-    """The class that `create` makes an object of."""
+    """Returns the class that `create` makes an object of."""
     factory = _FACTORIES[name]
     return factory.func if isinstance(factory, functools.partial) else factory
 
 
 def options_of(name: str) -> tuple[str, ...]:
-    """The options `create` takes for a model, beside `num_classes`."""
+    """Returns the options that `create` takes for a model, beside `num_classes`."""
     factory, fixed = _FACTORIES[name], {"num_classes", "parent", "name"}
     if isinstance(factory, functools.partial):  # a family's member: some attributes are its own
         fixed |= set(factory.keywords)
@@ -71,7 +71,7 @@ def options_of(name: str) -> tuple[str, ...]:
 
 
 def count_parameters(params: Any) -> int:
-    """The number of trainable scalars in a parameter tree."""
+    """Counts the trainable scalars in a parameter tree."""
     return sum(leaf.size for leaf in jax.tree.leaves(params))
 
 

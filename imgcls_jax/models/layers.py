@@ -1,4 +1,12 @@
-"""The layers that convolutional networks are made of; call the functions in a `compact` method."""
+"""The layers that convolutional networks are made of, and the end that networks for transfer share.
+
+Call the functions in a `compact` method. A network for transfer ends with `last_map`,
+`mean_of_pixels` and `classify`. With `mutable=["intermediates"]` a call of its `apply` returns
+beside the logits `intermediates["map"][0]`, the last feature map (B, h, w, C), and
+`intermediates["features"][0]`, the inputs (B, F) of the head. A tensor at
+`variables["perturbations"]["map"]` is added to the map, so that a gradient with respect to it can
+be taken (Grad-CAM). Both cost nothing when unused.
+"""
 
 from typing import Any
 
@@ -73,8 +81,18 @@ def require_convention(convention: str, network: str, published: tuple[str, ...]
         )
 
 
+def require_size(images: jax.Array, smallest: int, network: str) -> None:
+    """Raises UserError unless images (B, H, W, C) have sides of at least `smallest` pixels."""
+    height, width = images.shape[1:3]
+    if min(height, width) < smallest:
+        raise UserError(
+            f"images of {height}x{width} are too small for {network}; enlarge or pad them to at "
+            f"least {smallest}x{smallest}, or choose a network that downsamples less."
+        )
+
+
 def at_least_float32(x: jax.Array) -> jax.Array:
-    """Half-precision values as float32, wider ones as they are."""
+    """Returns half-precision values as float32, wider ones as they are."""
     return x.astype(jnp.promote_types(x.dtype, jnp.float32))
 
 
@@ -135,8 +153,8 @@ def stochastic_depth(branch: jax.Array, rate: float, *, train: bool) -> jax.Arra
 
     Huang et al. (2016) scale a branch by its survival probability when evaluating; here, as in
     torchvision's `StochasticDepth(mode="row")`, the survivors are divided by it while training:
-    the same expectation, and evaluation is the plain network. The paper draws once a batch, this
-    once an image. Draws from the stream "dropout".
+    the same expectation, and evaluation is the plain network. The paper draws once per batch, this
+    once per image. Draws from the stream "dropout".
 
     Raises:
       UserError: if the rate is not in [0, 1).
@@ -144,16 +162,6 @@ def stochastic_depth(branch: jax.Array, rate: float, *, train: bool) -> jax.Arra
     if not 0 <= rate < 1:
         raise UserError(f"stochastic depth {rate:g} is not a probability below 1; choose one.")
     return nn.Dropout(rate, broadcast_dims=(1, 2, 3), deterministic=not train)(branch)
-
-
-def require_size(images: jax.Array, smallest: int, network: str) -> None:
-    """Raises UserError unless images (B, H, W, C) have sides of at least `smallest` pixels."""
-    height, width = images.shape[1:3]
-    if min(height, width) < smallest:
-        raise UserError(
-            f"images of {height}x{width} are too small for {network}; enlarge or pad them to at "
-            f"least {smallest}x{smallest}, or choose a network that downsamples less."
-        )
 
 
 def last_map(module: nn.Module, x: jax.Array) -> jax.Array:
@@ -165,7 +173,7 @@ def last_map(module: nn.Module, x: jax.Array) -> jax.Array:
 
 
 def mean_of_pixels(x: jax.Array) -> jax.Array:
-    """Global average pooling (B, h, w, C) -> (B, C), in float32 at least."""
+    """Averages all pixels (B, h, w, C) -> (B, C), in float32 at least."""
     return at_least_float32(x).mean((1, 2))
 
 
@@ -179,7 +187,7 @@ def classify(
     init: str,
     name: str | None = None,
 ) -> jax.Array:
-    """Dropout and one dense layer: features (B, F) -> logits (B, num_classes), float32."""
+    """Applies dropout and a dense layer: features (B, F) -> logits (B, num_classes), float32."""
     features = at_least_float32(features)
     module.sow("intermediates", "features", features)
     features = nn.Dropout(dropout, deterministic=not train)(features)

@@ -12,7 +12,7 @@ from imgcls_jax.models.inits import initialisers
 def dense(
     x: jax.Array, features: int, *, init: str, dtype: Any = None, name: str | None = None
 ) -> jax.Array:
-    """A fully connected layer (B, fan_in) -> (B, features) with a framework's own initialisation.
+    """Applies a dense layer (B, fan_in) -> (B, features) with a framework's own initialisation.
 
     Call it inside a `compact` method. PyTorch draws biases from a range set by the fan-in, which a
     bias initialiser cannot see; here it is known. `dtype` is the computation's; by default the

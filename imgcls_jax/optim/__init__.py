@@ -10,7 +10,7 @@ The two frameworks differ in more than their defaults:
 * Momentum accumulates gradients in PyTorch and is then scaled by the current learning rate; in
   Keras it accumulates steps already scaled. The two part ways when the rate changes.
 * Weight decay is added to the gradient by PyTorch's sgd, adam and rmsprop. In AdamW and in every
-  Keras optimiser it is decoupled: the weights shrink by learning_rate x weight_decay a step.
+  Keras optimiser it is decoupled: the weights shrink by learning_rate x weight_decay per step.
 
 Muon (Jordan et al. 2024) is in PyTorch only: `torch.optim.Muon` takes matrices and leaves all other
 parameters to another optimiser. Here "muon" trains those by AdamW, as its authors do, at the same
@@ -232,7 +232,7 @@ def clip_by_global_norm(max_norm: float, *, eps: float) -> optax.GradientTransfo
 def _scale_rates(
     tx: optax.GradientTransformation, scales: Mapping[str, float]
 ) -> optax.GradientTransformation:
-    """`tx` with factors on what it does to parameters that patterns match; 0 leaves them out."""
+    """Multiplies the updates of parameters that patterns match by factors; 0 leaves them out."""
     matchers = {pattern: matcher(pattern) for pattern in scales}
     for pattern, factor in scales.items():
         if not 0 <= factor < math.inf:
@@ -260,7 +260,7 @@ def _scale_rates(
 def scale_by_adam(
     *, b1: float, b2: float, eps: float, eps_is_hat: bool
 ) -> optax.GradientTransformation:
-    """Adam's direction, sqrt(1 - b2^t) / (1 - b1^t) x m / (sqrt(v) + eps_hat).
+    """Gives Adam's direction, sqrt(1 - b2^t) / (1 - b1^t) x m / (sqrt(v) + eps_hat).
 
     eps_hat is `eps` itself if `eps_is_hat` (Keras) and eps x sqrt(1 - b2^t) if not (PyTorch, and
     Algorithm 1 of Kingma and Ba 2015). `optax.scale_by_adam` has only the second form, is
@@ -288,5 +288,5 @@ def scale_by_adam(
 
 
 def _one_minus_power(decay: float, count: jax.Array) -> jax.Array:
-    """1 - decay^count, without the cancellation that leaves float32 five digits of 1 - 0.999."""
+    """Computes 1 - decay^count, without cancellation (float32 has five digits of 1 - 0.999)."""
     return -jnp.expm1(count * (math.log(decay) if decay else -math.inf))

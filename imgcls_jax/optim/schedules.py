@@ -111,7 +111,7 @@ def _main(
 
 
 def _one_cycle(highest: float, total_steps: int) -> optax.Schedule:
-    """PyTorch's `OneCycleLR`: `optax.cosine_onecycle_schedule` puts its corners elsewhere."""
+    """Builds PyTorch's `OneCycleLR`; `optax.cosine_onecycle_schedule` has other corners."""
     first, last = highest / 25, highest / 25 / 1e4
     top, end = 0.3 * total_steps - 1, total_steps - 1
 

@@ -111,7 +111,7 @@ def test_evaluation_is_the_resident_one(program, folder, tmp_path, monkeypatch):
     ("changes", "sentence"),
     [
         ({"ema": 0.9}, "--ema needs the images at hand"),
-        ({"normalise": "standard"}, "--normalise=standard needs all training images at once"),
+        ({"normalise": "standard"}, "normalise=standard needs all training images at once"),
     ],
 )
 def test_what_needs_all_images_is_refused(folder, changes, sentence):

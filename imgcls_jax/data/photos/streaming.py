@@ -1,6 +1,6 @@
 """Batches from pictures that do not fit in memory, decoded by Grain's worker processes as they go.
 
-What a batch holds is a pure function of the stream's settings and of the batch's number: epoch e of
+A batch is a pure function of the stream's settings and of the batch's number: epoch e of
 seed s visits the pictures in one order whatever the number of workers, and a stream that goes on
 from batch n decodes nothing of what came before it. Grain (https://google-grain.readthedocs.io)
 carries the batches from the workers through shared memory, and ahead of time to the device.
@@ -40,13 +40,13 @@ class Source(Protocol):
     def __len__(self) -> int: ...
 
     def __getitem__(self, index: int) -> tuple[str | bytes, int]:
-        """(path or content of the file, label)"""
+        """Returns (path or content of the file, label)."""
 
     def name(self, index: int) -> str:
-        """What an error calls that picture."""
+        """Returns the picture's name for errors."""
 
     def identity(self) -> str:
-        """Of these pictures in this order, wherever they lie: what a state is good for."""
+        """Returns a digest of these pictures in this order, wherever they lie, to check states."""
 
 
 def stream(source: Source, *, workers: int = 0, device: Any = None, **settings: Any) -> "Stream":
@@ -82,7 +82,7 @@ def stream(source: Source, *, workers: int = 0, device: Any = None, **settings: 
 
 
 class Stream(Iterator[dict[str, Any]]):
-    """Made by `stream`; hands out batches and knows where it is. Close it to end its workers."""
+    """Hands out batches and knows its position; made by `stream`. Close it to end its workers."""
 
     def __init__(self, batches: "Batches", *, workers: int, device: Any):
         self._batches, self._workers, self._device = batches, workers, device
@@ -141,7 +141,7 @@ class Stream(Iterator[dict[str, Any]]):
         return iter(dataset)
 
     def get_state(self) -> bytes:
-        """Where the stream is, as JSON, for a checkpoint: batches ahead in buffers do not count.
+        """Returns the stream's position as JSON, for a checkpoint, without the batches in buffers.
 
         Unlike the state of Grain's iterator it does not depend on the number of workers.
         """
@@ -184,7 +184,7 @@ class Stream(Iterator[dict[str, Any]]):
 
 
 def _leave_interrupts(number: int, count: int) -> None:
-    """In a worker: Ctrl-C, which reaches all processes, is for the one that trains to answer."""
+    """Ignores Ctrl-C in a worker: it reaches all processes, and the one that trains answers."""
     del number, count
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
@@ -198,7 +198,7 @@ def _end(running: list, workers: int) -> None:
 
 
 def _await_deletions() -> None:
-    """Grain gives shared memory back in a thread; an exit meanwhile has Python warn of a leak."""
+    """Waits for the thread in which Grain gives shared memory back, else Python warns of a leak."""
     module = sys.modules.get("grain._src.python.ipc.shared_memory_array")
     array = getattr(module, "SharedMemoryArray", None)
     pool = getattr(array, "_del_thread_pool", None)  # there is no public way to wait for it
@@ -240,7 +240,7 @@ class Batches:
 
     @property
     def count(self) -> int:
-        """Of all batches, those before `first` too."""
+        """Counts all batches, those before `first` too."""
         return _FOREVER if self.epochs is None else self.epochs * self.per_epoch
 
     def __len__(self) -> int:
@@ -263,7 +263,7 @@ class Batches:
     def _image(self, picture: str | bytes, epoch: int, index: int) -> np.ndarray:
         if self.crop_scale is None:
             return decode.load(picture, self.size, self.how)
-        # The smallest crop still has `size` pixels a side then, if the picture has them.
+        # The smallest crop still has `size` pixels per side then, if the picture has them.
         least = math.ceil(self.size / math.sqrt(self.crop_scale[0] * _RATIOS[0]))
         image = decode.decode(picture, at_least=(least, least))
         # index + 1: NumPy's seeds (s, e) and (s, e, 0) are the same, and the order has the former.
@@ -273,7 +273,7 @@ class Batches:
         return decode.resize(crop, self.size, "stretch")
 
     def identity(self) -> dict[str, Any]:
-        """What has to be the same for the batches to be the same, as JSON has it."""
+        """Returns the settings that decide the batches, as JSON has them."""
         settings = ("batch_size", "size", "how", "crop_scale", "seed", "shuffle")
         values = {name: getattr(self, name) for name in settings}
         return json.loads(json.dumps({"pictures": self.source.identity(), **values}))
@@ -281,14 +281,14 @@ class Batches:
 
 @functools.lru_cache(maxsize=2)
 def order(count: int, seed: int, epoch: int, *, shuffle: bool = True) -> np.ndarray:
-    """The indices 0..count-1 in the order in which that epoch visits them."""
+    """Returns the indices 0..count-1 in the order in which that epoch visits them."""
     return np.random.default_rng((seed, epoch)).permutation(count) if shuffle else np.arange(count)
 
 
 def random_crop(
     rng: np.random.Generator, shape: tuple[int, int], scale: tuple[float, float]
 ) -> tuple[int, int, int, int]:
-    """(top, left, height, width) of a rectangle within an image of `shape` (H, W).
+    """Draws (top, left, height, width) of a rectangle within an image of `shape` (H, W).
 
     Area uniform in `scale`, the logarithm of width to height uniform between those of 3:4 and 4:3;
     after ten that do not fit the largest in the middle that does (as in torchvision).

@@ -57,7 +57,7 @@ class _File(NamedTuple):
 def read(
     paths: Mapping[str, Path], *, batch_size: int, labels_sha1: Mapping[str, str]
 ) -> dict[str, np.ndarray]:
-    """The records of each batch, uint8 (N, 3073): the label, then pixels as in the binary layout.
+    """Reads each batch's records, uint8 (N, 3073): the label, then pixels as in the binary layout.
 
     Args:
       paths: of all files of one of LAYOUTS by official name, or of one archive of either.
@@ -74,7 +74,7 @@ def read(
     if (found := class_names(files[meta])) != CLASS_NAMES:
         raise UserError(
             f"{files[meta].where} names the classes {', '.join(found)[:100]!r} where "
-            "CIFAR-10's are expected: point --raw_dir at CIFAR-10."
+            "CIFAR-10's are expected: point raw_dir at CIFAR-10."
         )
     decode = _binary_records if layout is BINARY else _pickled_records
     records, where = {}, {}
@@ -86,7 +86,7 @@ def read(
 
 
 def _files(paths: Mapping[str, Path], *, limit: int) -> tuple[Layout, dict[str, _File]]:
-    """The layout that `paths` are of and its files, none above `limit` bytes in an archive."""
+    """Returns the layout of `paths` and its files, none above `limit` bytes in an archive."""
     for layout in LAYOUTS:
         if paths.keys() == set(layout.files):
             return layout, {
@@ -156,7 +156,7 @@ def _check_labels(file: _File, labels: list[int]) -> None:
 def _check_names(
     records: Mapping[str, np.ndarray], where: Mapping[str, str], labels_sha1: Mapping[str, str]
 ) -> None:
-    """Whether a batch is another published one, or the copy of another."""
+    """Raises UserError for a batch that is another published one, or a copy of another."""
     published = {sha1: batch for batch, sha1 in labels_sha1.items()}
     for batch, rows in records.items():
         labels = hashlib.sha1(rows[:, 0].tobytes(), usedforsecurity=False).hexdigest()

@@ -37,7 +37,7 @@ _COLUMNS = 1024
 
 
 class Geometry(NamedTuple):
-    """What a convolution has beside its operands, as in `lax.conv_general_dilated`."""
+    """The arguments of a convolution beside its operands, as in `lax.conv_general_dilated`."""
 
     strides: tuple[int, int] = (1, 1)
     padding: Pairs = ((0, 0), (0, 0))
@@ -115,7 +115,7 @@ def _is_nhwc(lhs, rhs, dimension_numbers) -> bool:
 
 
 def _lowered(images: jax.Array, kernel: jax.Array, geometry: Geometry) -> jax.Array:
-    """The form for the shape."""
+    """Computes the convolution in the form for its shape."""
     if geometry.groups > 1:
         if kernel.shape[2] == 1:
             return depthwise_conv(images, kernel, *geometry[:4])
@@ -148,7 +148,7 @@ _pointwise.defvjp(_pointwise_forward, _pointwise_backward)
 
 
 def _grouped(images: jax.Array, kernel: jax.Array, geometry: Geometry) -> jax.Array:
-    """One group after the other: Eigen's own form of groups takes up to twice as long."""
+    """Computes one group after the other: Eigen's own form of groups takes up to twice as long."""
 
     def groups_first(x):
         return jnp.moveaxis(x.reshape(*x.shape[:-1], geometry.groups, -1), -2, 0)
@@ -171,7 +171,7 @@ def _conv(images: jax.Array, kernel: jax.Array, geometry: Geometry) -> jax.Array
         channels = -inputs % 4
         kernel = jnp.pad(kernel, ((0, 0), (0, 0), (0, channels), (0, 0)))
     if padding == ((0, 0), (0, 0)):
-        # What has no padding goes to YNNPACK, which is up to 2.5 times slower than Eigen: give it
+        # Unpadded convolutions go to YNNPACK, which is up to 2.5 times slower than Eigen: give them
         # a row too many and a padding that takes it away.
         below, padding = 1, ((0, -geometry.lhs_dilation[0]), (0, 0))
     if channels or below:
@@ -208,7 +208,7 @@ def _dilated(size: int, dilation: int) -> int:
 
 
 def _images_gradient(cotangent, kernel, geometry, size) -> jax.Array:
-    """The cotangent, dilated by the strides, convolved with the flipped kernel, I and O swapped."""
+    """Convolves the cotangent, dilated by the strides, with the flipped kernel, I and O swapped."""
     height, width, inputs, _ = kernel.shape
     if geometry == Geometry() and inputs * height * width <= _COLUMNS:
         return _images_gradient_by_columns(cotangent, kernel)
@@ -231,7 +231,7 @@ def _images_gradient(cotangent, kernel, geometry, size) -> jax.Array:
 
 
 def _images_gradient_by_columns(cotangent, kernel) -> jax.Array:
-    """Of an unpadded convolution: every window entry's share, added up where windows overlap.
+    """Adds up every window entry's share where the windows of an unpadded convolution overlap.
 
     The convolution above would be over a cotangent padded to more than the size of the images.
     """
@@ -259,7 +259,7 @@ def _images_a_chunk(cotangent) -> int:
 
 
 def _kernel_gradient(cotangent, images, geometry, shape) -> jax.Array:
-    """The images convolved with the cotangent as the kernel, summed over chunks of the batch."""
+    """Convolves the images with the cotangent as the kernel, summed over chunks of the batch."""
     batch, chunk = cotangent.shape[0], _images_a_chunk(cotangent)
     if batch <= chunk:
         return _kernel_gradient_of_chunk(cotangent, images, geometry, shape)
