@@ -51,13 +51,10 @@ def main(config: Config, *, seeds: int, workdir: Workdir) -> dict[str, Any]:
         )
     course, facts = prepare(config, dataset)
 
-    def keep(race: speedrun.Race) -> None:
-        workdir.write_json("summary.json", facts | race.to_json())
-
-    race = speedrun.measure(
-        **course, seeds=range(config.train.seed, config.train.seed + seeds), after_seed=keep
-    )
-    result = facts | race.to_json()
+    of_seeds = range(config.train.seed, config.train.seed + seeds)
+    for race in speedrun.measure(**course, seeds=of_seeds):
+        result = facts | race.to_json()
+        workdir.write_json("summary.json", result)
     show(result)
     return result
 

@@ -1,6 +1,6 @@
 """Evaluation as sums and counts over examples, never means of means, and what follows from them.
 
-`batch_metrics` runs inside jit; the rest is NumPy on the host, once an evaluation.
+`batch_metrics` runs inside jit; the rest is NumPy on the host, once per evaluation.
 """
 
 import math
@@ -18,11 +18,11 @@ from imgcls_jax.errors import UserError
 def batch_metrics(
     losses: jax.Array, logits: jax.Array, labels: jax.Array, mask: jax.Array | None = None
 ) -> dict[str, jax.Array]:
-    """Sums over a batch. Add those of any batches, divide once, and the mean is exact.
+    """Sums over a batch; the sums of any batches, added and divided once, give the exact mean.
 
     Args:
       losses: (B,) per-example losses.
-      logits: (B, C).
+      logits: (B, C); an example with a NaN among them is counted, but never as correct.
       labels: (B,) integers or (B, C) one-hot or soft labels, whose largest entry is the class.
       mask: (B,) bool; where False the example contributes nothing, whatever its logits, NaN
         included.
@@ -32,7 +32,8 @@ def batch_metrics(
     """
     if labels.ndim == logits.ndim:
         labels = labels.argmax(axis=-1)
-    correct = logits.argmax(axis=-1) == labels
+    # argmax takes the first NaN for the largest.
+    correct = (logits.argmax(axis=-1) == labels) & ~jnp.isnan(logits).any(axis=-1)
     if mask is None:
         mask = jnp.ones(correct.shape, bool)
     return {
@@ -43,7 +44,7 @@ def batch_metrics(
 
 
 def confusion_matrix(labels: Any, predictions: Any, num_classes: int) -> np.ndarray:
-    """Counts (num_classes, num_classes) int64: true classes in rows, predicted ones in columns.
+    """Counts examples (num_classes, num_classes) int64: true classes in rows, predicted in columns.
 
     Args:
       labels, predictions: (N,) integers, or (N, num_classes) one-hot labels, probabilities or
@@ -51,7 +52,8 @@ def confusion_matrix(labels: Any, predictions: Any, num_classes: int) -> np.ndar
       num_classes: C.
 
     Raises:
-      UserError: if a class is outside [0, num_classes).
+      UserError: if a class is outside [0, num_classes), or an example's logits or probabilities
+        hold a NaN and so name no class.
       ValueError: if the lengths differ.
     """
     true, predicted = _classes(labels), _classes(predictions)
@@ -68,7 +70,7 @@ def confusion_matrix(labels: Any, predictions: Any, num_classes: int) -> np.ndar
 
 
 def per_class(matrix: np.ndarray, class_names: list[str]) -> dict[str, dict[str, float]]:
-    """Precision, recall, F1 and support of each class, by its name.
+    """Computes precision, recall, F1 and support of each class, by its name.
 
     Args:
       matrix: a confusion matrix (C, C), true classes in rows.
@@ -94,13 +96,13 @@ def per_class(matrix: np.ndarray, class_names: list[str]) -> dict[str, dict[str,
 
 
 def balanced_accuracy(matrix: np.ndarray) -> float:
-    """The mean recall of the classes that have examples, from a confusion matrix (C, C)."""
+    """Returns the mean recall of the classes that have examples, from a confusion matrix (C, C)."""
     support = np.asarray(matrix).sum(axis=1)
     return float((np.diag(matrix)[support > 0] / support[support > 0]).mean())
 
 
 def wilson_interval(correct: int, count: int, *, confidence: float = 0.95) -> tuple[float, float]:
-    """Interval for the true accuracy after `correct` of `count` independent examples.
+    """Returns an interval for the true accuracy after `correct` of `count` independent examples.
 
     The score interval of Wilson (1927): unlike the normal approximation it stays within [0, 1]
     and has width at 0 and 1. It covers the choice of test examples, not that of the seed.
@@ -116,7 +118,7 @@ def wilson_interval(correct: int, count: int, *, confidence: float = 0.95) -> tu
 
 
 def calibration(probabilities: Any, labels: Any, *, bins: int = 15) -> dict[str, Any]:
-    """Expected calibration error and the reliability diagram behind it (Guo et al. 2017).
+    """Computes the expected calibration error and its reliability diagram (Guo et al. 2017).
 
     Args:
       probabilities: (N, C), rows summing to 1; the confidence of a row is its largest entry.
@@ -126,10 +128,13 @@ def calibration(probabilities: Any, labels: Any, *, bins: int = 15) -> dict[str,
     Returns:
       `ece`, the mean over examples of |accuracy - confidence| of their bin, and `bins`, a list of
       {"low", "high", "count", "confidence", "accuracy"}, the means None in an empty bin.
+
+    Raises:
+      UserError: if an example's probabilities hold a NaN.
     """
     probabilities = np.asarray(probabilities, np.float64)
     confidence = probabilities.max(axis=1)
-    correct = probabilities.argmax(axis=1) == _classes(labels)
+    correct = _classes(probabilities) == _classes(labels)
     edges = np.linspace(0.0, 1.0, bins + 1)
     which = np.searchsorted(edges[1:-1], confidence, side="left")
     table, error = [], 0.0
@@ -145,20 +150,10 @@ def calibration(probabilities: Any, labels: Any, *, bins: int = 15) -> dict[str,
     return {"ece": error, "bins": table}
 
 
-def _classes(labels: Any) -> np.ndarray:
-    """Class numbers (N,) int64 from integers (N,) or one value a class (N, C)."""
-    labels = np.asarray(labels)
-    return (labels.argmax(axis=1) if labels.ndim == 2 else labels).astype(np.int64)
-
-
-def _ratio(numerator: int, denominator: int) -> float:
-    return float(numerator / denominator) if denominator else 0.0
-
-
 def scores(
     labels: np.ndarray, probabilities: np.ndarray, class_names: Sequence[str]
 ) -> dict[str, Any]:
-    """Average precision and the area under the ROC curve, which need no threshold.
+    """Computes average precision and the area under the ROC curve, which need no threshold.
 
     Args:
       labels: (N,) true classes.
@@ -176,7 +171,7 @@ def scores(
             "average_precision": float(average_precision_score(labels == c, probabilities[:, c])),
             "roc_auc": float(roc_auc_score(labels == c, probabilities[:, c])),
         }
-        for c in _drawn(labels, len(class_names))
+        for c in drawn_classes(labels, len(class_names))
     }
     means = {
         key: float(np.mean([entry[key] for entry in classes.values()])) if classes else None
@@ -185,8 +180,26 @@ def scores(
     return {**means, "classes": classes}
 
 
-def _drawn(labels: np.ndarray, classes: int) -> list[int]:
-    """Classes that some but not all examples are of; of two the rarer, the first if even."""
+def drawn_classes(labels: np.ndarray, classes: int) -> list[int]:
+    """Returns the classes that have a curve: some but not all examples are of them.
+
+    Of two classes, whose curves say the same, it is the rarer one, or the first if even.
+    """
     counts = np.bincount(labels, minlength=classes)
     held = [c for c in range(classes) if 0 < counts[c] < len(labels)]
     return [min(held, key=lambda c: counts[c])] if classes == 2 and held else held
+
+
+def _classes(labels: Any) -> np.ndarray:
+    """Returns class numbers (N,) int64 from integers (N,) or one value per class (N, C)."""
+    labels = np.asarray(labels)
+    if labels.ndim == 2 and (bad := np.flatnonzero(np.isnan(labels).any(axis=1))).size:
+        raise UserError(
+            f"example {bad[0]} has NaN among its values and so no class, as after a training that "
+            "diverged; train anew with a smaller lr."
+        )
+    return (labels.argmax(axis=1) if labels.ndim == 2 else labels).astype(np.int64)
+
+
+def _ratio(numerator: int, denominator: int) -> float:
+    return float(numerator / denominator) if denominator else 0.0

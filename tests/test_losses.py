@@ -26,6 +26,27 @@ def test_value_and_gradient_by_hand():
     np.testing.assert_allclose(gradient, expected, rtol=1e-6, atol=1e-7)
 
 
+@pytest.mark.parametrize("labels", [[2, 0], [[0, 0, 1], [1, 0, 0]], [[0.0, 0, 1], [1.0, 0, 0]]])
+def test_a_class_of_probability_0_that_is_no_target_contributes_nothing(labels):
+    """PyTorch's 0.3133 and 1.3133 for integers: log(1 + e) less the target's logit."""
+    logits, labels = jnp.array([[0.0, -jnp.inf, 1.0]] * 2), jnp.array(labels)
+    expected = np.log1p(np.e) - np.array([1.0, 0.0])
+    np.testing.assert_allclose(cross_entropy(logits, labels), expected, rtol=1e-6)
+    gradient = jax.jit(jax.grad(lambda x: cross_entropy(x, labels).sum()))(logits)
+    p = 1 / (1 + np.e)
+    np.testing.assert_allclose(gradient, [[p, 0, -p], [p - 1, 0, 1 - p]], rtol=1e-6)
+
+
+def test_a_target_of_probability_0_is_an_infinite_loss():
+    logits = jnp.array([[0.0, -jnp.inf, 1.0]])
+    assert cross_entropy(logits, jnp.array([1]))[0] == np.inf
+    assert cross_entropy(logits, jnp.array([2]), label_smoothing=0.1)[0] == np.inf
+
+
+def test_a_logit_that_is_nan_gives_nan():
+    assert np.isnan(cross_entropy(jnp.array([[0.0, jnp.nan, 1.0]]), jnp.array([2]))[0])
+
+
 def test_smoothing_by_hand():
     """Targets (0.1, 0.1, 0.8 + 0.1) at e = 0.3 of three classes, 0.7 + 0.1 for the true one."""
     logits = jnp.log(jnp.array([[1.0, 2.0, 5.0]]))

@@ -52,6 +52,14 @@ def test_masked_equals_unmasked_on_any_batch_size(count, batch_size, padding, se
     assert float(sums["loss"]) == pytest.approx(exact, rel=1e-5)
 
 
+@pytest.mark.parametrize("place", [0, 1])
+def test_an_example_with_a_nan_logit_is_counted_but_not_correct(place):
+    """argmax takes the first NaN for the largest: the example would be of class `place`."""
+    logits = jnp.array([[1.0, 2.0], [2.0, 1.0]]).at[0, place].set(jnp.nan)
+    sums = jitted(jnp.zeros(2), logits, jnp.array([place, 0]))
+    assert (int(sums["correct"]), int(sums["count"])) == (1, 2)
+
+
 def test_batch_metrics_by_hand():
     logits = jnp.array([[2.0, 1.0], [0.0, 1.0], [5.0, 0.0]])
     losses = jnp.array([0.5, 1.0, 2.0])
@@ -183,3 +191,12 @@ def test_calibration_bins_are_closed_above():
     result = metrics.calibration(np.array([[0.5, 0.5], [1.0, 0.0]]), np.array([0, 0]), bins=2)
     assert [row["count"] for row in result["bins"]] == [1, 1]
     assert result["ece"] == pytest.approx(0.25)
+
+
+@pytest.mark.parametrize(
+    "function", [lambda p, y: metrics.confusion_matrix(y, p, 2), metrics.calibration]
+)
+def test_predictions_that_are_nan_are_an_error(function):
+    predictions = np.array([[0.5, 0.5], [np.nan, 1.0]])
+    with pytest.raises(UserError, match="example 1 has NaN among its values and so no class"):
+        function(predictions, np.array([0, 0]))

@@ -11,38 +11,22 @@ name's unit of strength, default and range, and zero strength changes nothing. T
 geometry, colour, erase, mix and randaugment hold them as functions on arrays.
 """
 
-import math
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
 
 import jax
 
 from imgcls_jax.augment import colour, erase, geometry, mix, randaugment
+from imgcls_jax.augment.specs import KINDS, NAMES, Kind, check, parse
 from imgcls_jax.errors import UserError
+
+__all__ = ["KINDS", "NAMES", "Augment", "Batch", "Kind", "check", "create"]
 
 Batch = dict[str, jax.Array]
 Augment = Callable[[jax.Array, Batch], Batch]
 
 
-class Kind(NamedTuple):
-    """What a name stands for.
-
-    Attributes:
-      apply: (key, batch, num_classes, *strength) -> batch, `strength` empty if there is none.
-      default: the strength of a bare name; None for a name that takes no strength.
-      most: the largest strength; the smallest is 0. The default's type, int or float, is the
-        strength's.
-      unit: what the strength is, in words around {}.
-    """
-
-    apply: Callable[..., Batch]
-    default: float | None = None
-    most: float = math.inf
-    unit: str = ""
-
-
 def _images(function: Callable[..., jax.Array]) -> Callable[..., Batch]:
-    """Of (key, images, *strength) -> images."""
+    """Adapts a function (key, images, *strength) -> images to batches."""
 
     def apply(key, batch, num_classes, *strength):
         return {**batch, "image": function(key, batch["image"], *strength)}
@@ -51,7 +35,7 @@ def _images(function: Callable[..., jax.Array]) -> Callable[..., Batch]:
 
 
 def _mixing(function: Callable[..., tuple[jax.Array, jax.Array]]) -> Callable[..., Batch]:
-    """Of (key, images, weights, *strength) -> (images, weights)."""
+    """Adapts a function (key, images, weights, *strength) -> (images, weights) to batches."""
 
     def apply(key, batch, num_classes, *strength):
         weights = mix.label_weights(batch["label"], num_classes=num_classes)
@@ -64,39 +48,33 @@ def _mixing(function: Callable[..., tuple[jax.Array, jax.Array]]) -> Callable[..
 def _alternate_flip(key, batch, num_classes):
     if not {"index", "epoch"} <= batch.keys():
         raise UserError(
-            "--augment=alternate_flip needs `index` and `epoch` in the batch; add the examples' "
+            "augment=alternate_flip needs `index` and `epoch` in the batch; add the examples' "
             "numbers and the epoch's, or use flip."
         )
     images = geometry.alternate_flip(batch["image"], index=batch["index"], epoch=batch["epoch"])
     return {**batch, "image": images}
 
 
-KINDS: dict[str, Kind] = {
-    "crop": Kind(_images(geometry.crop), 4, unit="{} px of padding"),
-    "crop_reflect": Kind(_images(geometry.crop_reflect), 4, unit="{} px of padding"),
-    "shift": Kind(_images(geometry.crop), 1, unit="up to {} px"),
-    "flip": Kind(_images(geometry.flip)),
-    "alternate_flip": Kind(_alternate_flip),
-    "rotate": Kind(_images(geometry.rotate), 15.0, 180.0, "up to {} degrees"),
-    "zoom": Kind(_images(geometry.zoom), 0.1, 0.9, "factor 1 ± {}"),
-    "resized_crop": Kind(_images(geometry.resized_crop), 0.5, 0.95, "up to {} of the area cut off"),
-    "translate": Kind(_images(geometry.translate), 0.1, 1.0, "up to {} of the size"),
-    "brightness": Kind(_images(colour.brightness), 0.4, 1.0, "factor 1 ± {}"),
-    "contrast": Kind(_images(colour.contrast), 0.4, 1.0, "factor 1 ± {}"),
-    "colour": Kind(_images(colour.saturation), 0.4, 1.0, "factor 1 ± {}"),
-    "cutout": Kind(_images(erase.cutout), 8, unit="square of {} px"),
-    "erase": Kind(_images(erase.erase), 0.5, 1.0, "probability {}"),
-    "mixup": Kind(_mixing(mix.mixup), 0.2, unit="Beta with alpha {}"),
-    "cutmix": Kind(_mixing(mix.cutmix), 1.0, unit="Beta with alpha {}"),
-    "randaugment": Kind(_images(randaugment.randaugment), 9.0, 30.0, "magnitude {} of 30"),
+# (key, batch, num_classes, *strength) -> batch; `strength` is empty where a name takes none.
+_APPLY: dict[str, Callable[..., Batch]] = {
+    "crop": _images(geometry.crop),
+    "crop_reflect": _images(geometry.crop_reflect),
+    "shift": _images(geometry.crop),
+    "flip": _images(geometry.flip),
+    "alternate_flip": _alternate_flip,
+    "rotate": _images(geometry.rotate),
+    "zoom": _images(geometry.zoom),
+    "resized_crop": _images(geometry.resized_crop),
+    "translate": _images(geometry.translate),
+    "brightness": _images(colour.brightness),
+    "contrast": _images(colour.contrast),
+    "colour": _images(colour.saturation),
+    "cutout": _images(erase.cutout),
+    "erase": _images(erase.erase),
+    "mixup": _mixing(mix.mixup),
+    "cutmix": _mixing(mix.cutmix),
+    "randaugment": _images(randaugment.randaugment),
 }
-NAMES = tuple(KINDS)
-
-
-def check(specs: Sequence[str]) -> None:
-    """Raises UserError for the first spec that is not "name" or "name:strength" as in KINDS."""
-    for spec in specs:
-        _parse(spec)
 
 
 def create(specs: Sequence[str], *, num_classes: int) -> Augment | None:
@@ -115,38 +93,12 @@ def create(specs: Sequence[str], *, num_classes: int) -> Augment | None:
     """
     if not specs:
         return None
-    parsed = [_parse(spec) for spec in specs]
+    parsed = [parse(spec) for spec in specs]
 
     def augment(key: jax.Array, batch: Batch) -> Batch:
-        for number, (kind, strength) in enumerate(parsed):
-            batch = kind.apply(jax.random.fold_in(key, number), batch, num_classes, *strength)
+        for number, (name, strength) in enumerate(parsed):
+            drawn = jax.random.fold_in(key, number)
+            batch = _APPLY[name](drawn, batch, num_classes, *strength)
         return batch
 
     return augment
-
-
-def _parse(spec: str) -> tuple[Kind, tuple[Any, ...]]:
-    """The kind, and its strength: one number, or none for a kind that takes none."""
-    name, colon, text = spec.partition(":")
-    if name not in KINDS:
-        raise UserError(f"unknown --augment={spec}; choose one of: {', '.join(NAMES)}.")
-    kind = KINDS[name]
-    if kind.default is None:
-        if colon:
-            raise UserError(f"--augment={spec} cannot be used; {name} takes no strength.")
-        return kind, ()
-    if not colon:
-        return kind, (kind.default,)
-    number = type(kind.default)
-    try:
-        strength = number(text)
-    except ValueError:
-        strength = math.nan
-    if not (0 <= strength <= kind.most and strength < math.inf):
-        limit = "at least 0" if kind.most == math.inf else f"from 0 to {kind.most:g}"
-        sort = "a whole number" if number is int else "a number"
-        raise UserError(
-            f"--augment={spec} cannot be used; the strength S ({kind.unit.format('S')}) must be "
-            f"{sort} {limit}, as in {name}:{kind.default:g}."
-        )
-    return kind, (strength,)

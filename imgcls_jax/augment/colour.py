@@ -10,29 +10,29 @@ import jax.numpy as jnp
 
 
 def brightness(key: jax.Array, images: jax.Array, strength: float) -> jax.Array:
-    """Between black and brighter."""
+    """Scales the brightness: between black and brighter."""
     return blend(jnp.zeros_like(images), images, _factor(key, images, strength))
 
 
 def contrast(key: jax.Array, images: jax.Array, strength: float) -> jax.Array:
-    """Between the image's mean grey and more contrast."""
+    """Scales the contrast: between the image's mean grey and more."""
     return blend(_mean_grey(images), images, _factor(key, images, strength))
 
 
 def saturation(key: jax.Array, images: jax.Array, strength: float) -> jax.Array:
-    """Between grey and more colourful; a grey image stays as it is."""
+    """Scales the saturation: between grey and more colourful; a grey image stays as it is."""
     if images.shape[-1] == 1:
         return images
     return blend(grey(images), images, _factor(key, images, strength))
 
 
 def blend(plain: jax.Array, images: jax.Array, factor: jax.Array) -> jax.Array:
-    """plain + factor (images - plain), cut to [0, 1]; a factor of exactly 1 gives the images."""
+    """Computes plain + factor (images - plain), cut to [0, 1]; a factor of 1 gives the images."""
     return jnp.clip(factor * images + (1 - factor) * plain, 0, 1)
 
 
 def grey(images: jax.Array, *, axis: int = -1) -> jax.Array:
-    """Luma, channels (on `axis`) to one: Rec. 601 weights for three, the mean for other numbers.
+    """Computes luma, channels (on `axis`) to one: Rec. 601 weights for three, else the mean.
 
     Spelt out because XLA's CPU sum over so short an axis takes twenty times as long.
     """

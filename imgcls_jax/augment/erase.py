@@ -28,7 +28,7 @@ def erase(key: jax.Array, images: jax.Array, probability: float) -> jax.Array:
 
     It takes a share of the area uniform in [0.02, 0.4] and is 0.3 to 3.3 times as high as wide,
     both ways equally likely; a side longer than the image is cut to it, where the paper draws
-    again. The random pixels are drawn once a batch, and each rectangle shows its own part of them:
+    again. Random pixels are drawn once per batch, and each rectangle shows its own part of them:
     drawing them for every image takes longer than all the rest.
     """
     batch, height, width, channels = images.shape
@@ -47,7 +47,7 @@ def erase(key: jax.Array, images: jax.Array, probability: float) -> jax.Array:
 
 
 def box(shape: tuple[int, ...], *, top_left: jax.Array, size: jax.Array) -> jax.Array:
-    """The mask (B, H, W, 1) of rectangles with these corners and sizes, (B, 2) whole pixels each.
+    """Makes the mask (B, H, W, 1) of rectangles with corners and sizes (B, 2) in whole pixels.
 
     Args:
       shape: (B, H, W, C), the images'.

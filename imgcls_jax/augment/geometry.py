@@ -50,7 +50,7 @@ def crop(key: jax.Array, images: jax.Array, pixels: int, *, mode: str = "constan
 
 
 def crop_reflect(key: jax.Array, images: jax.Array, pixels: int) -> jax.Array:
-    """:func:`crop` with the image mirrored at its edges in place of zeros."""
+    """Crops as :func:`crop`, with the image mirrored at its edges in place of zeros."""
     return crop(key, images, pixels, mode="reflect")
 
 
@@ -92,20 +92,20 @@ def resized_crop(key: jax.Array, images: jax.Array, fraction: float) -> jax.Arra
 
 
 def rotation(angle: jax.Array) -> jax.Array:
-    """The matrices (B, 3, 3) of :func:`affine` that turn by `angle` (B,) radians."""
+    """Returns the matrices (B, 3, 3) of :func:`affine` that turn by `angle` (B,) radians."""
     cosine, sine, zero = jnp.cos(angle), jnp.sin(angle), jnp.zeros_like(angle)
     return matrix([[cosine, -sine, zero], [sine, cosine, zero]])
 
 
 def matrix(rows: list[list[jax.Array]]) -> jax.Array:
-    """Two rows of three (B,) arrays, and the row (0, 0, 1): (B, 3, 3)."""
+    """Stacks two rows of three (B,) arrays, and the row (0, 0, 1): (B, 3, 3)."""
     zero = jnp.zeros_like(rows[0][0])
     rows = [*rows, [zero, zero, zero + 1]]
     return jnp.stack([jnp.stack(row, axis=-1) for row in rows], axis=-2)
 
 
 def affine(images: jax.Array, matrices: jax.Array) -> jax.Array:
-    """Bilinear resampling: output pixel p shows input position matrix p, zero outside the image.
+    """Resamples bilinearly: output pixel p shows input position matrix p, zero outside the image.
 
     On a CPU four gathers of whole pixels beat both two products with interpolation matrices and
     `jax.scipy.ndimage.map_coordinates` channel by channel.
@@ -149,7 +149,7 @@ def _uniform(key: jax.Array, images: jax.Array, low: float, high: float) -> jax.
 
 
 def _window(key: jax.Array, images: jax.Array, pixels: tuple[int, int], mode: str) -> jax.Array:
-    """Each image's own window of the images padded by `pixels` vertically and horizontally.
+    """Cuts each image's own window of the images padded by `pixels` vertically, horizontally.
 
     Slices are row copies: several times faster on a CPU than products with one-hot matrices.
     """

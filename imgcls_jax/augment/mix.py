@@ -24,7 +24,7 @@ def label_weights(labels: jax.Array, *, num_classes: int) -> jax.Array:
 def mixup(
     key: jax.Array, images: jax.Array, weights: jax.Array, alpha: float
 ) -> tuple[jax.Array, jax.Array]:
-    """share own + (1 - share) partner's, of images and weights (Zhang et al. 2018).
+    """Mixes share own + (1 - share) partner's, of images and weights (Zhang et al. 2018).
 
     The share is drawn from Beta(alpha, alpha); alpha 0 gives the share 1. The paper takes 0.2 for
     ImageNet and 1 for CIFAR.
@@ -64,7 +64,7 @@ def cutmix(
 
 
 def _share(key: jax.Array, alpha: float, count: int) -> jax.Array:
-    """(count,) draws of Beta(alpha, alpha) from two uniform numbers each (Devroye 1996).
+    """Draws (count,) of Beta(alpha, alpha) from two uniform numbers each (Devroye 1996).
 
     Without the rejection loops of `jax.random.beta`, which take seconds to compile.
     """

@@ -1,8 +1,8 @@
-"""RandAugment (Cubuk et al. 2020): a few operations an image, each drawn from the list below.
+"""RandAugment (Cubuk et al. 2020): a few operations per image, each drawn from the list below.
 
 Of the paper's 14 operations equalisation is left out: its histograms would cost more than all
-others together. An operation chosen an image would, as a `lax.switch` under `vmap`, compute all 13
-for every image; instead the seven on pixel values are one formula with coefficients an image, and
+others together. An operation chosen per image would, as a `lax.switch` under `vmap`, compute all 13
+for every image; instead the seven on pixel values are one formula with coefficients per image, and
 the five geometric ones multiply into one matrix, so a batch is resampled once, and last.
 """
 
@@ -29,7 +29,7 @@ def randaugment(
         colour and sharpness by a factor of 1 ± 0.9, posterizing to 4 bits, solarizing all pixels,
         rotation by 30 degrees, shear by 0.3, translation by 0.45 of the size, either way equally
         likely. Autocontrast has no magnitude.
-      num_ops: operations an image.
+      num_ops: operations per image.
     """
     if magnitude == 0:
         return images
@@ -52,7 +52,7 @@ def randaugment(
 def on_values(
     images: jax.Array, operation: jax.Array, sign: jax.Array, *, level: float
 ) -> jax.Array:
-    """The operations on pixel values; images whose operation is geometric stay as they are.
+    """Applies the operations on pixel values; images of a geometric one stay as they are.
 
     Args:
       images: (B, C, H, W) in [0, 1], in which layout XLA's CPU code for this is ten times as fast.
@@ -108,7 +108,7 @@ def on_positions(
 
 
 def smooth(images: jax.Array) -> jax.Array:
-    """Pillow's SMOOTH on (B, C, H, W): (eight neighbours + 5 the pixel) / 13, edges unchanged."""
+    """Gives Pillow's SMOOTH on (B, C, H, W): (8 neighbours + 5 the pixel) / 13 but at edges."""
     if min(images.shape[2:]) < 3:
         return images
     rows = images[..., :-2, :] + images[..., 1:-1, :] + images[..., 2:, :]

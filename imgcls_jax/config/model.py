@@ -6,8 +6,7 @@ from typing import Any
 from imgcls_jax import models
 from imgcls_jax.config.setting import check, setting
 from imgcls_jax.errors import UserError
-from imgcls_jax.models import inits, normalisation
-from imgcls_jax.models.layers import CONVENTIONS, STEMS
+from imgcls_jax.models import CONVENTIONS, STEMS, inits, normalisation
 
 PRECISIONS = ("float32", "bfloat16")
 HEADS = ("multinomial", "binary")

@@ -3,10 +3,10 @@
 import dataclasses
 import math
 
-from imgcls_jax import optim
 from imgcls_jax.config.setting import check, setting
 from imgcls_jax.errors import UserError
 from imgcls_jax.optim import schedules
+from imgcls_jax.optim.frameworks import FRAMEWORKS, NAMES, defaults
 
 _POSITIVE = {"holds": lambda x: 0 < x < math.inf, "wanted": "a finite number above 0"}
 _FRACTION = {"holds": lambda x: 0 <= x < 1, "wanted": "at least 0 and below 1"}
@@ -16,8 +16,8 @@ _FRACTION = {"holds": lambda x: 0 <= x < 1, "wanted": "at least 0 and below 1"}
 class OptimConfig:
     """How gradients become updates."""
 
-    optimizer: str = setting("adam", "optimiser", choices=optim.NAMES)
-    framework: str = setting("torch", "whose optimiser rule and defaults", choices=optim.FRAMEWORKS)
+    optimizer: str = setting("adam", "optimiser", choices=NAMES)
+    framework: str = setting("torch", "whose optimiser rule and defaults", choices=FRAMEWORKS)
     lr: float = setting(0.001, "learning rate, the highest of the schedule", **_POSITIVE)
     momentum: float = setting(
         0.0, "momentum of sgd, rmsprop, muon, airbench; 0: the default", **_FRACTION
@@ -113,7 +113,7 @@ class OptimConfig:
 
     def _check_optimizer(self) -> None:
         """Raises UserError for options that the optimiser does not take."""
-        known = optim.defaults(self.optimizer, self.framework)
+        known = defaults(self.optimizer, self.framework)
         for name, value in (("momentum", self.momentum), ("nesterov", self.nesterov)):
             if value and name not in known:
                 raise UserError(f"`{name}` is not for `optimizer={self.optimizer}`; leave it out.")

@@ -3,7 +3,7 @@
 import dataclasses
 import math
 
-from imgcls_jax import augment
+from imgcls_jax.augment import specs
 from imgcls_jax.config.setting import check, setting
 from imgcls_jax.errors import UserError
 
@@ -83,7 +83,7 @@ class TrainConfig:
 
     def __post_init__(self):
         check(self)
-        augment.check(self.augment)
+        specs.check(self.augment)
         if self.batch_size % self.accumulate:
             raise UserError(
                 f"`accumulate={self.accumulate}` must divide `batch_size={self.batch_size}`."

@@ -6,6 +6,7 @@ logits = model.apply(variables, images)                  # images float (B, H, W
 """
 
 import functools
+import importlib
 import inspect
 from collections.abc import Callable
 from typing import Any
@@ -14,24 +15,30 @@ import flax.linen as nn
 import jax
 
 from imgcls_jax.errors import UserError
-from imgcls_jax.models import densenet, efficientnet, mobilenet, resnet, wide_resnet
-from imgcls_jax.models.cnn import CNN, DocumentedCNN
-from imgcls_jax.models.mlp import MLP
-from imgcls_jax.models.speednet import Speednet
 
-_FACTORIES: dict[str, Callable[..., nn.Module]] = {
-    "linear": functools.partial(MLP, hidden=()),  # multinomial logistic regression
-    "mlp": MLP,
-    "cnn": CNN,
-    "documented_cnn": DocumentedCNN,
-    "speednet": Speednet,
-    **densenet.NETWORKS,
-    **efficientnet.NETWORKS,
-    **mobilenet.NETWORKS,
-    **resnet.NETWORKS,
-    **wide_resnet.NETWORKS,
+STEMS = ("imagenet", "cifar")  # of networks that come in both shapes
+CONVENTIONS = ("torch", "tensorflow")  # whose padding and norms a network has: a publisher's
+
+# The networks of each family, by its file, which is imported when one of them is asked for: its
+# NETWORKS makes them. A new family is a file and a line here.
+FAMILIES: dict[str, tuple[str, ...]] = {
+    "mlp": ("linear", "mlp"),
+    "cnn": ("cnn", "documented_cnn"),
+    "speednet": ("speednet",),
+    "densenet": ("densenet121", "densenet169", "densenet_bc_100_12"),
+    "efficientnet": tuple(f"efficientnet_b{size}" for size in range(8)),
+    "mobilenet": ("mobilenet_v2", "mobilenet_v3_small", "mobilenet_v3_large"),
+    "resnet": (
+        *("resnet18", "resnet34", "resnet50", "resnet101"),
+        *("resnet20", "resnet32", "resnet56", "resnet110"),
+    ),
+    "wide_resnet": ("wrn16_4", "wrn28_10"),
 }
-NAMES = tuple(_FACTORIES)
+NAMES = tuple(name for names in FAMILIES.values() for name in names)
+# Networks in stages, whose weights are published or could be; see `imgcls_jax.models.freezing`.
+TRANSFERABLE = tuple(
+    name for of in ("densenet", "efficientnet", "mobilenet", "resnet") for name in FAMILIES[of]
+)
 
 
 def create(name: str, *, num_classes: int, **options: Any) -> nn.Module:
@@ -45,7 +52,7 @@ def create(name: str, *, num_classes: int, **options: Any) -> nn.Module:
     Raises:
       UserError: if the name, or an option for that model, is unknown.
     """
-    if name not in _FACTORIES:
+    if name not in NAMES:
         raise UserError(f"unknown model {name!r}; choose one of: {', '.join(NAMES)}.")
     unknown = set(options) - set(options_of(name))
     if unknown:
@@ -53,27 +60,29 @@ def create(name: str, *, num_classes: int, **options: Any) -> nn.Module:
             f"model {name!r} takes no option {', '.join(sorted(unknown))}; "
             f"it takes: {', '.join(options_of(name))}."
         )
-    return _FACTORIES[name](num_classes=num_classes, **options)
+    return _factory(name)(num_classes=num_classes, **options)
+
+
+def _factory(name: str) -> Callable[..., nn.Module]:
+    """Returns what makes the network of that name."""
+    family = next(family for family, names in FAMILIES.items() if name in names)
+    return importlib.import_module(f"imgcls_jax.models.{family}").NETWORKS[name]
 
 
 def class_of(name: str) -> type[nn.Module]:
-    """The class that `create` makes an object of."""
-    factory = _FACTORIES[name]
+    """Returns the class that `create` makes an object of."""
+    factory = _factory(name)
     return factory.func if isinstance(factory, functools.partial) else factory
 
 
 def options_of(name: str) -> tuple[str, ...]:
-    """The options `create` takes for a model, beside `num_classes`."""
-    factory, fixed = _FACTORIES[name], {"num_classes", "parent", "name"}
+    """Returns the options that `create` takes for a model, beside `num_classes`."""
+    factory, fixed = _factory(name), {"num_classes", "parent", "name"}
     if isinstance(factory, functools.partial):  # a family's member: some attributes are its own
         fixed |= set(factory.keywords)
     return tuple(n for n in inspect.signature(class_of(name)).parameters if n not in fixed)
 
 
 def count_parameters(params: Any) -> int:
-    """The number of trainable scalars in a parameter tree."""
+    """Counts the trainable scalars in a parameter tree."""
     return sum(leaf.size for leaf in jax.tree.leaves(params))
-
-
-# Networks in stages, whose weights are published or could be; see `imgcls_jax.models.freezing`.
-TRANSFERABLE = tuple(name for name in NAMES if hasattr(class_of(name), "stages"))

@@ -85,11 +85,11 @@ class DenseNet(nn.Module):
 
     @property
     def head_dropout(self) -> float:
-        """None: `dropout` is within the layers here."""
+        """Returns no dropout before the head: `dropout` is within the layers here."""
         return 0.0
 
     def stages(self) -> dict[str, tuple[str, ...]]:
-        """The top-level names in the parameters by stage, from the images to the logits.
+        """Returns top-level names of parameters by stage, from the images to the logits.
 
         A stage is a block, after the first with the transition before it.
         """
@@ -114,7 +114,7 @@ class DenseNet(nn.Module):
         require_stem(self.stem)
         published = ("torch", "tensorflow") if self.stem == "imagenet" else ("torch",)
         require_convention(self.convention, "this DenseNet", published)
-        last = 2 ** (len(self.block_sizes) - 1)  # pixels a side for one in the last block
+        last = 2 ** (len(self.block_sizes) - 1)  # pixels per side for one in the last block
         smallest = 4 * last - 3 if self.stem == "imagenet" else last
         require_size(images, smallest, f"a DenseNet with the stem {self.stem!r}")
         norm = partial(_NORMS[self.convention], dtype=self.dtype)

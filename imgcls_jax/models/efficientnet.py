@@ -35,7 +35,7 @@ _LARGE_TORCH_NORM = partial(BatchNorm, epsilon=1e-3, momentum=0.99)  # torchvisi
 
 
 class Size(NamedTuple):
-    """What B0 to B7 differ in beside the size of their images."""
+    """A member of the family B0 to B7, beside the size of its images."""
 
     width: float  # coefficient of all numbers of channels, which are rounded to multiples of 8
     depth: float  # coefficient of the numbers of blocks, which are rounded up
@@ -71,11 +71,11 @@ class EfficientNet(nn.Module):
 
     @property
     def head_dropout(self) -> float:
-        """`dropout`, or the size's own."""
+        """Returns `dropout`, or the size's own."""
         return self.size.dropout if self.dropout is None else self.dropout
 
     def stages(self) -> dict[str, tuple[str, ...]]:
-        """The top-level names in the parameters by stage, from the images to the logits."""
+        """Returns top-level names of parameters by stage, from the images to the logits."""
         names = {"stem": ("stem_conv", "stem_norm")}
         for stage, (_, _, _, blocks, _) in enumerate(_STAGES, 1):
             count = math.ceil(self.size.depth * blocks)

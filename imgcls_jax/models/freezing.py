@@ -1,3 +1,10 @@
+"""Transfer learning as pure functions: frozen parameters, rates by depth, and the head alone.
+
+A network for transfer (`imgcls_jax.models.TRANSFERABLE`) says by `stages()` which parameters belong
+to its stem, its stages and its head, and hands out the head's inputs, its features. All functions
+here take and return functions with the signature of a Linen module's `apply`.
+"""
+
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -12,7 +19,7 @@ ApplyFn = Callable[..., Any]
 
 
 def frozen_stages(stages: Mapping[str, tuple[str, ...]], trainable: str) -> tuple[str, ...]:
-    """The stages below the one that training begins with, none for "all".
+    """Returns the stages below the one that training begins with, none for "all".
 
     Raises:
       UserError: if the network has no stage of that name.
@@ -21,14 +28,14 @@ def frozen_stages(stages: Mapping[str, tuple[str, ...]], trainable: str) -> tupl
     if trainable == "all":
         return ()
     if trainable not in names:
-        raise UserError(f"unknown --trainable={trainable}; choose one of: all, {', '.join(names)}.")
+        raise UserError(f"unknown trainable={trainable}; choose one of: all, {', '.join(names)}.")
     return names[: names.index(trainable)]
 
 
 def rate_factors(
     stages: Mapping[str, tuple[str, ...]], *, trainable: str, layer_decay: float
 ) -> dict[str, float]:
-    """Factors on the learning rate by pattern, for `optim.create(lr_scales=...)`.
+    """Returns factors on the learning rate by pattern, for `optim.create(lr_scales=...)`.
 
     The head has 1, the stage below it `layer_decay`, the next its square and so on (Howard and
     Ruder 2018, "discriminative fine-tuning"); stages below `trainable` have 0, which leaves them
@@ -44,7 +51,7 @@ def rate_factors(
 
 
 def freeze(apply_fn: ApplyFn, modules: frozenset[str]) -> ApplyFn:
-    """`apply_fn` whose top-level modules of these names take no part in training.
+    """Freezes the top-level modules of these names: they take no part in training.
 
     There are no gradients by their parameters, and their batch norms use and keep their running
     statistics. Nothing is differentiated below the lowest module that trains, which is where frozen
@@ -70,9 +77,9 @@ def freeze(apply_fn: ApplyFn, modules: frozenset[str]) -> ApplyFn:
 
 
 def with_fixed_norms(apply_fn: ApplyFn) -> ApplyFn:
-    """`apply_fn` whose batch norms use their running statistics in training and keep them.
+    """Makes batch norms use their running statistics in training, and keep them.
 
-    As Keras' `base_model(x, training=False)`, but that dropout stays what `train` says.
+    This is Keras' `base_model(x, training=False)`, but that dropout stays what `train` says.
     """
 
     def fixed(variables, images, *, mutable=False, **keywords):
@@ -86,7 +93,7 @@ def with_fixed_norms(apply_fn: ApplyFn) -> ApplyFn:
 
 
 def with_binary_head(apply_fn: ApplyFn) -> ApplyFn:
-    """A network of one logit z as one of the two logits (0, z).
+    """Turns a network of one logit z into one of the two logits (0, z).
 
     Their softmax is (1 - sigmoid(z), sigmoid(z)) and their cross-entropy the binary one of z.
     """
@@ -101,7 +108,7 @@ def with_binary_head(apply_fn: ApplyFn) -> ApplyFn:
 
 
 def features_of(apply_fn: ApplyFn) -> ApplyFn:
-    """(variables, images (B, H, W, C)) -> the head's inputs (B, F), in inference mode."""
+    """Builds (variables, images (B, H, W, C)) -> the head's inputs (B, F), in inference mode."""
 
     def features(variables, images):
         _, found = apply_fn(variables, images, train=False, mutable=["intermediates"])
@@ -111,7 +118,7 @@ def features_of(apply_fn: ApplyFn) -> ApplyFn:
 
 
 def head_of(model: Any) -> ApplyFn:
-    """The head alone, with the signature of `model.apply` but features (B, F) for images."""
+    """Builds the head alone: `model.apply` that takes features (B, F) for images."""
     (name,) = model.stages()["head"]
     # Before the head, which `dropout` is but for networks that say otherwise.
     rate = getattr(model, "head_dropout", model.dropout)
@@ -130,9 +137,9 @@ def head_of(model: Any) -> ApplyFn:
 
 
 def head_on_body(apply_fn: ApplyFn, model: Any) -> ApplyFn:
-    """The whole network, of which all but the head is in inference mode and without gradients.
+    """Builds the whole network, whose body is in inference mode and without gradients.
 
-    What the head alone does on features that were computed once, for images that change.
+    It does for images that change what the head alone does on features computed once.
     """
     features, head = features_of(apply_fn), head_of(model)
 

@@ -53,7 +53,7 @@ NAMES = tuple(_FACTORIES)
 
 
 def initialisers(name: str, *, fan_in: int) -> tuple[Initialiser, Initialiser]:
-    """(kernel_init, bias_init) for a Flax `Dense` or `Conv`, of the framework's default layer.
+    """Returns (kernel_init, bias_init) for a Flax `Dense` or `Conv`, as a framework's layer has.
 
     torch_linear: kernel and bias from U(-1/sqrt(fan_in), 1/sqrt(fan_in)), what PyTorch's
       `kaiming_uniform_(a=sqrt(5))` comes to in `Linear` and `Conv2d`.

@@ -18,13 +18,13 @@ Activation = Callable[[jax.Array], jax.Array]
 
 
 def round_channels(channels: float, divisor: int = 8) -> int:
-    """The nearest multiple of `divisor`, but never less than nine tenths of `channels`."""
+    """Rounds to a multiple of `divisor`, but never below nine tenths of `channels`."""
     rounded = max(divisor, int(channels + divisor / 2) // divisor * divisor)
     return rounded + divisor if rounded < 0.9 * channels else rounded
 
 
 def padding_of(convention: str, kernel_size: int) -> Padding:
-    """What a publisher pads a convolution by.
+    """Returns the padding that a publisher gives a convolution.
 
     PyTorch's networks pad both sides alike, whatever the strides. TensorFlow's "SAME" pads a
     strided convolution of an even side at its end only, and so do Keras' networks, which write it

@@ -1,4 +1,12 @@
-"""The layers that convolutional networks are made of; call the functions in a `compact` method."""
+"""The layers that convolutional networks are made of, and the end that networks for transfer share.
+
+Call the functions in a `compact` method. A network for transfer ends with `last_map`,
+`mean_of_pixels` and `classify`. With `mutable=["intermediates"]` a call of its `apply` returns
+beside the logits `intermediates["map"][0]`, the last feature map (B, h, w, C), and
+`intermediates["features"][0]`, the inputs (B, F) of the head. A tensor at
+`variables["perturbations"]["map"]` is added to the map, so that a gradient with respect to it can
+be taken (Grad-CAM). Both cost nothing when unused.
+"""
 
 from typing import Any
 
@@ -8,13 +16,10 @@ import jax.numpy as jnp
 from jax.nn import initializers
 
 from imgcls_jax.errors import UserError
+from imgcls_jax.models import CONVENTIONS, STEMS
 from imgcls_jax.models.inits import initialisers
 from imgcls_jax.models.lowering.conv import conv_general_dilated
 from imgcls_jax.models.lowering.pool import Padding
-from imgcls_jax.models.mlp import dense
-
-STEMS = ("imagenet", "cifar")  # of networks that come in both shapes
-CONVENTIONS = ("torch", "tensorflow")  # whose padding and norms a network has: a publisher's
 
 
 def conv(
@@ -26,18 +31,18 @@ def conv(
     strides: int = 1,
     padding: Padding = "SAME",
     groups: int = 1,
-    use_bias: bool = False,
     dtype: Any = jnp.float32,
-    name: str | None = None,
+    **options: Any,
 ) -> jax.Array:
-    """A square 2-D convolution (B, H, W, I) -> (B, H', W', features), lowered for the backend.
+    """Convolves (B, H, W, I) to (B, H', W', features) by a square kernel, lowered for the backend.
 
     Args:
       padding: "SAME" (with strides TensorFlow's, which may pad unevenly), "VALID", an int for
         PyTorch's `padding=`, or ((top, bottom), (left, right)).
       init: name of the initialisation, see `imgcls_jax.models.inits`.
       dtype: type of the computation; parameters are float32.
-      name: of the layer in the parameters; by default Flax numbers it.
+      **options: `use_bias`, by default False, and `name`, that of the layer in the parameters,
+        which Flax numbers by default.
     """
     kernel_init, bias_init = initialisers(init, fan_in=kernel_size**2 * x.shape[-1] // groups)
     return nn.Conv(
@@ -46,13 +51,27 @@ def conv(
         strides=strides,
         padding=padding,
         feature_group_count=groups,
-        use_bias=use_bias,
         dtype=dtype,
         kernel_init=kernel_init,
         bias_init=bias_init,
         conv_general_dilated=conv_general_dilated,
-        name=name,
+        **{"use_bias": False} | options,
     )(x)
+
+
+def dense(
+    x: jax.Array, features: int, *, init: str, dtype: Any = None, name: str | None = None
+) -> jax.Array:
+    """Applies a dense layer (B, fan_in) -> (B, features) with a framework's own initialisation.
+
+    Call it inside a `compact` method. PyTorch draws biases from a range set by the fan-in, which a
+    bias initialiser cannot see; here it is known. `dtype` is the computation's; by default the
+    wider of the inputs' and float32, the name in the parameters Flax' own.
+    """
+    kernel_init, bias_init = initialisers(init, fan_in=x.shape[-1])
+    return nn.Dense(features, dtype=dtype, kernel_init=kernel_init, bias_init=bias_init, name=name)(
+        x
+    )
 
 
 def require_stem(stem: str) -> None:
@@ -74,8 +93,18 @@ def require_convention(convention: str, network: str, published: tuple[str, ...]
         )
 
 
+def require_size(images: jax.Array, smallest: int, network: str) -> None:
+    """Raises UserError unless images (B, H, W, C) have sides of at least `smallest` pixels."""
+    height, width = images.shape[1:3]
+    if min(height, width) < smallest:
+        raise UserError(
+            f"images of {height}x{width} are too small for {network}; enlarge or pad them to at "
+            f"least {smallest}x{smallest}, or choose a network that downsamples less."
+        )
+
+
 def at_least_float32(x: jax.Array) -> jax.Array:
-    """Half-precision values as float32, wider ones as they are."""
+    """Returns half-precision values as float32, wider ones as they are."""
     return x.astype(jnp.promote_types(x.dtype, jnp.float32))
 
 
@@ -136,8 +165,8 @@ def stochastic_depth(branch: jax.Array, rate: float, *, train: bool) -> jax.Arra
 
     Huang et al. (2016) scale a branch by its survival probability when evaluating; here, as in
     torchvision's `StochasticDepth(mode="row")`, the survivors are divided by it while training:
-    the same expectation, and evaluation is the plain network. The paper draws once a batch, this
-    once an image. Draws from the stream "dropout".
+    the same expectation, and evaluation is the plain network. The paper draws once per batch, this
+    once per image. Draws from the stream "dropout".
 
     Raises:
       UserError: if the rate is not in [0, 1).
@@ -145,16 +174,6 @@ def stochastic_depth(branch: jax.Array, rate: float, *, train: bool) -> jax.Arra
     if not 0 <= rate < 1:
         raise UserError(f"stochastic depth {rate:g} is not a probability below 1; choose one.")
     return nn.Dropout(rate, broadcast_dims=(1, 2, 3), deterministic=not train)(branch)
-
-
-def require_size(images: jax.Array, smallest: int, network: str) -> None:
-    """Raises UserError unless images (B, H, W, C) have sides of at least `smallest` pixels."""
-    height, width = images.shape[1:3]
-    if min(height, width) < smallest:
-        raise UserError(
-            f"images of {height}x{width} are too small for {network}; enlarge or pad them to at "
-            f"least {smallest}x{smallest}, or choose a network that downsamples less."
-        )
 
 
 def last_map(module: nn.Module, x: jax.Array) -> jax.Array:
@@ -166,7 +185,7 @@ def last_map(module: nn.Module, x: jax.Array) -> jax.Array:
 
 
 def mean_of_pixels(x: jax.Array) -> jax.Array:
-    """Global average pooling (B, h, w, C) -> (B, C), in float32 at least."""
+    """Averages all pixels (B, h, w, C) -> (B, C), in float32 at least."""
     return at_least_float32(x).mean((1, 2))
 
 
@@ -180,7 +199,7 @@ def classify(
     init: str,
     name: str | None = None,
 ) -> jax.Array:
-    """Dropout and one dense layer: features (B, F) -> logits (B, num_classes), float32."""
+    """Applies dropout and a dense layer: features (B, F) -> logits (B, num_classes), float32."""
     features = at_least_float32(features)
     module.sow("intermediates", "features", features)
     features = nn.Dropout(dropout, deterministic=not train)(features)

@@ -1,27 +1,13 @@
 """Multi-layer perceptrons, and the linear classifier as the one without hidden layers."""
 
+import functools
 from typing import Any
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from imgcls_jax.models.inits import initialisers
-
-
-def dense(
-    x: jax.Array, features: int, *, init: str, dtype: Any = None, name: str | None = None
-) -> jax.Array:
-    """A fully connected layer (B, fan_in) -> (B, features) with a framework's own initialisation.
-
-    Call it inside a `compact` method. PyTorch draws biases from a range set by the fan-in, which a
-    bias initialiser cannot see; here it is known. `dtype` is the computation's; by default the
-    wider of the inputs' and float32, the name in the parameters Flax' own.
-    """
-    kernel_init, bias_init = initialisers(init, fan_in=x.shape[-1])
-    return nn.Dense(features, dtype=dtype, kernel_init=kernel_init, bias_init=bias_init, name=name)(
-        x
-    )
+from imgcls_jax.models.layers import dense
 
 
 class MLP(nn.Module):
@@ -47,3 +33,9 @@ class MLP(nn.Module):
         for size in self.hidden:
             x = nn.relu(dense(x, size, init=self.initialisation, dtype=self.dtype))
         return dense(x, self.num_classes, init=self.initialisation)
+
+
+NETWORKS = {
+    "linear": functools.partial(MLP, hidden=()),
+    "mlp": MLP,
+}  # multinomial logistic regression

@@ -1,7 +1,8 @@
-"""MobileNetV2 and MobileNetV3.
+"""MobileNetV2 and MobileNetV3: stages of inverted residuals between a stem and a 1x1 convolution.
 
 Sandler et al. 2018, "MobileNetV2: Inverted Residuals and Linear Bottlenecks"; Howard et al. 2019,
-"Searching for MobileNetV3".
+"Searching for MobileNetV3", which adds squeeze-and-excitation, the hard swish, and a dense layer
+before the head.
 """
 
 from functools import partial
@@ -16,14 +17,14 @@ from imgcls_jax.models.layers import (
     BatchNorm,
     classify,
     conv,
+    dense,
     last_map,
     mean_of_pixels,
     require_convention,
     require_size,
 )
-from imgcls_jax.models.mlp import dense
 
-# Table 2 of the paper: expansion, channels, blocks and strides of the first block of every stage.
+# Table 2 of the V2 paper: expansion, channels, blocks and strides of every stage's first block.
 _V2_STAGES = (
     (1, 16, 1, 1),
     (6, 24, 2, 2),
@@ -35,6 +36,38 @@ _V2_STAGES = (
 )
 _V2_NORMS = {
     "torch": partial(BatchNorm),
+    "tensorflow": partial(BatchNorm, epsilon=1e-3, momentum=0.999, unbiased=False),
+}
+
+
+class Stage(NamedTuple):
+    """Blocks of one number of channels: a part of table 1 or 2 of the V3 paper."""
+
+    expanded: tuple[int, ...]  # channels of every block's depthwise convolution
+    features: int
+    kernel_size: int
+    strides: int  # of the first block
+    squeeze: bool  # squeeze-and-excitation, to a quarter of the expanded channels
+    hard: bool  # hard swish rather than ReLU
+
+
+_V3_LARGE = (
+    Stage((16,), 16, 3, 1, squeeze=False, hard=False),
+    Stage((64, 72), 24, 3, 2, squeeze=False, hard=False),
+    Stage((72, 120, 120), 40, 5, 2, squeeze=True, hard=False),
+    Stage((240, 200, 184, 184), 80, 3, 2, squeeze=False, hard=True),
+    Stage((480, 672), 112, 3, 1, squeeze=True, hard=True),
+    Stage((672, 960, 960), 160, 5, 2, squeeze=True, hard=True),
+)
+_V3_SMALL = (
+    Stage((16,), 16, 3, 2, squeeze=True, hard=False),
+    Stage((72, 88), 24, 3, 2, squeeze=False, hard=False),
+    Stage((96, 240, 240), 40, 5, 2, squeeze=True, hard=True),
+    Stage((120, 144), 48, 5, 1, squeeze=True, hard=True),
+    Stage((288, 576, 576), 96, 5, 2, squeeze=True, hard=True),
+)
+_V3_NORMS = {
+    "torch": partial(BatchNorm, epsilon=1e-3, momentum=0.99),
     "tensorflow": partial(BatchNorm, epsilon=1e-3, momentum=0.999, unbiased=False),
 }
 
@@ -57,7 +90,7 @@ class MobileNetV2(nn.Module):
     dtype: Any = jnp.float32
 
     def stages(self) -> dict[str, tuple[str, ...]]:
-        """The top-level names in the parameters by stage, from the images to the logits."""
+        """Returns top-level names of parameters by stage, from the images to the logits."""
         names = {"stem": ("stem_conv", "stem_norm")}
         for stage, (_, _, blocks, _) in enumerate(_V2_STAGES, 1):
             names[f"stage{stage}"] = tuple(
@@ -109,38 +142,6 @@ class MobileNetV2(nn.Module):
         )
 
 
-class Stage(NamedTuple):
-    """Blocks of one number of channels: a part of table 1 or 2 of the paper."""
-
-    expanded: tuple[int, ...]  # channels of every block's depthwise convolution
-    features: int
-    kernel_size: int
-    strides: int  # of the first block
-    squeeze: bool  # squeeze-and-excitation, to a quarter of the expanded channels
-    hard: bool  # hard swish rather than ReLU
-
-
-_LARGE = (
-    Stage((16,), 16, 3, 1, squeeze=False, hard=False),
-    Stage((64, 72), 24, 3, 2, squeeze=False, hard=False),
-    Stage((72, 120, 120), 40, 5, 2, squeeze=True, hard=False),
-    Stage((240, 200, 184, 184), 80, 3, 2, squeeze=False, hard=True),
-    Stage((480, 672), 112, 3, 1, squeeze=True, hard=True),
-    Stage((672, 960, 960), 160, 5, 2, squeeze=True, hard=True),
-)
-_SMALL = (
-    Stage((16,), 16, 3, 2, squeeze=True, hard=False),
-    Stage((72, 88), 24, 3, 2, squeeze=False, hard=False),
-    Stage((96, 240, 240), 40, 5, 2, squeeze=True, hard=True),
-    Stage((120, 144), 48, 5, 1, squeeze=True, hard=True),
-    Stage((288, 576, 576), 96, 5, 2, squeeze=True, hard=True),
-)
-_V3_NORMS = {
-    "torch": partial(BatchNorm, epsilon=1e-3, momentum=0.99),
-    "tensorflow": partial(BatchNorm, epsilon=1e-3, momentum=0.999, unbiased=False),
-}
-
-
 class MobileNetV3(nn.Module):
     """Stem, stages of inverted residuals, a 1x1 convolution, mean, a dense layer, dropout, logits.
 
@@ -164,7 +165,7 @@ class MobileNetV3(nn.Module):
     dtype: Any = jnp.float32
 
     def stages(self) -> dict[str, tuple[str, ...]]:
-        """The top-level names in the parameters by stage, from the images to the logits."""
+        """Returns top-level names of parameters by stage, from the images to the logits."""
         names = {"stem": ("stem_conv", "stem_norm")}
         for number, stage in enumerate(self.blocks, 1):
             names[f"stage{number}"] = tuple(
@@ -219,6 +220,6 @@ class MobileNetV3(nn.Module):
 
 NETWORKS = {
     "mobilenet_v2": MobileNetV2,
-    "mobilenet_v3_small": partial(MobileNetV3, blocks=_SMALL, hidden=1024),
-    "mobilenet_v3_large": partial(MobileNetV3, blocks=_LARGE, hidden=1280),
+    "mobilenet_v3_small": partial(MobileNetV3, blocks=_V3_SMALL, hidden=1024),
+    "mobilenet_v3_large": partial(MobileNetV3, blocks=_V3_LARGE, hidden=1280),
 }

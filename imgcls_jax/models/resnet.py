@@ -118,7 +118,7 @@ class ResNet(nn.Module):
     dtype: Any = jnp.float32
 
     def stages(self) -> dict[str, tuple[str, ...]]:
-        """The top-level names in the parameters by stage, from the images to the logits."""
+        """Returns top-level names of parameters by stage, from the images to the logits."""
         names, first = {"stem": ("Conv_0", "BatchNorm_0")}, 0
         for stage, blocks in enumerate(self.stage_sizes, 1):
             names[f"stage{stage}"] = tuple(f"Block_{first + i}" for i in range(blocks))

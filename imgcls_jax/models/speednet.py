@@ -99,3 +99,6 @@ class Speednet(nn.Module):
 
     def _norm(self, x: jax.Array, train: bool) -> jax.Array:
         return BatchNorm(momentum=0.6, use_scale=False, dtype=self.dtype)(x, train)
+
+
+NETWORKS = {"speednet": Speednet}

@@ -12,7 +12,7 @@ NAMES = ("none", "flip", "flip_shift")
 
 
 def wrap(apply_fn: Callable[..., Any], name: str, *, size: int | None = None) -> Callable[..., Any]:
-    """A network's `apply` that averages the logits of views of each image, for evaluation.
+    """Makes a network's `apply` average the logits of views of each image, for evaluation.
 
     The loss of averaged logits is that of the geometric mean of the views' probabilities.
 
@@ -26,7 +26,7 @@ def wrap(apply_fn: Callable[..., Any], name: str, *, size: int | None = None) ->
     Args:
       apply_fn: (variables, images (B, H, W, C), **keywords) -> logits (B, num_classes).
       name: one of `NAMES`.
-      size: pixels a side that views are enlarged to, bilinearly; None leaves them as they are.
+      size: pixels per side that views are enlarged to, bilinearly; None leaves them as they are.
         Behind random crops, which are enlarged too, training shows things larger than evaluation
         otherwise does (Touvron et al. 2019, "Fixing the train-test resolution discrepancy").
 
@@ -53,7 +53,7 @@ def wrap(apply_fn: Callable[..., Any], name: str, *, size: int | None = None) ->
 
 
 def enlarge(images: jax.Array, size: int | None) -> jax.Array:
-    """(B, H, W, C) to (B, size, size, C), bilinearly; None leaves them as they are."""
+    """Enlarges (B, H, W, C) to (B, size, size, C), bilinearly; None leaves them as they are."""
     if size is None:
         return images
     batch, _, _, channels = images.shape
@@ -67,12 +67,12 @@ def _of_enlarged(apply_fn: Callable[..., Any], size: int) -> Callable[..., Any]:
 
 
 def _flips(images: jax.Array) -> jax.Array:
-    """(B, H, W, C) to (2, B, H, W, C): as they are and mirrored."""
+    """Stacks (B, H, W, C) to (2, B, H, W, C): as they are and mirrored."""
     return jnp.stack([images, images[:, :, ::-1]])
 
 
 def _shifts(images: jax.Array) -> jax.Array:
-    """(B, H, W, C) to (6, B, H, W, C): `_flips` where they are, then both ways off."""
+    """Stacks (B, H, W, C) to (6, B, H, W, C): `_flips` where they are, then both ways off."""
     height, width = images.shape[1:3]
     padded = jnp.pad(images, ((0, 0), (1, 1), (1, 1), (0, 0)), mode="reflect")
     moved = [padded[:, at : at + height, at : at + width] for at in (1, 0, 2)]

@@ -8,8 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from imgcls_jax.errors import UserError
-from imgcls_jax.models.layers import BatchNorm, at_least_float32, conv, require_size
-from imgcls_jax.models.mlp import dense
+from imgcls_jax.models.layers import BatchNorm, at_least_float32, conv, dense, require_size
 
 
 class WideBlock(nn.Module):

@@ -10,7 +10,7 @@ The two frameworks differ in more than their defaults:
 * Momentum accumulates gradients in PyTorch and is then scaled by the current learning rate; in
   Keras it accumulates steps already scaled. The two part ways when the rate changes.
 * Weight decay is added to the gradient by PyTorch's sgd, adam and rmsprop. In AdamW and in every
-  Keras optimiser it is decoupled: the weights shrink by learning_rate x weight_decay a step.
+  Keras optimiser it is decoupled: the weights shrink by learning_rate x weight_decay per step.
 
 Muon (Jordan et al. 2024) is in PyTorch only: `torch.optim.Muon` takes matrices and leaves all other
 parameters to another optimiser. Here "muon" trains those by AdamW, as its authors do, at the same
@@ -31,103 +31,59 @@ import optax
 
 from imgcls_jax.errors import UserError
 from imgcls_jax.optim import airbench, muon
+from imgcls_jax.optim.frameworks import DEFAULTS, FRAMEWORKS, NAMES, defaults
 from imgcls_jax.optim.params import first_match, matcher, path_mask, path_name
 
-# `rho` is PyTorch's alpha; `b1`, `b2`, `eps` are beta_1, beta_2, epsilon in Keras.
-DEFAULTS: dict[str, dict[str, dict[str, Any]]] = {
-    "torch": {
-        "sgd": dict(learning_rate=1e-3, momentum=0.0, nesterov=False, weight_decay=0.0),
-        "adam": dict(learning_rate=1e-3, b1=0.9, b2=0.999, eps=1e-8, weight_decay=0.0),
-        "adamw": dict(learning_rate=1e-3, b1=0.9, b2=0.999, eps=1e-8, weight_decay=1e-2),
-        "rmsprop": dict(learning_rate=1e-2, rho=0.99, eps=1e-8, momentum=0.0, weight_decay=0.0),
-        "muon": dict(
-            learning_rate=1e-3,
-            momentum=0.95,
-            weight_decay=0.1,
-            matrices="hidden",
-            b1=0.9,
-            b2=0.999,
-            eps=1e-8,
-        ),
-        "airbench": dict(
-            learning_rate=airbench.RATE, momentum=0.6, weight_decay=2e-6, batch_size=None
-        ),
-    },
-    "keras": {
-        "sgd": dict(learning_rate=1e-2, momentum=0.0, nesterov=False, weight_decay=0.0),
-        "adam": dict(learning_rate=1e-3, b1=0.9, b2=0.999, eps=1e-7, weight_decay=0.0),
-        "adamw": dict(learning_rate=1e-3, b1=0.9, b2=0.999, eps=1e-7, weight_decay=4e-3),
-        "rmsprop": dict(learning_rate=1e-3, rho=0.9, eps=1e-7, momentum=0.0, weight_decay=0.0),
-    },
-}
-FRAMEWORKS = tuple(DEFAULTS)
-NAMES = tuple(DEFAULTS["torch"])
+__all__ = [
+    "DEFAULTS",
+    "FRAMEWORKS",
+    "NAMES",
+    "clip_by_global_norm",
+    "create",
+    "defaults",
+    "scale_by_adam",
+]
 
 
 def create(
     name: str,
     *,
     framework: str = "torch",
-    learning_rate: float | optax.Schedule | None = None,
-    weight_decay: float | None = None,
-    momentum: float | None = None,
-    nesterov: bool = False,
-    b1: float | None = None,
-    b2: float | None = None,
-    rho: float | None = None,
-    eps: float | None = None,
     decay_mask: str = "all",
-    matrices: str | None = None,
-    batch_size: int | None = None,
     clip_norm: float | None = None,
     lr_scales: Mapping[str, float] | None = None,
+    **options: Any,
 ) -> optax.GradientTransformation:
     """Builds the optimiser called `name` as `framework` defines it.
 
     Args:
       name: one of `NAMES`.
-      framework: "torch" or "keras": whose update rule, and whose defaults for what is None.
-      learning_rate: a constant, or a schedule from optimiser steps (from 0) to the rate.
-      weight_decay: its strength; coupled or decoupled as the framework does it.
-      momentum, nesterov: for sgd; rmsprop, muon and airbench take momentum only, and the latter
-        two's is always Nesterov's.
-      b1, b2: for adam and adamw, and muon's AdamW: decay of the first and second moment.
-      rho: for rmsprop, decay of the second moment.
-      eps: for adam, adamw and rmsprop, and muon's AdamW.
+      framework: "torch" or "keras": gives the update rule, and the defaults of the options.
       decay_mask: which parameters decay, see `path_mask`. Both frameworks decay "all", biases and
         normalisation scales included.
-      matrices: for muon, which kernels are orthogonalised, see `muon.labels`; by default "hidden",
-        all but the output layer's.
-      batch_size: for airbench, whose rates are those of the loss summed over a batch.
       clip_norm: the largest norm of all gradients together, before anything else is done to them.
       lr_scales: factors on the learning rate, and so on decoupled decay too, of the parameters a
         pattern matches, see `path_mask`; the first match counts. 0 freezes: such parameters have
         no optimiser state and their gradients do not count for `clip_norm`.
+      **options: the optimiser's own, those that `defaults(name, framework)` lists; None takes the
+        default. Among them:
+        learning_rate: a constant, or a schedule from optimiser steps (from 0) to the rate.
+        weight_decay: its strength; coupled or decoupled as the framework does it.
+        momentum: for sgd, rmsprop, muon and airbench; the last two's is always Nesterov's.
+        nesterov: for sgd; False is accepted by all.
+        b1, b2: for adam and adamw, and muon's AdamW: decay of the first and second moment.
+        rho: for rmsprop, decay of the second moment.
+        eps: for adam, adamw and rmsprop, and muon's AdamW.
+        matrices: for muon, which kernels are orthogonalised, see `muon.labels`; by default
+          "hidden", all but the output layer's.
+        batch_size: for airbench, whose rates are those of the loss summed over a batch.
 
     Raises:
       UserError: for an unknown name or framework, an option the optimiser does not take, a value
         out of its range; from `init`, if a pattern matches no parameter.
     """
-    given = dict(
-        learning_rate=learning_rate,
-        weight_decay=weight_decay,
-        momentum=momentum,
-        nesterov=nesterov or None,
-        b1=b1,
-        b2=b2,
-        rho=rho,
-        eps=eps,
-        matrices=matrices,
-        batch_size=batch_size,
-    )
-    given = {option: value for option, value in given.items() if value is not None}
     known = defaults(name, framework)
-    if unknown := sorted(set(given) - set(known)):
-        raise UserError(
-            f"optimiser {name!r} takes no option {', '.join(unknown)}; "
-            f"it takes: {', '.join(known)}."
-        )
-    options = known | given
+    options = known | _given(name, options, known)
     if name == "airbench" and (options["batch_size"] is None or decay_mask != "all"):
         raise UserError("optimiser 'airbench' needs batch_size, and its weight decay has no mask.")
     _check(options | ({} if clip_norm is None else {"clip_norm": clip_norm}))
@@ -140,25 +96,23 @@ def create(
     return _scale_rates(tx, lr_scales) if lr_scales else tx
 
 
-def defaults(name: str, framework: str) -> dict[str, Any]:
-    """The options that `framework`'s optimiser called `name` takes, with their defaults.
+def _given(name: str, options: dict[str, Any], known: dict[str, Any]) -> dict[str, Any]:
+    """Returns the options that are neither None nor `nesterov=False`, which say nothing.
 
     Raises:
-      UserError: for an unknown name or framework, or an optimiser the framework does not have.
+      UserError: for one that the optimiser does not take.
     """
-    if framework not in DEFAULTS:
+    given = {
+        option: value
+        for option, value in options.items()
+        if value is not None and (option, value) != ("nesterov", False)
+    }
+    if unknown := sorted(set(given) - set(known)):
         raise UserError(
-            f"unknown framework {framework!r} for an optimiser; choose one of: "
-            f"{', '.join(FRAMEWORKS)}."
+            f"optimiser {name!r} takes no option {', '.join(unknown)}; "
+            f"it takes: {', '.join(known)}."
         )
-    if name not in NAMES:
-        raise UserError(f"unknown optimiser {name!r}; choose one of: {', '.join(NAMES)}.")
-    if name not in DEFAULTS[framework]:
-        raise UserError(
-            f"optimiser {name!r} is not offered as framework {framework!r} has it; "
-            "use framework 'torch', or another optimiser."
-        )
-    return DEFAULTS[framework][name]
+    return given
 
 
 def _check(options: dict[str, Any]) -> None:
@@ -238,7 +192,7 @@ def clip_by_global_norm(max_norm: float, *, eps: float) -> optax.GradientTransfo
 def _scale_rates(
     tx: optax.GradientTransformation, scales: Mapping[str, float]
 ) -> optax.GradientTransformation:
-    """`tx` with factors on what it does to parameters that patterns match; 0 leaves them out."""
+    """Multiplies the updates of parameters that patterns match by factors; 0 leaves them out."""
     matchers = {pattern: matcher(pattern) for pattern in scales}
     for pattern, factor in scales.items():
         if not 0 <= factor < math.inf:
@@ -266,7 +220,7 @@ def _scale_rates(
 def scale_by_adam(
     *, b1: float, b2: float, eps: float, eps_is_hat: bool
 ) -> optax.GradientTransformation:
-    """Adam's direction, sqrt(1 - b2^t) / (1 - b1^t) x m / (sqrt(v) + eps_hat).
+    """Gives Adam's direction, sqrt(1 - b2^t) / (1 - b1^t) x m / (sqrt(v) + eps_hat).
 
     eps_hat is `eps` itself if `eps_is_hat` (Keras) and eps x sqrt(1 - b2^t) if not (PyTorch, and
     Algorithm 1 of Kingma and Ba 2015). `optax.scale_by_adam` has only the second form, is
@@ -294,5 +248,5 @@ def scale_by_adam(
 
 
 def _one_minus_power(decay: float, count: jax.Array) -> jax.Array:
-    """1 - decay^count, without the cancellation that leaves float32 five digits of 1 - 0.999."""
+    """Computes 1 - decay^count, without cancellation (float32 has five digits of 1 - 0.999)."""
     return -jnp.expm1(count * (math.log(decay) if decay else -math.inf))

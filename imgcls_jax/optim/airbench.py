@@ -9,10 +9,12 @@ from collections.abc import Callable
 import optax
 
 from imgcls_jax.optim import muon
+from imgcls_jax.optim.frameworks import DEFAULTS
 from imgcls_jax.optim.params import partition
 
-RATE = 0.24  # Muon's, which the others are proportional to
-# airbench's rates are for the loss summed over a batch, ours is the mean: rates an example here.
+# Muon's, which the others are proportional to.
+RATE = DEFAULTS["torch"]["airbench"]["learning_rate"]
+# airbench's rates are for the loss summed over a batch, ours is the mean: rates per example here.
 # Its head divides by 256 where ours divides by 9, hence 0.67 x 81 / 256**2.
 _HEAD_RATE = 8.3e-4
 _BIAS_RATE = 0.053
@@ -26,14 +28,14 @@ def airbench(
     weight_decay: float,
     batch_size: int,
 ) -> optax.GradientTransformation:
-    """Muon for kernels, SGD for head and biases, for the mean of the loss over a batch.
+    """Builds Muon for kernels and SGD for head and biases, for the mean loss over a batch.
 
     Args:
       learning_rate: Muon's; with the kernels' norms fixed it is an angle. The others' are in
         airbench's proportion to it.
       momentum: Muon's.
       weight_decay: of head and biases an example, as a fraction of the weights at full rate.
-      batch_size: the examples a step.
+      batch_size: examples per step.
 
     Raises:
       UserError: from `init`, for a network that does not have a head, kernels and biases.

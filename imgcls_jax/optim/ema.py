@@ -1,3 +1,10 @@
+"""A moving average of the parameters, kept beside those that train.
+
+The average of a trajectory is often a better network than its end (Polyak and Juditsky 1992;
+Izmailov et al. 2018). Batch-norm statistics that belong to it are estimated anew by
+`imgcls_jax.train.recalibrate`.
+"""
+
 from typing import Any
 
 import jax
@@ -5,14 +12,14 @@ import jax.numpy as jnp
 
 
 def ema_init(params: Any) -> Any:
-    """The average before the first update: the weights themselves, in buffers of their own."""
+    """Returns the average before the first update: the parameters, in buffers of their own."""
     return jax.tree.map(jnp.copy, params)
 
 
 def ema_update(average: Any, params: Any, decay: float, step: jax.Array | int) -> Any:
-    """One step of the average: d x average + (1 - d) x params, d = min(decay, (1 + t) / (10 + t)).
+    """Returns d x average + (1 - d) x params, where d = min(decay, (1 + t) / (10 + t)).
 
-    The lower decay of the early steps forgets the initial weights, as TensorFlow's
+    The lower decay of the early steps forgets the initial parameters, as TensorFlow's
     `ExponentialMovingAverage(num_updates=...)` does. Unlike a correction of the bias of a start at
     0, it leaves the average a network at every step.
 

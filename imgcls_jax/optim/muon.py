@@ -34,7 +34,7 @@ ADJUSTMENTS = ("original", "match_rms_adamw")
 
 
 def orthogonalize(matrix: jax.Array, *, steps: int = 5, dtype: Any = jnp.float32) -> jax.Array:
-    """About U V^T for a matrix (m, n) = U S V^T, by Newton-Schulz iterations in `dtype`.
+    """Returns about U V^T for a matrix (m, n) = U S V^T, by Newton-Schulz iterations in `dtype`.
 
     After five steps no singular value is above 1.21, and those that began above 0.2 % of the
     Frobenius norm are above 0.68. A matrix of zeros stays one.
@@ -56,7 +56,7 @@ def scale_by_muon(
     adjust: str = "match_rms_adamw",
     dtype: Any = jnp.float32,
 ) -> optax.GradientTransformation:
-    """Muon's direction for kernels of at least two dimensions, the last being the outputs.
+    """Gives Muon's direction for kernels of at least two dimensions, the last being the outputs.
 
     Nesterov momentum as PyTorch's SGD has it, then `orthogonalize`, then a factor by shape. A
     convolution's kernel (H, W, I, O) is the matrix (H W I, O).
@@ -106,7 +106,7 @@ def normalize_kernels() -> optax.GradientTransformation:
 
 
 def labels(params: Any, matrices: str) -> Any:
-    """A tree like `params` of "muon" and "companion": whose update each parameter gets.
+    """Returns a tree like `params` that names each parameter's rule, "muon" or "companion".
 
     Args:
       matrices: "hidden": every kernel of at least two dimensions but the output layer's, which

@@ -11,17 +11,17 @@ from imgcls_jax.errors import UserError
 
 
 def param_paths(params: Any) -> list[str]:
-    """The path of every parameter, such as "Dense_0/kernel", in the order of `jax.tree.leaves`."""
+    """Returns each parameter's path, like "Dense_0/kernel", in the order of `jax.tree.leaves`."""
     return [path_name(path) for path, _ in jax.tree_util.tree_leaves_with_path(params)]
 
 
 def path_name(path: tuple[Any, ...]) -> str:
-    """A key path of `jax.tree_util` as a string."""
+    """Returns a key path of `jax.tree_util` as a string."""
     return jax.tree_util.keystr(path, simple=True, separator="/")
 
 
 def matcher(pattern: str) -> Callable[[str], bool]:
-    """A pattern as a function of paths.
+    """Makes a pattern a function of paths.
 
     Args:
       pattern: "all"; "kernels", the parameters named kernel, which leaves out biases and the
@@ -42,7 +42,7 @@ def matcher(pattern: str) -> Callable[[str], bool]:
 
 
 def path_mask(params: Any, pattern: str) -> Any:
-    """A tree like `params` of Python bools: True where the path matches, see `matcher`.
+    """Returns a tree like `params` of bools: True if the path matches, see `matcher`.
 
     Raises:
       UserError: if the pattern is no regular expression or matches no parameter.
@@ -57,7 +57,7 @@ def path_mask(params: Any, pattern: str) -> Any:
 
 
 def first_match(params: Any, patterns: Mapping[str, Any], default: Any) -> Any:
-    """A tree like `params`: what the first pattern that matches the path maps to, or `default`.
+    """Returns a tree like `params` of the first matching pattern's values, or `default`.
 
     Raises:
       UserError: if a pattern is no regular expression, matches no parameter, or none that an
@@ -87,7 +87,7 @@ def first_match(params: Any, patterns: Mapping[str, Any], default: Any) -> Any:
 def partition(
     transforms: Mapping[str, optax.GradientTransformation],
 ) -> optax.GradientTransformation:
-    """Another optimiser for each group of parameters, PyTorch's parameter groups by pattern.
+    """Gives each group of parameters its optimiser: PyTorch's parameter groups by pattern.
 
         partition({"Dense_0/": head_tx, "kernels": muon_tx, "all": sgd_tx})
 

@@ -57,10 +57,29 @@ def schedule(
       UserError: for an unknown name, an option the schedule does not take, a value out of range,
         a warm-up before one_cycle.
     """
+    given = dict(final_fraction=final_fraction, every=every, gamma=gamma)
+    options = _options(name, {key: value for key, value in given.items() if value is not None})
+    _check(base_lr=base_lr, total_steps=total_steps, warmup_steps=warmup_steps, **options)
+    if name == "one_cycle" and warmup_steps:
+        raise UserError(
+            f"schedule 'one_cycle' warms up by itself; leave out warmup_steps, {warmup_steps} here."
+        )
+    length = max(1, total_steps - warmup_steps)
+    main = _main(name, base_lr=base_lr, length=length, warmup_steps=warmup_steps, options=options)
+    if not warmup_steps:
+        return main
+    slope = base_lr / (warmup_steps + 1)
+    return lambda step: jnp.where(step < warmup_steps, slope * (step + 1), main(step))
+
+
+def _options(name: str, given: dict[str, Any]) -> dict[str, Any]:
+    """Returns the schedule's own options, those given and the defaults of the others.
+
+    Raises:
+      UserError: for an unknown schedule, an option that it does not take, or one that it lacks.
+    """
     if name not in _OPTIONS:
         raise UserError(f"unknown schedule {name!r}; choose one of: {', '.join(NAMES)}.")
-    given = dict(final_fraction=final_fraction, every=every, gamma=gamma)
-    given = {option: value for option, value in given.items() if value is not None}
     if unknown := sorted(set(given) - set(_OPTIONS[name])):
         raise UserError(
             f"schedule {name!r} takes no option {', '.join(unknown)}; "
@@ -69,41 +88,30 @@ def schedule(
     options = _OPTIONS[name] | given
     if None in options.values():
         raise UserError("schedule 'step' needs every, the optimiser steps between two drops.")
-    _check(base_lr=base_lr, total_steps=total_steps, warmup_steps=warmup_steps, **options)
+    return options
 
-    if name == "one_cycle" and warmup_steps:
-        raise UserError(
-            f"schedule 'one_cycle' warms up by itself; leave out warmup_steps, {warmup_steps} here."
-        )
 
-    length = max(1, total_steps - warmup_steps)
+def _main(
+    name: str, *, base_lr: float, length: int, warmup_steps: int, options: dict[str, Any]
+) -> optax.Schedule:
+    """Builds the schedule behind the warm-up, of `length` steps; it counts steps from the start."""
     if name == "constant":
-        main = optax.constant_schedule(base_lr)
-    elif name == "cosine":
-        decay = optax.cosine_decay_schedule(base_lr, length, alpha=options["final_fraction"])
-
-        def main(step):
-            return decay(step - warmup_steps)
-    elif name == "linear":
-        line = optax.linear_schedule(base_lr, base_lr * options["final_fraction"], length)
-
-        def main(step):
-            return line(step - warmup_steps)
-    elif name == "one_cycle":
-        main = _one_cycle(base_lr, length)
-    else:
+        return optax.constant_schedule(base_lr)
+    if name == "one_cycle":
+        return _one_cycle(base_lr, length)
+    if name == "step":
         # Integer division: in float32 a product with 1 / every can round below a whole number.
-        def main(step):
-            return base_lr * options["gamma"] ** (step // options["every"])
-
-    if not warmup_steps:
-        return main
-    slope = base_lr / (warmup_steps + 1)
-    return lambda step: jnp.where(step < warmup_steps, slope * (step + 1), main(step))
+        return lambda step: base_lr * options["gamma"] ** (step // options["every"])
+    final = options["final_fraction"]
+    if name == "cosine":
+        decay = optax.cosine_decay_schedule(base_lr, length, alpha=final)
+    else:
+        decay = optax.linear_schedule(base_lr, base_lr * final, length)
+    return lambda step: decay(step - warmup_steps)
 
 
 def _one_cycle(highest: float, total_steps: int) -> optax.Schedule:
-    """PyTorch's `OneCycleLR`: `optax.cosine_onecycle_schedule` puts its corners elsewhere."""
+    """Builds PyTorch's `OneCycleLR`; `optax.cosine_onecycle_schedule` has other corners."""
     first, last = highest / 25, highest / 25 / 1e4
     top, end = 0.3 * total_steps - 1, total_steps - 1
 

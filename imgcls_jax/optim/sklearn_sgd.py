@@ -22,11 +22,12 @@ agreement can only be in distribution, and float32 serves as well as float64. On
 its bits; another number of cores or another XLA may round, and so score, differently.
 """
 
+import dataclasses
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -45,15 +46,20 @@ _LANES = 56
 
 
 class LinearModel(NamedTuple):
-    """One linear score per class: coef (..., C, D) for inputs x * scale, intercept (..., C)."""
+    """Holds one linear score per class: coef (..., C, D) for x * scale, intercept (..., C)."""
 
     coef: np.ndarray
     intercept: np.ndarray
 
 
 class CrossValidation(NamedTuple):
-    """scores (F,): held-out accuracy of each fold; model: coef (F, C, D), intercept (F, C);
-    confusion_matrix (C, C): counts summed over the held-out folds, row true, column predicted."""
+    """Holds the results of all folds.
+
+    Attributes:
+      scores: (F,), the held-out accuracy of each fold.
+      model: coef (F, C, D), intercept (F, C).
+      confusion_matrix: (C, C) counts summed over the held-out folds, true classes in rows.
+    """
 
     scores: np.ndarray
     model: LinearModel
@@ -61,7 +67,7 @@ class CrossValidation(NamedTuple):
 
 
 def shuffle_seeds(seed: int, num_classes: int) -> list[int]:
-    """The seed with which scikit-learn shuffles the examples of each class' binary problem."""
+    """Returns the seeds with which scikit-learn shuffles each class' binary problem."""
     seeds = []
     for class_seed in np.random.RandomState(seed).randint(_INT32_MAX, size=num_classes):
         class_state = np.random.RandomState(class_seed)
@@ -71,7 +77,7 @@ def shuffle_seeds(seed: int, num_classes: int) -> list[int]:
 
 
 def shuffle_permutation(seed: int, num_examples: int) -> np.ndarray:
-    """scikit-learn's shuffle of range(num_examples), int32 (num_examples,).
+    """Returns scikit-learn's shuffle of range(num_examples), int32 (num_examples,).
 
     A Fisher-Yates shuffle driven by Marsaglia's 32-bit xorshift 13-17-5 (Xorshift RNGs, 2003).
     """
@@ -89,7 +95,7 @@ def shuffle_permutation(seed: int, num_examples: int) -> np.ndarray:
 def visiting_orders(
     num_examples: int, *, num_classes: int, epochs: int, shuffle: bool = True, seed: int = 42
 ) -> np.ndarray:
-    """Which example each class visits at each update, int32 (epochs * num_examples, C).
+    """Returns the example that each class visits at each update, int32 (epochs * N, C).
 
     Every pass applies the same permutation to the order of the pass before.
     """
@@ -109,20 +115,74 @@ def visiting_orders(
 
 
 def _row_sums(products):
-    """Sum over axis 1, by slices first: XLA's CPU backend fuses and vectorises that far better."""
+    """Sums over axis 1, by slices first: XLA's CPU backend fuses and vectorises that far better."""
     lanes = jnp.pad(products, ((0, 0), (0, -products.shape[1] % _LANES)))
     partial_sums = sum(jnp.split(lanes, lanes.shape[1] // _LANES, axis=1))
     return jnp.sum(jax.lax.optimization_barrier(partial_sums), axis=1)
 
 
-@partial(jax.jit, static_argnames="dtype")
-def _scan(x, labels, train, orders, decay, eta, step, fold, cls, *, dtype):
-    """Weights v (P, D) and intercepts (P,) of P problems after one visit per row of `orders`.
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """The settings of a fit.
+
+    Attributes:
+      num_classes: C.
+      epochs: passes over the training examples, 1 to `MAX_EPOCHS`.
+      alpha: strength of the penalty, in (0, 1); also gives the learning rate.
+      shuffle: False visits the examples in their order.
+      seed: of the shuffles.
+      scale: the features are x * scale.
+      dtype: float32 or float64, of the computation and of the model.
+    """
+
+    num_classes: int
+    epochs: int = 5
+    alpha: float = 1e-4
+    shuffle: bool = True
+    seed: int = 42
+    scale: float = 1.0
+    dtype: Any = np.float32
+
+    def __post_init__(self):
+        """Raises UserError for the first setting out of its range."""
+        if not 1 <= self.epochs <= MAX_EPOCHS:
+            raise UserError(
+                f"epochs={self.epochs} is not in 1..{MAX_EPOCHS}: scikit-learn may stop earlier "
+                "than that in longer runs, which this program does not imitate, so choose fewer."
+            )
+        if not 0 < self.alpha < 1:
+            raise UserError(f"alpha={self.alpha} is not between 0 and 1: choose for example 1e-4.")
+        if self.num_classes < 3:
+            raise UserError(
+                f"num_classes={self.num_classes} is too few for one-against-all regression: "
+                "use data of at least 3 classes."
+            )
+
+
+class _Shared(NamedTuple):
+    """The inputs that all problems of a scan share.
 
     x (N, D) of any number type, labels (N,), train (F, n) examples of each fold, orders (T, C)
     positions in `train`; decay (T,) times v.x is the score w.x, eta (T,) and `step` are the steps
-    of b and of v; fold (P,) and cls (P,) say what each problem is.
+    of b and of v.
     """
+
+    x: Any
+    labels: Any
+    train: Any
+    orders: Any
+    decay: Any
+    eta: Any
+    step: Any
+
+
+@partial(jax.jit, static_argnames="dtype")
+def _scan(shared, fold, cls, *, dtype):
+    """Returns weights v (P, D) and intercepts (P,) of P problems after one visit per update.
+
+    fold (P,) and cls (P,) say what each problem is.
+    """
+    x, labels, train, orders, decay, eta, step = shared
 
     def update(carry, inputs):
         v, b = carry
@@ -137,50 +197,45 @@ def _scan(x, labels, train, orders, decay, eta, step, fold, cls, *, dtype):
     return jax.lax.scan(update, zeros, (orders, decay, eta))[0]
 
 
-def _fit_folds(x, labels, train, *, num_classes, epochs, alpha, shuffle, seed, scale, dtype):
-    """LinearModel with coef (F, C, D) for folds of equal size, train (F, n)."""
+def _fit_folds(x, labels, train, settings: Settings) -> LinearModel:
+    """Returns a model with coef (F, C, D) for folds of equal size, train (F, n)."""
+    alpha, scale, dtype = settings.alpha, settings.scale, np.dtype(settings.dtype)
+    classes = settings.num_classes
     orders = visiting_orders(
-        train.shape[1], num_classes=num_classes, epochs=epochs, shuffle=shuffle, seed=seed
+        train.shape[1],
+        num_classes=classes,
+        epochs=settings.epochs,
+        shuffle=settings.shuffle,
+        seed=settings.seed,
     )
     t0 = alpha**-0.75
     t = np.arange(1, len(orders) + 1)
     decay = (scale * (t0 - 1) / (t0 + t - 2)).astype(dtype)
     eta = (1 / (alpha * (t0 + t - 1))).astype(dtype)
     step = np.asarray(scale / (alpha * (t0 - 1)), dtype)
-    fold, cls = np.divmod(np.arange(len(train) * num_classes, dtype=np.int32), num_classes)
+    fold, cls = np.divmod(np.arange(len(train) * classes, dtype=np.int32), classes)
 
     num_groups = 1
     if jax.default_backend() == "cpu":  # a scan of its own for each core beats XLA's own threads
         num_groups = min(os.cpu_count() or 1, len(fold))
     # The 64-bit mode is per thread and scoped: the caller's setting stays as it is.
     with jax.enable_x64(dtype == np.float64):
-        shared = jax.device_put((x, labels, train, orders, decay, eta, step))
+        shared = jax.device_put(_Shared(x, labels, train, orders, decay, eta, step))
 
     def solve(group):
         with jax.enable_x64(dtype == np.float64):
-            return jax.device_get(_scan(*shared, *group, dtype=dtype))
+            return jax.device_get(_scan(shared, *group, dtype=dtype))
 
     groups = zip(np.array_split(fold, num_groups), np.array_split(cls, num_groups), strict=True)
     with ThreadPoolExecutor(num_groups) as pool:
         v, b = (np.concatenate(parts) for parts in zip(*pool.map(solve, groups), strict=True))
     final_decay = (t0 - 1) / (t0 + len(orders) - 1)
-    shape = (len(train), num_classes)
+    shape = (len(train), classes)
     return LinearModel((v * dtype.type(final_decay)).reshape(*shape, -1), b.reshape(shape))
 
 
-def _check(x, labels, train_indices, *, num_classes, epochs, alpha):
-    if not 1 <= epochs <= MAX_EPOCHS:
-        raise UserError(
-            f"epochs={epochs} is not in 1..{MAX_EPOCHS}: scikit-learn may stop earlier than that "
-            "in longer runs, which this program does not imitate, so choose fewer."
-        )
-    if not 0 < alpha < 1:
-        raise UserError(f"alpha={alpha} is not between 0 and 1: choose for example 1e-4.")
-    if num_classes < 3:
-        raise UserError(
-            f"num_classes={num_classes} is too few for one-against-all regression: "
-            "use data of at least 3 classes."
-        )
+def _check(x, labels, train_indices, num_classes: int) -> None:
+    """Raises UserError for labels that do not fit the images, or a fold that lacks a class."""
     if len(x) != len(labels):
         raise UserError(f"There are {len(x)} images but {len(labels)} labels: give one per image.")
     for indices in train_indices:
@@ -192,20 +247,19 @@ def _check(x, labels, train_indices, *, num_classes, epochs, alpha):
             )
 
 
-def _fit_all(x, labels, train_indices, *, dtype, scale, **settings) -> LinearModel:
-    """Fit every fold; folds of equal size (and hence equal orders) are solved together."""
+def _fit_all(x, labels, train_indices, settings: Settings) -> LinearModel:
+    """Fits every fold; folds of equal size (and hence equal orders) are solved together."""
     x = np.asarray(x).reshape(len(x), -1)
     labels = np.asarray(labels).astype(np.int32)
-    dtype = np.dtype(dtype)
-    check = {name: settings[name] for name in ("num_classes", "epochs", "alpha")}
-    _check(x, labels, train_indices, **check)
-    shape = (len(train_indices), settings["num_classes"])
+    _check(x, labels, train_indices, settings.num_classes)
+    shape = (len(train_indices), settings.num_classes)
+    dtype = np.dtype(settings.dtype)
     model = LinearModel(np.empty((*shape, x.shape[1]), dtype), np.empty(shape, dtype))
     sizes = np.array([len(indices) for indices in train_indices])
     for size in np.unique(sizes):
         members = np.flatnonzero(sizes == size)
         train = np.stack([train_indices[m] for m in members]).astype(np.int32)
-        fitted = _fit_folds(x, labels, train, dtype=dtype, scale=scale, **settings)
+        fitted = _fit_folds(x, labels, train, settings)
         model.coef[members], model.intercept[members] = fitted
     if not all(np.isfinite(part).all() for part in model):
         raise UserError(
@@ -215,41 +269,26 @@ def _fit_all(x, labels, train_indices, *, dtype, scale, **settings) -> LinearMod
     return model
 
 
-def fit(
-    x: np.ndarray,
-    labels: np.ndarray,
-    *,
-    num_classes: int,
-    epochs: int = 5,
-    alpha: float = 1e-4,
-    shuffle: bool = True,
-    seed: int = 42,
-    scale: float = 1.0,
-    dtype=np.float32,
-) -> LinearModel:
-    """`SGDClassifier(loss="log_loss", alpha=alpha, max_iter=epochs, random_state=seed).fit`.
+def fit(x: np.ndarray, labels: np.ndarray, **settings: Any) -> LinearModel:
+    """Fits `SGDClassifier(loss="log_loss", alpha=alpha, max_iter=epochs, random_state=seed)`.
 
-    x is (N, D) or (N, ...), of any number type; the features are x * scale. labels are (N,)
-    integers in 0..C-1. Returns coef (C, D) and intercept (C,) in `dtype`, float32 or float64.
-    Raises UserError for settings outside the supported range, missing classes and divergence.
+    Args:
+      x: (N, D) or (N, ...), of any number type.
+      labels: (N,) integers in 0..C-1.
+      **settings: the fields of `Settings`; num_classes is needed, the others have defaults.
+
+    Returns:
+      coef (C, D) and intercept (C,) in the settings' dtype.
+
+    Raises:
+      UserError: for settings outside the supported range, missing classes and divergence.
     """
-    model = _fit_all(
-        x,
-        labels,
-        [np.arange(len(x))],
-        num_classes=num_classes,
-        epochs=epochs,
-        alpha=alpha,
-        shuffle=shuffle,
-        seed=seed,
-        scale=scale,
-        dtype=dtype,
-    )
+    model = _fit_all(x, labels, [np.arange(len(x))], Settings(**settings))
     return LinearModel(model.coef[0], model.intercept[0])
 
 
 def predict(model: LinearModel, x: np.ndarray, *, scale: float = 1.0) -> np.ndarray:
-    """The class with the highest score for each of x (N, ...), int (N,)."""
+    """Returns the class of the highest score for each of x (N, ...), int (N,)."""
     features = np.asarray(x).reshape(len(x), -1).astype(model.coef.dtype)
     coef = model.coef * model.coef.dtype.type(scale)
     return np.argmax(features @ coef.T + model.intercept, axis=1)
@@ -260,35 +299,19 @@ def cross_validate(
     labels: np.ndarray,
     *,
     folds: Sequence[tuple[np.ndarray, np.ndarray]],
-    num_classes: int,
-    epochs: int = 5,
-    alpha: float = 1e-4,
-    shuffle: bool = True,
-    seed: int = 42,
-    scale: float = 1.0,
-    dtype=np.float32,
+    **settings: Any,
 ) -> CrossValidation:
-    """Fit on each fold's training indices and score on its held-out ones, all folds at once.
+    """Fits on each fold's training indices and scores on its held-out ones, all folds at once.
 
     `folds` is a sequence of (train indices, held-out indices); the other arguments, and the
     errors raised, are those of `fit`.
     """
-    model = _fit_all(
-        x,
-        labels,
-        [train for train, _ in folds],
-        num_classes=num_classes,
-        epochs=epochs,
-        alpha=alpha,
-        shuffle=shuffle,
-        seed=seed,
-        scale=scale,
-        dtype=dtype,
-    )
+    chosen = Settings(**settings)
+    model = _fit_all(x, labels, [train for train, _ in folds], chosen)
     scores = []
-    confusion_matrix = np.zeros((num_classes, num_classes), np.int64)
+    confusion_matrix = np.zeros((chosen.num_classes,) * 2, np.int64)
     for coef, intercept, (_, held_out) in zip(*model, folds, strict=True):
-        predicted = predict(LinearModel(coef, intercept), x[held_out], scale=scale)
+        predicted = predict(LinearModel(coef, intercept), x[held_out], scale=chosen.scale)
         scores.append(np.mean(predicted == labels[held_out]))
         np.add.at(confusion_matrix, (labels[held_out], predicted), 1)
     return CrossValidation(np.array(scores), model, confusion_matrix)

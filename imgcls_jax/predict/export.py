@@ -32,7 +32,7 @@ PLATFORMS = ("cpu", "cuda")
 
 _FORMAT = 1  # number of the layout of meta.json
 _MODEL, _META = "model.stablehlo", "meta.json"
-_AGAIN = "write it again with python -m experiments.export"
+_AGAIN = "export the run again"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,7 +96,7 @@ def write(
         "platforms": list(platforms),
         "jax": jax.__version__,
     }
-    advice = "free some space or give another --out"
+    advice = "free some space or give another file"
     with replacing(path, advice=advice) as partial, zipfile.ZipFile(partial, "w") as archive:
         # ZipInfo bears no time of day: the same network gives the same file.
         archive.writestr(zipfile.ZipInfo(_META), json.dumps(meta, indent=2))
@@ -139,7 +139,7 @@ def read(path: str | os.PathLike) -> Exported:
         here = jax_export.default_export_platform()
         raise UserError(
             f"{path} is for {' and '.join(meta['platforms'])}, and JAX computes on {here} here; "
-            f"set JAX_PLATFORMS={meta['platforms'][0]}, or {_AGAIN} --platforms={here}."
+            f"set JAX_PLATFORMS={meta['platforms'][0]}, or {_AGAIN} with platforms={here}."
         )
     try:
         exported = jax_export.deserialize(bytearray(model))
@@ -158,12 +158,12 @@ def read(path: str | os.PathLike) -> Exported:
 
 
 def runs_here(platforms: Sequence[str]) -> bool:
-    """Whether JAX computes on one of these platforms in this process."""
+    """Tells if JAX computes on one of these platforms in this process."""
     return jax_export.default_export_platform() in platforms
 
 
 def difference(path: str | os.PathLike, fn: Callable[[jax.Array], jax.Array]) -> float:
-    """The largest difference between a file's and a function's probabilities of random images."""
+    """Returns the largest difference of a file's and a function's probabilities, random images."""
     exported = read(path)
     shape = (4, *exported.image_shape)
     images = np.random.default_rng(0).integers(0, 256, shape, np.uint8)

@@ -30,10 +30,10 @@ def open_report(
     class_names: Sequence[str],
     top: int,
 ) -> Iterator[Callable[[Prediction], None]]:
-    """A function that writes one prediction, in use as a context.
+    """Yields a function that writes one prediction.
 
     table: a line for each of the most probable classes, the name of the file on the first.
-    csv: `file,class_1,probability_1,...`, a line a file.
+    csv: `file,class_1,probability_1,...`, one line per file.
     json: an array of {"file", "top": [{"class", "probability"}, ...]}.
 
     Args:
@@ -107,12 +107,12 @@ def _json(file: TextIO, ranked) -> Iterator[Callable[[Prediction], None]]:
 
 @contextlib.contextmanager
 def _opened(path: str | os.PathLike | None) -> Iterator[TextIO]:
-    """Standard output, or a file that takes its name at the end."""
+    """Yields standard output, or a file that takes its name at the end."""
     if path is None:
         yield sys.stdout
         return
     # Names of files need not be text; in JSON this is the escape that means them.
     text = {"encoding": "utf-8", "errors": "backslashreplace", "newline": ""}
-    advice = "free some space or give another --out"
+    advice = "free some space or give another file"
     with replacing(path, advice=advice) as partial, partial.open("w", **text) as file:
         yield file

@@ -1,4 +1,4 @@
-"""Where in an image a network sees a class: Grad-CAM, and its drawing over the image."""
+"""The places in an image that speak for a class to a network: Grad-CAM."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -12,7 +12,7 @@ from imgcls_jax.errors import UserError
 def grad_cam(
     model: Any, variables: Mapping[str, Any], images: jax.Array, classes: jax.Array
 ) -> jax.Array:
-    """Grad-CAM (Selvaraju et al. 2017): the last feature map, its channels weighed by a class.
+    """Computes Grad-CAM (Selvaraju et al. 2017): a sum of the last feature map's channels.
 
     A channel weighs the mean over its pixels of the class logit's derivative; what speaks against
     the class, the negative part of the sum, is cut off. The logit is taken less the mean of all
@@ -21,7 +21,7 @@ def grad_cam(
 
     Args:
       model: a Linen module whose last feature map (B, h, w, F) is marked, as
-        `imgcls_jax.models.head.last_map` does.
+        `imgcls_jax.models.layers.last_map` does.
       variables: what its `apply` takes.
       images: (B, H, W, C) as the model takes them, normalised.
       classes: (B,) the class to explain for each image.
@@ -41,7 +41,7 @@ def grad_cam(
     if "map" not in shapes:
         raise UserError(
             f"saliency needs a network with a last feature map, and {type(model).__name__} has "
-            "none; leave --saliency out."
+            "none; leave saliency out."
         )
     zeros = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
 

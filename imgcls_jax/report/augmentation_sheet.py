@@ -1,4 +1,4 @@
-"""A sheet that shows what each augmentation does to an image: arrays in, one PNG file out."""
+"""The sheet that shows each augmentation's effect on an image: arrays in, one PNG file out."""
 
 import os
 from collections.abc import Sequence
@@ -8,8 +8,8 @@ import jax
 import numpy as np
 
 from imgcls_jax import augment
-from imgcls_jax.report.figure import DPI, FAINT, INK, new_figure, save
-from imgcls_jax.report.sheets import display_tiles, mosaic
+from imgcls_jax.report.figure import FAINT, save
+from imgcls_jax.report.tiles import display_tiles, mosaic, pixel_figure, write
 
 _GAP, _MARGIN, _NAMES, _HEAD = 6, 20, 190, 56  # device pixels
 
@@ -22,15 +22,15 @@ def augmentation_sheet(
     specs: Sequence[str] = augment.NAMES,
     draws: int = 8,
 ) -> Path:
-    """One row an augmentation: an original, then what several draws make of it.
+    """Draws one row per augmentation: an original, then several draws of it, augmented.
 
-    Rows show the images in turn; what mixes takes its partners from all of them.
+    Rows show the images in turn; augmentations that mix take their partners from all of them.
 
     Args:
       images: (N, H, W, 1 or 3) uint8; about as many as there are rows.
       path: the PNG file to write.
       seed: of the draws.
-      specs: "name" or "name:strength", a row each.
+      specs: "name" or "name:strength", one per row.
       draws: columns beside the original; `alternate_flip` shows as many epochs.
 
     Raises:
@@ -45,23 +45,20 @@ def augmentation_sheet(
     sheet = np.insert(sheet, [cell[1]] * split, 255, axis=1)
     sheet = np.pad(sheet, ((_HEAD, _MARGIN), (left, _MARGIN), (0, 0)), constant_values=255)
 
-    figure = new_figure(sheet.shape[1] / DPI, sheet.shape[0] / DPI, layout=None)
-    figure.figimage(sheet, origin="upper", zorder=-1)
-    axes = figure.add_axes((0, 0, 1, 1), xlim=(0, sheet.shape[1]), ylim=(sheet.shape[0], 0))
-    axes.set_axis_off()
+    figure, axes = pixel_figure(sheet)
     for x, words in ((left, "original"), (left + cell[1] + split, "augmented")):
-        axes.text(x, _HEAD - 10, words, color=FAINT, fontsize=10, va="bottom")
+        write(axes, x, _HEAD - 10, words, room=_NAMES, color=FAINT, fontsize=10, va="bottom")
     for number, spec in enumerate(specs):
         name, strength = _caption(spec)
         middle = _HEAD + number * cell[0] + height / 2
-        style = {"va": "center", "parse_math": False}
-        axes.text(_MARGIN, middle - 10 * bool(strength), name, color=INK, fontsize=11, **style)
-        axes.text(_MARGIN, middle + 14, strength, color=FAINT, fontsize=8, **style)
+        style = {"room": _NAMES - 4, "va": "center"}
+        write(axes, _MARGIN, middle - 10 * bool(strength), name, fontsize=11, **style)
+        write(axes, _MARGIN, middle + 14, strength, color=FAINT, fontsize=8, **style)
     return save(figure, path)
 
 
 def _row(images, number: int, spec: str, *, seed: int, draws: int) -> np.ndarray:
-    """Image `number` (or N less) as it is, and `draws` times augmented: (1 + draws, H, W, C)."""
+    """Returns image `number` modulo N as it is, then augmented draws: (1 + draws, H, W, C)."""
     count, shown = len(images), number % len(images)
     function = jax.jit(augment.create([spec], num_classes=count))
     key = jax.random.fold_in(jax.random.key(seed), number)
@@ -75,7 +72,7 @@ def _row(images, number: int, spec: str, *, seed: int, draws: int) -> np.ndarray
 
 
 def _caption(spec: str) -> tuple[str, str]:
-    """The name, and its strength in words: ("crop", "4 px of padding")."""
+    """Returns the name, and its strength in words: ("crop", "4 px of padding")."""
     name, _, strength = spec.partition(":")
     kind = augment.KINDS[name]
     if kind.default is None:

@@ -6,23 +6,26 @@ written.
 """
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
-from imgcls_jax.metrics import _drawn, scores
+from imgcls_jax.metrics import drawn_classes, scores
 from imgcls_jax.report.figure import FAINT, INK, new_figure, save, shorten
 
+_COLORS = ("#1f5a94", "#d9661f", "#2e7d4f", "#b3302a", "#7b4fa3", "#8c6d1f", "#1f8a94", "#c2558e")
+_NAMED = len(_COLORS)  # curves with a name and a colour; of more classes the worst ones
 _PALETTE = {"train": "#1f5a94", "validation": "#d9661f", "": INK}
 
 
 def learning_curves(history: Sequence[Mapping], path: str | os.PathLike) -> Path:
-    """Loss and accuracy against epoch, with the best validation epoch marked.
+    """Draws loss and accuracy against epoch, with the best validation epoch marked.
 
     Args:
-      history: one mapping an epoch with `epoch`, `train_loss`, `train_accuracy` and, where there is
-        a validation split, `validation_loss`, `validation_accuracy`. `learning_rate` gets a panel
+      history: one mapping per epoch with `epoch`, `train_loss`, `train_accuracy` and, if there is a
+        validation split, `validation_loss`, `validation_accuracy`. `learning_rate` gets a panel
         of its own if it varies.
       path: the PNG file to write.
     """
@@ -58,12 +61,19 @@ def learning_curves(history: Sequence[Mapping], path: str | os.PathLike) -> Path
 
 
 def best_epoch(history: Sequence[Mapping]) -> tuple[int, float] | None:
-    """Epoch and value of the highest validation accuracy, the earliest of equals; None if none."""
+    """Returns epoch and value of the highest validation accuracy, the first of equals, or None."""
     points = _series(history, "validation_accuracy")
     if not len(points):
         return None
     epoch, accuracy = points[np.argmax(points[:, 1])]
     return int(epoch), float(accuracy)
+
+
+def _series(history: Sequence[Mapping], key: str) -> np.ndarray:
+    """Returns epochs and finite values (n, 2) of one column, which not every epoch need have."""
+    points = [(row["epoch"], row[key]) for row in history if row.get(key) is not None]
+    points = np.array(points, np.float64).reshape(-1, 2)
+    return points[np.isfinite(points[:, 1])]
 
 
 def confusion_matrix(
@@ -72,7 +82,7 @@ def confusion_matrix(
     path: str | os.PathLike,
     title: str = "Confusion matrix",
 ) -> Path:
-    """Heat map of counts, rows true and columns predicted; colour is each row's fraction.
+    """Draws counts as a heat map, true classes in rows; the colour is the fraction of the row.
 
     Up to 25 classes the counts stand in the cells, up to 120 the axes carry every class name.
 
@@ -119,7 +129,7 @@ def confusion_matrix(
 
 
 def reliability_diagram(calibration: Mapping, path: str | os.PathLike) -> Path:
-    """Accuracy against confidence, bin by bin (Guo et al. 2017).
+    """Draws accuracy against confidence, bin by bin (Guo et al. 2017).
 
     Args:
       calibration: what :func:`imgcls_jax.metrics.calibration` returns: `ece` and `bins`, each bin
@@ -147,24 +157,13 @@ def reliability_diagram(calibration: Mapping, path: str | os.PathLike) -> Path:
     return save(figure, path)
 
 
-def _series(history: Sequence[Mapping], key: str) -> np.ndarray:
-    """(n, 2) epochs and finite values of one column, which need not be in every epoch."""
-    points = [(row["epoch"], row[key]) for row in history if row.get(key) is not None]
-    points = np.array(points, np.float64).reshape(-1, 2)
-    return points[np.isfinite(points[:, 1])]
-
-
-_COLORS = ("#1f5a94", "#d9661f", "#2e7d4f", "#b3302a", "#7b4fa3", "#8c6d1f", "#1f8a94", "#c2558e")
-_NAMED = len(_COLORS)  # curves with a name and a colour; of more classes the worst ones
-
-
 def precision_recall(
     labels: np.ndarray,
     probabilities: np.ndarray,
     class_names: Sequence[str],
     path: str | os.PathLike,
 ) -> Path:
-    """Precision against recall at every threshold, and the average precision of each class.
+    """Draws precision against recall at every threshold, and the average precision of each class.
 
     Arguments are those of :func:`scores`, and the PNG file to write.
     """
@@ -174,13 +173,11 @@ def precision_recall(
         precision, recall, _ = precision_recall_curve(positive, score)
         return recall, precision
 
-    chances = {c: float((labels == c).mean()) for c in _drawn(labels, len(class_names))}
-    return _draw(
-        labels, probabilities, class_names, path,
-        curve=curve, score="average_precision", short="AP", steps="steps-post",
-        title="Precision and recall", axes_names=("Recall", "Precision"),
-        chance=[[0, 1], [next(iter(chances.values()))] * 2] if len(chances) == 1 else None,
-    )  # fmt: skip
+    title, steps = "Precision and recall", "steps-post"
+    kind = _Kind(curve, "average_precision", "AP", title, "Recall", "Precision", steps)
+    drawn = drawn_classes(labels, len(class_names))
+    chance = [[0, 1], [float((labels == drawn[0]).mean())] * 2] if len(drawn) == 1 else None
+    return _draw(kind, labels, probabilities, class_names, path, chance=chance)
 
 
 def roc(
@@ -189,7 +186,7 @@ def roc(
     class_names: Sequence[str],
     path: str | os.PathLike,
 ) -> Path:
-    """True against false positive rate at every threshold, and the area under the curves.
+    """Draws true against false positive rate at every threshold, and the area under the curves.
 
     Arguments are those of :func:`scores`, and the PNG file to write.
     """
@@ -199,18 +196,15 @@ def roc(
         false, true, _ = roc_curve(positive, score)
         return false, true
 
-    return _draw(
-        labels, probabilities, class_names, path,
-        curve=curve, score="roc_auc", short="AUC", steps="default",
-        title="ROC curves" if len(class_names) > 2 else "ROC curve",
-        axes_names=("False positive rate", "True positive rate"), chance=[[0, 1], [0, 1]],
-    )  # fmt: skip
+    title = "ROC curves" if len(class_names) > 2 else "ROC curve"
+    kind = _Kind(curve, "roc_auc", "AUC", title, "False positive rate", "True positive rate")
+    return _draw(kind, labels, probabilities, class_names, path, chance=[[0, 1], [0, 1]])
 
 
 def class_counts(
     counts: Mapping[str, Sequence[int]], class_names: Sequence[str], path: str | os.PathLike
 ) -> Path:
-    """Bars of the examples of each class, largest class first, one colour a split.
+    """Draws the examples of each class as bars, largest class first, one colour per split.
 
     Up to 60 classes every bar has its name; of more the axis counts the classes.
 
@@ -235,10 +229,8 @@ def class_counts(
     if named:
         axes.set_yticks(range(classes), [shorten(class_names[c], 28) for c in order])
         for position, total in enumerate(totals):
-            axes.annotate(
-                f"{total:,}", (total, position), (4, 0), textcoords="offset points",
-                va="center", fontsize=8, color=INK,
-            )  # fmt: skip
+            style = {"textcoords": "offset points", "va": "center", "fontsize": 8, "color": INK}
+            axes.annotate(f"{total:,}", (total, position), (4, 0), **style)
         for label in axes.get_yticklabels():
             label.set_parse_math(False)
         axes.tick_params(axis="y", length=0, labelsize=9)
@@ -248,43 +240,52 @@ def class_counts(
     axes.set(ylim=(classes - 0.4, -0.6), xlim=(0, 1.08 * max(totals.max(), 1)))
     axes.set_xlabel("Examples", fontsize=11)
     ratio = totals.max() / max(totals.min(), 1)
-    axes.set_title(
-        f"Examples a class (largest to smallest {ratio:.1f} : 1)", fontsize=12, loc="left"
-    )
+    title = f"Examples per class (largest to smallest {ratio:.1f} : 1)"
+    axes.set_title(title, fontsize=12, loc="left")
     axes.spines[["top", "right"]].set_visible(False)
     if len(counts) > 1:
         figure.legend(frameon=False, fontsize=10, loc="outside lower center", ncols=len(counts))
     return save(figure, path)
 
 
-def _draw(
-    labels, probabilities, class_names, path, *,
-    curve, score, short, steps, title, axes_names, chance,
-):  # fmt: skip
-    """One curve a class. Of many classes the worst are named, the others faint behind them."""
+class _Kind(NamedTuple):
+    """A kind of curve, and the words of its chart."""
+
+    curve: Callable  # (positive (N,) bool, score (N,)) -> x, y
+    score: str  # its figure's name in `scores`
+    short: str  # and abbreviation
+    title: str
+    x: str
+    y: str
+    steps: str = "default"  # Matplotlib's drawstyle
+
+
+def _draw(kind: _Kind, labels, probabilities, class_names, path, *, chance: list | None) -> Path:
+    """Draws one curve per class; of many the worst are named, the others faint behind them."""
     figures = scores(labels, probabilities, class_names)
     ranked = sorted(
-        _drawn(labels, len(class_names)), key=lambda c: figures["classes"][class_names[c]][score]
+        drawn_classes(labels, len(class_names)),
+        key=lambda c: figures["classes"][class_names[c]][kind.score],
     )
     figure = new_figure(6.8, 4.6)
     axes = figure.add_subplot(xlim=(-0.01, 1.01), ylim=(-0.01, 1.02))
     if chance is not None:
         axes.plot(*chance, color=FAINT, linestyle=":", linewidth=1.2, label="chance")
     for place, c in enumerate(ranked):
-        x, y = curve(labels == c, probabilities[:, c])
+        x, y = kind.curve(labels == c, probabilities[:, c])
         style = {"color": "#d5d9de", "linewidth": 0.8, "zorder": 1}
         if place < _NAMED:
-            value = figures["classes"][class_names[c]][score]
-            label = f"{shorten(class_names[c], 24)}  {short} {value:.3f}"
+            value = figures["classes"][class_names[c]][kind.score]
+            label = f"{shorten(class_names[c], 24)}  {kind.short} {value:.3f}"
             style = {"color": _COLORS[place], "linewidth": 1.6, "zorder": 3, "label": label}
-        axes.plot(x, y, drawstyle=steps, **style)
+        axes.plot(x, y, drawstyle=kind.steps, **style)
     if not ranked:
-        message = "needs examples of at least two classes"
-        axes.text(0.5, 0.5, message, ha="center", color=FAINT, fontsize=12)
-    axes.set_xlabel(axes_names[0], fontsize=11)
-    axes.set_ylabel(axes_names[1], fontsize=11)
-    mean = f"  (mean {short} {figures[score]:.3f})" if len(ranked) > 1 else ""
-    axes.set_title(title + mean, fontsize=12, loc="left")
+        words = "needs examples of at least two classes"
+        axes.text(0.5, 0.5, words, ha="center", color=FAINT, fontsize=12)
+    axes.set_xlabel(kind.x, fontsize=11)
+    axes.set_ylabel(kind.y, fontsize=11)
+    mean = f"  (mean {kind.short} {figures[kind.score]:.3f})" if len(ranked) > 1 else ""
+    axes.set_title(kind.title + mean, fontsize=12, loc="left")
     axes.spines[["top", "right"]].set_visible(False)
     if ranked or chance:
         heading = f"worst {_NAMED} of {len(ranked)} classes" if len(ranked) > _NAMED else None

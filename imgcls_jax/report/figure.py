@@ -1,4 +1,4 @@
-"""What every figure shares: how one is made, written and lettered.
+"""The base of every figure: how one is made, written and lettered.
 
 Figures are made with Matplotlib's object-oriented API, so no global state is changed and threads
 may draw at the same time. Matplotlib is imported only when a figure is drawn.
@@ -15,7 +15,7 @@ INK, FAINT = "#222222", "#9aa0a6"
 
 
 def new_figure(width: float, height: float, layout: str | None = "constrained"):
-    """A white Matplotlib figure of width x height inches, drawn by the Agg backend."""
+    """Makes a white Matplotlib figure of width x height inches, drawn by the Agg backend."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -32,24 +32,24 @@ def save(figure, path: str | os.PathLike) -> Path:
     Raises:
       UserError: the file cannot be written.
     """
-    _find_fonts(figure)
+    find_fonts(figure)
     with replacing(path, advice="give a folder that can be written") as partial:
         figure.savefig(partial, format="png")
     return Path(path)
 
 
 def shorten(text: str, length: int, *, keep_end: bool = False) -> str:
-    """The text, or its beginning (or end) and an ellipsis, in at most `length` letters' width.
+    """Returns the text, or its beginning (or end) and an ellipsis, in at most `length` columns.
 
-    What cannot be drawn, for want of a font, becomes a box.
+    A letter that no installed font has becomes a box.
     """
     return lettering.drawable(lettering.shorten(text, length, keep_end=keep_end))
 
 
-def _find_fonts(figure) -> None:
-    """Gives every text with other than plain letters the fonts that have them."""
+def find_fonts(artist) -> None:
+    """Gives every text in it with other than plain letters the fonts that have them."""
     from matplotlib.text import Text
 
-    for text in figure.findobj(Text):
+    for text in artist.findobj(Text):
         if not text.get_text().isascii():
             text.set_fontfamily(lettering.families(text.get_text()))

@@ -27,15 +27,15 @@ def _columns(character: str) -> int:
 
 
 def pad(text: str, columns: int) -> str:
-    """The text and spaces behind it up to a width."""
+    """Returns the text and spaces behind it up to a width."""
     return text + " " * (columns - width(text))
 
 
 def shorten(text: str, columns: int, *, keep_end: bool = False) -> str:
-    """The text, or its beginning and an ellipsis, in at most `columns` columns of a terminal.
+    """Returns the text, or its beginning and an ellipsis, in at most `columns` terminal columns.
 
     Args:
-      keep_end: whether to keep the end instead, as is best of a path.
+      keep_end: True keeps the end instead, which says most of a path.
     """
     if width(text) <= columns:
         return text
@@ -52,19 +52,19 @@ def shorten(text: str, columns: int, *, keep_end: bool = False) -> str:
 
 
 def drawable(text: str) -> str:
-    """The text with a box for every letter that no installed font has, and nothing unprintable."""
+    """Replaces letters that no installed font has by boxes, and unprintable ones by escapes."""
     return "".join(c if c.isascii() or _font(c) else _BOX for c in printable(text))
 
 
 def families(text: str) -> list[str]:
-    """Font families that together have the letters of a `drawable` text, Matplotlib's own first."""
+    """Returns font families that together have a `drawable` text's letters, Matplotlib's first."""
     found = (_font(c) for c in text if not c.isascii())
     return list(dict.fromkeys([_FONT, *filter(None, found)]))
 
 
 @functools.cache
 def _font(character: str) -> str | None:
-    """A family that has this character: Matplotlib's own, else the first of the installed ones."""
+    """Finds a family that has this character: Matplotlib's own, else the first installed one."""
     from matplotlib import font_manager
 
     if ord(character) in _characters(font_manager.findfont(_FONT)):
@@ -79,7 +79,7 @@ def _font(character: str) -> str | None:
 
 @functools.cache
 def _characters(path: str) -> frozenset[int]:
-    """Code points that a font file has outlines for; none of a file that is no such font."""
+    """Returns the code points that a font file has outlines for; none if it is not scalable."""
     from matplotlib.ft2font import FT2Font
 
     try:

@@ -1,7 +1,8 @@
 """A whole training as one device call, and the clock that races it over many seeds.
 
     train_whole = make_train_whole(train_step=..., order_fn=..., take_fn=resident.take, ...)
-    race = measure(start=..., train_whole=train_whole, evaluate=..., train=..., test=..., ...)
+    for race in measure(start=..., train_whole=train_whole, evaluate=..., train=..., ...):
+        ...  # the race so far
 
 After the rules of K. Jordan's airbench (2024, arXiv:2404.00498): compilation and a warm-up on
 random labels come first, and every seed then starts from freshly drawn parameters. airbench's own
@@ -11,7 +12,7 @@ the whitening of the training images, which is no part of what is timed here.
 
 import dataclasses
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -66,11 +67,11 @@ def make_train_whole(
 
 @dataclasses.dataclass(frozen=True)
 class Race:
-    """What a race measured; times in seconds, accuracies as fractions, one a seed.
+    """Holds the results of a race; times in seconds, accuracies as fractions, one per seed.
 
     Attributes:
       train_seconds: the one call that trains, until its results are there.
-      total_seconds: that and the evaluation on the test set, what airbench counts.
+      total_seconds: that and the evaluation on the test set, as airbench counts.
       warmup_seconds: compilation and the run on random labels, before all seeds.
     """
 
@@ -81,7 +82,7 @@ class Race:
     warmup_seconds: float
 
     def to_json(self) -> dict[str, Any]:
-        """The fields, and mean, sample standard deviation (None for one seed) and n of each."""
+        """Returns the fields, and mean, sample deviation (None for one seed) and n of each."""
         values = dataclasses.asdict(self)
         for name in ("train_seconds", "total_seconds", "accuracies"):
             over = values[name]
@@ -99,10 +100,9 @@ def measure(
     test: Resident,
     num_classes: int,
     seeds: Sequence[int],
-    after_seed: Callable[[Race], None] = lambda race: None,
     clock: Callable[[], float] = time.perf_counter,
-) -> Race:
-    """Trains and evaluates once a seed, after a warm-up that compiles.
+) -> Iterator[Race]:
+    """Trains and evaluates once per seed, after a warm-up that compiles.
 
     The warm-up trains on the images with random labels: whatever it leaves behind, in a cache or by
     mistake, could not help. Drawing a seed's first parameters is outside the clock.
@@ -110,10 +110,12 @@ def measure(
     Args:
       start: seed -> the state before training.
       train_whole: see `make_train_whole`.
-      evaluate: see `steps.make_evaluate`; test-time augmentation is its own affair.
+      evaluate: see `steps.make_evaluate`; it may augment the test images.
       seeds: at least one.
-      after_seed: called with the race so far.
       clock: seconds; replaced in tests.
+
+    Yields:
+      The race so far, after each seed.
 
     Raises:
       UserError: if a loss is not finite.
@@ -134,15 +136,13 @@ def measure(
         train_seconds.append(trained - began)
         if not all(np.isfinite(sums).all() for sums in jax.tree.leaves(epochs)):
             raise UserError(
-                f"training diverged with seed {seed}: the loss is not finite; use a smaller --lr."
+                f"training diverged with seed {seed}: the loss is not finite; use a smaller lr."
             )
         accuracies.append(steps.means(sums)["accuracy"])
-        race = Race(
+        yield Race(
             seeds=tuple(seeds[: len(accuracies)]),
             train_seconds=tuple(train_seconds),
             total_seconds=tuple(total_seconds),
             accuracies=tuple(accuracies),
             warmup_seconds=warmup_seconds,
         )
-        after_seed(race)
-    return race

@@ -124,10 +124,10 @@ def test_crop_cuts_a_window_of_the_padded_image(pixels, count, width, channels):
 @pytest.mark.parametrize(
     ("spec", "message"),
     [
-        ("melt", "unknown --augment=melt; choose one of: crop, crop_reflect, shift"),
-        ("melt:3", "unknown --augment=melt:3"),
-        ("", "unknown --augment=;"),
-        ("flip:0.5", "--augment=flip:0.5 cannot be used; flip takes no strength"),
+        ("melt", "unknown augment=melt; choose one of: crop, crop_reflect, shift"),
+        ("melt:3", "unknown augment=melt:3"),
+        ("", "unknown augment=;"),
+        ("flip:0.5", "augment=flip:0.5 cannot be used; flip takes no strength"),
         ("flip:", "flip takes no strength"),
         (
             "crop:",

@@ -24,7 +24,7 @@ from imgcls_jax.workdir import Workdir, environment
         ({"framework": "caffe"}, "unknown `framework=caffe`"),
         ({"schedule": "exp"}, "unknown `schedule=exp`"),
         ({"labels": "text"}, "unknown `labels=text`"),
-        ({"augment": ("flip", "melt")}, "unknown --augment=melt"),
+        ({"augment": ("flip", "melt")}, "unknown augment=melt"),
         ({"lr": 0.0}, "`lr=0.0` cannot be used; it must be a finite number above 0"),
         ({"lr": -1.0}, "`lr=-1.0` cannot"),
         ({"lr": math.nan}, "`lr=nan` cannot"),

@@ -5,7 +5,7 @@ import pytest
 from figure_helpers import examples, pixels
 
 from imgcls_jax.errors import UserError
-from imgcls_jax.report import augmentation_sheet, sheets
+from imgcls_jax.report import augmentation_sheet, tiles
 
 
 @pytest.mark.parametrize("channels", [1, 3])
@@ -18,7 +18,7 @@ def test_rows_begin_with_the_original_and_go_on_with_draws(tmp_path, channels):
     picture = pixels(path)
     # Tiles of 8 x 12 = 96 pixels, 6 apart; left of them the names.
     assert picture.shape == (56 + 3 * 102 + 20, 20 + 190 + 7 * 102 + 20 + 20, 3)
-    originals = sheets.display_tiles(images, side=96)
+    originals = tiles.display_tiles(images, side=96)
 
     def tile(row, column):
         top, left = 56 + row * 102, 210 + column * 102 + 20 * (column > 0)
@@ -44,6 +44,6 @@ def test_the_strength_is_written_in_words():
 
 def test_a_bad_spec_is_refused_before_anything_is_written(tmp_path):
     images, _, _ = examples(2)
-    with pytest.raises(UserError, match="unknown --augment=melt"):
+    with pytest.raises(UserError, match="unknown augment=melt"):
         augmentation_sheet.augmentation_sheet(images, tmp_path / "a.png", specs=["melt"])
     assert not list(tmp_path.iterdir())

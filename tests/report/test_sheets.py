@@ -8,7 +8,7 @@ from figure_helpers import NAMES, count, examples, pixels
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from imgcls_jax.report import sheets
+from imgcls_jax.report import sheets, tiles
 
 GREEN, RED = (46, 125, 79), (179, 48, 42)
 
@@ -36,9 +36,9 @@ def test_confident_mistakes_are_all_the_mistakes_in_order(n, classes, seed):
 @pytest.mark.parametrize(
     ("n", "channels", "size", "shape"),
     [
-        (30, 1, 28, (1020, 1690)),  # more than fit: 5 x 5
-        (7, 1, 8, (424, 1670)),  # tiles of 17 x 8 = 136 pixels
-        (3, 3, 224, (236, 1014)),
+        (30, 1, 28, (1010, 1800)),  # more than fit: 5 x 5
+        (7, 1, 8, (420, 1780)),  # tiles of 17 x 8 = 136 pixels
+        (3, 3, 224, (234, 1080)),
     ],
 )
 def test_prediction_grid(tmp_path, n, channels, size, shape):
@@ -50,8 +50,8 @@ def test_prediction_grid(tmp_path, n, channels, size, shape):
     assert count(right, RED) == 0
     images, labels, probabilities = examples(n, channels=channels, size=size, wrong=(1,))
     wrong = pixels(sheets.prediction_grid(images, labels, probabilities, NAMES, path))
-    assert count(wrong, RED) > 1168 + 900  # the bar of 0.8 x 146 x 10 pixels and the frame
-    assert count(right, GREEN) - count(wrong, GREEN) > 900 + 1168 * 7 / 8  # the truth keeps 0.1
+    assert count(wrong, RED) > 1200 + 900  # the bar of 0.8 x 150 x 10 pixels and the frame
+    assert count(right, GREEN) - count(wrong, GREEN) > 900 + 1200 * 7 / 8  # the truth keeps 0.1
 
 
 def test_most_confident_mistakes_draws_the_most_confident_first(tmp_path):
@@ -60,7 +60,7 @@ def test_most_confident_mistakes_draws_the_most_confident_first(tmp_path):
     probabilities[17] += np.eye(3)[probabilities[17].argmax()] * 0.1
     path = tmp_path / "mistakes.png"
     picture = pixels(sheets.most_confident_mistakes(images, labels, probabilities, NAMES, path))
-    assert picture.shape == (236, 1014, 3)
+    assert picture.shape == (234, 1080, 3)
     black = np.argwhere((picture == 0).all(axis=-1))
     assert len(black) > 130 * 130
     assert np.quantile(black[:, 1], 0.9) < 200  # in the first of three cells
@@ -91,7 +91,7 @@ def test_threads_draw_the_same_figure_as_one_alone(tmp_path):
 
 def test_display_tiles_turn_grey_dark_on_white_and_keep_pixels_square():
     image = np.array([[0, 255], [100, 30]], np.uint8)[None, :, :, None]
-    tile = sheets.display_tiles(image, side=7)[0]
+    tile = tiles.display_tiles(image, side=7)[0]
     assert tile.shape == (6, 6, 3)
     np.testing.assert_array_equal(tile[:3, :3], 255)
     np.testing.assert_array_equal(tile[:3, 3:], 0)
@@ -102,9 +102,9 @@ def test_display_tiles_turn_grey_dark_on_white_and_keep_pixels_square():
 def test_display_tiles_keep_colours_and_shrink_large_images():
     image = np.zeros((1, 300, 600, 3), np.uint8)
     image[..., 1] = 200
-    tiles = sheets.display_tiles(image, side=140)
-    assert tiles.shape == (1, 70, 140, 3)
-    np.testing.assert_array_equal(tiles[0, 35, 70], [0, 200, 0])
+    shrunk = tiles.display_tiles(image, side=140)
+    assert shrunk.shape == (1, 70, 140, 3)
+    np.testing.assert_array_equal(shrunk[0, 35, 70], [0, 200, 0])
 
 
 @settings(deadline=None, max_examples=40)
@@ -113,11 +113,11 @@ def test_display_tiles_keep_colours_and_shrink_large_images():
     st.integers(0, 2),
 )  # fmt: skip
 def test_mosaic_puts_every_pixel_where_it_belongs(n, columns, offset, spare):
-    tiles = np.random.default_rng(n).integers(0, 255, (n, 3, 2, 3)).astype(np.uint8)
+    images = np.random.default_rng(n).integers(0, 255, (n, 3, 2, 3)).astype(np.uint8)
     cell = (offset[0] + 3 + spare, offset[1] + 2 + spare)
-    sheet = sheets.mosaic(tiles, columns, cell=cell, offset=offset)
+    sheet = tiles.mosaic(images, columns, cell=cell, offset=offset)
     assert sheet.shape == (-(-n // columns) * cell[0], columns * cell[1], 3)
-    for index, tile in enumerate(tiles):
+    for index, tile in enumerate(images):
         top = index // columns * cell[0] + offset[0]
         left = index % columns * cell[1] + offset[1]
         np.testing.assert_array_equal(sheet[top : top + 3, left : left + 2], tile)

@@ -1,4 +1,4 @@
-"""What one should know of an image folder before training on it, and what not to evaluate on.
+"""The audit of an image folder before training: bad files, copies, and images to leave out.
 
 Class counts, files passed over, images that cannot be read, and byte-identical images: copies on
 both sides of a split flatter an evaluation, copies under two labels cannot be classified at all.
@@ -23,7 +23,7 @@ Copies = tuple[str, ...]  # paths of images with the same bytes, sorted
 
 
 def corrupt(folder: Folder, *, workers: int | None = None) -> list[tuple[str, str]]:
-    """(path, reason) of every image that cannot be decoded, by trying each; with a progress bar.
+    """Lists (path, reason) of every image that cannot be decoded, trying each; shows a bar.
 
     JPEGs are decoded at an eighth of their size, which reads all of the file. Pillow lets go of
     Python's lock while it decodes, so threads are enough.
@@ -65,7 +65,7 @@ def duplicates(folder: Folder) -> tuple[Copies, ...]:
 def drop_from_evaluation(
     folder: Folder, copies: Iterable[Copies]
 ) -> tuple[Folder, tuple[str, ...]]:
-    """The folder without what must not be evaluated on, and the paths of that.
+    """Returns the folder without images that must not be evaluated on, and the paths of those.
 
     Validation images whose bytes are in train, test images whose bytes are in train or validation,
     and from both the images that are in two classes. The train split keeps all it has.
@@ -103,7 +103,7 @@ def report(
     bad: Sequence[tuple[str, str]] = (),
     limit: int | None = 20,
 ) -> str:
-    """All findings as text, a line each.
+    """Returns all findings as text, one per line.
 
     Args:
       copies: from `duplicates`.
@@ -168,7 +168,7 @@ def _paths(folder: Folder) -> list[str]:
 
 
 def _places(folder: Folder) -> tuple[Mapping[str, str], Mapping[str, int]]:
-    """The split and the label of every path."""
+    """Maps every path to its split, and to its label."""
     split_of, label_of = {}, {}
     for split, files in folder.splits.items():
         split_of |= dict.fromkeys(files.paths, split)

@@ -46,7 +46,7 @@ def load(
     cache_dir: str | os.PathLike | None = None,
     workers: int | None = None,
 ) -> tuple[np.ndarray, np.ndarray, list[tuple[str, str]]]:
-    """The pictures `root/path`, resized and memory-mapped; only the first call decodes them.
+    """Loads the pictures `root/path`, resized and memory-mapped; only the first call decodes.
 
     A call that was broken off goes on where it stopped. Threads decode: Pillow lets go of Python's
     lock meanwhile, and unlike processes they start at once and from any script or notebook.
@@ -105,7 +105,7 @@ def _name(root: Path, paths: Sequence[str], size: int, how: str) -> str:
 
 
 def _finished(folder: Path, root: Path, paths: Sequence[str]) -> dict[int, str] | None:
-    """Why pictures are bad, by index; None where there is no whole cache or it is out of date."""
+    """Returns why pictures are bad, by index, or None without a whole, current cache."""
     try:
         record = json.loads((folder / "finished.json").read_text())
         if record["state"] != _state(folder / "images.npy"):  # cut short or written into
@@ -175,7 +175,7 @@ def _make(
 
 
 def _header(count: int, size: int) -> bytes:
-    """Of the .npy file; of one length whatever the count, because NumPy leaves it room to grow."""
+    """Makes the header of the .npy file, whose length is the same for every count of pictures."""
     file = io.BytesIO()
     shape = (count, size, size, 3)
     layout = {"descr": "|u1", "fortran_order": False, "shape": shape}
@@ -215,7 +215,7 @@ def _resume(pixels: io.BufferedRandom, log: io.TextIOBase, size: int) -> tuple[i
 def _decode(
     root: Path, paths: Sequence[str], indices: range, size: int, how: str
 ) -> tuple[np.ndarray, dict[int, str]]:
-    """(uint8 (n, size, size, 3), why the others are bad by index)."""
+    """Returns (uint8 (n, size, size, 3), why the others are bad, by index)."""
     images, bad = [], {}
     for index in indices:
         try:
@@ -232,11 +232,11 @@ def _refusal(root: Path, bad: Sequence[tuple[str, str]], count: int) -> str:
         return f"None of the {count} images in {root} can be read ({named}{more}): replace them."
     return (
         f"{len(bad)} of the {count} images in {root} cannot be read ({named}{more}): replace or "
-        "delete them, or give --corrupt=skip to leave them out."
+        "delete them, or give corrupt=skip to leave them out."
     )
 
 
 def cores() -> int:
-    """Of this process, which may be fewer than the machine has."""
+    """Counts the cores of this process, which may be fewer than the machine has."""
     affinity = getattr(os, "sched_getaffinity", None)  # not on every system
     return len(affinity(0)) if affinity else os.cpu_count() or 1

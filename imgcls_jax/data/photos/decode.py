@@ -1,4 +1,7 @@
-"""One picture file of any kind -> uint8 RGB, and RGB -> a square of the size a network takes."""
+"""Picture files of any kind: decoded to uint8 RGB, and brought to the square that a network takes.
+
+`in_order` runs such work in a pool of threads or processes, with few pictures in memory at a time.
+"""
 
 import io
 import os
@@ -19,7 +22,7 @@ EXTENSIONS = frozenset(
     for names in ("jpg jpeg jpe jfif png apng gif webp avif bmp dib", "tif tiff ppm pgm pbm pnm")
     for name in names.split()
 )
-# Named, since Pillow would also hand what looks like PostScript over to Ghostscript.
+# Named, since Pillow would also hand files that look like PostScript over to Ghostscript.
 _FORMATS = ("JPEG", "PNG", "GIF", "BMP", "DIB", "WEBP", "AVIF", "TIFF", "PPM")
 
 # Bilinear over the whole area a pixel stands for (Pillow's resize is antialiased), which is what
@@ -61,11 +64,11 @@ class BadImage(UserError):
 def decode(
     source: str | os.PathLike | bytes, *, at_least: tuple[int, int] | None = None
 ) -> np.ndarray:
-    """The picture as uint8 (H, W, 3) RGB, upright by its EXIF orientation.
+    """Decodes a picture to uint8 (H, W, 3) RGB, upright by its EXIF orientation.
 
     Any mode: grey, palette, alpha (over white), CMYK; 16-bit values are scaled by 255/65535, and
-    so are 32-bit integers; floats are taken for 0..1 or else 0..255; what does not fit is stretched
-    from its smallest to its largest value. Of an animation or of several pages the first.
+    so are 32-bit integers; floats are taken for 0..1 or else 0..255; values that do not fit are
+    stretched from the smallest to the largest. Of an animation or several pages it is the first.
 
     Args:
       source: a file or its content.
@@ -80,7 +83,7 @@ def decode(
 
 
 def resize(image: np.ndarray, size: int, how: str = "crop") -> np.ndarray:
-    """uint8 (H, W, 3) -> uint8 (size, size, 3).
+    """Resizes uint8 (H, W, 3) to uint8 (size, size, 3).
 
     Args:
       size: side in pixels.
@@ -95,7 +98,7 @@ def resize(image: np.ndarray, size: int, how: str = "crop") -> np.ndarray:
 
 
 def load(source: str | os.PathLike | bytes, size: int, how: str = "crop") -> np.ndarray:
-    """`resize(decode(source), ...)` as the one way from a file to a network's input.
+    """Computes `resize(decode(source), ...)`, the one way from a file to a network's input.
 
     No array lies between the two, and a JPEG at least four times as large as needed is decoded at a
     half, a quarter or an eighth of its size, never below twice what is needed (the choice of
@@ -108,7 +111,7 @@ def load(source: str | os.PathLike | bytes, size: int, how: str = "crop") -> np.
 
 
 def _open(source: str | os.PathLike | bytes, at_least: tuple[int, int] | None) -> Image.Image:
-    """The decoded picture, upright, mode RGB."""
+    """Returns the decoded picture, upright, mode RGB."""
     name = "The image" if isinstance(source, bytes) else printable(source)
     try:
         content = source if isinstance(source, bytes) else Path(source).read_bytes()
@@ -155,7 +158,7 @@ def _rgb(image: Image.Image) -> Image.Image:
 
 
 def _to_bytes(values: np.ndarray) -> np.ndarray:
-    """Grey values wider than a byte -> uint8 of the same shape."""
+    """Brings grey values wider than a byte to uint8 of the same shape."""
     whole = values.dtype.kind != "f"
     values = np.nan_to_num(values.astype(np.float64), posinf=0, neginf=0)
     low, high = values.min(), values.max()
@@ -192,9 +195,9 @@ def _square(image: Image.Image, size: int, how: str) -> Image.Image:
 def in_order(
     pool: Executor, function: Callable[[Any], Any], arguments: Iterable[Any], *, ahead: int
 ) -> Iterator[Any]:
-    """Like `pool.map`, with at most `ahead` + 1 results begun and not yet taken.
+    """Yields the results of `pool.map` with at most `ahead` + 1 begun and not yet taken.
 
-    What was begun and is not running yet is cancelled where the results are left off.
+    Calls that are begun but not running are cancelled if the results are not all taken.
     """
     waiting = deque()
     try:

@@ -1,4 +1,4 @@
-"""Folders of pictures, one folder a class: which files, which labels, which split.
+"""Folders of pictures, one folder per class: which files, which labels, which split.
 
 No pixel is decoded here: 100,000 files take about a second.
 """
@@ -59,14 +59,14 @@ class Folder:
     ignored: Mapping[str, int]
 
     def counts(self) -> dict[str, np.ndarray]:
-        """Images a class, int (K,), by split."""
+        """Counts the images of each class, int (K,), by split."""
         return {
             split: np.bincount(files.labels, minlength=len(self.class_names))
             for split, files in self.splits.items()
         }
 
     def divide(self, split: str, indices: Mapping[str, np.ndarray]) -> "Folder":
-        """The folder with one split replaced by parts of it, such as those of `stratified`."""
+        """Replaces one split of the folder by parts of it, such as those of `stratified`."""
         parts = {name: self.splits[split].take(chosen) for name, chosen in indices.items()}
         others = {name: files for name, files in self.splits.items() if name != split}
         return dataclasses.replace(self, splits=parts | others)
@@ -164,7 +164,7 @@ def stratified(
 
 
 def _split_folders(root: Path, top: list[os.DirEntry]) -> dict[str, str]:
-    """Split -> name of its folder; empty where the top folders are classes.
+    """Maps splits to the names of their folders; {} if the top folders are classes.
 
     A split folder holds folders: one with images right inside is a class, whatever its name.
     """
@@ -233,7 +233,7 @@ def _images(folder: os.DirEntry, above: tuple, ignored: Counter) -> Iterator[str
 
 
 def _entries(folder: Path, ignored: Counter) -> list[os.DirEntry]:
-    """What a folder holds, sorted by name, less hidden files and links that lead nowhere."""
+    """Lists a folder, sorted by name, without hidden files and links that lead nowhere."""
     try:
         with os.scandir(folder) as entries:
             found = sorted(entries, key=lambda entry: entry.name)
@@ -268,7 +268,7 @@ def _kind(entry: os.DirEntry) -> str:
 
 
 def _class_names(root: Path, found: Mapping[str, Mapping[str, list[str]]]) -> tuple[str, ...]:
-    """The sorted classes of the first split, which has all that the others have."""
+    """Returns the sorted classes of the first split, which has all that the others have."""
     (first, classes), *others = found.items()
     names = tuple(sorted(classes))
     if not names:

@@ -1,4 +1,4 @@
-"""What can be streamed: pictures in a folder, and pictures in the records of a TFDS data set."""
+"""Sources of streams: pictures in a folder, and pictures in the records of a TFDS data set."""
 
 import dataclasses
 import functools

@@ -1,6 +1,6 @@
 """Batches from pictures that do not fit in memory, decoded by Grain's worker processes as they go.
 
-What a batch holds is a pure function of the stream's settings and of the batch's number: epoch e of
+A batch is a pure function of the stream's settings and of the batch's number: epoch e of
 seed s visits the pictures in one order whatever the number of workers, and a stream that goes on
 from batch n decodes nothing of what came before it. Grain (https://google-grain.readthedocs.io)
 carries the batches from the workers through shared memory, and ahead of time to the device.
@@ -40,67 +40,51 @@ class Source(Protocol):
     def __len__(self) -> int: ...
 
     def __getitem__(self, index: int) -> tuple[str | bytes, int]:
-        """(path or content of the file, label)"""
+        """Returns (path or content of the file, label)."""
 
     def name(self, index: int) -> str:
-        """What an error calls that picture."""
+        """Returns the picture's name for errors."""
 
     def identity(self) -> str:
-        """Of these pictures in this order, wherever they lie: what a state is good for."""
+        """Returns a digest of these pictures in this order, wherever they lie, to check states."""
 
 
-def stream(
-    source: Source,
-    *,
-    batch_size: int,
-    size: int,
-    how: str = "crop",
-    crop_scale: tuple[float, float] | None = None,
-    seed: int = 0,
-    epochs: int | None = None,
-    shuffle: bool = True,
-    workers: int = 0,
-    device: Any = None,
-) -> "Stream":
-    """An iterator over batches: image uint8 (B, size, size, 3), label int32 (B,), index int32 (B,).
+def stream(source: Source, *, workers: int = 0, device: Any = None, **settings: Any) -> "Stream":
+    """Opens a stream of batches: `image` uint8 (B, size, size, 3), `label` and `index` int32 (B,).
 
-    The last batch of an epoch may be smaller. For evaluation: `epochs=1, shuffle=False`.
+    The last batch of an epoch may be smaller.
 
     Args:
       source: pictures of a folder (`sources.FolderPhotos`) or TFDS records (`RecordPhotos`).
-      size, how: as `decode.resize` has them.
-      crop_scale: cut a random rectangle of this share of the picture's area, and of width to height
-        3:4 to 4:3, stretched to the square, in place of `how` (Szegedy et al. 2015, "Going Deeper
-        with Convolutions", section 6); (0.08, 1) there. Drawn by (seed, epoch, index).
-      epochs: None goes on for ever.
       workers: processes that decode; 0 decodes in threads of this process, which starts at once
         and is as fast on a few cores. Processes take seconds and 200 MB each to start, and as they
         are spawned, a script that streams needs `if __name__ == "__main__":` around what it does.
       device: a jax.Device or Sharding to put batches on ahead of time; None leaves NumPy arrays.
+      **settings: those of `Batches` that decide which batches come: batch_size and size, which are
+        needed, how, crop_scale, seed, epochs and shuffle.
 
     Raises:
       UserError: an option out of its range or no pictures.
       BadImage: while iterating, a picture that cannot be read.
       UserError: while iterating, a worker that died.
     """
-    least = {"batch_size": (batch_size, 1), "seed": (seed, 0), "workers": (workers, 0)}
-    for name, (value, lowest) in least.items():
+    batches = Batches(source, **settings)
+    least = {"batch_size": (batches.batch_size, 1), "seed": (batches.seed, 0)}
+    for name, (value, lowest) in (least | {"workers": (workers, 0)}).items():
         if value < lowest:
             raise UserError(f"{name}={value} is too small: give at least {lowest}.")
-    if crop_scale is not None and not 0 < crop_scale[0] <= crop_scale[1] <= 1:
-        raise UserError(
-            f"crop_scale={crop_scale} must be two shares of the area, 0 < low <= high <= 1."
-        )
+    scale = batches.crop_scale
+    if scale is not None and not 0 < scale[0] <= scale[1] <= 1:
+        raise UserError(f"crop_scale={scale} must be two shares of the area, 0 < low <= high <= 1.")
     if not len(source):
         raise UserError("There are no pictures to stream: give a source with at least one.")
-    batches = _Batches(source, batch_size, size, how, crop_scale, seed, epochs, shuffle)
     return Stream(batches, workers=workers, device=device)
 
 
 class Stream(Iterator[dict[str, Any]]):
-    """Made by `stream`; hands out batches and knows where it is. Close it to end its workers."""
+    """Hands out batches and knows its position; made by `stream`. Close it to end its workers."""
 
-    def __init__(self, batches: "_Batches", *, workers: int, device: Any):
+    def __init__(self, batches: "Batches", *, workers: int, device: Any):
         self._batches, self._workers, self._device = batches, workers, device
         self._next = 0
         self._running = []  # Grain's iterator, once there is one
@@ -157,7 +141,7 @@ class Stream(Iterator[dict[str, Any]]):
         return iter(dataset)
 
     def get_state(self) -> bytes:
-        """Where the stream is, as JSON, for a checkpoint: batches ahead in buffers do not count.
+        """Returns the stream's position as JSON, for a checkpoint, without the batches in buffers.
 
         Unlike the state of Grain's iterator it does not depend on the number of workers.
         """
@@ -200,7 +184,7 @@ class Stream(Iterator[dict[str, Any]]):
 
 
 def _leave_interrupts(number: int, count: int) -> None:
-    """In a worker: Ctrl-C, which reaches all processes, is for the one that trains to answer."""
+    """Ignores Ctrl-C in a worker: it reaches all processes, and the one that trains answers."""
     del number, count
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
@@ -214,7 +198,7 @@ def _end(running: list, workers: int) -> None:
 
 
 def _await_deletions() -> None:
-    """Grain gives shared memory back in a thread; an exit meanwhile has Python warn of a leak."""
+    """Waits for the thread in which Grain gives shared memory back, else Python warns of a leak."""
     module = sys.modules.get("grain._src.python.ipc.shared_memory_array")
     array = getattr(module, "SharedMemoryArray", None)
     pool = getattr(array, "_del_thread_pool", None)  # there is no public way to wait for it
@@ -224,17 +208,30 @@ def _await_deletions() -> None:
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class _Batches:
-    """The batches of all epochs as a sequence, from number `first` on: a data source to Grain."""
+class Batches:
+    """The batches of all epochs as a sequence: a data source to Grain.
+
+    Attributes:
+      source: the pictures.
+      batch_size: pictures per batch.
+      size, how: as `decode.resize` takes them.
+      crop_scale: cut a random rectangle of this share of the picture's area, and of width to height
+        3:4 to 4:3, stretched to the square, in place of `how` (Szegedy et al. 2015, "Going Deeper
+        with Convolutions", section 6); (0.08, 1) there. Drawn by (seed, epoch, index).
+      seed: of the orders and crops.
+      epochs: None goes on for ever; 1 for evaluation.
+      shuffle: False keeps the source's order, as for evaluation.
+      first: number of the first batch.
+    """
 
     source: Source
     batch_size: int
     size: int
-    how: str
-    crop_scale: tuple[float, float] | None
-    seed: int
-    epochs: int | None
-    shuffle: bool
+    how: str = "crop"
+    crop_scale: tuple[float, float] | None = None
+    seed: int = 0
+    epochs: int | None = None
+    shuffle: bool = True
     first: int = 0
 
     @property
@@ -243,7 +240,7 @@ class _Batches:
 
     @property
     def count(self) -> int:
-        """Of all batches, those before `first` too."""
+        """Counts all batches, those before `first` too."""
         return _FOREVER if self.epochs is None else self.epochs * self.per_epoch
 
     def __len__(self) -> int:
@@ -266,7 +263,7 @@ class _Batches:
     def _image(self, picture: str | bytes, epoch: int, index: int) -> np.ndarray:
         if self.crop_scale is None:
             return decode.load(picture, self.size, self.how)
-        # The smallest crop still has `size` pixels a side then, if the picture has them.
+        # The smallest crop still has `size` pixels per side then, if the picture has them.
         least = math.ceil(self.size / math.sqrt(self.crop_scale[0] * _RATIOS[0]))
         image = decode.decode(picture, at_least=(least, least))
         # index + 1: NumPy's seeds (s, e) and (s, e, 0) are the same, and the order has the former.
@@ -276,7 +273,7 @@ class _Batches:
         return decode.resize(crop, self.size, "stretch")
 
     def identity(self) -> dict[str, Any]:
-        """What has to be the same for the batches to be the same, as JSON has it."""
+        """Returns the settings that decide the batches, as JSON has them."""
         settings = ("batch_size", "size", "how", "crop_scale", "seed", "shuffle")
         values = {name: getattr(self, name) for name in settings}
         return json.loads(json.dumps({"pictures": self.source.identity(), **values}))
@@ -284,14 +281,14 @@ class _Batches:
 
 @functools.lru_cache(maxsize=2)
 def order(count: int, seed: int, epoch: int, *, shuffle: bool = True) -> np.ndarray:
-    """The indices 0..count-1 in the order in which that epoch visits them."""
+    """Returns the indices 0..count-1 in the order in which that epoch visits them."""
     return np.random.default_rng((seed, epoch)).permutation(count) if shuffle else np.arange(count)
 
 
 def random_crop(
     rng: np.random.Generator, shape: tuple[int, int], scale: tuple[float, float]
 ) -> tuple[int, int, int, int]:
-    """(top, left, height, width) of a rectangle within an image of `shape` (H, W).
+    """Draws (top, left, height, width) of a rectangle within an image of `shape` (H, W).
 
     Area uniform in `scale`, the logarithm of width to height uniform between those of 3:4 and 4:3;
     after ten that do not fit the largest in the middle that does (as in torchvision).

@@ -57,7 +57,7 @@ class _File(NamedTuple):
 def read(
     paths: Mapping[str, Path], *, batch_size: int, labels_sha1: Mapping[str, str]
 ) -> dict[str, np.ndarray]:
-    """The records of each batch, uint8 (N, 3073): the label, then pixels as in the binary layout.
+    """Reads each batch's records, uint8 (N, 3073): the label, then pixels as in the binary layout.
 
     Args:
       paths: of all files of one of LAYOUTS by official name, or of one archive of either.
@@ -86,7 +86,7 @@ def read(
 
 
 def _files(paths: Mapping[str, Path], *, limit: int) -> tuple[Layout, dict[str, _File]]:
-    """The layout that `paths` are of and its files, none unpacked beyond `limit` bytes."""
+    """Returns the layout of `paths` and its files, none unpacked beyond `limit` bytes."""
     for layout in LAYOUTS:
         if paths.keys() == set(layout.files):
             return layout, {
@@ -157,7 +157,7 @@ def _check_labels(file: _File, labels: list[int]) -> None:
 def _check_names(
     records: Mapping[str, np.ndarray], where: Mapping[str, str], labels_sha1: Mapping[str, str]
 ) -> None:
-    """Whether a batch is another published one, or the copy of another."""
+    """Raises UserError for a batch that is another published one, or a copy of another."""
     published = {sha1: batch for batch, sha1 in labels_sha1.items()}
     for batch, rows in records.items():
         labels = hashlib.sha1(rows[:, 0].tobytes(), usedforsecurity=False).hexdigest()

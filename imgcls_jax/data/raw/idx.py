@@ -21,7 +21,7 @@ IMAGES_MAGIC, LABELS_MAGIC = 0x0803, 0x0801
 def read_idx_images(
     path: Path, *, shape: tuple[int, int] = (28, 28), count: int | None = None
 ) -> np.ndarray:
-    """Grey images of an IDX file as uint8 (N, H, W, 1).
+    """Reads the grey images of an IDX file as uint8 (N, H, W, 1).
 
     Args:
       path: the file; whether it is gzipped is told by its content, not by its name.
@@ -57,7 +57,7 @@ def read_idx_labels(path: Path, *, num_classes: int = 10, count: int | None = No
 
 
 def content_md5(array: np.ndarray) -> str:
-    """MD5 of the uncompressed IDX file that holds this array.
+    """Computes the MD5 of the uncompressed IDX file that holds this array.
 
     Args:
       array: images uint8 (N, H, W, 1) or labels (N,) in 0..255.
@@ -74,7 +74,7 @@ def _limit(count: int | None, *, size: int) -> int | None:
 
 
 def _sizes(path: Path, data: bytes, *, magic: int, count: int | None) -> tuple[int, ...]:
-    """The dimensions in the header, once they agree with the magic number, length and count."""
+    """Returns the dimensions in the header if they agree with magic number, length and count."""
     kinds = {IMAGES_MAGIC: "images", LABELS_MAGIC: "labels"}
     kind, header = kinds[magic], 4 * (1 + (magic & 0xFF))
     found = int.from_bytes(data[:4], "big") if len(data) >= 4 else None

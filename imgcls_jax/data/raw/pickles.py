@@ -17,7 +17,7 @@ from imgcls_jax.errors import UserError
 
 
 def load(data: bytes, *, where: str) -> dict[str, Any]:
-    """The pickled dict; Python 2's strings as str (Latin-1), its arrays as uint8.
+    """Reads the pickled dict; Python 2's strings as str (Latin-1), its arrays as uint8.
 
     Args:
       data: the pickle, by Python 2 (as published) or 3, of protocol 4 at most.

@@ -56,7 +56,7 @@ def read(path: Path, *, limits: Mapping[str, int]) -> dict[str, bytes]:
 
 
 def _safe_name(archive: Path, member: tarfile.TarInfo) -> str:
-    """The member's normalised name; UserError unless it is a plain file or folder inside."""
+    """Returns the member's normalised name; UserError unless a plain file or folder inside."""
     name = PurePosixPath(member.name)
     if name.is_absolute() or ".." in name.parts:
         problem = "lies outside the archive's folder"

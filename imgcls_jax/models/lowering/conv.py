@@ -7,7 +7,7 @@ XLA rewrites into that form in a program's main computation only: inside `lax.sc
 `conv_general_dilated` has the signature that `flax.linen.Conv(conv_general_dilated=...)` expects,
 computes the same sums, and on CPU writes the value and both gradients as convolutions of the one
 fast form. Pointwise convolutions become matrix products and depthwise ones shifted products
-(`imgcls_jax.models.depthwise`). Other backends get `lax.conv_general_dilated`.
+(`imgcls_jax.models.lowering.depthwise`). Other backends get `lax.conv_general_dilated`.
 """
 
 from functools import partial
@@ -37,7 +37,7 @@ _COLUMNS = 1024
 
 
 class Geometry(NamedTuple):
-    """What a convolution has beside its operands, as in `lax.conv_general_dilated`."""
+    """The arguments of a convolution beside its operands, as in `lax.conv_general_dilated`."""
 
     strides: tuple[int, int] = (1, 1)
     padding: Pairs = ((0, 0), (0, 0))
@@ -55,16 +55,17 @@ def conv_general_dilated(
     rhs_dilation=None,
     dimension_numbers=None,
     feature_group_count: int = 1,
-    batch_group_count: int = 1,
-    precision=None,
-    preferred_element_type=None,
-    **kwargs,
+    **options,
 ) -> jax.Array:
-    """`jax.lax.conv_general_dilated`, fast on CPU in value and gradients, inside loops too.
+    """Computes `jax.lax.conv_general_dilated`, fast on CPU in value, gradients and loops.
 
     On CPU floating-point images (N, H, W, I) and kernels (kh, kw, I / groups, O) take the fast
     forms, whose sums are in float32 also for narrower types; they have no forward-mode derivative.
     All else is XLA's own.
+
+    Args:
+      **options: the others that `jax.lax.conv_general_dilated` takes: `batch_group_count`,
+        `precision`, `preferred_element_type` and so on.
     """
     native = partial(
         lax.conv_general_dilated,
@@ -74,17 +75,14 @@ def conv_general_dilated(
         rhs_dilation=rhs_dilation,
         dimension_numbers=dimension_numbers,
         feature_group_count=feature_group_count,
-        batch_group_count=batch_group_count,
-        precision=precision,
-        preferred_element_type=preferred_element_type,
-        **kwargs,
+        **options,
     )
     result = jax.eval_shape(native, lhs, rhs)
     if (
         not (jax.default_backend() == "cpu" or portable_convolutions.value)
         or native_convolutions.value
         or not _is_nhwc(lhs, rhs, dimension_numbers)
-        or batch_group_count != 1
+        or options.get("batch_group_count", 1) != 1
         or not jnp.issubdtype(result.dtype, jnp.floating)
         or 0 in (*lhs.shape, *rhs.shape, *result.shape)
     ):
@@ -117,7 +115,7 @@ def _is_nhwc(lhs, rhs, dimension_numbers) -> bool:
 
 
 def _lowered(images: jax.Array, kernel: jax.Array, geometry: Geometry) -> jax.Array:
-    """The form for the shape."""
+    """Computes the convolution in the form for its shape."""
     if geometry.groups > 1:
         if kernel.shape[2] == 1:
             return depthwise_conv(images, kernel, *geometry[:4])
@@ -150,7 +148,7 @@ _pointwise.defvjp(_pointwise_forward, _pointwise_backward)
 
 
 def _grouped(images: jax.Array, kernel: jax.Array, geometry: Geometry) -> jax.Array:
-    """One group after the other: Eigen's own form of groups takes up to twice as long."""
+    """Computes one group after the other: Eigen's own form of groups takes up to twice as long."""
 
     def groups_first(x):
         return jnp.moveaxis(x.reshape(*x.shape[:-1], geometry.groups, -1), -2, 0)
@@ -173,7 +171,7 @@ def _conv(images: jax.Array, kernel: jax.Array, geometry: Geometry) -> jax.Array
         channels = -inputs % 4
         kernel = jnp.pad(kernel, ((0, 0), (0, 0), (0, channels), (0, 0)))
     if padding == ((0, 0), (0, 0)):
-        # What has no padding goes to YNNPACK, which is up to 2.5 times slower than Eigen: give it
+        # Unpadded convolutions go to YNNPACK, which is up to 2.5 times slower than Eigen: give them
         # a row too many and a padding that takes it away.
         below, padding = 1, ((0, -geometry.lhs_dilation[0]), (0, 0))
     if channels or below:
@@ -210,7 +208,7 @@ def _dilated(size: int, dilation: int) -> int:
 
 
 def _images_gradient(cotangent, kernel, geometry, size) -> jax.Array:
-    """The cotangent, dilated by the strides, convolved with the flipped kernel, I and O swapped."""
+    """Convolves the cotangent, dilated by the strides, with the flipped kernel, I and O swapped."""
     height, width, inputs, _ = kernel.shape
     if geometry == Geometry() and inputs * height * width <= _COLUMNS:
         return _images_gradient_by_columns(cotangent, kernel)
@@ -233,7 +231,7 @@ def _images_gradient(cotangent, kernel, geometry, size) -> jax.Array:
 
 
 def _images_gradient_by_columns(cotangent, kernel) -> jax.Array:
-    """Of an unpadded convolution: every window entry's share, added up where windows overlap.
+    """Adds up every window entry's share where the windows of an unpadded convolution overlap.
 
     The convolution above would be over a cotangent padded to more than the size of the images.
     """
@@ -261,7 +259,7 @@ def _images_a_chunk(cotangent) -> int:
 
 
 def _kernel_gradient(cotangent, images, geometry, shape) -> jax.Array:
-    """The images convolved with the cotangent as the kernel, summed over chunks of the batch."""
+    """Convolves the images with the cotangent as the kernel, summed over chunks of the batch."""
     batch, chunk = cotangent.shape[0], _images_a_chunk(cotangent)
     if batch <= chunk:
         return _kernel_gradient_of_chunk(cotangent, images, geometry, shape)

@@ -49,7 +49,7 @@ def _pad(images: jax.Array, padding: Pairs, dilation: Pair = (1, 1)) -> jax.Arra
 
 
 def _offsets(kernel: jax.Array, dilation: Pair):
-    """((row, column), (its row in the images, its column)) of every kernel entry."""
+    """Lists ((row, column), (its row in the images, its column)) of every kernel entry."""
     height, width = kernel.shape[:2]
     for row in range(height):
         for column in range(width):
@@ -70,7 +70,7 @@ def _strided(x: jax.Array, start: int, size: int, stride: int, axis: int) -> jax
 
 @partial(jax.custom_vjp, nondiff_argnums=(2, 3))
 def _shifted_products(images, kernel, strides, dilation):
-    """Unpadded, of (N, H, W, C) and (kh, kw, C): nine products for 3x3, in one fused loop."""
+    """Convolves (N, H, W, C) and (kh, kw, C) unpadded: nine products for 3x3, in one fused loop."""
     rows, columns = _size(images, kernel, strides, dilation)
     return sum(
         _strided(_strided(images, top, rows, strides[0], 1), left, columns, strides[1], 2)
@@ -101,7 +101,7 @@ _shifted_products.defvjp(_forward, _backward)
 
 
 def _kernel_gradient(cotangent, images, kernel, strides, dilation) -> jax.Array:
-    """Over blocks of rows: their products added row to row, then block to block, then columns."""
+    """Adds products of blocks of rows row to row, then block to block, then over the columns."""
     batch, rows, columns, channels = cotangent.shape
     blocks = -(-rows // _ROWS)
     reach = (kernel.shape[0] - 1) * dilation[0]

@@ -48,7 +48,7 @@ def _pool(
 def max_pool(
     images: jax.Array, window: Pair, strides: Pair | None = None, padding: Padding = "VALID"
 ) -> jax.Array:
-    """The maximum of each window: (N, H, W, C) -> (N, H', W', C), as `flax.linen.max_pool`.
+    """Takes the maximum of each window, (N, H, W, C) -> (N, H', W', C), as `flax.linen.max_pool`.
 
     Where entries of a window tie, the gradient is shared between them; window reduction gives it
     all to the first.
@@ -65,7 +65,7 @@ def max_pool(
 def avg_pool(
     images: jax.Array, window: Pair, strides: Pair | None = None, padding: Padding = "VALID"
 ) -> jax.Array:
-    """The mean of each window, padding counted as zeros: as `flax.linen.avg_pool`.
+    """Takes the mean of each window, padding counted as zeros, as `flax.linen.avg_pool`.
 
     Args: see `max_pool`.
     """
