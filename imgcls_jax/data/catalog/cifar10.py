@@ -112,7 +112,7 @@ def _split(batches: list[np.ndarray]) -> Split:
 
 
 def _in_raw_order(splits: Splits, *, batch_size: int, labels_sha1: Mapping[str, str]) -> Splits:
-    """The training batches in their order; a copy has them as an archive of the files had them.
+    """Returns the splits with the training batches in their order, which a copy may not keep.
 
     Batches are known by their labels. Splits in which one is missing stay as they are.
     """

@@ -69,7 +69,7 @@ def content_md5(array: np.ndarray) -> str:
 
 
 def _limit(count: int | None, *, size: int) -> int | None:
-    """The most bytes worth unpacking: twice what belongs there, so that the header still tells."""
+    """Returns the most bytes worth unpacking: twice what belongs, so that the header can tell."""
     return None if count is None else 2 * count * size + 2**20
 
 
