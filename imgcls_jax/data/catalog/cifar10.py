@@ -79,7 +79,7 @@ def recipe(
         downloads={BINARY.archive: f"{url}{BINARY.archive}"},
         ways_out=(
             f"(a) give {BINARY.archive}, {PYTHON.archive} or a folder unpacked from either as "
-            "raw_dir, (b) give a TFDS folder prepared elsewhere as data_dir or TFDS_DATA_DIR"
+            "`raw_dir`, (b) give a TFDS folder prepared elsewhere as `data_dir` or TFDS_DATA_DIR"
         ),
         hub=hub and dataclasses.replace(hub, in_raw_order=in_raw_order),
         read_raw=functools.partial(_read_raw, batch_size=batch_size, labels_sha1=labels_sha1),

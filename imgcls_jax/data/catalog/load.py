@@ -93,13 +93,13 @@ def _data_dir(given: str | os.PathLike | None) -> Path:
         data_dir = Path(where).expanduser().absolute()
     except RuntimeError as error:  # neither HOME nor an entry of the user
         raise UserError(
-            f"the folder {where} is in no home that this user has: give data_dir or TFDS_DATA_DIR."
+            f"{where} is in no home that this user has: give `data_dir` or TFDS_DATA_DIR."
         ) from error
     existing = next(path for path in (data_dir, *data_dir.parents) if os.path.exists(path))
     if not existing.is_dir():
         raise UserError(
             f"data_dir={data_dir} cannot be a folder because {existing} is a file: "
-            "give another data_dir or TFDS_DATA_DIR."
+            "give another `data_dir` or TFDS_DATA_DIR."
         )
     return data_dir
 
@@ -154,8 +154,8 @@ def _fetch(recipe: Recipe, data_dir: Path, *, offline: bool) -> tuple[Splits, st
     """
     if offline:
         raise UserError(
-            f"{recipe.name} is not on this machine, and offline forbids to fetch it: "
-            f"{recipe.ways_out}, or (c) connect to the network and run without offline."
+            f"{recipe.name} is not on this machine, and `offline` forbids to fetch it: "
+            f"{recipe.ways_out}, or (c) connect to the network and run without `offline`."
         )
     failed = []
     for source in _sources(recipe, data_dir):

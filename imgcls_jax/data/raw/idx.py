@@ -37,7 +37,7 @@ def read_idx_images(
     if (height, width) != shape:
         raise UserError(
             f"{path} holds images of {height}x{width} pixels where {shape[0]}x{shape[1]} are "
-            "expected: point raw_dir at the right data set."
+            "expected: point `raw_dir` at the right data set."
         )
     # Copied, because an array on top of bytes is read-only and PyTorch objects to those.
     return np.frombuffer(data, np.uint8, offset=16).reshape(n, height, width, 1).copy()
