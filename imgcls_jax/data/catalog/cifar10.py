@@ -79,7 +79,7 @@ def recipe(
         downloads={BINARY.archive: f"{url}{BINARY.archive}"},
         ways_out=(
             f"(a) give {BINARY.archive}, {PYTHON.archive} or a folder unpacked from either as "
-            "raw_dir, (b) give a TFDS folder prepared elsewhere as data_dir or TFDS_DATA_DIR"
+            "`raw_dir`, (b) give a TFDS folder prepared elsewhere as `data_dir` or TFDS_DATA_DIR"
         ),
         hub=hub and dataclasses.replace(hub, in_raw_order=in_raw_order),
         read_raw=functools.partial(_read_raw, batch_size=batch_size, labels_sha1=labels_sha1),
@@ -112,7 +112,7 @@ def _split(batches: list[np.ndarray]) -> Split:
 
 
 def _in_raw_order(splits: Splits, *, batch_size: int, labels_sha1: Mapping[str, str]) -> Splits:
-    """The training batches in their order; a copy has them as an archive of the files had them.
+    """Returns the splits with the training batches in their order, which a copy may not keep.
 
     Batches are known by their labels. Splits in which one is missing stay as they are.
     """

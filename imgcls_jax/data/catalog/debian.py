@@ -23,7 +23,7 @@ _PROGRAMS = ("apt-get", "dpkg-deb")
 
 
 def exists() -> bool:
-    """Whether the programs of Debian are on this machine."""
+    """Returns whether the programs of Debian are on this machine."""
     return all(map(shutil.which, _PROGRAMS))
 
 
@@ -69,7 +69,7 @@ def _unpack(package: str, folder: Path, *, deadline: float) -> None:
 
 
 def _run(command: list[str], folder: Path, *, deadline: float) -> bool:
-    """Runs a command in a folder, whose file `log` gets what it prints; whether it succeeded.
+    """Runs a command in a folder, whose file `log` gets the output; returns whether it succeeded.
 
     Raises:
       Unavailable: it does not end before the deadline; it and what it started are ended then.
@@ -96,7 +96,7 @@ def _run(command: list[str], folder: Path, *, deadline: float) -> bool:
 
 
 def _complaint(folder: Path) -> str:
-    """The first line of the log that says what failed."""
+    """Returns the first line of the log that says what failed."""
     lines = (folder / "log").read_text(errors="replace").splitlines()
     said = [line[3:] for line in lines if line.startswith(("E: ", "W: Failed to fetch "))]
     return said[0].strip().rstrip(".") if said else "apt-get failed and does not say why"

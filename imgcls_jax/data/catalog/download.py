@@ -3,16 +3,18 @@
 import contextlib
 import http.client
 import threading
+import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from imgcls_jax.data.catalog.recipe import Recipe
 
 _ROUTE_SECONDS = 8  # for the whole question whether the host answers, name look-up included
-_STALL_SECONDS = 20  # without a single byte
+STALL_SECONDS = 20  # without a single byte
+_SLOWEST = 20_000  # bytes per second after as many seconds: 30 MB would take half an hour
 
 
 class Unavailable(Exception):
@@ -79,7 +81,10 @@ def no_route(url: str) -> str | None:
 
 @contextlib.contextmanager
 def _bounded_requests() -> Iterator[None]:
-    """TFDS sends requests without time-out and retries each ten times: here 20 seconds and once."""
+    """TFDS sends requests without time-out and retries each ten times: here 20 seconds and once.
+
+    Nor does it care how slowly an answer comes.
+    """
     from requests.adapters import HTTPAdapter
     from urllib3.util.retry import Retry
 
@@ -87,7 +92,10 @@ def _bounded_requests() -> Iterator[None]:
 
     def bounded_send(self, request, **kwargs):
         self.max_retries = Retry(total=1, backoff_factor=0.2)
-        return send(self, request, **{**kwargs, "timeout": _STALL_SECONDS})
+        response = send(self, request, **{**kwargs, "timeout": STALL_SECONDS})
+        chunks = response.iter_content
+        response.iter_content = lambda *args, **kwargs: hurried(chunks(*args, **kwargs))
+        return response
 
     HTTPAdapter.send = bounded_send
     try:
@@ -96,11 +104,28 @@ def _bounded_requests() -> Iterator[None]:
         HTTPAdapter.send = send
 
 
+def hurried(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """Yields the chunks of a download, unless they come so slowly that another source is better.
+
+    Raises:
+      requests.ConnectionError: fewer than 20 kB per second came, once 20 seconds are over.
+    """
+    import requests
+
+    started, received = time.monotonic(), 0
+    for chunk in chunks:
+        received += len(chunk)
+        seconds = time.monotonic() - started
+        if seconds > STALL_SECONDS and received < _SLOWEST * seconds:
+            raise requests.ConnectionError(f"only {received / seconds / 1000:.1f} kB per second")
+        yield chunk
+
+
 def host(recipe: Recipe) -> str:
-    """The host that the raw files are downloaded from."""
+    """Returns the host that the raw files are downloaded from."""
     return urllib.parse.urlsplit(next(iter(recipe.downloads.values()))).netloc
 
 
 def one_line(error: object) -> str:
-    """What an error says, in a line; its kind where it says nothing."""
+    """Returns what an error says, in a line; its kind where it says nothing."""
     return str(error).strip().split("\n")[0] or type(error).__name__

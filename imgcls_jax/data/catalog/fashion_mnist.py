@@ -78,7 +78,7 @@ def recipe(
         debian=debian,
         ways_out=(
             "(a) run 'apt-get install dataset-fashion-mnist' or give a folder with the four IDX "
-            "files as raw_dir, (b) give a TFDS folder prepared elsewhere as data_dir or "
+            "files as `raw_dir`, (b) give a TFDS folder prepared elsewhere as `data_dir` or "
             "TFDS_DATA_DIR"
         ),
         read_raw=functools.partial(_read_raw, counts=counts),

@@ -9,11 +9,10 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-from imgcls_jax.data.catalog.download import Unavailable, no_route, one_line
+from imgcls_jax.data.catalog.download import STALL_SECONDS, Unavailable, hurried, no_route, one_line
 from imgcls_jax.data.catalog.recipe import HubCopy, Recipe, Splits
 from imgcls_jax.data.dataset import Split
 
-_STALL_SECONDS = 20  # without a single byte
 _MOST_BYTES = 2**29  # of one file, more than any copy here has
 
 
@@ -58,7 +57,7 @@ def _download(url: str, *, describe: str) -> bytes:
 
     content = io.BytesIO()
     try:
-        with requests.get(url, stream=True, timeout=_STALL_SECONDS) as response:
+        with requests.get(url, stream=True, timeout=STALL_SECONDS) as response:
             response.raise_for_status()
             progress = tqdm(
                 desc=describe,
@@ -69,7 +68,7 @@ def _download(url: str, *, describe: str) -> bytes:
                 disable=None,
             )
             with progress:
-                for chunk in response.iter_content(2**18):
+                for chunk in hurried(response.iter_content(2**14)):
                     progress.update(content.write(chunk))
                     if content.tell() > _MOST_BYTES:
                         raise Unavailable(f"{url} sends more than {_MOST_BYTES} bytes")
@@ -81,7 +80,7 @@ def _download(url: str, *, describe: str) -> bytes:
 
 
 def _decode(content: bytes, copy: HubCopy, *, describe: str) -> Split:
-    """The examples of a parquet file, in its order; its images are structs with PNG `bytes`."""
+    """Returns the examples of a parquet file in its order; images are structs with PNG `bytes`."""
     import pyarrow
     import pyarrow.parquet
 

@@ -89,12 +89,17 @@ def load(
 
 def _data_dir(given: str | os.PathLike | None) -> Path:
     where = given or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets"
-    data_dir = Path(where).expanduser().absolute()
+    try:
+        data_dir = Path(where).expanduser().absolute()
+    except RuntimeError as error:  # neither HOME nor an entry of the user
+        raise UserError(
+            f"{where} is in no home that this user has: give `data_dir` or TFDS_DATA_DIR."
+        ) from error
     existing = next(path for path in (data_dir, *data_dir.parents) if os.path.exists(path))
     if not existing.is_dir():
         raise UserError(
             f"data_dir={data_dir} cannot be a folder because {existing} is a file: "
-            "give another data_dir or TFDS_DATA_DIR."
+            "give another `data_dir` or TFDS_DATA_DIR."
         )
     return data_dir
 
@@ -142,15 +147,15 @@ def _sources(recipe: Recipe, data_dir: Path) -> Iterator[_Source]:
 
 
 def _fetch(recipe: Recipe, data_dir: Path, *, offline: bool) -> tuple[Splits, str]:
-    """The published data from the first source that has it, and what that is called.
+    """Returns the published data from the first source that has it, and what that is called.
 
     Raises:
       UserError: offline, no source has it, or data_dir cannot be written.
     """
     if offline:
         raise UserError(
-            f"{recipe.name} is not on this machine, and offline forbids to fetch it: "
-            f"{recipe.ways_out}, or (c) connect to the network and run without offline."
+            f"{recipe.name} is not on this machine, and `offline` forbids to fetch it: "
+            f"{recipe.ways_out}, or (c) connect to the network and run without `offline`."
         )
     failed = []
     for source in _sources(recipe, data_dir):
@@ -175,7 +180,7 @@ def _fetch(recipe: Recipe, data_dir: Path, *, offline: bool) -> tuple[Splits, st
 
 
 def _try(recipe: Recipe, source: _Source) -> tuple[Splits | None, str | None]:
-    """The splits if they are the published data, else why there are none.
+    """Returns the splits if they are the published data, else why there are none.
 
     Raises:
       OSError: the data folder cannot be written.

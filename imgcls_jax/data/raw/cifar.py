@@ -74,7 +74,7 @@ def read(
     if (found := class_names(files[meta])) != CLASS_NAMES:
         raise UserError(
             f"{files[meta].where} names the classes {', '.join(found)[:100]!r} where "
-            "CIFAR-10's are expected: point raw_dir at CIFAR-10."
+            "CIFAR-10's are expected: point `raw_dir` at CIFAR-10."
         )
     decode = _binary_records if layout is BINARY else _pickled_records
     records, where = {}, {}

@@ -37,7 +37,7 @@ def read_idx_images(
     if (height, width) != shape:
         raise UserError(
             f"{path} holds images of {height}x{width} pixels where {shape[0]}x{shape[1]} are "
-            "expected: point raw_dir at the right data set."
+            "expected: point `raw_dir` at the right data set."
         )
     # Copied, because an array on top of bytes is read-only and PyTorch objects to those.
     return np.frombuffer(data, np.uint8, offset=16).reshape(n, height, width, 1).copy()
@@ -69,7 +69,7 @@ def content_md5(array: np.ndarray) -> str:
 
 
 def _limit(count: int | None, *, size: int) -> int | None:
-    """The most bytes worth unpacking: twice what belongs there, so that the header still tells."""
+    """Returns the most bytes worth unpacking: twice what belongs, so that the header can tell."""
     return None if count is None else 2 * count * size + 2**20
 
 

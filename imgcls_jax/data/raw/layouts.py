@@ -11,7 +11,7 @@ from typing import Any
 
 from imgcls_jax.errors import UserError
 
-AGAIN = "fetch it again or point raw_dir at a complete copy"
+AGAIN = "fetch it again or point `raw_dir` at a complete copy"
 GZIP_MAGIC = b"\x1f\x8b"
 
 

@@ -161,6 +161,13 @@ def test_a_file_without_end_is_given_up(tmp_path, served, monkeypatch):
     assert "sends more than 1000 bytes" in refused(tmp_path)
 
 
+def test_a_file_that_would_take_hours_is_given_up(tmp_path, served, monkeypatch):
+    write_fashion(served)
+    monkeypatch.setattr(download, "STALL_SECONDS", 0)
+    monkeypatch.setattr(download, "_SLOWEST", 10**12)
+    assert "kB per second" in refused(tmp_path)
+
+
 def test_no_answer_and_a_hub_that_is_switched_off(tmp_path, served, monkeypatch):
     monkeypatch.setattr(hub, "no_route", lambda url: "no answer within 8 seconds")
     assert "Hugging Face Hub: no answer within 8 seconds" in refused(tmp_path)

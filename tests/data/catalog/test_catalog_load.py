@@ -126,6 +126,13 @@ def test_data_dir_that_is_a_file(tmp_path, raw_dir, below):
     )
 
 
+def test_a_user_without_a_home(monkeypatch):
+    for name in ("TFDS_DATA_DIR", "HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("pwd.getpwuid", lambda uid: {}[uid])
+    fails_with("give `data_dir` or TFDS_DATA_DIR")
+
+
 def test_raw_dir_that_is_absent_or_a_file(tmp_path):
     (tmp_path / "file").write_text("")
     for name in ("absent", "file"):

@@ -6,6 +6,7 @@ import hashlib
 import http.server
 import socket
 import threading
+import time
 
 import pytest
 import tensorflow_datasets as tfds
@@ -31,8 +32,8 @@ FILES = {f"{name}.gz": gzip.compress(content, mtime=0) for name, content in CONT
 class Server(http.server.ThreadingHTTPServer):
     """Serves FILES under any folder of any host (so it can play the proxy).
 
-    behaviour: "good", "other content", "not found", "unavailable", "mute" (never answers) or
-    "stalls" (half a file, then nothing).
+    behaviour: "good", "other content", "not found", "unavailable", "mute" (never answers),
+    "stalls" (half a file, then nothing) or "trickles" (20 kB per second).
     """
 
     daemon_threads = True
@@ -67,6 +68,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         if not body:
             return
+        while behaviour == "trickles" and content:
+            time.sleep(0.1)
+            self.wfile.write(content[:2000])
+            content = content[2000:]
         half = len(content) // 2
         self.wfile.write(content[:half])
         self.wfile.flush()
@@ -203,9 +208,18 @@ def test_mute_host(tmp_path, server, monkeypatch):
 
 def test_stalling_download(tmp_path, server, monkeypatch):
     server.behaviour = "stalls"
-    monkeypatch.setattr(download, "_STALL_SECONDS", 0.3)
+    monkeypatch.setattr(download, "STALL_SECONDS", 0.3)
     message = refused(tmp_path, server.url)
     assert "timed out" in message
+    assert names_the_ways_out(message)
+
+
+def test_download_that_would_take_hours(tmp_path, server, monkeypatch):
+    server.behaviour = "trickles"
+    monkeypatch.setattr(download, "STALL_SECONDS", 0.5)
+    monkeypatch.setattr(download, "_SLOWEST", 100_000)
+    message = refused(tmp_path, server.url)
+    assert "kB per second" in message
     assert names_the_ways_out(message)
 
 
