@@ -32,7 +32,7 @@ class Kind(NamedTuple):
       default: the strength of a bare name; None for a name that takes no strength.
       most: the largest strength; the smallest is 0. The default's type, int or float, is the
         strength's.
-      unit: what the strength is, in words around {}.
+      unit: the strength in words, with {} for the number.
     """
 
     apply: Callable[..., Batch]
@@ -103,7 +103,8 @@ def create(specs: Sequence[str], *, num_classes: int) -> Augment | None:
     """Composes augmentations, applied in the order given; None for no specs.
 
     Number i draws from fold_in(key, i), so one appended at the end changes none before it. On a CPU
-    what moves pixels (crop, rotate, zoom) is cheapest first: XLA repeats what comes before it.
+    augmentations that move pixels (crop, rotate, zoom) are cheapest first, as XLA repeats those
+    before them.
 
     Args:
       specs: names, each with or without a strength: ["crop:4", "flip", "mixup"].
