@@ -73,7 +73,7 @@ class Checkpoints:
     def _unwritten(self, kind: str, error: Exception) -> str:
         return (
             f"cannot write a checkpoint to {self._directory / kind} ({_first_line(error)}); free "
-            "some disk space or choose another --workdir: earlier checkpoints are intact."
+            "some disk space or choose another `workdir`: earlier checkpoints are intact."
         )
 
     def restore(self, kind: str, like: Any) -> Any:
@@ -85,7 +85,7 @@ class Checkpoints:
         step = self.step(kind)
         if step is None:
             raise UserError(
-                f"no {kind!r} checkpoint in {self._directory}; train first, or check --workdir."
+                f"no {kind!r} checkpoint in {self._directory}; train first, or check `workdir`."
             )
         target = jax.tree.map(ocp.utils.to_shape_dtype_struct, _storable(like))
         try:
@@ -94,7 +94,7 @@ class Checkpoints:
             raise UserError(
                 f"the {kind!r} checkpoint of step {step} in {self._directory} cannot be read for "
                 f"this model ({_first_line(error)}); it is damaged or belongs to another model: "
-                "remove that folder or choose another --workdir."
+                "remove that folder or choose another `workdir`."
             ) from error
         return _usable(restored, like)
 

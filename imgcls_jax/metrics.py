@@ -1,4 +1,4 @@
-"""Evaluation as sums and counts over examples, never means of means, and what follows from them.
+"""Evaluation as sums and counts over examples, never means of means, and figures made of them.
 
 `batch_metrics` runs inside jit; the rest is NumPy on the host, once per evaluation.
 """

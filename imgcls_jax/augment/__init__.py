@@ -81,7 +81,8 @@ def create(specs: Sequence[str], *, num_classes: int) -> Augment | None:
     """Composes augmentations, applied in the order given; None for no specs.
 
     Number i draws from fold_in(key, i), so one appended at the end changes none before it. On a CPU
-    what moves pixels (crop, rotate, zoom) is cheapest first: XLA repeats what comes before it.
+    augmentations that move pixels (crop, rotate, zoom) are cheapest first, as XLA repeats those
+    before them.
 
     Args:
       specs: names, each with or without a strength: ["crop:4", "flip", "mixup"].

@@ -122,7 +122,7 @@ def affine(images: jax.Array, matrices: jax.Array) -> jax.Array:
 
     def source(row, middle, size):
         a, b, c = (matrices[:, row, column, None, None] for column in range(3))
-        # A ring of zeros surrounds the image: what lies farther out reads the ring.
+        # A ring of zeros surrounds the image: positions farther out read the ring.
         position = jnp.clip(a * y + b * x + c + middle, -1, size)
         below = jnp.minimum(jnp.floor(position), size - 1)
         return below.astype(jnp.int32) + 1, (position - below)[..., None]

@@ -14,7 +14,7 @@ class Kind(NamedTuple):
       default: the strength of a bare name; None for a name that takes no strength.
       most: the largest strength; the smallest is 0. The default's type, int or float, is the
         strength's.
-      unit: what the strength is, in words around {}.
+      unit: the strength in words, with {} for the number.
     """
 
     default: float | None = None

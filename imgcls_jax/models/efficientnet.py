@@ -51,7 +51,7 @@ class EfficientNet(nn.Module):
 
     Attributes:
       num_classes: C, the number of logits.
-      size: its coefficients, and what publishers chose by them.
+      size: its coefficients, and the publishers' choices that go with them.
       convention: whose padding and norms: "torch" is torchvision's, "tensorflow" Keras', there
         without the layers that normalise the images.
       dropout: probability of dropping a feature before the head in training; None is the size's.

@@ -79,7 +79,7 @@ def freeze(apply_fn: ApplyFn, modules: frozenset[str]) -> ApplyFn:
 def with_fixed_norms(apply_fn: ApplyFn) -> ApplyFn:
     """Makes batch norms use their running statistics in training, and keep them.
 
-    This is Keras' `base_model(x, training=False)`, but that dropout stays what `train` says.
+    This is Keras' `base_model(x, training=False)`, but that dropout goes by `train`.
     """
 
     def fixed(variables, images, *, mutable=False, **keywords):
@@ -139,7 +139,7 @@ def head_of(model: Any) -> ApplyFn:
 def head_on_body(apply_fn: ApplyFn, model: Any) -> ApplyFn:
     """Builds the whole network, whose body is in inference mode and without gradients.
 
-    It does for images that change what the head alone does on features computed once.
+    For images that change, it is the counterpart of the head alone on features computed once.
     """
     features, head = features_of(apply_fn), head_of(model)
 

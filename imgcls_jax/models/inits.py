@@ -55,7 +55,7 @@ NAMES = tuple(_FACTORIES)
 def initialisers(name: str, *, fan_in: int) -> tuple[Initialiser, Initialiser]:
     """Returns (kernel_init, bias_init) for a Flax `Dense` or `Conv`, as a framework's layer has.
 
-    torch_linear: kernel and bias from U(-1/sqrt(fan_in), 1/sqrt(fan_in)), what PyTorch's
+    torch_linear: kernel and bias from U(-1/sqrt(fan_in), 1/sqrt(fan_in)), which PyTorch's
       `kaiming_uniform_(a=sqrt(5))` comes to in `Linear` and `Conv2d`.
     keras_glorot: kernel from U(-b, b), b = sqrt(6 / (fan_in + fan_out)) (Glorot and Bengio 2010),
       bias 0.

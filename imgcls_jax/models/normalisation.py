@@ -30,7 +30,7 @@ _CHUNK = 250  # images whose pixels and patches are in memory at a time
 
 
 def constants(name: str, images: Any) -> dict[str, np.ndarray]:
-    """Computes what `create` needs beside the name: {} unless it depends on the training images.
+    """Computes the values that `create` takes: {} unless they depend on the training images.
 
     Args:
       name: one of `NAMES`.
@@ -68,7 +68,7 @@ def create(name: str, values: Mapping[str, Any]) -> Callable[[jax.Array], jax.Ar
 
     Args:
       name: one of `NAMES`.
-      values: what `constants` returned.
+      values: as `constants` returned them.
 
     Raises:
       UserError: from the function, if `imagenet` or `caffe` meets other than three channels.

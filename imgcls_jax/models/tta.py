@@ -20,8 +20,8 @@ def wrap(apply_fn: Callable[..., Any], name: str, *, size: int | None = None) ->
     flip: the image and its mirror image, left to right, by halves.
     flip_shift: these two weigh 1/4 each. Both moved by one pixel right and down, and both moved by
       one pixel left and up, weigh 1/8 each: six views (airbench94; Jordan 2024, "94% on CIFAR-10
-      in 3.29 Seconds on a Single GPU"). What moves in is the reflection at the border, which does
-      not repeat the border itself. Takes images of at least 2x2 pixels.
+      in 3.29 Seconds on a Single GPU"). The pixels that move in are the reflection at
+      the border, which does not repeat the border itself. Takes images of at least 2x2 pixels.
 
     Args:
       apply_fn: (variables, images (B, H, W, C), **keywords) -> logits (B, num_classes).

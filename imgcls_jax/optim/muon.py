@@ -112,7 +112,7 @@ def labels(params: Any, matrices: str) -> Any:
       matrices: "hidden": every kernel of at least two dimensions but the output layer's, which
         maps to classes and not to features (Jordan et al.). The output layer is the dense kernel
         that is least deep in the tree and, of these, has the highest number. Or a pattern, see
-        `param_paths.matcher`; what has less than two dimensions is the companion's all the same.
+        `param_paths.matcher`; parameters of less than two dimensions are always the companion's.
 
     Raises:
       UserError: if nothing is left for Muon.

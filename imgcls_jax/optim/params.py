@@ -92,7 +92,7 @@ def partition(
         partition({"Dense_0/": head_tx, "kernels": muon_tx, "all": sgd_tx})
 
     Args:
-      transforms: from patterns, see `matcher`, to what updates the parameters they match; the
+      transforms: from patterns, see `matcher`, to the optimisers of the parameters they match; the
         first match counts.
 
     Raises:

@@ -34,13 +34,13 @@ import jax.numpy as jnp
 import numpy as np
 
 from imgcls_jax.errors import UserError
+from imgcls_jax.optim.sklearn_orders import visiting_orders
 
 # scikit-learn stops a class once five passes in a row fail to improve on its best objective by
 # tol = 1e-3. The first pass always improves on infinity, so the rule cannot act before the sixth
 # pass is complete; it is not written here, and more passes are refused.
 MAX_EPOCHS = 6
 
-_INT32_MAX = 2**31 - 1
 # Width of the slices in which a score's products are added up: the fastest of those tried.
 _LANES = 56
 
@@ -64,54 +64,6 @@ class CrossValidation(NamedTuple):
     scores: np.ndarray
     model: LinearModel
     confusion_matrix: np.ndarray
-
-
-def shuffle_seeds(seed: int, num_classes: int) -> list[int]:
-    """Returns the seeds with which scikit-learn shuffles each class' binary problem."""
-    seeds = []
-    for class_seed in np.random.RandomState(seed).randint(_INT32_MAX, size=num_classes):
-        class_state = np.random.RandomState(class_seed)
-        class_state.randint(1, _INT32_MAX)  # drawn for random access, which SGD does not use
-        seeds.append(int(class_state.randint(_INT32_MAX)))
-    return seeds
-
-
-def shuffle_permutation(seed: int, num_examples: int) -> np.ndarray:
-    """Returns scikit-learn's shuffle of range(num_examples), int32 (num_examples,).
-
-    A Fisher-Yates shuffle driven by Marsaglia's 32-bit xorshift 13-17-5 (Xorshift RNGs, 2003).
-    """
-    state = seed or 1
-    indices = list(range(num_examples))
-    for i in range(num_examples - 1):
-        state ^= (state << 13) & 0xFFFFFFFF
-        state ^= state >> 17
-        state ^= (state << 5) & 0xFFFFFFFF
-        j = i + (state & _INT32_MAX) % (num_examples - i)
-        indices[i], indices[j] = indices[j], indices[i]
-    return np.array(indices, np.int32)
-
-
-def visiting_orders(
-    num_examples: int, *, num_classes: int, epochs: int, shuffle: bool = True, seed: int = 42
-) -> np.ndarray:
-    """Returns the example that each class visits at each update, int32 (epochs * N, C).
-
-    Every pass applies the same permutation to the order of the pass before.
-    """
-    if not shuffle:
-        order = np.arange(num_examples, dtype=np.int32)
-        return np.broadcast_to(
-            np.tile(order, epochs)[:, None], (epochs * num_examples, num_classes)
-        )
-    columns = []
-    for class_seed in shuffle_seeds(seed, num_classes):
-        permutation = shuffle_permutation(class_seed, num_examples)
-        passes = [permutation]
-        while len(passes) < epochs:
-            passes.append(passes[-1][permutation])
-        columns.append(np.concatenate(passes))
-    return np.stack(columns, axis=1)
 
 
 def _row_sums(products):
@@ -180,7 +132,7 @@ class _Shared(NamedTuple):
 def _scan(shared, fold, cls, *, dtype):
     """Returns weights v (P, D) and intercepts (P,) of P problems after one visit per update.
 
-    fold (P,) and cls (P,) say what each problem is.
+    fold (P,) and cls (P,) are the fold and the class of each problem.
     """
     x, labels, train, orders, decay, eta, step = shared
 

@@ -1,6 +1,6 @@
 """A trained network as one file that runs without its code: StableHLO, preprocessing inside.
 
-The file is a zip archive of `model.stablehlo`, which is what `jax.export` serialises, weights and
+The file is a zip archive of `model.stablehlo`, as `jax.export` serialises it, weights and
 preprocessing included, and of `meta.json` with the class names and how pictures become its input.
 JAX alone is enough to use it:
 
@@ -44,7 +44,7 @@ class Exported:
       class_names: of the columns of the probabilities.
       image_shape: (H, W, C).
       preprocessing: how a picture becomes such an image; `resize` as `photos.decode` takes it.
-      platforms: what the file runs on, such as ("cpu", "cuda").
+      platforms: those that the file runs on, such as ("cpu", "cuda").
     """
 
     predict: Callable[[Any], jax.Array]
@@ -70,7 +70,7 @@ def write(
       image_shape: (H, W, C).
       class_names: of the columns of the probabilities.
       preprocessing: JSON values to keep, see `Exported`.
-      platforms: "cpu", "cuda", "rocm", "tpu": what to lower for, none of which need be here.
+      platforms: "cpu", "cuda", "rocm", "tpu": those to lower for, which need not be here.
 
     Raises:
       UserError: the file cannot be written, or a platform is unknown.
@@ -106,7 +106,7 @@ def write(
 
 @contextlib.contextmanager
 def _without_paths() -> Iterator[None]:
-    """Keeps the names of source files, and so of users, out of what is lowered."""
+    """Keeps the names of source files, and so of users, out of the lowered code."""
     limit = jax.config.jax_traceback_in_locations_limit
     jax.config.update("jax_traceback_in_locations_limit", 0)
     try:

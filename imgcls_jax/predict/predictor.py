@@ -85,8 +85,7 @@ def load(path: str | os.PathLike) -> Predictor:
     path = Path(path).expanduser()
     if not path.exists():
         raise UserError(
-            f"there is no {path}; give the folder of a run or a file of experiments.export as "
-            "--checkpoint."
+            f"there is no {path}; give the folder of a run or an exported file as `checkpoint`."
         )
     return from_workdir(path) if path.is_dir() else from_export(path)
 

@@ -14,15 +14,15 @@ def grad_cam(
 ) -> jax.Array:
     """Computes Grad-CAM (Selvaraju et al. 2017): a sum of the last feature map's channels.
 
-    A channel weighs the mean over its pixels of the class logit's derivative; what speaks against
-    the class, the negative part of the sum, is cut off. The logit is taken less the mean of all
+    A channel weighs the mean over its pixels of the class logit's derivative; the negative part of
+    the sum, which speaks against the class, is cut off. The logit is taken less the mean of all
     classes': to a softmax a common shift is nothing, and Adam lets heads drift in that direction,
     until every logit is negative and nothing seems to speak for any class.
 
     Args:
       model: a Linen module whose last feature map (B, h, w, F) is marked, as
         `imgcls_jax.models.layers.last_map` does.
-      variables: what its `apply` takes.
+      variables: as its `apply` takes them.
       images: (B, H, W, C) as the model takes them, normalised.
       classes: (B,) the class to explain for each image.
 

@@ -90,7 +90,7 @@ def confusion_matrix(
       cm: (C, C) counts.
       class_names: C names.
       path: the PNG file to write.
-      title: what the counts are of.
+      title: of the chart.
     """
     cm = np.asarray(cm)
     classes = len(cm)
@@ -132,7 +132,7 @@ def reliability_diagram(calibration: Mapping, path: str | os.PathLike) -> Path:
     """Draws accuracy against confidence, bin by bin (Guo et al. 2017).
 
     Args:
-      calibration: what :func:`imgcls_jax.metrics.calibration` returns: `ece` and `bins`, each bin
+      calibration: from :func:`imgcls_jax.metrics.calibration`: `ece` and `bins`, each bin
         with `count`, `confidence` and `accuracy`.
       path: the PNG file to write.
     """

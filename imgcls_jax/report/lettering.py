@@ -10,7 +10,7 @@ import unicodedata
 from imgcls_jax.errors import printable
 
 _FONT = "DejaVu Sans"  # Matplotlib's own, always there
-_BOX = "□"  # stands for what no font has
+_BOX = "□"  # stands for letters that no font has
 
 
 def width(text: str) -> int:

@@ -123,7 +123,7 @@ def prediction_sheet(
 
 
 class _Entry(NamedTuple):
-    """What stands beside one image.
+    """The prediction that stands beside one image.
 
     Attributes:
       probabilities: (C,).
@@ -168,7 +168,7 @@ def _draw(
     figure, axes = pixel_figure(sheet)
     room = sheet.shape[1] - 2 * _MARGIN
     write(axes, _MARGIN, _BANNER / 2, title, room=room, va="center", fontsize=12)
-    room, beside = cell[1] - _MARGIN, _BAR + _FIGURES
+    room, beside = cell[1] - _MARGIN - 4, _BAR + _FIGURES - 4
     places = min(places, len(class_names), max(1, height // (_WORDS + 13)))
     slot = height / places
     thick = min(10, int(slot / 4))

@@ -7,7 +7,7 @@
 After the rules of K. Jordan's airbench (2024, arXiv:2404.00498): compilation and a warm-up on
 random labels come first, and every seed then starts from freshly drawn parameters. airbench's own
 clock includes the evaluation with test-time augmentation, so both times are kept; it also includes
-the whitening of the training images, which is no part of what is timed here.
+the whitening of the training images, which is not timed here.
 """
 
 import dataclasses
@@ -37,8 +37,8 @@ def make_train_whole(
     """Builds `train_whole(state, source) -> (state, sums)`: all epochs in one call.
 
     The state is donated. `sums` are metrics summed over each epoch, arrays of shape (epochs,). The
-    steps are those of `steps.make_train_many` on the same orders; what is left of an epoch after
-    its last whole batch is dropped.
+    steps are those of `steps.make_train_many` on the same orders; an epoch's examples
+    after its last whole batch are dropped.
 
     Args:
       order_fn: (key, epoch) -> the order (N,) in which the epoch visits the examples.

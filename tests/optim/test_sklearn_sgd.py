@@ -18,7 +18,7 @@ from sklearn.metrics import confusion_matrix
 from imgcls_jax.data.dataset import k_fold
 from imgcls_jax.data.raw.idx import read_idx_images, read_idx_labels
 from imgcls_jax.errors import UserError
-from imgcls_jax.optim import sklearn_sgd
+from imgcls_jax.optim import sklearn_orders, sklearn_sgd
 
 FASHION_MNIST = Path("/usr/share/datasets/fashion-mnist")
 needs_fashion_mnist = pytest.mark.skipif(
@@ -126,11 +126,11 @@ def test_permutation_is_scikit_learns(seed, num_examples):
     dataset = ArrayDataset64(np.ones((num_examples, 1)), ones, ones, seed=1)
     dataset._shuffle_py(seed)
     expected = [dataset._next_py()[3] for _ in range(num_examples)]
-    np.testing.assert_array_equal(sklearn_sgd.shuffle_permutation(seed, num_examples), expected)
+    np.testing.assert_array_equal(sklearn_orders.shuffle_permutation(seed, num_examples), expected)
 
 
 def test_visiting_orders_repeat_the_permutation():
-    orders = sklearn_sgd.visiting_orders(30, num_classes=4, epochs=3, seed=42)
+    orders = sklearn_orders.visiting_orders(30, num_classes=4, epochs=3, seed=42)
     assert orders.shape == (90, 4)
     for first, second, third in orders.reshape(3, 30, 4).transpose(2, 0, 1):
         assert sorted(first) == list(range(30))

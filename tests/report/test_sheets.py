@@ -86,6 +86,32 @@ def test_threads_draw_the_same_figure_as_one_alone(tmp_path):
         assert set(pool.map(draw, range(6))) == {alone}
 
 
+def test_words_too_wide_for_their_room_lose_letters_but_not_their_end():
+    """Eighteen letters took 150 pixels or 300, and so reached over the next image."""
+    _, axes = tiles.pixel_figure(np.full((60, 400, 3), 255, np.uint8))
+    for words, shortened in (("i" * 18, False), ("M" * 18, True), ("$5 hat", False)):
+        tiles.write(axes, 0, 30, words, end=": 12.5%", room=180, fontsize=7.5)
+        text = axes.texts[-1]
+        assert text.get_window_extent().width <= 180
+        assert text.get_text().endswith("…: 12.5%" if shortened else f"{words}: 12.5%")
+
+
+def test_bars_leave_out_classes_that_low_images_have_no_room_for(tmp_path):
+    """Bars and words of three classes overlapped beside an image 56 pixels high."""
+    images, labels, _ = examples(1, channels=3, size=140)
+    probabilities = np.array([[0.5, 0.3, 0.2]])
+
+    def bars(rows):
+        """Counts the ends of the bars, which are empty from 50 % on."""
+        low, path = images[:, :rows], tmp_path / "sheet.png"
+        picture = pixels(sheets.prediction_grid(low, labels, probabilities, NAMES, path))
+        empty = (picture[:, 320] == (236, 238, 240)).all(axis=-1)
+        return int((np.diff(empty.astype(int)) == 1).sum())
+
+    assert bars(140) == 3
+    assert bars(56) == 2
+
+
 # --- images
 
 

@@ -113,7 +113,7 @@ def _finished(folder: Path, root: Path, paths: Sequence[str]) -> dict[int, str] 
         bad = {int(index): reason for index, reason in record["bad"].items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
-    # What was wrong may have been outside the file (permissions, a mount) and be put right by now.
+    # The fault may have been outside the file (permissions, a mount) and be put right by now.
     for index in bad:
         with contextlib.suppress(decode.BadImage):
             decode.decode(root / paths[index])

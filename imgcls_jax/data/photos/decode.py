@@ -30,7 +30,7 @@ _FORMATS = ("JPEG", "PNG", "GIF", "BMP", "DIB", "WEBP", "AVIF", "TIFF", "PPM")
 # more, and Keras' stretching without antialiasing turns fine texture into noise.
 FILTER = Image.Resampling.BILINEAR
 
-_UPRIGHT = {  # EXIF orientation -> what brings the picture upright
+_UPRIGHT = {  # EXIF orientation -> the turn that brings the picture upright
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
     4: Image.Transpose.FLIP_TOP_BOTTOM,
@@ -101,7 +101,7 @@ def load(source: str | os.PathLike | bytes, size: int, how: str = "crop") -> np.
     """Computes `resize(decode(source), ...)`, the one way from a file to a network's input.
 
     No array lies between the two, and a JPEG at least four times as large as needed is decoded at a
-    half, a quarter or an eighth of its size, never below twice what is needed (the choice of
+    half, a quarter or an eighth of its size, never below twice the size needed (the choice of
     Pillow's own `thumbnail`). A 12-megapixel photo takes a fifth of the time that way.
 
     Raises:

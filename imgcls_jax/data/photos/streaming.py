@@ -2,7 +2,7 @@
 
 A batch is a pure function of the stream's settings and of the batch's number: epoch e of
 seed s visits the pictures in one order whatever the number of workers, and a stream that goes on
-from batch n decodes nothing of what came before it. Grain (https://google-grain.readthedocs.io)
+from batch n decodes none of those before it. Grain (https://google-grain.readthedocs.io)
 carries the batches from the workers through shared memory, and ahead of time to the device.
 
 Orders and random numbers are NumPy's, not Grain's: its shuffle draws epoch e of seed s from s + e,
@@ -52,13 +52,11 @@ class Source(Protocol):
 def stream(source: Source, *, workers: int = 0, device: Any = None, **settings: Any) -> "Stream":
     """Opens a stream of batches: `image` uint8 (B, size, size, 3), `label` and `index` int32 (B,).
 
-    The last batch of an epoch may be smaller.
-
     Args:
       source: pictures of a folder (`sources.FolderPhotos`) or TFDS records (`RecordPhotos`).
       workers: processes that decode; 0 decodes in threads of this process, which starts at once
         and is as fast on a few cores. Processes take seconds and 200 MB each to start, and as they
-        are spawned, a script that streams needs `if __name__ == "__main__":` around what it does.
+        are spawned, a script that streams needs `if __name__ == "__main__":` around its work.
       device: a jax.Device or Sharding to put batches on ahead of time; None leaves NumPy arrays.
       **settings: those of `Batches` that decide which batches come: batch_size and size, which are
         needed, how, crop_scale, seed, epochs and shuffle.
@@ -160,11 +158,8 @@ class Stream(Iterator[dict[str, Any]]):
             raise UserError("The state of the stream is damaged: start the run anew.") from error
         here = self._batches.identity()
         if there != here:
-            changes = ", ".join(
-                f"{name} is {there.get(name)} there, {here.get(name)} here"
-                for name in sorted(there.keys() | here.keys())
-                if there.get(name) != here.get(name)
-            )
+            names = (n for n in sorted(there.keys() | here.keys()) if there.get(n) != here.get(n))
+            changes = ", ".join(f"{n} is {there.get(n)} there, {here.get(n)} here" for n in names)
             raise UserError(
                 f"The stream cannot go on from a state of another stream ({changes}): give the "
                 "settings and pictures it began with."
@@ -212,15 +207,13 @@ class Batches:
     """The batches of all epochs as a sequence: a data source to Grain.
 
     Attributes:
-      source: the pictures.
-      batch_size: pictures per batch.
+      batch_size: pictures per batch; the last batch of an epoch may be smaller.
       size, how: as `decode.resize` takes them.
       crop_scale: cut a random rectangle of this share of the picture's area, and of width to height
         3:4 to 4:3, stretched to the square, in place of `how` (Szegedy et al. 2015, "Going Deeper
         with Convolutions", section 6); (0.08, 1) there. Drawn by (seed, epoch, index).
       seed: of the orders and crops.
-      epochs: None goes on for ever; 1 for evaluation.
-      shuffle: False keeps the source's order, as for evaluation.
+      epochs, shuffle: None goes on for ever, False keeps the order; 1, False for evaluation.
       first: number of the first batch.
     """
 

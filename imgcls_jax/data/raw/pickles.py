@@ -21,7 +21,7 @@ def load(data: bytes, *, where: str) -> dict[str, Any]:
 
     Args:
       data: the pickle, by Python 2 (as published) or 3, of protocol 4 at most.
-      where: what it was read from, for error messages.
+      where: the file it was read from, for error messages.
 
     Raises:
       UserError: it names anything that uint8 arrays do not need (it may be meant to run code), or

@@ -24,8 +24,8 @@ Pairs = tuple[tuple[int, int], tuple[int, int]]
 # Within `with native_convolutions(True):` every convolution is XLA's own, to compare with. Part of
 # jit's cache key: a jitted function is traced anew when called within, and again when without.
 native_convolutions = jax.make_user_context(False)
-# Within `with portable_convolutions(True):` a trace holds the forms for CPU and for what else there
-# is, and the platform it is lowered for chooses: for files that run on several.
+# Within `with portable_convolutions(True):` a trace holds the forms for CPU and for all others,
+# and the platform it is lowered for chooses: for files that run on several.
 portable_convolutions = jax.make_user_context(False)
 
 _LAYOUT = ("NHWC", "HWIO", "NHWC")
