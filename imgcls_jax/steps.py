@@ -48,7 +48,7 @@ class TrainState:
 
     @property
     def variables(self) -> dict[str, Any]:
-        """What the model's `apply` takes."""
+        """The variables that the model's `apply` takes."""
         return {"params": self.params, "batch_stats": self.batch_stats}
 
 

@@ -181,7 +181,7 @@ class Workdir:
         self.write_text("metrics.jsonl", "".join(json.dumps(r) + "\n" for r in records))
 
     def summary(self) -> dict[str, Any] | None:
-        """What the finished run reported; None while it is not finished, or if files are gone."""
+        """Returns a finished run's report; None while it is not finished, or if files are gone."""
         found = self._read_json("summary.json")
         whole = isinstance(found, dict) and "per_class" in found
         return found if whole and (self.path / "predictions.npz").exists() else None

@@ -103,7 +103,7 @@ def transfer(number: int | None, name: str | None, given: Mapping[str, Any]) -> 
             settings.pop(option, None)
     if "eval_size" in settings:
         settings["eval_size"] = _eval_size(settings, settings | given)
-    if given.get("feed") == "streamed" or given.get("weights") == "none":
+    if given.get("weights") == "none":
         settings.pop("head_epochs", None)
     return dataclasses.replace(preset, settings=settings | following_weights(settings | given))
 

@@ -65,7 +65,7 @@ class Config:
 
     @property
     def features_once(self) -> bool:
-        """Whether the frozen network's features are computed once and stand in for the images."""
+        """True where a frozen network's features are computed once and stand in for the images."""
         plain = self.evaluation.tta == "none" and self.evaluation.eval_size is None
         fixed = not self.train.augment and self.data.random_crop is None and plain
         return self.train.trainable == "head" and self.train.cache_features and fixed

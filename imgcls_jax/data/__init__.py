@@ -17,7 +17,7 @@ from imgcls_jax.errors import UserError
 
 __all__ = ["NAMES", "Dataset", "Split", "batches", "hold_out", "k_fold", "load"]
 
-_PUBLISHED = {"fashion_mnist": fashion_mnist.recipe, "cifar10": cifar10.recipe}
+_PUBLISHED = {"fashion_mnist": fashion_mnist, "cifar10": cifar10}
 
 
 def load(
@@ -54,7 +54,7 @@ def load(
         )
     if name in _PUBLISHED:
         return load_published(
-            _PUBLISHED[name](), data_dir=data_dir, raw_dir=raw_dir, offline=offline
+            _PUBLISHED[name].recipe(), data_dir=data_dir, raw_dir=raw_dir, offline=offline
         )
     if name == "digits":
         folders = {"raw_dir": raw_dir, "data_dir": data_dir}

@@ -77,7 +77,7 @@ class Prediction:
 
 
 def load(path: str | os.PathLike) -> Predictor:
-    """The predictor of a run's folder or of an exported file.
+    """Returns the predictor of a run's folder or of an exported file.
 
     Raises:
       UserError: the path is neither, or what is there cannot be used.
@@ -91,7 +91,7 @@ def load(path: str | os.PathLike) -> Predictor:
 
 
 def from_export(path: str | os.PathLike) -> Predictor:
-    """Of a file that `imgcls_jax.predict.export` wrote; the network's code is not imported."""
+    """Returns the predictor of an exported file; the network's code is not imported."""
     from imgcls_jax.predict import export
 
     exported = export.read(path)

@@ -40,7 +40,7 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
 
 
 def dataset(loaded: Dataset) -> None:
-    """What the data is and where it came from."""
+    """Prints what the data is and where it came from."""
     heading("Data")
     height, width, channels = loaded.image_shape
     pairs(
@@ -65,7 +65,7 @@ _VERIFIED = {
 
 
 def closing(summary: Mapping[str, Any]) -> None:
-    """The table at the end of a run, from its summary."""
+    """Prints the table at the end of a run, from its summary."""
     heading("Result")
     low, high = summary["test_accuracy_interval"]
     results = {

@@ -82,7 +82,7 @@ def evaluate(trainer: Trainer, state: steps.TrainState, split: Split) -> Evaluat
 
 
 def is_over(history: History, patience: int) -> bool:
-    """Whether the last `patience` epochs had no better validation accuracy; 0 waits for ever."""
+    """Returns whether the last `patience` epochs brought no better accuracy; 0 waits for ever."""
     accuracies = [record["validation_accuracy"] for record in history] if patience else []
     return len(accuracies) > patience and max(accuracies[-patience:]) <= max(accuracies[:-patience])
 
@@ -120,7 +120,7 @@ class _Course:
         self._best = max((r.get("validation_accuracy", -1.0) for r in self.history), default=-1.0)
 
     def is_over(self) -> bool:
-        """Whether all epochs are done, or patience is at its end."""
+        """Returns whether all epochs are done, or patience is at its end."""
         of = self._trainer.config.train
         return self._epoch >= of.epochs or is_over(self.history, of.patience)
 
@@ -227,11 +227,11 @@ class _Saver:
         self._saved = time.perf_counter()
 
     def is_due(self) -> bool:
-        """Whether an epoch's end is worth a checkpoint."""
+        """Returns whether an epoch's end is worth a checkpoint."""
         return time.perf_counter() - self._saved > _SAVE_SECONDS
 
     def is_overdue(self) -> bool:
-        """Whether the epoch is so long that a crash would cost too much of it."""
+        """Returns whether the epoch is so long that a crash would cost too much of it."""
         return time.perf_counter() - self._saved > _OVERDUE_SECONDS
 
     def set_best(self, position: Position) -> None:

@@ -56,18 +56,15 @@ def train(
     test = _test_split(dataset)
     workdir.claim(config)
     require_same_data(workdir, dataset)
-    finished = workdir.summary()
-    if finished is not None:
+    if (finished := workdir.summary()) is not None:
         print(f"{workdir.path} holds this run, finished: nothing to train.")
         return finished
     signals = collect_signals() if stop is None else contextlib.nullcontext(stop)
     with Checkpoints(workdir.checkpoints) as checkpoints, signals as stop:
         done = checkpoints.step("last") or 0
         board = tensorboard(workdir, done=done) if with_tensorboard else None
-        if shared_trainer is None:
-            trainer = make_trainer(config, dataset, resumed=bool(done))
-        else:
-            trainer = shared_trainer()
+        anew = functools.partial(make_trainer, config, dataset, resumed=bool(done))
+        trainer = (shared_trainer or anew)()
         if stop:  # a signal during compilation, which cannot be broken off
             raise Interrupted("stopped before training began; run the same command to start.")
         workdir.write_json("network.json", network_record(trainer, dataset))
@@ -85,7 +82,7 @@ def train(
             state = _best(trainer, history, checkpoints)
         evaluation = evaluate(trainer, state, test)
         keep_evaluated(checkpoints, evaluation.state)
-    summary, arrays = _summarised(trainer, dataset, evaluation, history)
+    summary, arrays = _summarised(config, trainer, dataset, evaluation, history)
     return _written(workdir, {"run": name} | summary, arrays, documented)
 
 
@@ -96,11 +93,6 @@ def _written(
     documented: Mapping[str, Any] | None,
 ) -> dict[str, Any]:
     """Writes what a run came to, beside what a document reports of it, and returns it."""
-    if is_absurd(summary["test_loss"], len(summary["per_class"])):
-        raise UserError(
-            f"training diverged: the test loss is {summary['test_loss']:.3g}; use a smaller `lr` "
-            "in a new `workdir`."
-        )
     if documented is not None:
         summary |= {"documented": dict(documented), "difference": difference(summary, documented)}
     workdir.write_arrays("predictions.npz", **arrays)
@@ -216,7 +208,7 @@ def evaluate_only(
         state = checkpoints.restore(config.evaluation.evaluate, trainer.blank()).state
     epochs = int(state.step) // trainer.steps_per_epoch
     history = [record for record in workdir.history() if record["epoch"] <= epochs]
-    summary, _ = _summarised(trainer, dataset, evaluate(trainer, state, test), history)
+    summary, _ = _summarised(config, trainer, dataset, evaluate(trainer, state, test), history)
     return {"run": name} | summary
 
 
@@ -275,8 +267,22 @@ def _observer(trainer: Trainer, *, stop: list[int], board: Any, done: int) -> Ob
 
 
 def _summarised(
-    trainer: Trainer, dataset: Dataset, evaluation: Evaluation, history: History
+    config: Config, trainer: Trainer, dataset: Dataset, evaluation: Evaluation, history: History
 ) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """Returns what `summary.json` and `predictions.npz` hold of a run.
+
+    Args:
+      config: the run's own; the trainer's may have another seed.
+
+    Raises:
+      UserError: if nothing can be said of the test set but that training diverged.
+    """
+    loss = steps.means(evaluation.sums)["loss"]
+    if is_absurd(loss, dataset.num_classes):
+        raise UserError(
+            f"training diverged: the test loss is {loss:.3g}; use a smaller `lr` in a new "
+            "`workdir`."
+        )
     facts = {
         "parameters": trainer.parameters,
         "step": int(evaluation.state.step),
@@ -287,7 +293,7 @@ def _summarised(
         "test_seconds": evaluation.seconds,
     }
     return summarise(
-        trainer.config,
+        config,
         dataset,
         sums=evaluation.sums,
         logits=evaluation.logits,

@@ -62,22 +62,28 @@ def summarise(
             facts["examples"] * len(history) / train_seconds if train_seconds else None
         ),
     }
-    if history:
-        kept = evaluated_record(history, config)
-        summary["evaluated_epoch"] = kept["epoch"]
-        for key in ("train_accuracy", "train_loss", "validation_accuracy", "validation_loss"):
-            if key in kept:
-                summary[key] = kept[key]
-        for record in history:
-            for key in ("train_loss", "train_accuracy"):
-                summary.setdefault("by_epoch", {}).setdefault(key, []).append(record[key])
+    summary |= _of_epochs(config, history)
     if config.data.dataset == "folder":
         summary["ranking"] = metrics.scores(labels, probabilities, dataset.class_names)
     return summary | environment(), {"labels": labels, "probabilities": probabilities}
 
 
-def evaluated_record(history, config) -> dict[str, Any]:
-    """The record of the epoch whose parameters met the test set."""
+def _of_epochs(config: Config, history: list[dict[str, Any]]) -> dict[str, Any]:
+    """Returns the figures of the epoch that was evaluated, and those of training by epoch."""
+    if not history:
+        return {}
+    kept = evaluated_record(history, config)
+    figures = ("train_accuracy", "train_loss", "validation_accuracy", "validation_loss")
+    training = ("train_loss", "train_accuracy")
+    return {
+        "evaluated_epoch": kept["epoch"],
+        **{key: kept[key] for key in figures if key in kept},
+        "by_epoch": {key: [record[key] for record in history] for key in training},
+    }
+
+
+def evaluated_record(history: list[dict[str, Any]], config: Config) -> dict[str, Any]:
+    """Returns the record of the epoch whose parameters met the test set."""
     if config.evaluation.evaluate == "best":
         return max(history, key=lambda record: record["validation_accuracy"])
     return history[-1]

@@ -65,7 +65,12 @@ def test_pages_on_request(tmp_path, monkeypatch):
 
 
 _FOLDER = Path(experiments.__file__).parent
-_PROGRAMS = [path for path in _FOLDER.rglob("*.py") if "cli.run(main" in path.read_text()]
+_PROGRAMS = [
+    path
+    for path in _FOLDER.rglob("*.py")
+    if path.parent.name != "cli"
+    and any(call in path.read_text() for call in ("cli.run(main", "training.command(main"))
+]
 
 
 @pytest.mark.parametrize("path", _PROGRAMS, ids=lambda path: path.stem)

@@ -88,6 +88,7 @@ RUNS: dict[str, tuple[str, ...]] = {
     "streamed": (
         *_COLOURS, "--preset=fine_tuned", "--trainable=stage4", "--feed=streamed",
         "--random_crop=0.5", "--augment=flip", "--epochs=2", "--lr=0.001", "--ema=0",
+        "--head_epochs=0",
     ),
     # What `old_runs` holds as version 0.1.0 left it: finished, and stopped after its first epoch.
     "finished": (*_DIGITS, "--model=cnn", "--widths=4,8", "--watch_test", "--tta=flip"),

@@ -1,5 +1,6 @@
 """Streamed training: the resident numbers, stopped and resumed to the bit, odd settings refused."""
 
+import dataclasses
 import shutil
 
 import jax
@@ -9,13 +10,14 @@ from conftest import begun, same_bits
 from photo_helpers import write_photos
 from test_loop import StopAfter, figures, train
 
-from imgcls_jax import data, steps
+from imgcls_jax import data, models, steps
 from imgcls_jax.checkpoint import Checkpoints
 from imgcls_jax.config import Config
 from imgcls_jax.errors import UserError
 from imgcls_jax.train.build import build
 from imgcls_jax.train.loop import Interrupted
 from imgcls_jax.train.progress import Progress
+from imgcls_jax.train.setup import make_setup
 
 # 29 training photos at batch 8 end every epoch with one of 5.
 CONFIG = Config.of(
@@ -112,6 +114,87 @@ def test_evaluation_is_the_resident_one(program, dataset, folder, tmp_path, monk
     assert int(streamed[0]["count"]) == int(at_hand[0]["count"]) == len(dataset.test)
     assert int(streamed[0]["correct"]) == int(at_hand[0]["correct"])
     assert jax.tree.structure(state) == jax.tree.structure(begun(resident, 1)[0])
+
+
+@pytest.mark.parametrize("name", ["standard", "whiten"])
+def test_the_pixels_of_a_stream_have_the_resident_statistics(folder, name, tmp_path, monkeypatch):
+    monkeypatch.setenv("IMGCLS_CACHE", str(tmp_path))
+    found = [
+        make_setup(
+            CONFIG.replace(normalise=name, feed=feed),
+            train=photos(folder, feed=feed).train,
+            num_classes=3,
+        ).constants
+        for feed in ("streamed", "resident")
+    ]
+    assert found[0].keys() == found[1].keys() != set()
+    for key, values in found[0].items():
+        np.testing.assert_array_equal(values, found[1][key])
+
+
+def both_ways(folder, settings, **more):
+    """Trainers of the same settings, streamed and resident."""
+    return [
+        build(settings.replace(feed=feed), photos(folder, feed=feed, **more), pretrained=WEIGHTS)
+        if settings.model.weights != "none"
+        else build(settings.replace(feed=feed), photos(folder, feed=feed, **more))
+        for feed in ("streamed", "resident")
+    ]
+
+
+@pytest.mark.slow
+def test_averaged_weights_have_the_resident_statistics(folder, tmp_path, monkeypatch):
+    monkeypatch.setenv("IMGCLS_CACHE", str(tmp_path))
+    settings = CONFIG.replace(model="cnn", hidden=(), widths=(4,), ema=0.9, augment=())
+    streamed, resident = both_ways(folder, settings)
+    state = streamed.feed.train(begun(streamed, 1), 0, 0, 3)[0]
+    averaged = [trainer.feed.averaged(state) for trainer in (streamed, resident)]
+    assert not np.allclose(
+        averaged[0].batch_stats["BatchNorm_0"]["mean"], state.batch_stats["BatchNorm_0"]["mean"]
+    )
+    for ours, theirs in zip(*map(jax.tree.leaves, averaged), strict=True):
+        if jax.dtypes.issubdtype(ours.dtype, np.floating):
+            np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-6)
+
+
+WEIGHTS = models.create("resnet20", num_classes=3).init(
+    jax.random.key(5), np.zeros((1, 16, 16, 3), np.float32)
+)
+FROZEN = Config.of(
+    dataset="folder", image_size=16, model="resnet20", weights="imagenet", trainable="head",
+    lr=0.01, batch_size=8, epochs=2,
+)  # fmt: skip
+
+
+@pytest.mark.slow
+def test_a_frozen_network_streams_once(folder, tmp_path, monkeypatch):
+    """Its features are computed once and then fed: the same training as with images at hand."""
+    monkeypatch.setenv("IMGCLS_CACHE", str(tmp_path))
+    trainers = both_ways(folder, FROZEN, image_size=16)
+    heads = [t.feed.train(begun(t, 3), 0, 0, 4)[0].params["Dense_0"] for t in trainers]
+    assert len(trainers[0].feature_seconds) == 1
+    for ours, theirs in zip(*map(jax.tree.leaves, heads), strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.slow
+def test_the_head_comes_first_of_a_stream_too(folder, tmp_path, monkeypatch):
+    monkeypatch.setenv("IMGCLS_CACHE", str(tmp_path))
+    settings = FROZEN.replace(trainable="all", head_epochs=3)
+    heads = [begun(t, 3)[0].params["Dense_0"] for t in both_ways(folder, settings, image_size=16)]
+    for ours, theirs in zip(*map(jax.tree.leaves, heads), strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-5)
+
+
+def test_training_never_needs_the_test_set(folder, tmp_path):
+    """And comes to the same without one."""
+    whole = photos(folder)
+    without = dataclasses.replace(whole, test=None)
+    states = [
+        train(build(CONFIG, found), tmp_path / name)[0]
+        for name, found in (("whole", whole), ("without", without))
+    ]
+    assert same_bits(*states)
 
 
 def test_a_photo_that_cannot_be_read_ends_a_run_that_goes_on_with_another(folder, tmp_path):

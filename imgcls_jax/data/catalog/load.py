@@ -66,17 +66,8 @@ def load(
             ", ".join(differing),
         )
     # Prepared, other data that a person names would pass for the data set in every later load.
-    keep = raw_dir is None or not differing
-    if keep and not prepared.exists(folder):
-        try:
-            prepared.write(recipe, data_dir, splits, source=source)
-        except OSError as error:
-            logging.warning(
-                "%s cannot be prepared in %s (%s): it is used as read, and read again next time.",
-                recipe.name,
-                data_dir,
-                error.strerror or error,
-            )
+    if (raw_dir is None or not differing) and not prepared.exists(folder):
+        _prepare(recipe, data_dir, splits, source)
     return Dataset(
         name=recipe.name,
         train=splits["train"],
@@ -85,6 +76,19 @@ def load(
         source=f"{source[0].upper()}{source[1:]}.",
         verified=not differing,
     )
+
+
+def _prepare(recipe: Recipe, data_dir: Path, splits: Splits, source: str) -> None:
+    """Prepares the data set, so that the next load is quick; a warning says why it cannot."""
+    try:
+        prepared.write(recipe, data_dir, splits, source=source)
+    except OSError as error:
+        logging.warning(
+            "%s cannot be prepared in %s (%s): it is used as read, and read again next time.",
+            recipe.name,
+            data_dir,
+            error.strerror or error,
+        )
 
 
 def _data_dir(given: str | os.PathLike | None) -> Path:

@@ -29,7 +29,7 @@ def folder_of(recipe: Recipe, data_dir: Path) -> Path:
 
 
 def exists(folder: Path) -> bool:
-    """Whether TFDS would take the folder for a prepared one."""
+    """Returns whether TFDS would take the folder for a prepared one."""
     return all(os.path.isfile(folder / name) for name in ("dataset_info.json", "features.json"))
 
 

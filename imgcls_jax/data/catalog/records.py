@@ -14,7 +14,7 @@ from imgcls_jax.errors import UserError
 
 
 def is_record_folder(path: str | os.PathLike) -> bool:
-    """Whether a folder is a prepared TFDS data set, `data_dir/name/version`."""
+    """Returns whether a folder is a prepared TFDS data set, `data_dir/name/version`."""
     return (Path(path) / "dataset_info.json").is_file()
 
 

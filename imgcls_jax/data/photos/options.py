@@ -77,7 +77,7 @@ class PhotoOptions:
 
     @property
     def streamed(self) -> bool:
-        """Whether the pixels stay in their files."""
+        """True where the pixels stay in their files."""
         return self.feed == "streamed"
 
     @property
