@@ -13,24 +13,37 @@ from imgcls_jax.errors import UserError
 
 
 @contextlib.contextmanager
-def replacing(path: str | os.PathLike, *, advice: str) -> Iterator[Path]:
-    """A path to write to, whose file takes the name `path` at the end; missing folders are made.
+def whole(path: str | os.PathLike) -> Iterator[Path]:
+    """Hands out a path to write to, whose file takes the name `path` at the end.
 
-    Args:
-      advice: what to do where it cannot be written, the end of the error's sentence.
+    Missing folders are made. Where writing fails, a file already there is as it was.
 
     Raises:
-      UserError: the file cannot be written; one already there is as it was.
+      OSError: the file cannot be written.
     """
     path = Path(path)
     partial = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")
+    path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
+        yield partial
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def replacing(path: str | os.PathLike, *, advice: str) -> Iterator[Path]:
+    """Writes as `whole` does, for a person to be told where it cannot.
+
+    Args:
+      advice: what to do then, the end of the error's sentence.
+
+    Raises:
+      UserError: the file cannot be written.
+    """
+    try:
+        with whole(path) as partial:
             yield partial
-            os.replace(partial, path)
-        finally:
-            partial.unlink(missing_ok=True)
     except OSError as error:
         raise UserError(f"cannot write {path} ({error.strerror}); {advice}.") from error
 

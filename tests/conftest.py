@@ -52,12 +52,12 @@ def digits():
 
 
 @pytest.fixture(scope="session")
-def small_program(digits):
+def small_trainer(digits):
     return build(SMALL, digits)
 
 
 @pytest.fixture(scope="session")
-def held_out_program(digits):
+def held_out_trainer(digits):
     return build(SMALL.replace(hold_out=0.2), digits)
 
 

@@ -13,6 +13,7 @@ import pytest
 from golden import behaviour
 
 from imgcls_jax.predict import predictor
+from imgcls_jax.workdir import Workdir
 
 _ACCURACIES = {"test_accuracy", "train_accuracy", "roc_auc", "cross_validation_accuracy"}
 OLD_RUNS = behaviour.GOLDEN.with_name("old_runs")
@@ -61,3 +62,13 @@ def test_a_run_that_an_older_version_finished_predicts_and_exports(tmp_path):
     np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-5)
     exported = predictor.load(network.export(tmp_path / "network.zip", platforms=["cpu"]))
     np.testing.assert_allclose(exported.probabilities(images), probabilities, atol=1e-5)
+
+
+def test_an_older_version_called_a_watched_test_set_validation():
+    """Here its figures have the name of the split they are of."""
+    records = Workdir(OLD_RUNS / "finished").history()
+    assert len(records) == 2
+    for record in records:
+        assert {"test_loss", "test_accuracy", "train_loss"} <= record.keys()
+        assert not any(name.startswith("validation") for name in record)
+    assert records[-1]["test_accuracy"] == Workdir(OLD_RUNS / "finished").summary()["test_accuracy"]

@@ -115,22 +115,22 @@ def test_steps_of_an_epoch_are_counted_as_pytorch_and_keras_count_them(
     assert setup.steps_per_epoch == expected
 
 
-def test_an_epoch_visits_every_example_once_and_ends_with_the_smaller_batch(small_program):
-    state, sums = begun(small_program, 0)
+def test_an_epoch_visits_every_example_once_and_ends_with_the_smaller_batch(small_trainer):
+    state, sums = begun(small_trainer, 0)
     order = resident.epoch_order(state.key, 3, 1437)
     np.testing.assert_array_equal(np.sort(order), np.arange(1437))
-    state, sums = small_program.feed.train((state, sums), 3, 0, small_program.steps_per_epoch)
+    state, sums = small_trainer.feed.train((state, sums), 3, 0, small_trainer.steps_per_epoch)
     assert (int(state.step), int(sums["count"])) == (15, 1437)
 
 
-def test_many_steps_a_call_are_the_steps_of_many_calls(small_program):
+def test_many_steps_a_call_are_the_steps_of_many_calls(small_trainer):
     """Calls of any length, and one step a call, give the same parameters bit for bit."""
 
     def run(chunks):
-        state, sums = begun(small_program, 5)
+        state, sums = begun(small_trainer, 5)
         first = 0
         for count in chunks:
-            state, sums = small_program.feed.train((state, sums), 0, first, count)
+            state, sums = small_trainer.feed.train((state, sums), 0, first, count)
             first += count
         return state, sums
 
@@ -139,18 +139,18 @@ def test_many_steps_a_call_are_the_steps_of_many_calls(small_program):
     assert same_bits((state, sums), run([4, 9, 2]))
 
 
-def test_the_loop_is_the_plain_step_over_the_same_batches(small_program, digits):
-    state, sums = begun(small_program, 2)
+def test_the_loop_is_the_plain_step_over_the_same_batches(small_trainer, digits):
+    state, sums = begun(small_trainer, 2)
     order = np.asarray(resident.epoch_order(state.key, 0, 1437))
     step = steps.make_train_step(
-        apply_fn=small_program.setup.network.model.apply, tx=small_program.setup.tx
+        apply_fn=small_trainer.setup.network.model.apply, tx=small_trainer.setup.tx
     )
-    plain, _ = begun(small_program, 2)
+    plain, _ = begun(small_trainer, 2)
     for first in range(0, 1437, 100):
         chosen = order[first : first + 100]
         batch = {"image": digits.train.images[chosen], "label": digits.train.labels[chosen]}
         plain, _ = step(plain, batch)
-    state, _ = small_program.feed.train((state, sums), 0, 0, 15)
+    state, _ = small_trainer.feed.train((state, sums), 0, 0, 15)
     for a, b in zip(jax.tree.leaves(state.params), jax.tree.leaves(plain.params), strict=True):
         np.testing.assert_allclose(a, b, atol=1e-5)
 

@@ -17,20 +17,20 @@ from imgcls_jax.report.figure import FAINT, INK, new_figure, save, shorten
 
 _COLORS = ("#1f5a94", "#d9661f", "#2e7d4f", "#b3302a", "#7b4fa3", "#8c6d1f", "#1f8a94", "#c2558e")
 _NAMED = len(_COLORS)  # curves with a name and a colour; of more classes the worst ones
-_PALETTE = {"train": "#1f5a94", "validation": "#d9661f", "": INK}
+_PALETTE = {"train": "#1f5a94", "validation": "#d9661f", "test": "#2e7d4f", "": INK}
 
 
 def learning_curves(history: Sequence[Mapping], path: str | os.PathLike) -> Path:
     """Draws loss and accuracy against epoch, with the best validation epoch marked.
 
     Args:
-      history: one mapping per epoch with `epoch`, `train_loss`, `train_accuracy` and, if there is a
-        validation split, `validation_loss`, `validation_accuracy`. `learning_rate` gets a panel
-        of its own if it varies.
+      history: one mapping per epoch with `epoch`, `train_loss`, `train_accuracy` and, of what was
+        evaluated after it, `validation_loss`, `validation_accuracy` or `test_loss`,
+        `test_accuracy`. `learning_rate` gets a panel of its own if it varies.
       path: the PNG file to write.
     """
     panels = {
-        key.capitalize(): {"train": f"train_{key}", "validation": f"validation_{key}"}
+        key.capitalize(): {of: f"{of}_{key}" for of in ("train", "validation", "test")}
         for key in ("loss", "accuracy")
     }
     if len({row.get("learning_rate") for row in history}) > 1:

@@ -49,6 +49,13 @@ def test_learning_curves(tmp_path, epochs):
         assert count(side, (217, 102, 31)) > 20  # validation
 
 
+def test_a_watched_test_set_has_a_line_of_its_own(tmp_path):
+    history = [{k.replace("validation", "test"): v for k, v in row.items()} for row in HISTORY]
+    image = pixels(charts.learning_curves(history, tmp_path / "a.png"))
+    assert count(image, (46, 125, 79)) > 20  # test
+    assert count(image, (217, 102, 31)) == 0  # validation
+
+
 def test_learning_curves_without_validation_and_with_a_schedule(tmp_path):
     history = [
         {"epoch": e, "train_loss": 1 / e, "train_accuracy": 0.5, "learning_rate": 0.1 / e}

@@ -194,12 +194,12 @@ def test_fixed_features_train_as_the_frozen_network_does(photos, loaded):
     heads, logits = [], []
     for cache in (True, False):
         config = BASE.replace(cache_features=cache)
-        program = build(config, photos, pretrained=loaded)
-        state, sums = begun(program, 3)
+        trainer = build(config, photos, pretrained=loaded)
+        state, sums = begun(trainer, 3)
         for epoch in range(2):
-            state, sums = program.feed.train((state, sums), epoch, 0, 3)
+            state, sums = trainer.feed.train((state, sums), epoch, 0, 3)
         heads.append(state.params["Dense_0"])
-        logits.append(program.feed.evaluate(program.feed.averaged(state), photos.test)[1])
+        logits.append(trainer.feed.evaluate(trainer.feed.averaged(state), photos.test)[1])
         assert same_bits(state.params["Block_0"], loaded["params"]["Block_0"])
         assert same_bits(state.batch_stats, loaded["batch_stats"])
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5), *heads)
@@ -213,12 +213,12 @@ def test_the_head_comes_first_where_epochs_are_given_to_it(photos, loaded):
     config = BASE.replace(trainable="all", head_epochs=30, head_lr=0.01)
     without = config.replace(head_epochs=0)
     random, _ = begun(build(without, photos, pretrained=loaded), 3)
-    program = build(config, photos, pretrained=loaded)
-    state, _ = begun(program, 3)
+    trainer = build(config, photos, pretrained=loaded)
+    state, _ = begun(trainer, 3)
     assert same_bits(state.params["Block_0"], random.params["Block_0"])
 
     def loss(state):
-        sums, _ = program.feed.evaluate(state, photos.test)
+        sums, _ = trainer.feed.evaluate(state, photos.test)
         return steps.means(sums)["loss"]
 
     assert loss(state) < loss(random) - 0.1
@@ -227,16 +227,16 @@ def test_the_head_comes_first_where_epochs_are_given_to_it(photos, loaded):
 @pytest.mark.slow
 def test_evaluation_enlarges_photos_and_training_does_not(photos):
     config = BASE.replace(trainable="all", weights="none", eval_size=24)
-    program = build(config, photos)
-    state, _ = begun(program, 0)
-    _, logits = program.feed.evaluate(state, photos.test)
+    trainer = build(config, photos)
+    state, _ = begun(trainer, 0)
+    _, logits = trainer.feed.evaluate(state, photos.test)
     large = jax.image.resize(steps.to_unit_interval(jnp.asarray(IMAGES)), (24, 24, 24, 3), "linear")
     model = models.create("resnet20", num_classes=3)
     expected = model.apply(state.variables, large)
     np.testing.assert_allclose(logits, expected, rtol=1e-4, atol=1e-5)
     after, same = (
         p.feed.train(begun(p, 0), 0, 0, 1)[0]
-        for p in (program, build(config.replace(eval_size=None), photos))
+        for p in (trainer, build(config.replace(eval_size=None), photos))
     )
     assert same_bits(after.params, same.params)
 

@@ -33,17 +33,17 @@ class StopAfter(Progress):
         return self.left <= 0
 
 
-def restore(kind, program, folder):
+def restore(kind, trainer, folder):
     with Checkpoints(Path(folder) / "checkpoints") as checkpoints:
-        return checkpoints.restore(kind, program.blank())
+        return checkpoints.restore(kind, trainer.blank())
 
 
-def train(program, folder, seed=0, progress=None):
+def train(trainer, folder, seed=0, progress=None):
     workdir = Workdir(folder)
-    workdir.claim(program.config)
+    workdir.claim(trainer.config)
     with Checkpoints(workdir.checkpoints) as checkpoints:
         return fit(
-            program,
+            trainer,
             seed=seed,
             workdir=workdir,
             checkpoints=checkpoints,
@@ -56,8 +56,8 @@ def figures(history):
     return [{k: v for k, v in r.items() if "second" not in k} for r in history]
 
 
-def test_it_learns(small_program, tmp_path):
-    state, history = train(small_program, tmp_path)
+def test_it_learns(small_trainer, tmp_path):
+    state, history = train(small_trainer, tmp_path)
     assert int(state.step) == 4 * 15
     assert [record["epoch"] for record in history] == [1, 2, 3, 4]
     assert history[0]["train_accuracy"] < history[-1]["train_accuracy"] > 0.8
@@ -65,75 +65,75 @@ def test_it_learns(small_program, tmp_path):
     assert history == Workdir(tmp_path).history()
 
 
-def test_same_seed_same_bits_other_seed_other_bits(small_program, tmp_path):
-    one, _ = train(small_program, tmp_path / "a", seed=7)
-    same, _ = train(small_program, tmp_path / "b", seed=7)
-    other, _ = train(small_program, tmp_path / "c", seed=8)
+def test_same_seed_same_bits_other_seed_other_bits(small_trainer, tmp_path):
+    one, _ = train(small_trainer, tmp_path / "a", seed=7)
+    same, _ = train(small_trainer, tmp_path / "b", seed=7)
+    other, _ = train(small_trainer, tmp_path / "c", seed=8)
     assert same_bits(one, same)
     for a, b in zip(jax.tree.leaves(one.params), jax.tree.leaves(other.params), strict=True):
         assert not np.allclose(a, b)
 
 
 @pytest.mark.parametrize("examples", [1, 900, 1437, 3000])
-def test_a_stopped_and_resumed_run_is_the_uninterrupted_one(small_program, tmp_path, examples):
+def test_a_stopped_and_resumed_run_is_the_uninterrupted_one(small_trainer, tmp_path, examples):
     """Stopped at once, within an epoch, at the end of one, within a later one."""
-    whole, history = train(small_program, tmp_path / "whole")
+    whole, history = train(small_trainer, tmp_path / "whole")
     with pytest.raises(Interrupted, match=r"stopped at step \d+, saved"):
-        train(small_program, tmp_path / "cut", progress=StopAfter(examples))
-    resumed, resumed_history = train(small_program, tmp_path / "cut")
+        train(small_trainer, tmp_path / "cut", progress=StopAfter(examples))
+    resumed, resumed_history = train(small_trainer, tmp_path / "cut")
     assert same_bits(whole, resumed)
     assert figures(resumed_history) == figures(history)
 
 
-def test_a_killed_run_loses_only_what_came_after_its_checkpoint(small_program, tmp_path):
+def test_a_killed_run_loses_only_what_came_after_its_checkpoint(small_trainer, tmp_path):
     """History lines beyond the checkpoint, one of them cut short, are made again."""
-    whole, history = train(small_program, tmp_path / "whole")
+    whole, history = train(small_trainer, tmp_path / "whole")
     folder = tmp_path / "killed"
     with pytest.raises(Interrupted):
-        train(small_program, folder, progress=StopAfter(1437))
+        train(small_trainer, folder, progress=StopAfter(1437))
     with (folder / "metrics.jsonl").open("a") as file:
         file.write(json.dumps(history[1]) + "\n" + '{"epoch": 3, "train_l')
-    resumed, resumed_history = train(small_program, folder)
+    resumed, resumed_history = train(small_trainer, folder)
     assert same_bits(whole, resumed)
     assert figures(resumed_history) == figures(history)
 
 
-def test_best_is_chosen_by_validation(held_out_program, tmp_path):
-    state, history = train(held_out_program, tmp_path)
+def test_best_is_chosen_by_validation(held_out_trainer, tmp_path):
+    state, history = train(held_out_trainer, tmp_path)
     accuracies = [record["validation_accuracy"] for record in history]
     best = int(np.argmax(accuracies))
     with Checkpoints(tmp_path / "checkpoints") as checkpoints:
         assert checkpoints.step("last") == int(state.step)
         assert checkpoints.step("best") == history[best]["step"]
-    kept = restore("best", held_out_program, tmp_path).state
-    found = evaluate(held_out_program, kept, held_out_program.watched.split).sums
+    kept = restore("best", held_out_trainer, tmp_path).state
+    found = evaluate(held_out_trainer, kept, held_out_trainer.watched.split).sums
     assert float(found["correct"]) / float(found["count"]) == accuracies[best]
 
 
-def test_without_validation_there_is_no_best(small_program, tmp_path):
-    train(small_program, tmp_path)
+def test_without_validation_there_is_no_best(small_trainer, tmp_path):
+    train(small_trainer, tmp_path)
     with Checkpoints(tmp_path / "checkpoints") as checkpoints:
         assert checkpoints.step("best") is None
 
 
-def test_a_diverging_loss_stops_with_earlier_checkpoints_intact(small_program, tmp_path):
+def test_a_diverging_loss_stops_with_earlier_checkpoints_intact(small_trainer, tmp_path):
     """The poison comes after the first checkpoint: that one survives and can be read."""
 
     with pytest.raises(Interrupted):
-        train(small_program, tmp_path, progress=StopAfter(1437))
+        train(small_trainer, tmp_path, progress=StopAfter(1437))
     before = Workdir(tmp_path).history()
 
-    kept = restore("last", small_program, tmp_path)
-    broken = dataclasses.replace(small_program, feed=Spoiled(small_program.feed, _nan))
+    kept = restore("last", small_trainer, tmp_path)
+    broken = dataclasses.replace(small_trainer, feed=Spoiled(small_trainer.feed, _nan))
     with pytest.raises(
         UserError, match="training diverged in epoch 2: the loss is nan; use a smal"
     ):
         train(broken, tmp_path)
-    assert same_bits(kept, restore("last", small_program, tmp_path))
+    assert same_bits(kept, restore("last", small_trainer, tmp_path))
     assert figures(Workdir(tmp_path).history()) == figures(before)
 
 
-def test_parameters_that_the_last_step_ruined_are_not_saved(small_program, tmp_path):
+def test_parameters_that_the_last_step_ruined_are_not_saved(small_trainer, tmp_path):
     """The loss is from before the update, so it cannot tell."""
 
     def ruin(state, sums):
@@ -142,17 +142,17 @@ def test_parameters_that_the_last_step_ruined_are_not_saved(small_program, tmp_p
     with pytest.raises(
         UserError, match=r"epoch 1: a parameter is no longer finite.*nothing was saved yet"
     ):
-        train(dataclasses.replace(small_program, feed=Spoiled(small_program.feed, ruin)), tmp_path)
+        train(dataclasses.replace(small_trainer, feed=Spoiled(small_trainer.feed, ruin)), tmp_path)
 
 
-def test_a_lost_history_is_a_sentence(small_program, tmp_path):
+def test_a_lost_history_is_a_sentence(small_trainer, tmp_path):
     with pytest.raises(Interrupted):
-        train(small_program, tmp_path, progress=StopAfter(1437))
+        train(small_trainer, tmp_path, progress=StopAfter(1437))
     (tmp_path / "metrics.jsonl").unlink()
     with pytest.raises(
         UserError, match=r"metrics.jsonl has 0 epochs but the checkpoint is of epoch 1"
     ):
-        train(small_program, tmp_path)
+        train(small_trainer, tmp_path)
 
 
 @pytest.mark.slow
@@ -163,23 +163,23 @@ def test_a_stopped_cnn_with_noise_and_validation_resumes_bit_for_bit(digits, tmp
         model="cnn", hidden=(), augment=("flip", "shift"), hold_out=0.2, epochs=3,
         batch_size=50, optimizer="adamw",
     )  # fmt: skip
-    program = build(config, dataclasses.replace(digits, train=small))
-    whole, history = train(program, tmp_path / "whole")
+    trainer = build(config, dataclasses.replace(digits, train=small))
+    whole, history = train(trainer, tmp_path / "whole")
     with pytest.raises(Interrupted):
-        train(program, tmp_path / "cut", progress=StopAfter(400))
-    resumed, resumed_history = train(program, tmp_path / "cut")
+        train(trainer, tmp_path / "cut", progress=StopAfter(400))
+    resumed, resumed_history = train(trainer, tmp_path / "cut")
     assert same_bits(whole, resumed)
     assert figures(resumed_history) == figures(history)
-    best = [restore("best", program, tmp_path / folder).state for folder in ("whole", "cut")]
+    best = [restore("best", trainer, tmp_path / folder).state for folder in ("whole", "cut")]
     assert same_bits(*best)
 
 
-def test_the_time_of_a_stopped_epoch_is_not_forgotten(small_program, tmp_path):
+def test_the_time_of_a_stopped_epoch_is_not_forgotten(small_trainer, tmp_path):
     with pytest.raises(Interrupted):
-        train(small_program, tmp_path, progress=StopAfter(1))
-    spent = float(restore("last", small_program, tmp_path).seconds)
+        train(small_trainer, tmp_path, progress=StopAfter(1))
+    spent = float(restore("last", small_trainer, tmp_path).seconds)
     assert spent > 0
-    _, history = train(small_program, tmp_path)
+    _, history = train(small_trainer, tmp_path)
     assert history[0]["train_seconds"] > spent
 
 
@@ -245,13 +245,13 @@ def test_settings_reach_the_program(digits):
         seen.append((kernel, change))
 
 
-def test_one_hot_labels_train_the_same_network(digits, small_program):
+def test_one_hot_labels_train_the_same_network(digits, small_trainer):
     """Integer and one-hot cross-entropy are the same function."""
     one_hot = build(SMALL.replace(labels="one_hot"), digits)
     results = []
-    for program in (small_program, one_hot):
-        state, sums = begun(program, 0)
-        results.append(program.feed.train((state, sums), 0, 0, 15)[0].params)
+    for trainer in (small_trainer, one_hot):
+        state, sums = begun(trainer, 0)
+        results.append(trainer.feed.train((state, sums), 0, 0, 15)[0].params)
     for a, b in zip(*map(jax.tree.leaves, results), strict=True):
         np.testing.assert_allclose(a, b, atol=1e-5)
 

@@ -8,7 +8,10 @@ import pytest
 from conftest import SMALL, begun
 
 from imgcls_jax import models, optim, steps
+from imgcls_jax.train import run
 from imgcls_jax.train.build import build
+from imgcls_jax.train.summary import difference
+from imgcls_jax.workdir import Workdir
 
 
 def train(digits, *, batches=3, batch_size=60, model=None, full_size=None, **options):
@@ -77,10 +80,10 @@ def test_the_averaged_network_is_what_meets_the_test_set(digits):
     config = SMALL.replace(
         model="cnn", hidden=(), widths=(4,), ema=0.9, batch_size=479, normalise="standard"
     )
-    program = build(config, digits)
-    state, sums = begun(program, 0)
-    state, _ = program.feed.train((state, sums), 0, 0, 3)
-    evaluated = program.feed.averaged(state)
+    trainer = build(config, digits)
+    state, sums = begun(trainer, 0)
+    state, _ = trainer.feed.train((state, sums), 0, 0, 3)
+    evaluated = trainer.feed.averaged(state)
     for a, b in zip(jax.tree.leaves(evaluated.params), jax.tree.leaves(state.average), strict=True):
         np.testing.assert_array_equal(a, b)
     # Its statistics are its own: neither the trained network's nor the running ones.
@@ -124,6 +127,18 @@ def test_the_augmentation_is_told_example_and_epoch(digits):
 
 
 def test_watching_the_test_set_evaluates_it_every_epoch(digits):
-    program = build(SMALL.replace(watch_test=True), digits)
-    assert program.watched == ("test", digits.test)
-    assert program.feed.size == len(digits.train)
+    trainer = build(SMALL.replace(watch_test=True), digits)
+    assert trainer.watched == ("test", digits.test)
+    assert trainer.feed.size == len(digits.train)
+
+
+def test_what_is_watched_is_recorded_by_its_name(digits, tmp_path):
+    config = SMALL.replace(watch_test=True, epochs=2)
+    summary = run.train(config, name="watched", dataset=digits, workdir=Workdir(tmp_path))
+    last = Workdir(tmp_path).history()[-1]
+    assert last["test_accuracy"] == pytest.approx(summary["test_accuracy"])
+    assert not any(name.startswith("validation") for name in (*last, *summary))
+    assert summary["watched"] == "test"
+    # A document calls it validation, as its program does.
+    documented = {"figures": {"validation_accuracy": summary["test_accuracy"] - 0.25}}
+    assert difference(summary, documented) == {"validation_accuracy": pytest.approx(0.25)}

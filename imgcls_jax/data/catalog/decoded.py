@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import zipfile
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import numpy as np
 
 from imgcls_jax.data.catalog.recipe import Splits
 from imgcls_jax.data.dataset import Split
+from imgcls_jax.files import whole
 
 _LAYOUT = b"1"  # of the copy itself; another value makes every older copy stale
 
@@ -32,15 +32,10 @@ def write(path: Path, splits: Splits, *, of: str, differing: tuple[str, ...]) ->
     Raises:
       OSError: it cannot be written or the disk is full.
     """
-    partial = path.with_name(f"{path.name}.partial")
     arrays = {f"{name}_images": split.images for name, split in splits.items()}
     arrays |= {f"{name}_labels": split.labels for name, split in splits.items()}
-    try:
-        with partial.open("wb") as file:
-            np.savez(file, meta=json.dumps({"of": of, "differing": differing}), **arrays)
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
+    with whole(path) as partial, partial.open("wb") as file:
+        np.savez(file, meta=json.dumps({"of": of, "differing": differing}), **arrays)
 
 
 def read(path: Path, *, of: str) -> tuple[Splits, tuple[str, ...]] | None:

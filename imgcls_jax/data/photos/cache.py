@@ -29,7 +29,7 @@ from tqdm import tqdm
 from imgcls_jax.data.photos import decode
 from imgcls_jax.data.photos.decode import in_order
 from imgcls_jax.errors import UserError
-from imgcls_jax.files import lock
+from imgcls_jax.files import lock, whole
 
 _LAYOUT = 2  # raise it when the files here, or the pixels that `photos` makes, change
 _BLOCK = 16  # images that a thread decodes at a time; a crash loses a few blocks
@@ -167,9 +167,8 @@ def _make(
         os.fsync(pixels.fileno())  # before the rename says that it is whole
     os.replace(partial, folder / "images.npy")
     record = {"state": _state(folder / "images.npy"), "bad": bad}
-    unfinished = folder / "finished.partial"
-    unfinished.write_text(json.dumps(record) + "\n")
-    os.replace(unfinished, folder / "finished.json")
+    with whole(folder / "finished.json") as unfinished:
+        unfinished.write_text(json.dumps(record) + "\n")
     blocks.unlink()
     return bad
 
