@@ -19,13 +19,13 @@ from typing import Any
 import numpy as np
 from golden import published_networks as published
 from photo_helpers import write_photos
-from weight_files import write_legacy
+from weight_files import write_safetensors
 
 ROOT = Path(__file__).parents[2]
 GOLDEN = Path(__file__).with_suffix(".json")
 # Its sums differ by rounding from one execution to the next, and its iteration is chaotic.
 UNSTEADY = ("logistic",)
-NETWORK = "mobilenet_v3_small"
+NETWORK = "resnet18"
 
 _DIGITS = ("fmnist", "--dataset=digits", "--epochs=2", "--batch_size=100")
 _COLOURS = (
@@ -121,8 +121,8 @@ def inputs(folder: Path) -> dict[str, str]:
     for photo in (folder / "pair" / "green").iterdir():
         photo.unlink()
     (folder / "pair" / "green").rmdir()
-    write_legacy(folder / "weights.h5", published.tensors("keras", NETWORK))
-    names = {"colours": "colours", "pair": "pair", "weights": "weights.h5"}
+    write_safetensors(folder / "weights.safetensors", published.tensors("torchvision", NETWORK))
+    names = {"colours": "colours", "pair": "pair", "weights": "weights.safetensors"}
     return {name: str(folder / file) for name, file in names.items()}
 
 
@@ -168,7 +168,7 @@ _KEPT = (
 
 
 def _figures(summary: dict[str, Any]) -> dict[str, Any]:
-    figures = {key: summary[key] for key in _KEPT if key in summary}
+    figures = {key: summary[key] for key in _KEPT if summary.get(key) is not None}
     if "spread" in figures:
         figures["spread"] = {
             key: entry["values"] for key, entry in figures["spread"].items() if key in _KEPT
