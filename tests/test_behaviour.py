@@ -48,6 +48,7 @@ def test_a_run_ends_with_the_bits_it_always_ended_with(name, inputs, tmp_path):
     assert_as_before(name, tmp_path)
 
 
+@pytest.mark.slow
 def test_a_run_that_an_older_version_began_goes_on_to_the_same_end(inputs, tmp_path):
     workdir = shutil.copytree(OLD_RUNS / "stopped", tmp_path / "stopped")
     behaviour.run("stopped", workdir, inputs)

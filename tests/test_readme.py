@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from absl import flags
 
-from experiments import transfer  # noqa: F401  (the flags of every training and of predict)
+from experiments import export, predict, transfer  # noqa: F401  (their flags)
 from experiments.documented import RUNS
 from experiments.presets import choose
 from imgcls_jax import augment
