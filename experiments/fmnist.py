@@ -34,4 +34,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    training.command(main, photos=False)
+    training.command(main, without=("photos", "transfer"))

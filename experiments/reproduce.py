@@ -25,6 +25,7 @@ from experiments.presets import choose
 from imgcls_jax import data
 from imgcls_jax.config import Config
 from imgcls_jax.errors import UserError
+from imgcls_jax.report import console
 from imgcls_jax.train import run
 from imgcls_jax.workdir import Workdir
 
@@ -79,7 +80,7 @@ def measure(found: DocumentedRun, reading: Reading, dataset: data.Dataset) -> di
         settings = {**settings, **choose.following_weights(settings)}
     config = Config.of(**settings)
     with tempfile.TemporaryDirectory() as folder:
-        return run.repeat(
+        result = run.repeat(
             config,
             seeds=_SEEDS.value,
             name=f"run {found.number}, {reading.label}",
@@ -87,6 +88,9 @@ def measure(found: DocumentedRun, reading: Reading, dataset: data.Dataset) -> di
             workdir=Workdir(folder),
             documented=choose.report(found, reading),
         )
+    console.heading(f"{result['run']}: {_SEEDS.value} seeds")
+    console.spread(result["spread"])
+    return result
 
 
 if __name__ == "__main__":

@@ -49,10 +49,10 @@ def main(config: Config, *, seeds: int, workdir: Workdir) -> dict[str, Any]:
             f"a speed run needs a --batch_size that divides the {len(dataset.train)} training "
             f"examples, unlike {config.train.batch_size}, and at least one epoch."
         )
-    course, facts = prepare(config, dataset)
+    arguments, facts = prepare(config, dataset)
 
     of_seeds = range(config.train.seed, config.train.seed + seeds)
-    for race in speedrun.measure(**course, seeds=of_seeds):
+    for race in speedrun.measure(**arguments, seeds=of_seeds):
         result = facts | race.to_json()
         workdir.write_json("summary.json", result)
     show(result)
@@ -81,7 +81,7 @@ def prepare(config: Config, dataset: Dataset) -> tuple[dict[str, Any], dict[str,
             image_shape=setup.network.image_shape,
         )
 
-    course = {
+    arguments = {
         "start": start,
         "train_whole": speedrun.make_train_whole(
             train_step=setup.train_step,
@@ -107,7 +107,7 @@ def prepare(config: Config, dataset: Dataset) -> tuple[dict[str, Any], dict[str,
         "data_verified": dataset.verified,
         "preparation_seconds": preparation_seconds,
     } | environment()
-    return course, facts
+    return arguments, facts
 
 
 def show(result: dict[str, Any]) -> None:

@@ -28,4 +28,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    training.command(main, photos=True)
+    training.command(main)

@@ -20,12 +20,11 @@ from imgcls_jax.files import replacing
 
 _PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "tensorflow-datasets", "numpy")
 
-
 _FULL = "free some space or choose another `workdir`, then run the same command to continue"
 # What a folder can be claimed for, by the file that holds the settings, and how an error says so.
 _RUN, _SEVERAL, _RACE = "config.json", "seeds.json", "race.json"
 _HOLDS = {
-    _RUN: "holds a single run; choose another `workdir` for several",
+    _RUN: "holds a single run; choose another `workdir`",
     _SEVERAL: "holds a run over seeds or folds; give `seeds` or `folds` to continue it",
     _RACE: "holds a speed run; give its settings to see it, or choose another `workdir`",
 }
@@ -146,7 +145,7 @@ class Workdir:
                 "can be written."
             ) from error
 
-    def network(self) -> dict[str, Any] | None:
+    def network_record(self) -> dict[str, Any] | None:
         """Returns what a prediction needs beside the parameters; None where there is nothing."""
         return self._read_json("network.json")
 
@@ -166,8 +165,7 @@ class Workdir:
                 records.append(record)
         except ValueError:  # cut short, or no text at all
             pass
-        values = self._read_json(_RUN) if records else None
-        if isinstance(values, dict) and values.get("watch_test"):
+        if records and self._watches_test():
             old, new = "validation_", "test_"
             records = [{k.replace(old, new): v for k, v in r.items()} for r in records]
         return records
@@ -184,7 +182,16 @@ class Workdir:
         """Returns a finished run's report; None while it is not finished, or if files are gone."""
         found = self._read_json("summary.json")
         whole = isinstance(found, dict) and "per_class" in found
-        return found if whole and (self.path / "predictions.npz").exists() else None
+        if not whole or not (self.path / "predictions.npz").exists():
+            return None
+        if self._watches_test() and "watched" not in found:  # as versions up to 0.1 wrote it
+            found = {k: v for k, v in found.items() if not k.startswith("validation_")}
+            found["watched"] = "test"
+        return found
+
+    def _watches_test(self) -> bool:
+        values = self._read_json(_RUN)
+        return isinstance(values, dict) and bool(values.get("watch_test"))
 
     def write_json(self, name: str, value: Any) -> None:
         self.write_text(name, json.dumps(value, indent=2, allow_nan=False) + "\n")

@@ -41,8 +41,7 @@ _DEFINE = {
     tuple[str, ...]: flags.DEFINE_list,
 }
 _HELP = {"--help", "-help", "--h", "-h", "-?"}
-# A setting in an error of the library: `lr`, `lr=0.1`, or lr=0.1 in the open.
-_SETTING = re.compile(r"`([a-z_]+)((?:=[^`]*)?)`|(?<![\w.`/-])([a-z_]+)(?==)")
+_SETTING = re.compile(r"`([a-z_]+)((?:=[^`]*)?)`")  # in an error of the library: `lr`, `lr=0.1`
 
 
 def define_config_flags() -> None:
@@ -158,9 +157,9 @@ def help_text(description: str, groups: Mapping[str, Iterable[str]]) -> str:
     for heading, names in groups.items():
         lines += ["", heading, "-" * len(heading)]
         for name in names:
-            flag, settings = flags.FLAGS[name], settings_by_name()
-            default = settings[name][1].default if name in settings else flag.default
-            known = "" if default in (None, (), "") else f" (default: {default})"
+            flag = flags.FLAGS[name]
+            # What a setting is by default depends on the preset.
+            known = "" if flag.default in (None, "") else f" (default: {flag.default})"
             spelled = f"--[no]{name}" if flag.boolean else f"--{name}"
             lines.append(f"  {spelled}:")
             text = f"{flag.help}{known}"
@@ -172,8 +171,8 @@ def with_dashes(text: str) -> str:
     """Returns an error of the library with settings as the flags they are set by."""
 
     def spelled(match: re.Match) -> str:
-        name = match[1] or match[3]
-        return f"--{name}{match[2] or ''}" if name in flags.FLAGS else match[0]
+        known = match[1] in flags.FLAGS or match[1] in settings_by_name()
+        return f"--{match[1]}{match[2]}" if known else match[0]
 
     return _SETTING.sub(spelled, text)
 

@@ -1,7 +1,7 @@
 """The course every training experiment takes: preset, configuration, data, training, report."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 import numpy as np
@@ -50,21 +50,25 @@ _HEADINGS = {
 }  # fmt: skip
 
 
-def command(main: Callable[[], None], *, photos: bool, argv: list[str] | None = None) -> None:
+def command(
+    main: Callable[[], None], *, without: Collection[str] = (), argv: list[str] | None = None
+) -> None:
     """Runs a training command.
 
     Args:
       main: what it does.
-      photos: whether --help shows the settings of photos and transfer.
+      without: the settings that --help leaves out, "photos" or "transfer".
       argv: the command line, `sys.argv` if None.
     """
 
     def help_of() -> str:
-        places = ("data_dir", "workers") if photos else ("data_dir", "raw_dir", "offline")
+        places = ("data_dir", "raw_dir", "offline")
+        if "photos" not in without:
+            places = ("data_dir", "workers")
         groups = {"The run": list(_OF_THE_RUN)} | {title: [] for title in _HEADINGS.values()}
         groups["Data"] += places
         for name, (section, field) in settings_by_name().items():
-            if photos or not field.metadata["photos"]:
+            if field.metadata["of"] not in without:
                 groups[_HEADINGS[section]].append(name)
         return cli.help_text(sys.modules[main.__module__].__doc__, groups)
 

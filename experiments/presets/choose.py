@@ -103,7 +103,7 @@ def transfer(number: int | None, name: str | None, given: Mapping[str, Any]) -> 
             settings.pop(option, None)
     if "eval_size" in settings:
         settings["eval_size"] = _eval_size(settings, settings | given)
-    if given.get("weights") == "none":
+    if given.get("feed") == "streamed" or given.get("weights") == "none":
         settings.pop("head_epochs", None)
     return dataclasses.replace(preset, settings=settings | following_weights(settings | given))
 
@@ -228,6 +228,6 @@ def list_runs(dataset: str) -> None:
     if any(len(found.readings) > 1 for found in shown):
         print(
             "\nThe document contradicts itself where a run has several readings; the first is the\n"
-            "preset. Give the others by flags, as in --run=5 --lr=0.008; BUILD_NOTES.md measures "
-            "all."
+            "preset. Give the others by flags, as in --run=5 --lr=0.008; all are measured\n"
+            "in experiments/results/README.md."
         )

@@ -48,7 +48,7 @@ def _mixing(function: Callable[..., tuple[jax.Array, jax.Array]]) -> Callable[..
 def _alternate_flip(key, batch, num_classes):
     if not {"index", "epoch"} <= batch.keys():
         raise UserError(
-            "augment=alternate_flip needs `index` and `epoch` in the batch; add the examples' "
+            "`augment=alternate_flip` needs `index` and `epoch` in the batch; add the examples' "
             "numbers and the epoch's, or use flip."
         )
     images = geometry.alternate_flip(batch["image"], index=batch["index"], epoch=batch["epoch"])

@@ -58,11 +58,11 @@ def parse(spec: str) -> tuple[str, tuple[Any, ...]]:
     """
     name, colon, text = spec.partition(":")
     if name not in KINDS:
-        raise UserError(f"unknown augment={spec}; choose one of: {', '.join(NAMES)}.")
+        raise UserError(f"unknown `augment={spec}`; choose one of: {', '.join(NAMES)}.")
     kind = KINDS[name]
     if kind.default is None:
         if colon:
-            raise UserError(f"augment={spec} cannot be used; {name} takes no strength.")
+            raise UserError(f"`augment={spec}` cannot be used; {name} takes no strength.")
         return name, ()
     if not colon:
         return name, (kind.default,)
@@ -75,7 +75,7 @@ def parse(spec: str) -> tuple[str, tuple[Any, ...]]:
         limit = "at least 0" if kind.most == math.inf else f"from 0 to {kind.most:g}"
         sort = "a whole number" if number is int else "a number"
         raise UserError(
-            f"augment={spec} cannot be used; the strength S ({kind.unit.format('S')}) must be "
+            f"`augment={spec}` cannot be used; the strength S ({kind.unit.format('S')}) must be "
             f"{sort} {limit}, as in {name}:{kind.default:g}."
         )
     return name, (strength,)

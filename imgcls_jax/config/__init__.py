@@ -117,7 +117,7 @@ class Config:
         """The settings to show a person: a few that always matter, and what is not a default.
 
         Args:
-          everything: whether to show all others too, but those of photos where there are none.
+          everything: whether to show all others too, where there are no photos but those of photos.
         """
         fields, of_photos = settings_by_name(), self.data.dataset == "folder"
 
@@ -125,7 +125,7 @@ class Config:
             _, field = fields[name]
             if name in _ALWAYS or value != field.default:
                 return True
-            return everything and (of_photos or not field.metadata["photos"])
+            return everything and (of_photos or not field.metadata["of"])
 
         shown = {name for name, value in self.flat().items() if is_shown(name, value)}
         return {name: value for name, value in self.to_json().items() if name in shown}

@@ -21,46 +21,46 @@ class DataConfig:
 
     dataset: str = setting("fashion_mnist", "data set", choices=NAMES)
     hold_out: float = setting(
-        0.0,
+        PhotoOptions.hold_out,
         "fraction of the training set kept for validation",
         holds=lambda x: 0 <= x < 1,
         wanted="at least 0 and below 1",
     )
     split_seed: int = setting(
-        42,
+        PhotoOptions.split_seed,
         "seed of that split, as scikit-learn's random_state",
         holds=lambda x: 0 <= x < 2**31,
         wanted="at least 0 and below 2147483648",
     )
     image_size: int | None = setting(
-        None, "pixels per side of what a network sees of a photo", photos=True
+        None, "pixels per side of what a network sees of a photo", of="photos"
     )
     resize: str = setting(
-        PhotoOptions.resize, "how a photo is made square", choices=RESIZES, photos=True
+        PhotoOptions.resize, "how a photo is made square", choices=RESIZES, of="photos"
     )
     corrupt: str = setting(
-        PhotoOptions.corrupt, "what to do about unreadable photos", choices=CORRUPT, photos=True
+        PhotoOptions.corrupt, "what to do about unreadable photos", choices=CORRUPT, of="photos"
     )
     duplicates: str = setting(
         PhotoOptions.duplicates,
         "what to do about photos that evaluation shares with training",
         choices=DUPLICATES,
-        photos=True,
+        of="photos",
     )
     test_fraction: float = setting(
         PhotoOptions.test_fraction,
         "share of the photos to evaluate on, where no folder is set aside for that",
-        photos=True,
+        of="photos",
     )
     folds: int = setting(
-        PhotoOptions.folds, "parts for cross-validation; 0: the test split", photos=True
+        PhotoOptions.folds, "parts for cross-validation; 0: the test split", of="photos"
     )
-    fold: int = setting(PhotoOptions.fold, "which of them is evaluated on", photos=True)
-    feed: str = setting(PhotoOptions.feed, "where training images wait", choices=FEEDS, photos=True)
+    fold: int = setting(PhotoOptions.fold, "which of them is evaluated on", of="photos")
+    feed: str = setting(PhotoOptions.feed, "where training images wait", choices=FEEDS, of="photos")
     random_crop: float | None = setting(
         None,
         "smallest share of a photo that a random crop keeps, for streamed training images",
-        photos=True,
+        of="photos",
     )
 
     def __post_init__(self):
@@ -69,7 +69,7 @@ class DataConfig:
             self._photo_options()
             return
         for field in dataclasses.fields(self):
-            if field.metadata["photos"] and getattr(self, field.name) != field.default:
+            if field.metadata["of"] and getattr(self, field.name) != field.default:
                 raise UserError(f"`{field.name}` is for `dataset=folder`; leave it out.")
 
     def _photo_options(self) -> PhotoOptions:

@@ -20,7 +20,7 @@ class EvaluationConfig:
     eval_size: int | None = setting(
         None,
         "pixels per side that evaluation enlarges photos to, for training on random crops",
-        photos=True,
+        of="photos",
     )
 
     def __post_init__(self):

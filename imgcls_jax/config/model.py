@@ -58,9 +58,9 @@ class ModelConfig:
     weights: str = setting(
         "none",
         "weights to start from: none, imagenet, or a .safetensors or .h5 file",
-        photos=True,
+        of="transfer",
     )
-    head: str = setting("multinomial", "the classifier", choices=HEADS, photos=True)
+    head: str = setting("multinomial", "the classifier", choices=HEADS, of="transfer")
 
     def __post_init__(self):
         check(self)

@@ -14,7 +14,7 @@ def setting(
     choices: tuple[str, ...] = (),
     holds: Callable[[Any], bool] | None = None,
     wanted: str = "",
-    photos: bool = False,
+    of: str = "",
 ) -> Any:
     """Returns the dataclass field of a setting.
 
@@ -24,12 +24,13 @@ def setting(
       choices: the names it may be.
       holds: whether a value can be used; None is never asked about where it is the default.
       wanted: what a value must be, the end of the sentence that refuses one.
-      photos: whether it means something for folders of photos and for transfer alone.
+      of: "photos" or "transfer" where it means something for folders of photos, or for networks
+        with published weights, alone.
     """
     if choices:
         help = f"{help}: {', '.join(choices)}"
     metadata = {
-        "help": help, "choices": choices, "holds": holds, "wanted": wanted, "photos": photos
+        "help": help, "choices": choices, "holds": holds, "wanted": wanted, "of": of
     }  # fmt: skip
     return dataclasses.field(default=default, metadata=metadata)
 

@@ -41,44 +41,37 @@ class TrainConfig:
         wanted="at least 0 and below 2147483648",
     )
     trainable: str = setting(
-        "all", "what is trained: all, a stage such as stage3 and on, or head", photos=True
+        "all", "what is trained: all, a stage such as stage3 and on, or head", of="transfer"
     )
     cache_features: bool = setting(
         True,
         "compute a frozen network's features once, where nothing changes the images",
-        photos=True,
+        of="transfer",
     )
-    frozen_norms: bool = setting(
-        False, "batch norms keep and use the statistics they came with", photos=True
-    )
+    frozen_norms: bool = setting(False, "batch norms keep and use the statistics they came with")
     head_epochs: int = setting(
         0,
         "epochs of the head alone, on fixed features, before the others",
         **_AT_LEAST_0,
-        photos=True,
+        of="transfer",
     )
     head_lr: float = setting(
         0.001,
         "learning rate of those epochs, which are Adam's",
         holds=lambda x: 0 < x < math.inf,
         wanted="a finite number above 0",
-        photos=True,
+        of="transfer",
     )
     layer_decay: float = setting(
         1.0,
         "factor on the learning rate from a stage to the one below",
         holds=lambda x: 0 < x <= 1,
         wanted="above 0, at most 1",
-        photos=True,
+        of="transfer",
     )
-    class_weights: bool = setting(
-        False, "weigh losses so that all classes count the same", photos=True
-    )
+    class_weights: bool = setting(False, "weigh losses so that all classes count the same")
     patience: int = setting(
-        0,
-        "epochs without better validation accuracy to stop after; 0: never",
-        **_AT_LEAST_0,
-        photos=True,
+        0, "epochs without better validation accuracy to stop after; 0: never", **_AT_LEAST_0
     )
 
     def __post_init__(self):

@@ -17,7 +17,7 @@ from imgcls_jax.errors import UserError
 
 __all__ = ["NAMES", "Dataset", "Split", "batches", "hold_out", "k_fold", "load"]
 
-_PUBLISHED = {"fashion_mnist": fashion_mnist, "cifar10": cifar10}
+_RECIPES = {"fashion_mnist": fashion_mnist, "cifar10": cifar10}
 
 
 def load(
@@ -41,20 +41,20 @@ def load(
       **options: for "folder", those of `photos.options.PhotoOptions`, such as `image_size=64`.
 
     Raises:
-      UserError: an unknown name, an option or a folder that the data set has no use for, and
-        whatever is wrong with files and folders.
+      UserError: an unknown name, an option, `data_dir` or `raw_dir` that the data set has no use
+        for, and whatever is wrong with files and folders.
     """
-    known = {field.name for field in dataclasses.fields(PhotoOptions)} if name == "folder" else ()
     if name not in NAMES:
         raise UserError(f"There is no data set {name!r}: choose one of {', '.join(NAMES)}.")
+    known = {field.name for field in dataclasses.fields(PhotoOptions)} if name == "folder" else ()
     if unknown := set(options) - set(known):
         raise UserError(
             f"{name} takes no {' or '.join(f'`{option}`' for option in sorted(unknown))}; leave "
             "it out."
         )
-    if name in _PUBLISHED:
+    if name in _RECIPES:
         return load_published(
-            _PUBLISHED[name].recipe(), data_dir=data_dir, raw_dir=raw_dir, offline=offline
+            _RECIPES[name].recipe(), data_dir=data_dir, raw_dir=raw_dir, offline=offline
         )
     if name == "digits":
         folders = {"raw_dir": raw_dir, "data_dir": data_dir}
@@ -63,7 +63,11 @@ def load(
                 f"digits comes with scikit-learn and uses no {' or '.join(given)}; leave it out."
             )
         return digits.load()
-    return _load_photos(data_dir, raw_dir, PhotoOptions(**options))
+    try:
+        chosen = PhotoOptions(**options)
+    except TypeError as error:
+        raise UserError(f"an option of folder has a value of the wrong type ({error}).") from error
+    return _load_photos(data_dir, raw_dir, chosen)
 
 
 def _load_photos(

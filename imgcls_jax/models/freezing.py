@@ -28,7 +28,7 @@ def frozen_stages(stages: Mapping[str, tuple[str, ...]], trainable: str) -> tupl
     if trainable == "all":
         return ()
     if trainable not in names:
-        raise UserError(f"unknown trainable={trainable}; choose one of: all, {', '.join(names)}.")
+        raise UserError(f"unknown `trainable={trainable}`; choose one of: all, {', '.join(names)}.")
     return names[: names.index(trainable)]
 
 

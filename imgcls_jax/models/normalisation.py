@@ -49,8 +49,8 @@ def constants(name: str, images: Any) -> dict[str, np.ndarray]:
     mean, std = channel_moments(images)
     if not std.all():
         raise UserError(
-            "normalise=standard cannot be used: a channel of the training images is the "
-            "same everywhere; use normalise=unit."
+            "`normalise=standard` cannot be used: a channel of the training images is the "
+            "same everywhere; use `normalise=unit`."
         )
     return {"mean": mean, "std": std}
 
@@ -99,7 +99,7 @@ def _three_channels(images: jax.Array) -> jax.Array:
     if images.shape[-1] != 3:
         raise UserError(
             f"this normalisation is for images of three channels, not {images.shape[-1]}; use "
-            "normalise=unit or normalise=standard."
+            "`normalise=unit` or `normalise=standard`."
         )
     return images
 

@@ -18,8 +18,8 @@ With inputs in [0, 1] and alpha = 1e-4, however, the first steps are so long (et
 iteration is chaotic: on Fashion-MNIST any change in the order of a sum, even in float64, grows to
 order one within 10,000 updates. scikit-learn itself gives other coefficients and other scores
 (standard deviation 4e-4 for the mean of five folds) when the pixels are merely permuted. There,
-agreement can only be in distribution, and float32 serves as well as float64. One machine repeats
-its bits; another number of cores or another XLA may round, and so score, differently.
+agreement can only be in distribution, and float32 serves as well as float64. Where several cores
+share the work one machine rounds otherwise from call to call, by 1e-7, and so scores differently.
 """
 
 import dataclasses
@@ -99,7 +99,7 @@ class Settings:
         """Raises UserError for the first setting out of its range."""
         if not 1 <= self.epochs <= MAX_EPOCHS:
             raise UserError(
-                f"epochs={self.epochs} is not in 1..{MAX_EPOCHS}: scikit-learn may stop earlier "
+                f"`epochs={self.epochs}` is not in 1..{MAX_EPOCHS}: scikit-learn may stop earlier "
                 "than that in longer runs, which this program does not imitate, so choose fewer."
             )
         if not 0 < self.alpha < 1:

@@ -47,16 +47,16 @@ def restore(path: str | os.PathLike) -> Restored:
     """
     workdir = Workdir(path)
     if not workdir.path.is_dir():
-        raise UserError(f"{workdir.path} does not exist; give the `workdir` of a finished run.")
+        raise UserError(f"{workdir.path} does not exist; give the folder of a finished run.")
     if one := workdir.one_of_several():
         raise UserError(
             f"{workdir.path} holds a run over seeds or folds; give one of its folders, such as "
             f"{one}."
         )
-    config, record = workdir.config(), workdir.network()
+    config, record = workdir.config(), workdir.network_record()
     if config is None or record is None:
         raise UserError(
-            f"{workdir.path} holds no run with a network; give the `workdir` of a training run."
+            f"{workdir.path} holds no run with a network; give the folder of a training run."
         )
     network = make_network(
         config,

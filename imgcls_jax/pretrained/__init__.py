@@ -100,7 +100,7 @@ def load(
     if image_shape[2] != 3:
         raise UserError(
             f"published weights are for images of three channels, not {image_shape[2]}; use "
-            "weights=none or repeat the channel."
+            "`weights=none` or repeat the channel."
         )
     if source == "imagenet":
         published = families.published(model_name)
@@ -134,5 +134,5 @@ def _require_convention(of: Origin, model: nn.Module, where: str) -> None:
     if of.publisher != "timm" and of.convention != model.convention:
         raise UserError(
             f"{where} is for networks in the convention {of.convention!r}, and this one is in "
-            f"{model.convention!r}; build it with convention={of.convention!r}."
+            f"{model.convention!r}; build it with `convention={of.convention!r}`."
         )

@@ -24,7 +24,7 @@ def family(model_name: str) -> Family:
     """
     if model_name not in NETWORKS:
         raise UserError(
-            f"no published weights fit the model {model_name!r}; use weights=none or one of the "
+            f"no published weights fit the model {model_name!r}; use `weights=none` or one of the "
             f"models {', '.join(NETWORKS)}."
         )
     return NETWORKS[model_name]
@@ -79,7 +79,7 @@ def origin(file: TensorFile, model_name: str) -> Origin:
     if found and model_name not in found:
         raise UserError(
             f"{file.path} holds the weights of {' or '.join(found)}, not of {model_name}; choose "
-            f"model={found[0]} or another file."
+            f"`model={found[0]}` or another file."
         )
     if file.layout == "keras":
         publisher = "Keras"

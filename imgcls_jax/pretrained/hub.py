@@ -44,7 +44,7 @@ def _download(file: Published) -> Path:
     raise UserError(
         f"the ImageNet weights cannot be downloaded from {url} ({reason}): connect to the network "
         "and run again, which continues a download, or fetch that file and the config.json "
-        "beside it elsewhere and give weights=PATH."
+        "beside it elsewhere and give `weights=PATH`."
     )
 
 
@@ -56,7 +56,7 @@ def _check(file: Published, path: Path) -> None:
     if expected is None:
         raise UserError(
             f"{path} cannot be checked, since the hub's cache does not call it by its SHA-256 and "
-            "none is known here: delete it and run again, or give it as weights=PATH."
+            "none is known here: delete it and run again, or give it as `weights=PATH`."
         )
     with path.open("rb") as opened:
         digest = hashlib.file_digest(opened, "sha256").hexdigest()

@@ -1,8 +1,8 @@
 """Makes a configuration executable for one data set: splits, feeds, compiles."""
 
+import functools
 import time
 from collections.abc import Callable, Mapping
-from functools import partial
 from typing import Any
 
 import jax
@@ -15,6 +15,7 @@ from imgcls_jax.errors import UserError
 from imgcls_jax.train import features
 from imgcls_jax.train.feeds import evaluation_batch_size, make_feed
 from imgcls_jax.train.setup import Setup, make_setup
+from imgcls_jax.train.streams import explained
 from imgcls_jax.train.trainer import Carry, Trainer, Watched
 
 
@@ -32,17 +33,18 @@ def build(
       UserError: if the settings do not fit each other or the data.
     """
     train, watched = training_splits(config, dataset)
-    setup = make_setup(config, train=train, num_classes=dataset.num_classes)
+    with explained():  # statistics of pixels may have to be taken from files
+        setup = make_setup(config, train=train, num_classes=dataset.num_classes)
     started = time.perf_counter()
-    draw = jax.jit(partial(_initial, setup, averaged=bool(config.optim.ema)))
+    draw = jax.jit(functools.partial(_initial, setup, averaged=bool(config.optim.ema)))
     shapes = jax.eval_shape(draw, jax.random.key(0))
     init = draw.lower(jax.random.key(0)).compile()
     init_seconds = time.perf_counter() - started
     begin = place = None
     seconds: list[float] = []
     if pretrained is not None:
-        begin = partial(features.overlay, pretrained=pretrained)
-        place = _placing_features(config, setup, init, begin, seconds)
+        begin = functools.partial(features.overlay, pretrained=pretrained)
+        place = _placing_features(config, setup, train, init, begin, seconds)
         if config.train.head_epochs:
             begin = _fitting_the_head(config, setup, pretrained, place(train))
     feed = make_feed(
@@ -113,18 +115,22 @@ def _initial(setup: Setup, key: jax.Array, *, averaged: bool) -> Carry:
 def _placing_features(
     config: Config,
     setup: Setup,
+    train: Split,
     init: Callable[[jax.Array], Carry],
     begin: Callable[[steps.TrainState], steps.TrainState],
     seconds: list[float],
 ) -> Callable[[Split], Resident]:
     """Builds a function that puts a split's features, by the pretrained weights, on the device."""
 
+    @functools.cache
+    def prepared():
+        variables = begin(init(jax.random.key(0))[0]).variables
+        size = evaluation_batch_size(config, train)
+        return variables, features.make_extract(apply_fn=setup.network.apply_fn, batch_size=size)
+
     def place(split: Split) -> Resident:
         started = time.perf_counter()
-        variables = begin(init(jax.random.key(0))[0]).variables
-        extract = features.make_extract(
-            apply_fn=setup.network.apply_fn, batch_size=evaluation_batch_size(config, split)
-        )
+        variables, extract = prepared()
         found = extract(variables, split, f"features of {len(split):,} images")
         seconds.append(time.perf_counter() - started)
         return found

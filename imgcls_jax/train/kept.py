@@ -6,6 +6,7 @@ import numpy as np
 
 from imgcls_jax import steps
 from imgcls_jax.checkpoint import Checkpoints
+from imgcls_jax.config import Config
 from imgcls_jax.data.dataset import Dataset, identity
 from imgcls_jax.errors import UserError
 from imgcls_jax.train.trainer import Trainer
@@ -20,13 +21,27 @@ def network_record(trainer: Trainer, dataset: Dataset) -> dict[str, Any]:
         "image_shape": list(dataset.image_shape),
         "data": identity(dataset),
         "resize": trainer.config.data.resize,
+        "features_once": trainer.config.features_once,
         "normalise": {"name": trainer.config.model.normalise, "constants": constants},
     }
 
 
+def as_begun(config: Config, workdir: Workdir) -> Config:
+    """Returns the settings by which a folder's run goes on.
+
+    Up to version 0.1 a stream went through a frozen network in every epoch, and where the stream
+    stands is in the checkpoint: such a run ends as it began, without features computed once.
+    """
+    record = workdir.network_record()
+    begun_before = record is not None and "features_once" not in record
+    if begun_before and config.data.feed == "streamed" and config.features_once:
+        return config.replace(cache_features=False)
+    return config
+
+
 def require_same_data(workdir: Workdir, dataset: Dataset) -> None:
     """Raises UserError if the run in a folder was made of other data."""
-    found = workdir.network()
+    found = workdir.network_record()
     if found is not None and found.get("data") != identity(dataset):
         raise UserError(
             f"the run in {workdir.path} was made of other data than {dataset.name} as it is now "

@@ -27,7 +27,7 @@ Moments = dict[tuple[str, ...], tuple[jax.Array, jax.Array]]  # of a batch, by p
 Layers = dict[tuple[str, ...], tuple[bool, int]]  # whether unbiased, and values per channel
 
 
-def spread(total: int, *, batch_size: int, batches: int) -> np.ndarray:
+def evenly_spread(total: int, *, batch_size: int, batches: int) -> np.ndarray:
     """Returns which examples the batches hold, (count, size) int32.
 
     Args:
@@ -56,7 +56,7 @@ def make_recalibrate(
       apply_fn: a Linen model's `apply`; its norms are `models.layers.BatchNorm` or Flax's.
       take_fn: (source, indices (B,)) -> batch with `image`.
       image_fn: stored images to what the model takes.
-      batch_size, batches: see `spread`.
+      batch_size, batches: see `evenly_spread`.
 
     Raises:
       TypeError: when called, if statistics belong to a module of another kind.
@@ -66,7 +66,7 @@ def make_recalibrate(
     def recalibrate(variables, source):
         if not variables["batch_stats"]:
             return {}
-        order = spread(len(source), batch_size=batch_size, batches=batches)
+        order = evenly_spread(len(source), batch_size=batch_size, batches=batches)
         layers: Layers = {}
 
         def body(_, numbered):
@@ -101,7 +101,7 @@ def make_recalibrate_streamed(
     def recalibrate(variables, images):
         if not variables["batch_stats"]:
             return {}
-        order = spread(len(images), batch_size=batch_size, batches=batches)
+        order = evenly_spread(len(images), batch_size=batch_size, batches=batches)
         found = [
             of_batch(variables, images[indices], np.int32(number))
             for number, indices in enumerate(order)

@@ -12,14 +12,19 @@ from imgcls_jax.checkpoint import Checkpoints
 from imgcls_jax.config import Config
 from imgcls_jax.data.dataset import Dataset, Split
 from imgcls_jax.errors import Interrupted, UserError
-from imgcls_jax.losses import is_absurd
 from imgcls_jax.train.build import build
-from imgcls_jax.train.kept import keep_evaluated, network_record, require_same_data
-from imgcls_jax.train.loop import Evaluation, History, evaluate, fit
+from imgcls_jax.train.kept import (
+    as_begun,
+    keep_evaluated,
+    network_record,
+    require_same_data,
+)
+from imgcls_jax.train.loop import History, evaluate, fit
+from imgcls_jax.train.outcome import require_sense, summarised, written
 from imgcls_jax.train.progress import Observer, collect_signals, tensorboard
 from imgcls_jax.train.repeat import each, over
 from imgcls_jax.train.setup import make_model
-from imgcls_jax.train.summary import difference, evaluated_record, summarise
+from imgcls_jax.train.summary import evaluated_record
 from imgcls_jax.train.trainer import Trainer
 from imgcls_jax.workdir import Workdir
 
@@ -60,44 +65,28 @@ def train(
         print(f"{workdir.path} holds this run, finished: nothing to train.")
         return finished
     signals = collect_signals() if stop is None else contextlib.nullcontext(stop)
-    with Checkpoints(workdir.checkpoints) as checkpoints, signals as stop:
+    anew = functools.partial(make_trainer, as_begun(config, workdir), dataset)
+    with Checkpoints(workdir.checkpoints) as checkpoints:
         done = checkpoints.step("last") or 0
-        board = tensorboard(workdir, done=done) if with_tensorboard else None
-        anew = functools.partial(make_trainer, config, dataset, resumed=bool(done))
-        trainer = (shared_trainer or anew)()
-        if stop:  # a signal during compilation, which cannot be broken off
-            raise Interrupted("stopped before training began; run the same command to start.")
-        workdir.write_json("network.json", network_record(trainer, dataset))
-        if done:
-            print(f"resuming from step {done} of {trainer.total_steps}")
-        with contextlib.closing(_observer(trainer, stop=stop, board=board, done=done)) as observer:
-            state, history = fit(
-                trainer,
-                seed=config.train.seed,
-                workdir=workdir,
-                checkpoints=checkpoints,
-                progress=observer,
-            )
+        with signals as stop:
+            board = tensorboard(workdir, done=done) if with_tensorboard else None
+            trainer = anew(resumed=bool(done)) if shared_trainer is None else shared_trainer()
+            if stop:  # a signal during compilation, which cannot be broken off
+                raise Interrupted("stopped before training began; run the same command to start.")
+            workdir.write_json("network.json", network_record(trainer, dataset))
+            if done:
+                print(f"resuming from step {done} of {trainer.total_steps}")
+            watch = _observer(trainer, stop=stop, board=board, done=done)
+            with contextlib.closing(watch):
+                at = {"workdir": workdir, "checkpoints": checkpoints, "progress": watch}
+                state, history = fit(trainer, seed=config.train.seed, **at)
         if config.evaluation.evaluate == "best" and config.train.epochs:
             state = _best(trainer, history, checkpoints)
         evaluation = evaluate(trainer, state, test)
         keep_evaluated(checkpoints, evaluation.state)
-    summary, arrays = _summarised(config, trainer, dataset, evaluation, history)
-    return _written(workdir, {"run": name} | summary, arrays, documented)
-
-
-def _written(
-    workdir: Workdir,
-    summary: dict[str, Any],
-    arrays: Mapping[str, np.ndarray],
-    documented: Mapping[str, Any] | None,
-) -> dict[str, Any]:
-    """Writes what a run came to, beside what a document reports of it, and returns it."""
-    if documented is not None:
-        summary |= {"documented": dict(documented), "difference": difference(summary, documented)}
-    workdir.write_arrays("predictions.npz", **arrays)
-    workdir.write_json("summary.json", summary)
-    return summary
+    require_sense(evaluation, dataset)
+    summary, arrays = summarised(config, trainer, dataset, evaluation, history)
+    return written(workdir, {"run": name} | summary, arrays, documented)
 
 
 def repeat(
@@ -203,12 +192,12 @@ def evaluate_only(
     """Evaluates the checkpoint of a run in `workdir`, changing nothing there."""
     test = _test_split(dataset)
     require_same_data(workdir, dataset)
-    trainer = make_trainer(config, dataset, resumed=True)
+    trainer = make_trainer(as_begun(config, workdir), dataset, resumed=True)
     with Checkpoints(workdir.checkpoints) as checkpoints:
         state = checkpoints.restore(config.evaluation.evaluate, trainer.blank()).state
     epochs = int(state.step) // trainer.steps_per_epoch
     history = [record for record in workdir.history() if record["epoch"] <= epochs]
-    summary, _ = _summarised(config, trainer, dataset, evaluate(trainer, state, test), history)
+    summary, _ = summarised(config, trainer, dataset, evaluate(trainer, state, test), history)
     return {"run": name} | summary
 
 
@@ -221,8 +210,8 @@ def make_trainer(config: Config, dataset: Dataset, *, resumed: bool = False) -> 
     of = config.train
     if of.trainable == "head" and of.cache_features and not config.features_once:
         print(
-            "features are computed every epoch, for `augment`, `random_crop`, `tta` or `eval_size` "
-            "changes images."
+            "features are computed in every epoch, since augmentation, random crops, averaged "
+            "views or a larger evaluation size change the images."
         )
     if config.model.weights == "none" or (resumed and not config.features_once):
         return build(config, dataset)
@@ -263,40 +252,4 @@ def _observer(trainer: Trainer, *, stop: list[int], board: Any, done: int) -> Ob
         epochs=trainer.config.train.epochs,
         examples_per_epoch=size,
         done=epochs * size + batches * trainer.config.train.batch_size,
-    )
-
-
-def _summarised(
-    config: Config, trainer: Trainer, dataset: Dataset, evaluation: Evaluation, history: History
-) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """Returns what `summary.json` and `predictions.npz` hold of a run.
-
-    Args:
-      config: the run's own; the trainer's may have another seed.
-
-    Raises:
-      UserError: if nothing can be said of the test set but that training diverged.
-    """
-    loss = steps.means(evaluation.sums)["loss"]
-    if is_absurd(loss, dataset.num_classes):
-        raise UserError(
-            f"training diverged: the test loss is {loss:.3g}; use a smaller `lr` in a new "
-            "`workdir`."
-        )
-    facts = {
-        "parameters": trainer.parameters,
-        "step": int(evaluation.state.step),
-        "watched": trainer.watched and trainer.watched.name,
-        "examples": trainer.feed.size,
-        "compile_seconds": trainer.compile_seconds,
-        "feature_seconds": sum(trainer.feature_seconds),
-        "test_seconds": evaluation.seconds,
-    }
-    return summarise(
-        config,
-        dataset,
-        sums=evaluation.sums,
-        logits=evaluation.logits,
-        history=history,
-        facts=facts,
     )

@@ -124,10 +124,10 @@ def test_crop_cuts_a_window_of_the_padded_image(pixels, count, width, channels):
 @pytest.mark.parametrize(
     ("spec", "message"),
     [
-        ("melt", "unknown augment=melt; choose one of: crop, crop_reflect, shift"),
-        ("melt:3", "unknown augment=melt:3"),
-        ("", "unknown augment=;"),
-        ("flip:0.5", "augment=flip:0.5 cannot be used; flip takes no strength"),
+        ("melt", "unknown `augment=melt`; choose one of: crop, crop_reflect, shift"),
+        ("melt:3", "unknown `augment=melt:3`"),
+        ("", "unknown `augment=`;"),
+        ("flip:0.5", "`augment=flip:0.5` cannot be used; flip takes no strength"),
         ("flip:", "flip takes no strength"),
         (
             "crop:",
@@ -156,7 +156,7 @@ def test_check_takes_every_name_bare_and_every_strength():
 
 
 def test_alternate_flip_asks_for_what_it_needs():
-    with pytest.raises(UserError, match="alternate_flip needs `index` and `epoch` in the batch"):
+    with pytest.raises(UserError, match="alternate_flip` needs `index` and `epoch` in the batch"):
         augmented("alternate_flip", batch={key: BATCH[key] for key in ("image", "label", "index")})
 
 

@@ -24,7 +24,7 @@ from imgcls_jax.workdir import Workdir, environment
         ({"framework": "caffe"}, "unknown `framework=caffe`"),
         ({"schedule": "exp"}, "unknown `schedule=exp`"),
         ({"labels": "text"}, "unknown `labels=text`"),
-        ({"augment": ("flip", "melt")}, "unknown augment=melt"),
+        ({"augment": ("flip", "melt")}, "unknown `augment=melt`"),
         ({"lr": 0.0}, "`lr=0.0` cannot be used; it must be a finite number above 0"),
         ({"lr": -1.0}, "`lr=-1.0` cannot"),
         ({"lr": math.nan}, "`lr=nan` cannot"),
@@ -95,7 +95,7 @@ def test_what_differs_from_the_defaults_is_shown_and_what_always_matters():
 def test_settings_of_photos_are_shown_where_they_mean_something():
     unlike_photos = set(Config.of(head_lr=0.1).shown(everything=True))
     assert {"lr", "seed", "head_lr", "clip_norm"} <= unlike_photos
-    assert not {"image_size", "resize", "folds", "weights", "patience"} & unlike_photos
+    assert not {"image_size", "resize", "folds", "weights"} & unlike_photos
     photos = Config.of(dataset="folder", image_size=224)
     assert set(photos.shown(everything=True)) == set(settings_by_name())
 

@@ -87,6 +87,23 @@ def test_zero_epochs_of_a_new_run_evaluates_the_initial_network(fmnist_main, tmp
     assert summary["test_accuracy"] < 0.5
 
 
+def test_settings_that_are_defaults_are_shown_on_request(fmnist_main, tmp_path):
+    shown = []
+    for number, more in enumerate(((), ("--show_config",))):
+        status, out, err = fmnist_main(
+            *QUICK, "--clip_norm=2", f"--workdir={tmp_path / str(number)}", "--nofigures", *more
+        )
+        assert (status, err) == (0, "")
+        shown.append(out.partition("Data\n")[0])
+    for out in shown:
+        assert re.search(r"^  hidden +16$", out, re.MULTILINE)
+        assert re.search(r"^  clip_norm +2.0$", out, re.MULTILINE)
+        assert re.search(r"^  seed +0$", out, re.MULTILINE)
+    assert "momentum" not in shown[0]
+    assert "--show_config prints them" in shown[0]
+    assert re.search(r"^  momentum +0.0$", shown[1], re.MULTILINE)
+
+
 def test_seeds_give_mean_and_deviation(fmnist_main, tmp_path):
     status, out, err = fmnist_main(*QUICK, "--seeds=2", f"--workdir={tmp_path}", "--nofigures")
     assert (status, err) == (0, "")

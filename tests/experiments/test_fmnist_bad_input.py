@@ -49,7 +49,7 @@ def test_a_folder_of_another_run_is_refused(fmnist_main, tmp_path):
         (("--run=7",), "epochs is 2 there, 30 here"),
         (("--epochs=3",), "whose settings are fixed"),
         (("--run=9",), "model is mlp there, linear here"),
-        (("--seeds=2",), "holds a single run; choose another --workdir for several"),
+        (("--seeds=2",), "holds a single run; choose another --workdir"),
     ):
         status, _, err = fmnist_main(f"--workdir={tmp_path}", *arguments)
         assert status == 1

@@ -15,9 +15,9 @@ from conftest import QUICK
 ROOT = Path(__file__).parents[2]
 
 
-def command(*arguments: str, **options) -> subprocess.CompletedProcess:
+def command(*arguments: str, experiment: str = "fmnist", **options) -> subprocess.CompletedProcess:
     return subprocess.run(
-        [sys.executable, "-m", "experiments.fmnist", *arguments],
+        [sys.executable, "-m", f"experiments.{experiment}", *arguments],
         cwd=ROOT, capture_output=True, text=True, timeout=240, check=False, **options,
     )  # fmt: skip
 
@@ -53,8 +53,16 @@ def test_a_terminated_process_says_how_to_go_on_and_does(tmp_path):
     assert result("whole") == result("cut")
 
 
-def test_help_shows_every_setting():
+def test_help_shows_what_means_something_here_by_section():
     done = command("--help")
+    assert done.returncode == 0
+    for title in ("The run", "Data", "Network", "Optimiser", "Training", "Evaluation"):
+        assert f"\n{title}\n---" in done.stdout
+    for name in ("--image_size", "--folds", "--weights", "--layer_decay", "--checkpoint", "--out"):
+        assert f"{name}:" not in done.stdout
+    photos = command("--help", experiment="transfer")
+    for name in ("--image_size", "--folds", "--weights", "--layer_decay", "--workers", "--lr"):
+        assert f"{name}:" in photos.stdout
     for name in ("--lr", "--hold_out", "--raw_dir", "--run", "--seeds", "--[no]nesterov"):
         assert f"{name}:" in done.stdout
 

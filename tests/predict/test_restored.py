@@ -63,7 +63,7 @@ def test_seeds_that_are_finished_build_nothing(digits, tmp_path, monkeypatch):
 
 
 def test_what_holds_no_finished_run_is_one_sentence(digits, tmp_path):
-    with pytest.raises(UserError, match="does not exist; give the `workdir` of a finished run"):
+    with pytest.raises(UserError, match="does not exist; give the folder of a finished run"):
         restore(tmp_path / "nowhere")
     with pytest.raises(UserError, match="holds no run with a network"):
         restore(tmp_path)

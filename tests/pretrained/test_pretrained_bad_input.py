@@ -91,7 +91,7 @@ def test_weights_of_another_network_are_recognised(tmp_path, network):
     layouts = [p for p, n in published.CASES if n == network and p in CONVENTIONS]
     for publisher in layouts:
         path = write(tmp_path, publisher, published.tensors(publisher, network))
-        expected = f"holds the weights of {network}, not of {NETWORK}; choose model={network}"
+        expected = f"holds the weights of {network}, not of {NETWORK}; choose `model={network}`"
         assert expected in sentence(path)
         with pytest.raises(UserError, match=f"the weights of {network}, not of"):
             pretrained.describe(str(path), NETWORK)
@@ -110,7 +110,7 @@ def test_weights_of_no_network_known_here(tmp_path):
 )
 def test_a_network_in_another_convention(tmp_path, publisher, asked):
     path = write(tmp_path, publisher, published.tensors(publisher, NETWORK))
-    expected = f"build it with convention={CONVENTIONS[publisher]!r}."
+    expected = f"build it with `convention={CONVENTIONS[publisher]!r}`."
     assert expected in sentence(path, convention=asked)
 
 

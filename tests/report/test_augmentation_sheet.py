@@ -44,6 +44,6 @@ def test_the_strength_is_written_in_words():
 
 def test_a_bad_spec_is_refused_before_anything_is_written(tmp_path):
     images, _, _ = examples(2)
-    with pytest.raises(UserError, match="unknown augment=melt"):
+    with pytest.raises(UserError, match="unknown `augment=melt`"):
         augmentation_sheet.augmentation_sheet(images, tmp_path / "a.png", specs=["melt"])
     assert not list(tmp_path.iterdir())

@@ -84,7 +84,7 @@ def test_rate_factors_by_hand():
         "^(Block_0|Block_1)/": 0.0,
         "^(Conv_0)/": 0.0,
     }
-    with pytest.raises(UserError, match="unknown trainable=stage9; choose one of: all, stem"):
+    with pytest.raises(UserError, match="unknown `trainable=stage9`; choose one of: all, stem"):
         freezing.frozen_stages(STAGES, "stage9")
 
 

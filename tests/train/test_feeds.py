@@ -2,6 +2,7 @@
 
 import dataclasses
 import shutil
+import types
 
 import jax
 import numpy as np
@@ -14,10 +15,13 @@ from imgcls_jax import data, models, steps
 from imgcls_jax.checkpoint import Checkpoints
 from imgcls_jax.config import Config
 from imgcls_jax.errors import UserError
+from imgcls_jax.train import run
 from imgcls_jax.train.build import build
-from imgcls_jax.train.loop import Interrupted
+from imgcls_jax.train.kept import network_record
+from imgcls_jax.train.loop import Interrupted, fit
 from imgcls_jax.train.progress import Progress
 from imgcls_jax.train.setup import make_setup
+from imgcls_jax.workdir import Workdir
 
 # 29 training photos at batch 8 end every epoch with one of 5.
 CONFIG = Config.of(
@@ -175,6 +179,25 @@ def test_a_frozen_network_streams_once(folder, tmp_path, monkeypatch):
     assert len(trainers[0].feature_seconds) == 1
     for ours, theirs in zip(*map(jax.tree.leaves, heads), strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.slow
+def test_a_frozen_stream_that_an_older_version_began_goes_on(folder, tmp_path, monkeypatch):
+    """It had no features computed once, and where its stream stands is in its checkpoint."""
+    loaded = types.SimpleNamespace(variables=WEIGHTS, source="nowhere")
+    monkeypatch.setattr("imgcls_jax.pretrained.load", lambda *_, **__: loaded)
+    found, older = photos(folder, image_size=16), FROZEN.replace(feed="streamed")
+    workdir = Workdir(tmp_path / "older")
+    workdir.claim(older)
+    trainer = build(older.replace(cache_features=False), found, pretrained=WEIGHTS)
+    record = network_record(trainer, found)
+    del record["features_once"]
+    workdir.write_json("network.json", record)
+    with pytest.raises(Interrupted), Checkpoints(workdir.checkpoints) as checkpoints:
+        fit(trainer, seed=0, workdir=workdir, checkpoints=checkpoints, progress=StopAfter(9))
+    summary = run.train(older, name="older", dataset=found, workdir=workdir)
+    assert (summary["epochs"], summary["steps"]) == (2, 8)
+    assert run.evaluate_only(older, name="older", dataset=found, workdir=workdir)["steps"] == 8
 
 
 @pytest.mark.slow

@@ -102,7 +102,7 @@ def _data_dir(given: str | os.PathLike | None) -> Path:
     existing = next(path for path in (data_dir, *data_dir.parents) if os.path.exists(path))
     if not existing.is_dir():
         raise UserError(
-            f"data_dir={data_dir} cannot be a folder because {existing} is a file: "
+            f"`data_dir={data_dir}` cannot be a folder because {existing} is a file: "
             "give another `data_dir` or TFDS_DATA_DIR."
         )
     return data_dir
@@ -168,7 +168,7 @@ def _fetch(recipe: Recipe, data_dir: Path, *, offline: bool) -> tuple[Splits, st
             splits, reason = _try(recipe, source)
         except OSError as error:
             raise UserError(
-                f"{recipe.name} cannot be fetched into data_dir={data_dir} "
+                f"{recipe.name} cannot be fetched into `data_dir={data_dir}` "
                 f"({error.strerror or error}): give a folder with room that you may write to."
             ) from error
         outcome = reason or f"fetched and verified in {time.perf_counter() - started:.0f} s"

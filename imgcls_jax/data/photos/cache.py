@@ -231,7 +231,7 @@ def _refusal(root: Path, bad: Sequence[tuple[str, str]], count: int) -> str:
         return f"None of the {count} images in {root} can be read ({named}{more}): replace them."
     return (
         f"{len(bad)} of the {count} images in {root} cannot be read ({named}{more}): replace or "
-        "delete them, or give corrupt=skip to leave them out."
+        "delete them, or give `corrupt=skip` to leave them out."
     )
 
 

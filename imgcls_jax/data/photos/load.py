@@ -13,6 +13,9 @@ from imgcls_jax.data.photos.options import PhotoOptions
 from imgcls_jax.data.photos.sources import FolderPhotos
 from imgcls_jax.errors import UserError, printable
 
+# The folder as far as it can be read, its splits, and what cannot be read, with the reason.
+Loaded = tuple[Folder, dict[str, Split], list[tuple[str, str]]]
+
 
 def load(path: str | os.PathLike, options: PhotoOptions) -> Dataset:
     """Loads the photos below `path`, one folder per class, as squares.
@@ -44,9 +47,6 @@ def load(path: str | os.PathLike, options: PhotoOptions) -> Dataset:
         verified=None,
         notes=tuple(notes),
     )
-
-
-Loaded = tuple[Folder, dict[str, Split], list[tuple[str, str]]]  # and what cannot be read, and why
 
 
 def _streamed(folder: Folder, whole: Folder, options: PhotoOptions) -> Loaded:

@@ -46,7 +46,7 @@ def find(layouts: tuple[Layout, ...], raw_dir: Path) -> Mapping[str, Path]:
         return {archives[0]: raw_dir}  # told apart by its content: a person may rename it
     if not raw_dir.is_dir():
         raise UserError(
-            f"raw_dir={raw_dir} is not a folder{' and no archive' * bool(archives)}: "
+            f"`raw_dir={raw_dir}` is not a folder{' and no archive' * bool(archives)}: "
             "give the one with the raw files."
         )
     found = [
@@ -61,7 +61,7 @@ def find(layouts: tuple[Layout, ...], raw_dir: Path) -> Mapping[str, Path]:
         if (raw_dir / name).is_file():
             return {name: raw_dir / name}
     raise UserError(
-        f"raw_dir={raw_dir} lacks {', '.join(missing(found))} (with or without .gz)"
+        f"`raw_dir={raw_dir}` lacks {', '.join(missing(found))} (with or without .gz)"
         f"{' and has no ' * bool(archives)}{' or '.join(archives)}: "
         "give a folder that has all of them."
     )

@@ -101,7 +101,7 @@ def test_a_folder_that_cannot_be_written_ends_it(tmp_path, sources):
     gives |= {"hub": download.Unavailable("silent"), "debian": OSError(28, "No space left")}
     with pytest.raises(UserError) as error:
         load(EVERYWHERE, data_dir=tmp_path)
-    assert f"data_dir={tmp_path} (No space left)" in str(error.value)
+    assert f"data_dir={tmp_path}` (No space left)" in str(error.value)
     assert asked == ["address", "hub", "debian"]
 
 

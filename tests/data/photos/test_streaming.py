@@ -279,8 +279,8 @@ import sys
 import time
 import numpy as np
 from grain._src.python.ipc import shared_memory_array
-from imgcls_jax.data import streaming
-from imgcls_jax.data.photo_sources import FolderPhotos
+from imgcls_jax.data.photos import streaming
+from imgcls_jax.data.photos.sources import FolderPhotos
 
 if __name__ == "__main__":
     delete = shared_memory_array._del_shm

@@ -1,0 +1,67 @@
+"""The end of a run: whether its test figures mean anything, what it comes to, what is written."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from imgcls_jax import steps
+from imgcls_jax.config import Config
+from imgcls_jax.data.dataset import Dataset
+from imgcls_jax.errors import UserError
+from imgcls_jax.losses import is_absurd
+from imgcls_jax.train.loop import Evaluation, History
+from imgcls_jax.train.summary import difference, summarise
+from imgcls_jax.train.trainer import Trainer
+from imgcls_jax.workdir import Workdir
+
+
+def require_sense(evaluation: Evaluation, dataset: Dataset) -> None:
+    """Raises UserError where nothing can be said of the test set but that training diverged."""
+    loss = steps.means(evaluation.sums)["loss"]
+    if is_absurd(loss, dataset.num_classes):
+        raise UserError(
+            f"training diverged: the test loss is {loss:.3g}; use a smaller `lr` in a new "
+            "`workdir`."
+        )
+
+
+def summarised(
+    config: Config, trainer: Trainer, dataset: Dataset, evaluation: Evaluation, history: History
+) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """Returns what `summary.json` and `predictions.npz` hold of a run.
+
+    Args:
+      config: the run's own; the trainer's may have another seed.
+    """
+    facts = {
+        "parameters": trainer.parameters,
+        "step": int(evaluation.state.step),
+        "watched": trainer.watched and trainer.watched.name,
+        "examples": trainer.feed.size,
+        "compile_seconds": trainer.compile_seconds,
+        "feature_seconds": sum(trainer.feature_seconds),
+        "test_seconds": evaluation.seconds,
+    }
+    return summarise(
+        config,
+        dataset,
+        sums=evaluation.sums,
+        logits=evaluation.logits,
+        history=history,
+        facts=facts,
+    )
+
+
+def written(
+    workdir: Workdir,
+    summary: dict[str, Any],
+    arrays: Mapping[str, np.ndarray],
+    documented: Mapping[str, Any] | None,
+) -> dict[str, Any]:
+    """Writes what a run came to, beside what a document reports of it, and returns it."""
+    if documented is not None:
+        summary |= {"documented": dict(documented), "difference": difference(summary, documented)}
+    workdir.write_arrays("predictions.npz", **arrays)
+    workdir.write_json("summary.json", summary)
+    return summary
