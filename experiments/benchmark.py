@@ -34,7 +34,7 @@ flags.adopt_module_key_flags(cli)
 flags.adopt_module_key_flags(out_flag)
 _ROUNDS = flags.DEFINE_integer("rounds", 7, "turns of each contender", lower_bound=1)
 
-# By name: the module that measures and shows it, and what it is measured on.
+# By name: the module that measures and shows it, and the source of its data.
 _BENCHMARKS = {
     "fmnist": (fmnist, lambda: cli.load_data("fashion_mnist")),
     "cifar10": (cifar10, lambda: cli.load_data("cifar10")),

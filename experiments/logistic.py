@@ -162,7 +162,7 @@ def measure(found: DocumentedRun, dataset: data.Dataset, *, orders: int) -> dict
     so it changes the score only by rounding, which the iteration makes grow.
 
     Returns:
-      What a result file holds: the settings, the accuracy's mean, sample standard deviation and
+      The content of a result file: the settings, the accuracy's mean, sample standard deviation and
       values beside the documented figure, the accuracy of every fold, and seconds.
     """
     settings = found.settings

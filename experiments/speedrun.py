@@ -30,7 +30,7 @@ def main(config: Config, *, seeds: int, workdir: Workdir) -> dict[str, Any]:
       seeds: how many, from `config.train.seed` on.
 
     Returns:
-      What `summary.json` holds: the configuration, the versions, and `speedrun.Race.to_json`.
+      The content of `summary.json`: the configuration, the versions, and `speedrun.Race.to_json`.
 
     Raises:
       UserError: for settings that a training in one call cannot honour.

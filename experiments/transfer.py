@@ -1,4 +1,4 @@
-"""Photos in folders, one folder a class: the documented runs 12-15, and your own.
+"""Photos in folders, one folder per class: the documented runs 12-15, and your own.
 
 python -m experiments.transfer --data_dir=PHOTOS                       # frozen network, new head
 python -m experiments.transfer --data_dir=PHOTOS --preset=fine_tuned

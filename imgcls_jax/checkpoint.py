@@ -42,7 +42,7 @@ class Checkpoints:
         return self._managers[kind]
 
     def step(self, kind: str) -> int | None:
-        """The step of the checkpoint of that kind, None where there is none."""
+        """Returns the step of the checkpoint of that kind, None where there is none."""
         if not (self._directory / kind).is_dir():
             return None
         return self._manager(kind).latest_step()
@@ -100,7 +100,7 @@ class Checkpoints:
 
 
 def _not_from_orbax(record: logging.LogRecord) -> bool:
-    """Drops what Orbax logs: its failures, with tracebacks, reach the caller as errors anyway."""
+    """Drops the log of Orbax: its failures, with tracebacks, reach the caller as errors anyway."""
     return "orbax" not in record.pathname
 
 
@@ -109,7 +109,7 @@ def _is_key(leaf: Any) -> bool:
 
 
 def _storable(tree: Any) -> Any:
-    """Random keys as their words: those have a dtype every version can read."""
+    """Replaces random keys by their words, which have a dtype that every version can read."""
     return jax.tree.map(lambda x: jax.random.key_data(x) if _is_key(x) else x, tree)
 
 

@@ -13,11 +13,14 @@ class UserError(Exception):
 
 
 class Interrupted(UserError):
-    """Training was asked to stop; what was done is in the checkpoint."""
+    """Training was asked to stop; the steps made so far are in the checkpoint."""
 
 
 def printable(text: str | os.PathLike) -> str:
-    """The text or path with line feeds, escape codes and undecodable bytes as backslash escapes."""
+    """Returns the text or path with backslash escapes where it cannot be printed.
+
+    Escaped are line feeds, escape codes and undecodable bytes.
+    """
     text = os.fspath(text)
     if text.isprintable():
         return text

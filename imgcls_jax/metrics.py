@@ -18,7 +18,7 @@ from imgcls_jax.errors import UserError
 def batch_metrics(
     losses: jax.Array, logits: jax.Array, labels: jax.Array, mask: jax.Array | None = None
 ) -> dict[str, jax.Array]:
-    """Sums over a batch; the sums of any batches, added and divided once, give the exact mean.
+    """Computes sums over a batch; those of any batches, added and divided once, give exact means.
 
     Args:
       losses: (B,) per-example losses.

@@ -53,7 +53,7 @@ class TrainState:
 
 
 def to_unit_interval(images: jax.Array) -> jax.Array:
-    """uint8 pixels to float32 in [0, 1], as x / 255; floats pass unchanged."""
+    """Brings uint8 pixels to float32 in [0, 1], as x / 255; floats pass unchanged."""
     if images.dtype == jnp.uint8:
         return images.astype(jnp.float32) / 255.0
     return images
@@ -67,7 +67,7 @@ def init_state(
     image_shape: tuple[int, ...],
     averaged: bool = False,
 ) -> TrainState:
-    """The state before the first step, for a model that takes images of shape (H, W, C).
+    """Builds the state before the first step, for a model that takes images of shape (H, W, C).
 
     With `averaged`, the state has room for the average that `make_train_step(ema=...)` keeps.
     """
@@ -102,9 +102,9 @@ def make_train_step(
       apply_fn: a Linen model's `apply`.
       tx: the optimiser, see `imgcls_jax.optim`.
       loss_fn: (logits (B, C), labels) -> per-example losses (B,); their mean is minimised.
-      image_fn: stored images to what the augmentation and the model take.
+      image_fn: stored images -> images as the augmentation and the model take them.
       augment_fn: (key, batch) -> batch, see `imgcls_jax.augment`.
-      accumulate: micro-batches a step, for batches larger than the memory. The gradient is that
+      accumulate: micro-batches per step, for batches larger than the memory. The gradient is that
         of the whole batch; batch norm sees a micro-batch at a time.
       batch_size: of a full batch, for `accumulate`: a smaller one, at the end of an epoch, is cut
         into micro-batches of the same size and a rest.
@@ -127,7 +127,7 @@ def make_train_step(
     differentiate = jax.grad(objective, has_aux=True)
 
     def whole_gradient(state, batch, key):
-        """Gradients of the mean loss, summed metrics and statistics, a micro-batch at a time."""
+        """Computes gradients of the mean loss, summed metrics, and statistics, by micro-batches."""
         total = len(batch["label"])
         size = min(total, -(-(batch_size or total) // accumulate))
         parts, rest = divmod(total, size)
@@ -263,7 +263,7 @@ def make_evaluate(
 
 
 def zero_metrics() -> Metrics:
-    """The neutral element for adding metrics."""
+    """Returns the neutral element for adding metrics."""
     return {
         "loss": jnp.zeros(()),
         "correct": jnp.zeros((), jnp.int32),
@@ -272,6 +272,6 @@ def zero_metrics() -> Metrics:
 
 
 def means(sums: Metrics) -> dict[str, float]:
-    """Sums over examples to `loss` (nats an example) and `accuracy` (a fraction)."""
+    """Turns sums over examples into `loss` (nats per example) and `accuracy` (a fraction)."""
     count = float(sums["count"])
     return {"loss": float(sums["loss"]) / count, "accuracy": float(sums["correct"]) / count}

@@ -1,4 +1,4 @@
-"""The folder of a run: its settings, how it went, what came out, and what it was made with."""
+"""The folder of a run: its settings, its history, its results and its environment."""
 
 import contextlib
 import importlib.metadata
@@ -42,7 +42,7 @@ class Workdir:
         self.checkpoints = self.path / "checkpoints"
 
     def config(self, *, several: bool = False) -> Config | None:
-        """The configuration this folder holds a run of; None if nothing was run in it yet.
+        """Reads the configuration of the run in this folder; None if nothing was run in it yet.
 
         Args:
           several: whether to ask for the repetition over seeds or folds, a folder of folders.
@@ -59,7 +59,7 @@ class Workdir:
         return None if values is None else Config.from_json(values)
 
     def one_of_several(self) -> Path | None:
-        """The folder of one run where this is the folder of several; None where it is not."""
+        """Returns the folder of one run where this is the folder of several, else None."""
         if not (self.path / _SEVERAL).exists():
             return None
         found = sorted(self.path.glob(f"*-*/{_RUN}"))
@@ -104,16 +104,16 @@ class Workdir:
         return finished
 
     def _held(self, kind: str) -> Any:
-        """The settings of what the folder holds; None where it is claimed at most.
+        """Reads the settings that the folder holds; None where it is claimed at most.
 
         Where nothing was done, the settings may have been mistaken.
         """
         return None if self._names() <= set(_HOLDS) else self._read_json(kind)
 
     def _claim(self, kind: str, settings: dict[str, Any]) -> Any:
-        """Claims a folder in which nothing was done; returns the settings of what it holds else.
+        """Claims a folder in which nothing was done; else returns the settings that it holds.
 
-        The one rule: a folder is of one kind, and what was begun in it stays.
+        The one rule: a folder is of one kind, and a run begun in it stays.
         """
         held = self._held(kind)
         for other, sentence in _HOLDS.items():
@@ -146,11 +146,11 @@ class Workdir:
             ) from error
 
     def network_record(self) -> dict[str, Any] | None:
-        """Returns what a prediction needs beside the parameters; None where there is nothing."""
+        """Returns the record that a prediction needs beside the parameters; None without one."""
         return self._read_json("network.json")
 
     def history(self) -> list[dict[str, Any]]:
-        """One dict per epoch, in order; a line cut short by a crash is left out.
+        """Reads one dict per epoch, in order; a line cut short by a crash is left out.
 
         Versions up to 0.1 called the figures of a watched test set `validation_*`; here they are
         `test_*`, whoever wrote them.
@@ -215,13 +215,13 @@ class Workdir:
             ) from error
 
     def make_figures(self) -> Path:
-        """The folder for figures, made if it is missing."""
+        """Returns the folder for figures, made if it is missing."""
         with self._writing("figures"):
             self.figures.mkdir(exist_ok=True)
         return self.figures
 
     def _names(self) -> set[str]:
-        """The names in the folder; none where there is no folder."""
+        """Returns the names in the folder; none where there is no folder."""
         return {entry.name for entry in self.path.iterdir()} if self.path.is_dir() else set()
 
     def _read_json(self, name: str) -> Any:
@@ -250,7 +250,7 @@ class Workdir:
 
 
 def environment() -> dict[str, Any]:
-    """Device, library versions and git commit: what a result depends on beside its settings."""
+    """Returns the facts a result depends on beside its settings: device, versions, git commit."""
     device = jax.devices()[0]
     versions = {name: importlib.metadata.version(name) for name in _PACKAGES}
     versions["python"] = platform.python_version()
@@ -273,7 +273,7 @@ def _device_name(device: jax.Device) -> str:
 
 
 def _git_commit() -> str | None:
-    """The commit of the code that runs, with `+` if files were changed since; None outside git."""
+    """Returns the commit of the running code, with `+` if files were changed; None outside git."""
 
     def git(*arguments: str) -> str:
         return subprocess.run(

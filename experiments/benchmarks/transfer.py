@@ -1,4 +1,4 @@
-"""Transfer learning: decoding, networks against Keras' own, and what freezing and caching save.
+"""Transfer learning: decoding, networks against Keras' own, savings by freezing and caching.
 
 The photos are those below --data_dir, or else noise of a photo's size written as JPEG files.
 """

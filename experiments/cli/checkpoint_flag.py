@@ -1,4 +1,4 @@
-"""The flag of what works with a finished run's network."""
+"""The flag of commands that work with a finished run's network."""
 
 from absl import flags
 

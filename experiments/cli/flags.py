@@ -187,7 +187,7 @@ def run(
     """Parses the flags and calls `main`; a `UserError` becomes one line and exit status 1.
 
     Args:
-      main: called without arguments or, if it takes them, with what is no flag.
+      main: called without arguments or, if it takes them, with those that are no flags.
       takes_arguments: whether the command line may hold anything but flags.
       help_of: gives the text that --help prints; absl's own if None.
       argv: the command line, `sys.argv` if None.

@@ -1,10 +1,10 @@
-"""Huge pages for what XLA's CPU backend allocates: a program started anew with one setting.
+"""Huge pages for the memory of XLA's CPU backend: a program started anew with one setting.
 
 XLA allocates the temporary buffers of every call anew, gigabytes for a step of a network on photos,
 and the GNU C library maps them from the system and gives them back each time: in pages of 4 KB
-hundreds of thousands of faults a step, a third of its time. Linux has pages of 2 MB for who asks,
-and the library asks (`madvise`) if `GLIBC_TUNABLES` says so when a process starts; later is too
-late, so the program replaces itself before it has imported anything.
+these are hundreds of thousands of faults per step, a third of its time. Linux has pages of 2 MB for
+a process that asks, and the library asks (`madvise`) if `GLIBC_TUNABLES` says so when a process
+starts; later is too late, so the program replaces itself before it has imported anything.
 """
 
 import itertools

@@ -1,4 +1,4 @@
-"""The flag of what writes a file or a folder of one's choice."""
+"""The flag of commands that write a file or a folder of one's choice."""
 
 from absl import flags
 

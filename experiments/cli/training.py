@@ -76,7 +76,7 @@ def command(
 
 
 def listed_or_drawn(dataset: str) -> bool:
-    """Does what --list_runs or --augmentations ask for, and says whether that was all.
+    """Lists runs or draws augmentations if asked to, and returns whether that was all.
 
     Args:
       dataset: whose documented runs are listed, and whose images are drawn unless --dataset says
@@ -95,7 +95,7 @@ def listed_or_drawn(dataset: str) -> bool:
 
 
 def preset_name(experiment: str) -> str | None:
-    """Returns what --preset names, if anything.
+    """Returns the name that --preset gives, if any.
 
     Raises:
       UserError: for a name that the experiment does not have, or one beside --run.
@@ -109,7 +109,7 @@ def preset_name(experiment: str) -> str | None:
 
 
 def workdir_of(experiment: str, preset: choose.Preset) -> Workdir:
-    """Returns what --workdir names, or a new folder."""
+    """Returns the folder that --workdir names, or a new one."""
     if SEEDS.value is not None and SEEDS.value < 1:
         raise UserError(f"--seeds={SEEDS.value} cannot be used; it must be at least 1.")
     return Workdir(WORKDIR.value) if WORKDIR.value else cli.new_workdir(experiment, preset.name)
@@ -206,7 +206,7 @@ def _draw(title: str, config: Config, dataset: Dataset, workdir: Workdir) -> Non
 
 
 def _name(preset: choose.Preset, config: Config, documented: dict | None) -> str:
-    """Returns what the run is called in its summary."""
+    """Returns the name of the run in its summary."""
     if documented:
         return f"run {documented['run']}"
     settings = config.flat()

@@ -1,7 +1,7 @@
 """Picks the settings to start from, and says which documented run they are.
 
-They are a documented run's or a named preset's, less what belongs to a choice that the command line
-replaces; the command line wins over what is left.
+They are a documented run's or a named preset's, less the options of a choice that the command line
+replaces; the command line wins over the rest.
 """
 
 import dataclasses
@@ -85,8 +85,9 @@ def transfer(number: int | None, name: str | None, given: Mapping[str, Any]) -> 
     """Picks as `fashion_mnist` does; by default `frozen`, or `fine_tuned` to train below the head.
 
     Convention and normalisation follow from the weights, the enlarged evaluation from the image
-    size, unless they are given too. What means nothing is left out: for a frozen network what only
-    fine-tuning has, and a head's own epochs where photos are streamed or no weights are given.
+    size, unless they are given too. Settings that mean nothing are left out: for a frozen network
+    those that only fine-tuning has, and a head's own epochs where photos are streamed or no weights
+    are given.
 
     Raises:
       UserError: for a number that is no documented run on photos, or weights that cannot be read.
@@ -136,14 +137,14 @@ def following_weights(settings: Mapping[str, Any]) -> dict[str, Any]:
 def _without_options_of_others(
     settings: Mapping[str, Any], given: Mapping[str, Any], choices: Iterable[str] = tuple(_OWN)
 ) -> dict[str, Any]:
-    """Returns the settings less what belongs to a choice that the command line replaces."""
+    """Returns the settings less the options of a choice that the command line replaces."""
     replaced = [c for c in choices if given.get(c, settings.get(c)) != settings.get(c)]
     shed = {option for choice in replaced for option in _OWN[choice]}
     return {name: value for name, value in settings.items() if name not in shed}
 
 
 def _named(experiment: str, name: str, given: Mapping[str, Any]) -> Preset:
-    """Returns a named preset less the options of what the command line replaces."""
+    """Returns a named preset less the options of a choice that the command line replaces."""
     return Preset(name, _without_options_of_others(NAMED[experiment][name], given))
 
 
@@ -177,7 +178,7 @@ def documented(preset: Preset, config: Config) -> dict[str, Any] | None:
 
 
 def report(found: DocumentedRun, reading: Reading) -> dict[str, Any]:
-    """Returns what the document says of a run, as `documented` holds it in a summary."""
+    """Returns the document's report of a run, as `documented` holds it in a summary."""
     return {
         "run": found.number,
         "source": found.source,

@@ -1,4 +1,4 @@
-"""The result files of a folder, and what every table of them needs."""
+"""The result files of a folder, and the parts that every table of them needs."""
 
 import json
 from collections.abc import Iterable, Sequence
@@ -8,7 +8,7 @@ _VERSIONS = ("jax", "flax", "optax", "numpy", "python")
 
 
 class Files:
-    """The result files of a folder, with the machines they name and what was shown of them."""
+    """The result files of a folder, with the machines they name and those that were shown."""
 
     def __init__(self, folder: Path):
         self.every = {path.stem: json.loads(path.read_text()) for path in folder.glob("*.json")}

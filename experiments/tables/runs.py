@@ -78,7 +78,7 @@ _BEST_EPOCH = "validation_accuracy_best_epoch"
 
 
 def slug(found: DocumentedRun, reading: Reading) -> str:
-    """A file name for a reading: run5_lr0.0008, run4_5epochs; run2 where there is only one."""
+    """Names the file of a reading: run5_lr0.0008, run4_5epochs; run2 where there is only one."""
     if len(found.readings) == 1:
         return f"run{found.number}"
     return f"run{found.number}_{reading.label.replace(' ', '')}"

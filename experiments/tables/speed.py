@@ -9,7 +9,7 @@ from experiments.tables.files import Files, number, table
 
 @dataclasses.dataclass(frozen=True)
 class Contest:
-    """A benchmark's file, what one of its times is of, and the command that makes it."""
+    """A benchmark's file, its title, the unit of its times, and the command that makes it."""
 
     title: str
     stem: str

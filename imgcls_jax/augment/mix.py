@@ -11,7 +11,7 @@ from imgcls_jax.augment.erase import box
 
 
 def label_weights(labels: jax.Array, *, num_classes: int) -> jax.Array:
-    """Integers (B,) as one-hot float32 (B, num_classes); weights of that shape unchanged.
+    """Returns integers (B,) as one-hot float32 (B, num_classes), and weights unchanged.
 
     An integer outside [0, num_classes) gives NaN, as in :func:`imgcls_jax.losses.cross_entropy`.
     """

@@ -91,7 +91,7 @@ def on_values(
 def on_positions(
     shape: tuple[int, ...], operation: jax.Array, sign: jax.Array, *, level: float
 ) -> jax.Array:
-    """Matrices (B, 3, 3) of :func:`geometry.affine`: the geometric operations, else no change."""
+    """Returns matrices (B, 3, 3) of :func:`geometry.affine`; other operations have the identity."""
 
     def amount(name, most):
         return jnp.where(operation == OPERATIONS.index(name), most * level * sign, 0)

@@ -1,4 +1,4 @@
-"""What defines a run: one frozen record in sections, checked once, written to `config.json`.
+"""The definition of a run: one frozen record in sections, checked once, written to `config.json`.
 
     config = Config.of(dataset="digits", model="mlp", hidden=(32,), lr=0.01)
     config.optim.lr                                   # 0.01
@@ -71,7 +71,7 @@ class Config:
         return self.train.trainable == "head" and self.train.cache_features and fixed
 
     def flat(self) -> dict[str, Any]:
-        """Every setting by its name, in the order of the sections."""
+        """Returns every setting by its name, in the order of the sections."""
         return {
             name: value
             for section in dataclasses.fields(self)
@@ -79,7 +79,7 @@ class Config:
         }
 
     def to_json(self) -> dict[str, Any]:
-        """A flat dict that JSON can hold; tuples become lists."""
+        """Returns a flat dict that JSON can hold; tuples become lists."""
         return {
             name: list(value) if isinstance(value, tuple) else value
             for name, value in self.flat().items()
@@ -87,10 +87,13 @@ class Config:
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> "Config":
-        """The inverse of `to_json`; an unknown field is a UserError.
+        """Builds a configuration from a dict of `to_json`.
 
-        A field that is missing, since it is younger than the file, has its default, which is what
-        the library did before there was the field.
+        A field that is missing, since it is younger than the file, has its default: the library did
+        the same before there was the field.
+
+        Raises:
+          UserError: for an unknown field, or a value that cannot be used.
         """
         if not isinstance(values, dict):
             raise UserError("the configuration is not a JSON object; use a new `workdir`.")
@@ -109,15 +112,15 @@ class Config:
             ) from error
 
     def differences(self, other: "Config") -> dict[str, tuple[Any, Any]]:
-        """Settings that differ, as {name: (own value, other's value)}."""
+        """Returns the settings that differ, as {name: (own value, other's value)}."""
         mine, theirs = self.flat(), other.flat()
         return {name: (mine[name], theirs[name]) for name in mine if mine[name] != theirs[name]}
 
     def shown(self, *, everything: bool = False) -> dict[str, Any]:
-        """The settings to show a person: a few that always matter, and what is not a default.
+        """Returns the settings to show: a few that always matter, and those not at their defaults.
 
         Args:
-          everything: whether to show all others too, where there are no photos but those of photos.
+          everything: whether to show all others too; without photos, not the settings of photos.
         """
         fields, of_photos = settings_by_name(), self.data.dataset == "folder"
 
@@ -199,7 +202,7 @@ class Config:
 
 @functools.cache
 def settings_by_name() -> dict[str, tuple[str, dataclasses.Field]]:
-    """Every setting by its name: its section's name, and its field with help, type and default."""
+    """Returns section and field (with help, type and default) of every setting, by its name."""
     return {
         field.name: (section.name, field)
         for section in dataclasses.fields(Config)

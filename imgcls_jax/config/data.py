@@ -17,7 +17,7 @@ from imgcls_jax.errors import UserError
 
 @dataclasses.dataclass(frozen=True)
 class DataConfig:
-    """Which examples a run sees; the ranges of what concerns photos stand in `PhotoOptions`."""
+    """The choice of examples; the ranges of the settings of photos stand in `PhotoOptions`."""
 
     dataset: str = setting("fashion_mnist", "data set", choices=NAMES)
     hold_out: float = setting(
@@ -76,7 +76,7 @@ class DataConfig:
         return PhotoOptions(**self.options())
 
     def options(self) -> dict[str, Any]:
-        """The options that `data.load` takes for this data set, beside its places."""
+        """Returns the options that `data.load` takes for this data set, beside its places."""
         if self.dataset != "folder":
             return {}
         names = {field.name for field in dataclasses.fields(PhotoOptions)}

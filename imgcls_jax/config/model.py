@@ -17,7 +17,7 @@ _RATE = {"holds": lambda x: 0 <= x < 1, "wanted": "at least 0 and below 1"}
 
 @dataclasses.dataclass(frozen=True)
 class ModelConfig:
-    """What computes logits from pixels."""
+    """The network that computes logits from pixels."""
 
     model: str = setting("mlp", "network", choices=models.NAMES)
     hidden: tuple[int, ...] = setting(
@@ -67,7 +67,7 @@ class ModelConfig:
         self.options()
 
     def options(self) -> dict[str, Any]:
-        """The options of `models.create` that are set.
+        """Returns the options of `models.create` that are set.
 
         Raises:
           UserError: for an option that the model does not take.

@@ -14,7 +14,7 @@ _AT_LEAST_1 = {"holds": lambda n: n >= 1, "wanted": "at least 1"}
 
 @dataclasses.dataclass(frozen=True)
 class TrainConfig:
-    """What is minimised, on which batches, for how long."""
+    """The loss that is minimised, the batches, and the length of the training."""
 
     labels: str = setting("integer", "what the cross-entropy is given", choices=LABELS)
     label_smoothing: float = setting(

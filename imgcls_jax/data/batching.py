@@ -13,7 +13,7 @@ _EVAL_BATCH_ELSEWHERE = (1000, 256 * 224**2)
 
 
 def batches(split: Split, *, batch_size: int, seed: int) -> Iterator[dict[str, np.ndarray]]:
-    """One epoch of `split` in an order drawn from `seed`; the last batch may be smaller.
+    """Yields one epoch of `split` in an order drawn from `seed`; the last batch may be smaller.
 
     Yields:
       image (B, H, W, C) uint8 and label (B,) int32.

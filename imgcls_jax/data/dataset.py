@@ -1,4 +1,4 @@
-"""What a data set is here: two splits of uint8 images, their labels, and where they came from."""
+"""A data set as it is here: two splits of uint8 images, their labels, and where they came from."""
 
 import dataclasses
 import hashlib
@@ -53,9 +53,10 @@ class Dataset:
     source: one sentence, where the data came from.
     verified: the content has the published digests (False also where none are known to match;
       None where nothing is published, as for one's own photos).
-    test: what is met once, at the end; None where there is none to be met, as while tuning.
+    test: the split that is met once, at the end; None where there is none to be met, as while
+      tuning.
     validation: a split to choose by, if the data set has one; else one is held out of `train`.
-    notes: sentences about the data that whoever looks at a result should know.
+    notes: sentences about the data that a reader of a result should know.
 
     Raises UserError where the splits' image shapes differ or a label has no class name.
     """
@@ -86,7 +87,7 @@ class Dataset:
 
     @property
     def splits(self) -> dict[str, Split]:
-        """Those that there are, by name."""
+        """The splits that the data set has, by name."""
         every = {"train": self.train, "validation": self.validation, "test": self.test}
         return {name: split for name, split in every.items() if split is not None}
 
@@ -96,7 +97,7 @@ class Dataset:
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
-        """(H, W, C)"""
+        """The shape (H, W, C) of every image."""
         return self.train.images.shape[1:]
 
 
@@ -129,9 +130,10 @@ def hold_out(split: Split, *, fraction: float, seed: int) -> tuple[Split, Split]
 def k_fold(
     labels: np.ndarray, *, folds: int = 5, seed: int | None = None
 ) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Stratified folds as index pairs (train, test), shuffled where there is a seed.
+    """Returns stratified folds as index pairs (train, test), shuffled where there is a seed.
 
-    scikit-learn's `StratifiedKFold`; without a seed those of its `cross_validate(..., cv=folds)`.
+    The folds are those of scikit-learn's `StratifiedKFold`; without a seed, those of its
+    `cross_validate(..., cv=folds)`.
 
     Raises:
       UserError: folds is below 2 or above the number of examples of the rarest class.

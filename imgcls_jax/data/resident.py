@@ -39,7 +39,7 @@ def put(split: Split) -> Resident:
 
 
 def take(source: Resident, indices: jax.Array) -> dict[str, jax.Array]:
-    """The batch at `indices` (B,): image (B, H, W, C) uint8, label (B,) and index (B,) int32."""
+    """Gathers the batch at `indices` (B,): image (B, H, W, C) uint8, label, index (B,) int32."""
     return {
         "index": indices,
         "image": source.pixels[indices].reshape(-1, *source.image_shape),
@@ -48,7 +48,7 @@ def take(source: Resident, indices: jax.Array) -> dict[str, jax.Array]:
 
 
 def epoch_order(key: jax.Array, epoch: jax.Array | int, size: int) -> jax.Array:
-    """The order (size,) int32 in which epoch number `epoch` visits the examples.
+    """Draws the order (size,) int32 in which epoch number `epoch` visits the examples.
 
     Sorting by one random word each takes half the time of `jax.random.permutation`, which sorts
     twice; equal words (about one pair in 2 * 2**32 / size**2 epochs) merely keep their order.

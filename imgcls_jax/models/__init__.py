@@ -64,7 +64,7 @@ def create(name: str, *, num_classes: int, **options: Any) -> nn.Module:
 
 
 def _factory(name: str) -> Callable[..., nn.Module]:
-    """Returns what makes the network of that name."""
+    """Returns the factory of the network of that name."""
     family = next(family for family, names in FAMILIES.items() if name in names)
     return importlib.import_module(f"imgcls_jax.models.{family}").NETWORKS[name]
 

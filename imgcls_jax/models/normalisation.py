@@ -34,7 +34,7 @@ def constants(name: str, images: Any) -> dict[str, np.ndarray]:
 
     Args:
       name: one of `NAMES`.
-      images: the training set's, (N, H, W, C) uint8: an array, or what is indexed like one and
+      images: the training set's, (N, H, W, C) uint8: an array, or an object indexed like one that
         decodes a few at a time.
 
     Raises:

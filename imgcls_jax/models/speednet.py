@@ -43,7 +43,7 @@ class Speednet(nn.Module):
     Attributes:
       num_classes: the number of logits.
       widths: the channels of each group.
-      depth: convolutions a group, at least 1.
+      depth: convolutions per group, at least 1.
       initialisation: of the convolutions' outputs beyond the first, which copy their inputs; see
         `imgcls_jax.models.inits`.
       dtype: type of the computation but for batch norm, which is float32, as parameters are.
@@ -60,7 +60,7 @@ class Speednet(nn.Module):
         """Maps whitened images (B, H, W, C) to logits (B, num_classes) float32.
 
         Raises:
-          UserError: if pooling once a group leaves nothing of the image.
+          UserError: if pooling once per group leaves nothing of the image.
         """
         groups = len(self.widths)
         require_size(images, 2**groups, f"a speed network of {groups} groups, once whitened")

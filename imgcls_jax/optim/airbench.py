@@ -34,7 +34,7 @@ def airbench(
       learning_rate: Muon's; with the kernels' norms fixed it is an angle. The others' are in
         airbench's proportion to it.
       momentum: Muon's.
-      weight_decay: of head and biases an example, as a fraction of the weights at full rate.
+      weight_decay: of head and biases per example, as a fraction of the weights at full rate.
       batch_size: examples per step.
 
     Raises:

@@ -1,7 +1,7 @@
 """Logistic regression by plain SGD with scikit-learn's semantics, many problems in one scan.
 
 `SGDClassifier(loss="log_loss")` of scikit-learn 1.9 fits one binary problem per class (that class
-against all others) and visits one example an update:
+against all others) and visits one example per update:
 
     eta_t = 1 / (alpha (t0 + t - 1)),  t = 1, 2, ...   t0 = 1 / (alpha eta0),  eta0 = alpha^(-1/4)
     w <- (1 - eta_t alpha) w - eta_t g x,   b <- b - eta_t g,   g = sigmoid(w.x + b) - [y = class]

@@ -19,7 +19,7 @@ from imgcls_jax.errors import UserError
 
 @dataclasses.dataclass(frozen=True)
 class Predictor:
-    """A network and what its images are made by.
+    """A network and the preprocessing of its images.
 
     Attributes:
       probabilities: images uint8 (B, H, W, C) -> (B, number of classes); compiles for every B.
@@ -37,7 +37,7 @@ class Predictor:
     grad_cam: Callable[[Any, Any], Any] | None = None
 
     def prepare(self, source: str | os.PathLike | bytes) -> np.ndarray:
-        """A picture as the network's uint8 (H, W, C); grey ones by luminance (ITU-R 601).
+        """Returns a picture as the network's uint8 (H, W, C); grey ones by luminance (ITU-R 601).
 
         Raises:
           photos.BadImage: the file is no usable image.
@@ -62,13 +62,13 @@ class Predictor:
 
     @property
     def batch_size(self) -> int:
-        """Images that are given to the network at a time."""
+        """The number of images that are given to the network at a time."""
         return eval_batch_size(self.image_shape)
 
 
 @dataclasses.dataclass(frozen=True)
 class Prediction:
-    """What came out for a file: image and probabilities (C,), or `error`, such as "is empty"."""
+    """The result for a file: image and probabilities (C,), or `error`, such as "is empty"."""
 
     path: str
     image: np.ndarray | None = None
@@ -80,7 +80,7 @@ def load(path: str | os.PathLike) -> Predictor:
     """Returns the predictor of a run's folder or of an exported file.
 
     Raises:
-      UserError: the path is neither, or what is there cannot be used.
+      UserError: the path is neither of the two, or its content cannot be used.
     """
     path = Path(path).expanduser()
     if not path.exists():
@@ -129,9 +129,9 @@ def from_workdir(path: str | os.PathLike) -> Predictor:
 
 
 def find_images(sources: Iterable[str | os.PathLike]) -> list[str]:
-    """Files as they are, and for a folder the images below it in order of their paths.
+    """Returns files as they are, and for a folder the images below it, ordered by path.
 
-    What is no image by its extension, or hidden, is left out of folders.
+    Files in folders are left out if they are hidden or their extension is not that of an image.
 
     Raises:
       UserError: a folder cannot be listed.
@@ -158,7 +158,7 @@ def find_images(sources: Iterable[str | os.PathLike]) -> list[str]:
 
 
 def predict(predictor: Predictor, paths: Sequence[str]) -> Iterator[Prediction]:
-    """Predictions of any number of files, in their order, in the memory of a few batches.
+    """Yields predictions of any number of files, in their order, in the memory of a few batches.
 
     Threads decode while the network computes. All batches but the last have one size, and so has
     that if there are others: one compilation.

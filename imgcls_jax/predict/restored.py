@@ -1,7 +1,8 @@
 """A finished run's network, read back from its folder alone: no data, no weights it started from.
 
-Training keeps for it `network.json`, what is around the parameters, and the checkpoint
-`evaluated`, the very variables that met the test set: averaged ones where a run averages.
+Training keeps for it `network.json`, the record of everything around the parameters, and the
+checkpoint `evaluated`, the very variables that met the test set: averaged ones where a run
+averages.
 """
 
 import os
@@ -35,7 +36,7 @@ class Restored(NamedTuple):
         return self.network.evaluate_fn(self.variables, steps.to_unit_interval(images), train=False)
 
     def seen(self, images: jax.Array) -> jax.Array:
-        """Returns what the model itself is given of such images."""
+        """Returns such images as the model itself is given them."""
         return self.network.seen_fn(steps.to_unit_interval(images))
 
 

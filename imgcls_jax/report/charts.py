@@ -24,7 +24,7 @@ def learning_curves(history: Sequence[Mapping], path: str | os.PathLike) -> Path
     """Draws loss and accuracy against epoch, with the best validation epoch marked.
 
     Args:
-      history: one mapping per epoch with `epoch`, `train_loss`, `train_accuracy` and, of what was
+      history: one mapping per epoch with `epoch`, `train_loss`, `train_accuracy` and, of the split
         evaluated after it, `validation_loss`, `validation_accuracy` or `test_loss`,
         `test_accuracy`. `learning_rate` gets a panel of its own if it varies.
       path: the PNG file to write.

@@ -1,4 +1,4 @@
-"""What a run prints: plain text for logs, a progress bar on a terminal."""
+"""The output of a run: plain text for logs, a progress bar on a terminal."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -13,7 +13,7 @@ def heading(text: str) -> None:
 
 
 def pairs(items: Mapping[str, Any]) -> None:
-    """Names and values in two aligned columns."""
+    """Prints names and values in two aligned columns."""
     width = max(map(len, items))
     for name, value in items.items():
         if isinstance(value, (tuple, list)):
@@ -22,14 +22,14 @@ def pairs(items: Mapping[str, Any]) -> None:
 
 
 def paths(title: str, written: Iterable[str]) -> None:
-    """A heading and a path a line."""
+    """Prints a heading, then one path per line."""
     heading(title)
     for path in written:
         print(f"  {path}")
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Columns as wide as their widest cell: the first to the left, the others to the right."""
+    """Prints columns as wide as their widest cells: the first to the left, the others right."""
     rows = [header, *rows]
     rows = [[errors.printable(row[0]), *row[1:]] for row in rows]
     first = max(lettering.width(row[0]) for row in rows)
@@ -60,7 +60,7 @@ def dataset(loaded: Dataset) -> None:
 _VERIFIED = {
     True: {"verified": "yes"},
     False: {"verified": "NO: the digest is not the published one"},
-    None: {},  # nothing is published of one's own photos
+    None: {},  # one's own photos have no published digest
 }
 
 
@@ -99,7 +99,7 @@ def closing(summary: Mapping[str, Any]) -> None:
 
 
 def per_class(figures: Mapping[str, Mapping[str, Any]]) -> None:
-    """Precision, recall, F1 and support of each class."""
+    """Prints precision, recall, F1 and support of each class."""
     table(
         ("class", "precision", "recall", "f1", "support"),
         [
@@ -126,7 +126,7 @@ def _documented(summary: Mapping[str, Any]) -> dict[str, str]:
 
 
 def spread(figures: Mapping[str, Mapping[str, Any]]) -> None:
-    """Mean and standard deviation over seeds, and where the documented figure falls."""
+    """Prints mean and standard deviation over seeds, and where the documented figure falls."""
     rows = []
     for name, entry in figures.items():
         row = [name.replace("_", " "), f"{entry['mean']:.4f}"]

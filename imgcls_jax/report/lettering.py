@@ -14,7 +14,7 @@ _BOX = "□"  # stands for letters that no font has
 
 
 def width(text: str) -> int:
-    """Columns the text takes on a terminal: wide East Asian letters two, combining marks none."""
+    """Counts the columns of a text on a terminal: two per wide letter, none per combining mark."""
     if text.isascii():
         return len(text)
     return sum(_columns(c) for c in text)

@@ -70,7 +70,7 @@ def draw(
 
 
 def _of_photos(workdir: Workdir, dataset: Dataset, labels, probabilities, grad_cam) -> list:
-    """Draws what unbalanced classes ask for, and where the network looks."""
+    """Draws the figures that unbalanced classes ask for, and where the network looks."""
     names, folder = dataset.class_names, workdir.figures
     counts = {
         name: np.bincount(split.labels, minlength=len(names))

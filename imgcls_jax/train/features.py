@@ -17,7 +17,7 @@ from imgcls_jax.train.streams import evaluation_batches
 
 
 def merge(params: Any, loaded: Mapping[str, Any]) -> Any:
-    """`params` with the arrays of `loaded` in place of those at the same paths.
+    """Returns `params` with the arrays of `loaded` in place of those at the same paths.
 
     Raises:
       ValueError: if a shape differs or `loaded` has a path that `params` has not.
@@ -37,7 +37,7 @@ def merge(params: Any, loaded: Mapping[str, Any]) -> Any:
 
 
 def overlay(state: steps.TrainState, pretrained: Mapping[str, Any]) -> steps.TrainState:
-    """The state with pretrained variables in place of its own, as far as they go."""
+    """Returns the state with pretrained variables in place of its own, as far as they go."""
     params = merge(state.params, pretrained["params"])
     batch_stats = merge(state.batch_stats, pretrained.get("batch_stats", {}))
     average = ema_init(params) if state.average else {}
@@ -81,7 +81,7 @@ def make_fit_head(
 
     Compiled at its first call.
 
-    What comes before a fine-tuning: a random head's first gradients would spoil what the layers
+    It comes before a fine-tuning: a random head's first gradients would spoil what the layers
     below it have learned (Kumar et al. 2022, "Fine-Tuning can Distort Pretrained Features").
     """
     apply_fn = with_binary_head(head_of(model)) if binary else head_of(model)

@@ -41,7 +41,7 @@ class ResidentFeed:
     Args:
       train: the training split.
       carry: shapes of the state and of the sums, to compile for.
-      place: puts a split on the device, or features in its images' place.
+      place: puts a split on the device, or features in place of its images.
     """
 
     def __init__(
@@ -250,12 +250,12 @@ def make_feed(
 def _make_average(
     config: Config, setup: Setup, recalibrate: Callable[..., Any]
 ) -> Callable[[steps.TrainState, Any], steps.TrainState]:
-    """Builds (state, source) -> the state with averaged weights and what norms have of them."""
+    """Builds (state, source) -> the state with averaged weights and their norms' statistics."""
 
     def average(state, source):
         variables = {"params": state.average, "batch_stats": state.batch_stats}
         if not config.train.frozen_norms:
-            # What is frozen keeps the statistics it was trained against.
+            # Frozen layers keep the statistics they were trained against.
             fresh = recalibrate(variables, source)
             variables["batch_stats"] = {
                 name: state.batch_stats[name] if name in setup.frozen else stats

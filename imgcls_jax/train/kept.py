@@ -1,4 +1,4 @@
-"""What a run keeps for predictions: the network's record and the variables that were evaluated."""
+"""The files a run keeps for predictions: the network's record and the evaluated variables."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ from imgcls_jax.workdir import Workdir
 
 
 def network_record(trainer: Trainer, dataset: Dataset) -> dict[str, Any]:
-    """Returns what `network.json` holds: all that a prediction needs beside the parameters."""
+    """Returns the content of `network.json`: all that a prediction needs beside the parameters."""
     constants = {name: np.asarray(v).tolist() for name, v in trainer.setup.constants.items()}
     return {
         "class_names": list(dataset.class_names),

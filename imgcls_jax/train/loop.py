@@ -57,13 +57,13 @@ def fit(
 
 
 class Evaluation(NamedTuple):
-    """What came of meeting a split.
+    """The result of meeting a split.
 
     Attributes:
       state: the very one that was evaluated: with averaged weights where a run averages.
       sums: metrics summed over the split's examples.
       logits: (N, C).
-      seconds: what it took, without compilation.
+      seconds: the time it took, without compilation.
     """
 
     state: steps.TrainState
@@ -88,7 +88,7 @@ def is_over(history: History, patience: int) -> bool:
 
 
 class _Course:
-    """One training on its way: where it stands, what it has recorded, what it has saved."""
+    """One training on its way: its position, its history and its checkpoints."""
 
     def __init__(
         self,
@@ -125,7 +125,7 @@ class _Course:
         return self._epoch >= of.epochs or is_over(self.history, of.patience)
 
     def train_epoch(self) -> None:
-        """Trains on what is left of the epoch, a call at a time."""
+        """Trains on the rest of the epoch, one call at a time."""
         length = self._trainer.steps_per_epoch
         while self._batch < length:
             count = min(self._pace.steps, length - self._batch)
@@ -146,7 +146,7 @@ class _Course:
                 self._stop_if_asked()
 
     def end_epoch(self) -> None:
-        """Evaluates what is watched, records the epoch, and saves what is due."""
+        """Evaluates the watched split, records the epoch, and saves due checkpoints."""
         record = self._record()
         self.history.append(record)
         self._workdir.append_history(record)

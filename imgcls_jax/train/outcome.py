@@ -1,4 +1,4 @@
-"""The end of a run: whether its test figures mean anything, what it comes to, what is written."""
+"""The end of a run: a check that its test figures mean anything, its summary, its files."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -29,7 +29,7 @@ def require_sense(evaluation: Evaluation, dataset: Dataset) -> None:
 def summarised(
     config: Config, trainer: Trainer, dataset: Dataset, evaluation: Evaluation, history: History
 ) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """Returns what `summary.json` and `predictions.npz` hold of a run.
+    """Returns the contents of `summary.json` and `predictions.npz` for a run.
 
     Args:
       config: the run's own; the trainer's may have another seed.
@@ -59,7 +59,7 @@ def written(
     arrays: Mapping[str, np.ndarray],
     documented: Mapping[str, Any] | None,
 ) -> dict[str, Any]:
-    """Writes what a run came to, beside what a document reports of it, and returns it."""
+    """Writes a run's summary, a document's figures in it, and arrays; returns the summary."""
     if documented is not None:
         summary |= {"documented": dict(documented), "difference": difference(summary, documented)}
     workdir.write_arrays("predictions.npz", **arrays)

@@ -14,23 +14,24 @@ from imgcls_jax.workdir import Workdir
 
 
 class Progress:
-    """What the loop tells whoever watches; called between device calls. Override what you need."""
+    """The events that the loop reports between device calls. Override the methods you need."""
 
     def examples(self, count: int, loss: float) -> None:
-        """`count` more examples were trained on; `loss` is the epoch's mean so far."""
+        """Notes that `count` more examples were trained on; `loss` is the epoch's mean so far."""
 
     def epoch(self, record: dict[str, Any]) -> None:
-        """An epoch ended with this history record."""
+        """Notes that an epoch ended with this history record."""
 
     def stop_requested(self) -> bool:
-        """True asks the loop to save and stop."""
+        """Returns whether the loop is asked to save and stop."""
         return False
 
 
 class ProgressBar(Progress):
-    """A bar over the whole training with loss, examples a second and time left; a line an epoch.
+    """A bar over the whole training with loss, examples per second and time left.
 
-    Where standard error is not a terminal there is no bar, only the lines.
+    Above it one line per epoch is printed. Where standard error is not a terminal there is no bar,
+    only the lines.
     """
 
     def __init__(self, *, epochs: int, examples_per_epoch: int, done: int = 0):
@@ -76,10 +77,10 @@ class ProgressBar(Progress):
 class Observer(ProgressBar):
     """The progress bar, the signals that ask to stop, and TensorBoard's files.
 
-    Attributes:
+    Args:
       stop: the signals received so far, see `collect_signals`.
       board: a TensorBoard writer, or None.
-      bar: what the bar is made by, see `ProgressBar`.
+      **bar: the arguments of `ProgressBar`.
     """
 
     def __init__(self, *, stop: list[int], board: Any, **bar: int):
@@ -104,7 +105,7 @@ class Observer(ProgressBar):
 
 
 def tensorboard(workdir: Workdir, *, done: int) -> Any:
-    """A writer of event files in the workdir; what was written after step `done` is superseded.
+    """Opens a writer of event files in the workdir; events after step `done` are superseded.
 
     Raises:
       UserError: if tensorboardX is not installed.

@@ -55,7 +55,7 @@ def make_recalibrate(
     Args:
       apply_fn: a Linen model's `apply`; its norms are `models.layers.BatchNorm` or Flax's.
       take_fn: (source, indices (B,)) -> batch with `image`.
-      image_fn: stored images to what the model takes.
+      image_fn: stored images -> images as the model takes them.
       batch_size, batches: see `evenly_spread`.
 
     Raises:

@@ -42,7 +42,7 @@ def each(
 def over(
     runs: list[dict[str, Any]], config: Config, name: str, documented: Mapping[str, Any] | None
 ) -> dict[str, Any]:
-    """Returns what the summary of several runs has, whatever they differ in."""
+    """Returns the entries that the summary of several runs has, whatever they differ in."""
     return {
         "run": name,
         "config": config.to_json(),

@@ -104,7 +104,7 @@ def repeat(
     Seeds already finished in `workdir` are not run again.
 
     Returns:
-      What is written to `summary.json`: every seed's figures, their mean and standard deviation
+      The content of `summary.json`: every seed's figures, their mean and standard deviation
       (n - 1), and where the documented figure falls in that distribution.
     """
     configs = [config.replace(seed=config.train.seed + k) for k in range(seeds)]
@@ -151,7 +151,7 @@ def cross_validate(
       watch: is called with "loaded" when a fold's data is there and "finished" when its run is.
 
     Returns:
-      What is written to `summary.json`: every fold's figures, their mean and standard deviation,
+      The content of `summary.json`: every fold's figures, their mean and standard deviation,
       and under `pooled` the accuracies over all examples, each counted once.
     """
     configs = [config.replace(fold=k) for k in range(config.data.folds)]
@@ -243,7 +243,7 @@ def _test_split(dataset: Dataset) -> Split:
 
 
 def _observer(trainer: Trainer, *, stop: list[int], board: Any, done: int) -> Observer:
-    """Builds what watches the training, from where it stands after `done` steps."""
+    """Builds the observer of the training, from where it stands after `done` steps."""
     size = trainer.feed.size
     epochs, batches = divmod(done, trainer.steps_per_epoch)
     return Observer(

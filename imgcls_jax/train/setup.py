@@ -1,4 +1,4 @@
-"""What the settings of a run name, as objects: network, schedule, optimiser, training step."""
+"""The objects that the settings of a run name: network, schedule, optimiser, training step."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
@@ -22,12 +22,12 @@ class Network(NamedTuple):
 
     Attributes:
       model: the Linen module.
-      image_shape: (H, W, C) of what the model itself is given in training.
+      image_shape: (H, W, C) of the images that the model itself is given in training.
       apply_fn: its `apply` on images in [0, 1], with the signature of `model.apply`; two logits
         where a binary head has one.
       evaluate_fn: (variables, images, train=False) -> logits (B, num_classes), averaged over views
         of images that are enlarged first, where the settings say so.
-      seen_fn: images in [0, 1] -> what the model is given of them in evaluation.
+      seen_fn: images in [0, 1] -> images as the model is given them in evaluation.
     """
 
     model: Any
@@ -38,7 +38,7 @@ class Network(NamedTuple):
 
 
 class Setup(NamedTuple):
-    """What the settings name, before anything is on the device.
+    """The objects that the settings name, before anything is on the device.
 
     Attributes:
       network: the model and its evaluation chain.
@@ -205,7 +205,7 @@ def _loss(config: Config, train_labels: np.ndarray, num_classes: int) -> Callabl
 def _trained(
     config: Config, network: Network, frozen: frozenset[str]
 ) -> tuple[Callable[..., Any], Callable[..., Any] | None]:
-    """Builds what the training step applies, and the head alone where features are fed to it."""
+    """Builds the function of the training step, and the head alone where it is fed features."""
     if config.train.trainable != "head":
         train_fn = freezing.freeze(network.apply_fn, frozen)
         return (

@@ -1,4 +1,4 @@
-"""What a run comes to: the contents of `summary.json`, for one seed and over several."""
+"""The result of a run: the contents of `summary.json`, for one seed and over several."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -21,11 +21,11 @@ def summarise(
     history: list[dict[str, Any]],
     facts: Mapping[str, Any],
 ) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """Returns what `summary.json` and `predictions.npz` hold.
+    """Returns the contents of `summary.json` and `predictions.npz`.
 
     Args:
       dataset: its test set is the split that was evaluated.
-      sums, logits: what came of evaluating it.
+      sums, logits: the results of evaluating it.
       history: one record per epoch, see `loop.fit`.
       facts: `parameters`, `step`, `watched`, `examples`, and the seconds of compiling, of fixed
         features and of the evaluation.
@@ -90,9 +90,10 @@ def evaluated_record(history: list[dict[str, Any]], config: Config) -> dict[str,
 
 
 def difference(summary: Mapping[str, Any], documented: Mapping[str, Any]) -> dict[str, float]:
-    """Ours minus the documented figure, for every figure we have a value of.
+    """Returns our figure minus the documented one, for every figure we have a value of.
 
-    What a document calls validation is the test set where a run watches that, as its program did.
+    The split that a document calls validation is the test set where a run watches that, as the
+    document's program did.
     """
     values = _values(summary)
     return {
@@ -103,7 +104,7 @@ def difference(summary: Mapping[str, Any], documented: Mapping[str, Any]) -> dic
 
 
 def _values(summary: Mapping[str, Any]) -> dict[str, Any]:
-    """A summary's entries and, as `train_loss_epoch_2`, its training figures by epoch."""
+    """Returns a summary's entries and, as `train_loss_epoch_2`, its training figures by epoch."""
     values = dict(summary)
     if summary.get("watched") == "test":
         for figure in ("accuracy", "loss"):
@@ -127,7 +128,7 @@ _FIGURES = (
 def spread(
     runs: list[Mapping[str, Any]], documented: Mapping[str, Any] | None
 ) -> dict[str, dict[str, Any]]:
-    """Mean, standard deviation (n - 1) and values over seeds of every figure the runs have.
+    """Returns mean, standard deviation (n - 1) and values over seeds of every figure of the runs.
 
     Where the document has a figure: `z`, its distance from the mean in standard deviations, and
     `below`, how many seeds lie below it.

@@ -1,4 +1,4 @@
-"""A configuration made executable: what the loop trains with."""
+"""A configuration made executable, for the loop to train with."""
 
 import dataclasses
 from collections.abc import Callable
@@ -18,11 +18,11 @@ Carry = tuple[steps.TrainState, steps.Metrics]
 
 
 class Feed(Protocol):
-    """What the loop asks of a way to feed.
+    """The interface that the loop needs of a way to feed.
 
     Attributes:
       size: the number of training examples.
-      compile_seconds: what compiling took so far.
+      compile_seconds: the time that compiling took so far.
     """
 
     size: int
@@ -45,7 +45,7 @@ class Feed(Protocol):
         """Returns the state with the averaged weights and the statistics that belong to them."""
 
     def prepare(self, split: Split) -> None:
-        """Compiles what `evaluate` needs for a split."""
+        """Compiles the functions that `evaluate` needs for a split."""
 
     def evaluate(
         self, state: steps.TrainState, split: Split
@@ -55,7 +55,7 @@ class Feed(Protocol):
 
 @flax.struct.dataclass
 class Position:
-    """Where training stands: what a checkpoint holds.
+    """The point that training has reached, as a checkpoint holds it.
 
     Attributes:
       state: the training state.
@@ -71,7 +71,7 @@ class Position:
 
 
 class Watched(NamedTuple):
-    """What is evaluated after every epoch: a split and its name, "validation" or "test"."""
+    """The split that is evaluated after every epoch, and its name, "validation" or "test"."""
 
     name: str
     split: Split
@@ -84,13 +84,13 @@ class Trainer:
     It never holds the test set, unless the settings say that it is watched.
 
     Attributes:
-      watched: what is evaluated after every epoch, if anything.
+      watched: the split that is evaluated after every epoch, if any.
       num_classes: the number of logits.
       parameters: how many scalars the network has.
       init: key -> the random state before training, and sums of nothing; compiled.
       begin: that state -> the same with pretrained weights and a fitted head; None without.
-      feature_seconds: what computing fixed features took so far, in a list.
-      init_seconds: what compiling `init` took.
+      feature_seconds: the time that computing fixed features took so far, in a list.
+      init_seconds: the time that compiling `init` took.
     """
 
     config: Config

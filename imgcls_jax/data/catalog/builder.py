@@ -173,7 +173,7 @@ def _records(file_format: str, paths: list[str]) -> Iterator[bytes]:
 
 
 def _tfrecords(path: str) -> Iterator[bytes]:
-    """Each record: length (uint64), its CRC (uint32), the data, their CRC (uint32)."""
+    """Yields each record's data, stored as length (uint64), its CRC (uint32), data, their CRC."""
     with open(path, "rb") as file:
         while header := file.read(12):
             (length,) = struct.unpack("<Q4x", header)
@@ -185,7 +185,10 @@ def _tfrecords(path: str) -> Iterator[bytes]:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """TFDS prints its temporary folder's name and nested bars; one bar of ours says more."""
+    """Silences TFDS, which prints its temporary folder's name and nested bars.
+
+    One bar of ours says more.
+    """
     tfds.disable_progress_bar()
     try:
         with contextlib.redirect_stdout(io.StringIO()):

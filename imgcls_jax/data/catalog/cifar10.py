@@ -53,7 +53,7 @@ def recipe(
     url: str = URL,
     hub: HubCopy | None = HUB,
 ) -> Recipe:
-    """How to load CIFAR-10; the arguments make small stand-ins with the same file layout.
+    """Builds the recipe of CIFAR-10; the arguments make small stand-ins with the same file layout.
 
     The data is verified where each batch, written in the binary layout, has the published digest:
     content decides, so both layouts, archives, downloads and folders that TFDS prepared are held
@@ -99,7 +99,7 @@ def _read_raw(
 
 
 def _split(batches: list[np.ndarray]) -> Split:
-    """Records (N, 3073) of each batch -> images (sum of N, 32, 32, 3)."""
+    """Turns records (N, 3073) of each batch into images (sum of N, 32, 32, 3)."""
     images = np.empty((sum(map(len, batches)), 32 * 32, 3), np.uint8)
     start = 0
     for records in batches:
@@ -129,7 +129,7 @@ def _in_raw_order(splits: Splits, *, batch_size: int, labels_sha1: Mapping[str, 
 
 
 def _differing(splits: Splits, *, sha1: Mapping[str, str]) -> tuple[str, ...]:
-    """The batches whose file in the binary layout, made anew from the splits, has another SHA-1."""
+    """Returns the batches whose file in the binary layout, made anew, has another SHA-1."""
     differing = []
     for split, batches in BATCHES.items():
         per_batch = zip(

@@ -15,7 +15,7 @@ _LAYOUT = b"1"  # of the copy itself; another value makes every older copy stale
 
 
 def fingerprint(folder: Path) -> str:
-    """SHA-256 over the names and contents of a folder's files: what the copy is a copy of."""
+    """Returns the SHA-256 over the names and contents of a folder's files."""
     digest = hashlib.sha256(_LAYOUT)
     for path in sorted(path for path in folder.iterdir() if path.is_file()):
         with path.open("rb") as file:
@@ -39,7 +39,7 @@ def write(path: Path, splits: Splits, *, of: str, differing: tuple[str, ...]) ->
 
 
 def read(path: Path, *, of: str) -> tuple[Splits, tuple[str, ...]] | None:
-    """(splits, differing) as written, or None for a copy that is missing, stale or damaged.
+    """Returns (splits, differing) as written, or None for a copy that is missing, stale or damaged.
 
     The zip container's CRC-32 of every array is checked while reading.
     """

@@ -8,7 +8,7 @@ TRAIN_EXAMPLES = 1437  # four fifths of 1797, rounded down
 
 
 def load() -> Dataset:
-    """1797 images of 8x8 pixels as uint8 (N, 8, 8, 1); the first 1437 train, the last 360 test.
+    """Loads 1797 images of 8x8 pixels, uint8 (N, 8, 8, 1): the first 1437 train, the rest test.
 
     The files are ordered by writer and stay so: the test digits are by other people than the
     training digits, which is harder than a shuffled split and closer to use. Pixels come as 0..16

@@ -54,10 +54,11 @@ def fetch(recipe: Recipe, data_dir: Path) -> dict[str, Path]:
 
 
 def no_route(url: str) -> str | None:
-    """Why the address does not answer, or None where it does; proxies as the environment says.
+    """Returns why the address does not answer, or None where it does.
 
-    TFDS itself would retry for minutes. A thread, because a name look-up has no time-out of its
-    own; a daemon, so that one left behind does not keep the program from ending.
+    Proxies are those of the environment. TFDS itself would retry for minutes. The question is asked
+    in a thread, because a name look-up has no time-out of its own; the thread is a daemon, so that
+    one left behind does not keep the program from ending.
     """
     answer = [f"no answer within {_ROUTE_SECONDS} seconds"]
 
@@ -81,9 +82,10 @@ def no_route(url: str) -> str | None:
 
 @contextlib.contextmanager
 def _bounded_requests() -> Iterator[None]:
-    """TFDS sends requests without time-out and retries each ten times: here 20 seconds and once.
+    """Limits the requests of TFDS: 20 seconds without an answer, one retry, and no slow downloads.
 
-    Nor does it care how slowly an answer comes.
+    TFDS sends them without a time-out, retries each ten times, and accepts an answer however slowly
+    it comes.
     """
     from requests.adapters import HTTPAdapter
     from urllib3.util.retry import Retry
@@ -127,5 +129,5 @@ def host(recipe: Recipe) -> str:
 
 
 def one_line(error: object) -> str:
-    """Returns what an error says, in a line; its kind where it says nothing."""
+    """Returns an error's message in one line, or its kind where the message is empty."""
     return str(error).strip().split("\n")[0] or type(error).__name__

@@ -54,7 +54,7 @@ def recipe(
     hub: HubCopy | None = HUB,
     debian: DebianPackage | None = DEBIAN,
 ) -> Recipe:
-    """How to load Fashion-MNIST; the arguments make small stand-ins with the same file layout."""
+    """Builds the recipe of Fashion-MNIST; the arguments make small stand-ins of the same layout."""
     names = tuple(name for pair in FILES.values() for name in pair)
     return Recipe(
         name="fashion_mnist",

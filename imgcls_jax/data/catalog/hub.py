@@ -1,6 +1,6 @@
 """The copies of data sets on the Hugging Face Hub: parquet files of PNG images and labels.
 
-Read into memory and never kept: what is prepared from them is.
+They are read into memory; only the data set that is prepared from them is kept.
 """
 
 import io

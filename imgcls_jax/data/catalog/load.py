@@ -1,4 +1,4 @@
-"""Where a data set comes from: a prepared folder, raw files, what can be fetched, in this order."""
+"""The sources of a data set, in order: a prepared folder, raw files, files to be fetched."""
 
 import contextlib
 import os
@@ -25,13 +25,13 @@ def load(
     raw_dir: str | os.PathLike | None = None,
     offline: bool = False,
 ) -> Dataset:
-    """Loads by the first of: raw_dir if given, a prepared folder, raw files, what can be fetched.
+    """Loads by the first of: raw_dir if given, a prepared folder, raw files, files to be fetched.
 
     Fetched are, in turn, the raw files from the address that TFDS pins, the copy on the Hugging
     Face Hub, and the package of Debian and Ubuntu. Each says in a line on standard error what came
     of it, and only the published data, by its digests, is taken.
 
-    What was not prepared yet is prepared in data_dir, once, so that the next load is quick. Where
+    A data set not prepared yet is prepared in data_dir, once, so that the next load is quick. Where
     data_dir cannot be written (permissions, full disk) that is a warning, and the data is used as
     it was read. raw_dir never yields other data than its own: a folder prepared earlier is left
     as it is and not looked at. Nor do later loads get the data of raw_dir unless it is the
@@ -111,7 +111,7 @@ def _data_dir(given: str | os.PathLike | None) -> Path:
 def _raw_paths(
     recipe: Recipe, raw_dir: str | os.PathLike | None
 ) -> tuple[Mapping[str, Path], str] | None:
-    """Paths of the raw files by official name, and where they are; None where there are none."""
+    """Returns paths of the raw files by official name, and their place; None if there are none."""
     if raw_dir is not None:
         raw_dir = Path(raw_dir).expanduser().absolute()
         return layouts.find(recipe.layouts, raw_dir), f"the raw files in {raw_dir}"
@@ -151,7 +151,7 @@ def _sources(recipe: Recipe, data_dir: Path) -> Iterator[_Source]:
 
 
 def _fetch(recipe: Recipe, data_dir: Path, *, offline: bool) -> tuple[Splits, str]:
-    """Returns the published data from the first source that has it, and what that is called.
+    """Returns the published data from the first source that has it, and the name of the source.
 
     Raises:
       UserError: offline, no source has it, or data_dir cannot be written.

@@ -70,7 +70,7 @@ def write(recipe: Recipe, data_dir: Path, splits: Splits, *, source: str) -> Non
 
 
 def read(recipe: Recipe, data_dir: Path) -> Dataset:
-    """The data set in a prepared folder, made by `write` or by anybody's TFDS.
+    """Reads the data set in a prepared folder, made by `write` or by anybody's TFDS.
 
     Whether it is verified is told by the content itself, not by what the folder says of itself.
 

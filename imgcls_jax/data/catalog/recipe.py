@@ -1,4 +1,4 @@
-"""What distinguishes one downloadable data set from another; everything else is shared."""
+"""The properties that tell one downloadable data set from another; all else is shared."""
 
 import dataclasses
 from collections.abc import Callable, Mapping

@@ -45,7 +45,7 @@ def corrupt(folder: Folder, *, workers: int | None = None) -> list[tuple[str, st
 
 
 def duplicates(folder: Folder) -> tuple[Copies, ...]:
-    """Groups of two or more images with the same bytes, in any split and class.
+    """Returns groups of two or more images with the same bytes, in any split and class.
 
     Only files of equal size are read. Files that are empty or cannot be read are in no group.
     """

@@ -57,7 +57,7 @@ def load(
       size, how: as `decode.resize` has them.
       corrupt: "skip" leaves out pictures that cannot be read, "refuse" refuses to go on.
       cache_dir: default $IMGCLS_CACHE, else ~/.cache/imgcls_jax.
-      workers: threads; default one a core.
+      workers: threads; default one per core.
 
     Returns:
       images: uint8 (N, size, size, 3), read-only, of the N pictures that can be read.
@@ -129,7 +129,7 @@ def _state(file: Path) -> list[int]:
 def _make(
     folder: Path, root: Path, paths: Sequence[str], size: int, how: str, workers: int
 ) -> dict[int, str]:
-    """Decodes the blocks that are not decoded yet, in order; why pictures are bad, by index."""
+    """Decodes the missing blocks, in order; returns why pictures are bad, by index."""
     partial, blocks = folder / "partial", folder / "blocks.jsonl"
     partial.touch()
     with partial.open("r+b") as pixels, blocks.open("a+") as log:

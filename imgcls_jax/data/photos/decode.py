@@ -47,7 +47,7 @@ warnings.filterwarnings("ignore", module=r"PIL\.")
 
 
 class BadImage(UserError):
-    """A file that is no usable image.
+    """The error for a file that cannot be used as an image.
 
     name: the file, or "The image" where bytes were given; made printable.
     reason: the sentence's predicate, such as "is empty (0 bytes)".
@@ -186,7 +186,8 @@ def _square(image: Image.Image, size: int, how: str) -> Image.Image:
         square = Image.new("RGB", (size, size))
         square.paste(image, (-left, -top))
         return square
-    # Resizing only what is kept: in the source's pixels, as if all had been resized and then cut.
+    # Only the part that is kept is resized, as if all had been resized and then cut; the box is in
+    # the source's pixels.
     x, y = width / new_width, height / new_height
     box = (left * x, top * y, min((left + size) * x, width), min((top + size) * y, height))
     return image.resize((size, size), FILTER, box=box)

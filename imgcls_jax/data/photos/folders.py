@@ -195,7 +195,7 @@ def _split_folders(root: Path, top: list[os.DirEntry]) -> dict[str, str]:
 def _classes(
     root: Path, within: str, entries: list[os.DirEntry], above: tuple, ignored: Counter
 ) -> dict[str, list[str]]:
-    """Class name -> its images, sorted, relative to the root; `within` is the split's folder."""
+    """Maps classes to their sorted images, relative to the root; `within` is the split's folder."""
     classes = {}
     for entry in entries:
         if entry.is_dir():
@@ -218,7 +218,7 @@ def _classes(
 
 
 def _images(folder: os.DirEntry, above: tuple, ignored: Counter) -> Iterator[str]:
-    """Images in and below a folder, relative to it; `above` identifies the folders over it."""
+    """Lists images in and below a folder, relative to it; `above` identifies its parents."""
     above = (*above, _identity(folder.path))
     for entry in _entries(Path(folder.path), ignored):
         if entry.is_dir():

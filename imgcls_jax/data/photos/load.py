@@ -13,7 +13,7 @@ from imgcls_jax.data.photos.options import PhotoOptions
 from imgcls_jax.data.photos.sources import FolderPhotos
 from imgcls_jax.errors import UserError, printable
 
-# The folder as far as it can be read, its splits, and what cannot be read, with the reason.
+# The folder as far as it can be read, its splits, and the unreadable files, with reasons.
 Loaded = tuple[Folder, dict[str, Split], list[tuple[str, str]]]
 
 
@@ -29,7 +29,7 @@ def load(path: str | os.PathLike, options: PhotoOptions) -> Dataset:
     """
     whole = _divided(folders.scan(path), options)
     copies = audit.duplicates(whole)
-    folder, notes = whole, []  # what is cached does not depend on what is evaluated
+    folder, notes = whole, []  # the cache does not depend on the split that is evaluated
     if options.duplicates == "drop":
         folder, dropped = audit.drop_from_evaluation(whole, copies)
         notes += [f"{len(dropped)} copies are left out of evaluation"] if dropped else []
@@ -104,9 +104,9 @@ def _require_memory(count: int, size: int) -> None:
 
 
 def _divided(folder: Folder, options: PhotoOptions) -> Folder:
-    """The folder with the splits "train", "test" and perhaps "validation"; see `load`.
+    """Divides the folder into "train", "test" and perhaps "validation"; see `load`.
 
-    A validation folder without a test folder is what a run is evaluated on, and so the test split.
+    A validation folder without a test folder becomes the test split: the run is evaluated on it.
     """
     test, seed = options.test_fraction, options.split_seed
     if options.folds:
@@ -132,20 +132,20 @@ def _divided(folder: Folder, options: PhotoOptions) -> Folder:
 
 
 def _hold_out(folder: Folder, split: str, name: str, fraction: float, seed: int) -> Folder:
-    """The folder with a stratified part of one split as another; the rest is "train"."""
+    """Returns the folder with a stratified part of one split as another; the rest is "train"."""
     labels = folder.splits[split].labels
     parts = folders.stratified(labels, {name: fraction}, seed, class_names=folder.class_names)
     return folder.divide(split, parts)
 
 
 def _fold(folder: Folder, folds: int, fold: int, seed: int) -> dict[str, np.ndarray]:
-    """Train and test indices of one fold of a shuffled stratified cross-validation."""
+    """Returns train and test indices of one fold of a shuffled stratified cross-validation."""
     train, test = k_fold(folder.splits["all"].labels, folds=folds, seed=seed)[fold]
     return {"train": train, "test": test}
 
 
 def _without(folder: Folder, bad: set[str]) -> Folder:
-    """The folder without files that cannot be read.
+    """Returns the folder without files that cannot be read.
 
     Raises:
       UserError: if a split has none left, or the training split none of some class.

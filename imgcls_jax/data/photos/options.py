@@ -1,4 +1,4 @@
-"""What can be chosen about photos in folders, under the names of the settings that choose it."""
+"""The choices about photos in folders, under the names of the settings that make them."""
 
 import dataclasses
 

@@ -44,7 +44,7 @@ def read_idx_images(
 
 
 def read_idx_labels(path: Path, *, num_classes: int = 10, count: int | None = None) -> np.ndarray:
-    """Labels of an IDX file as int32 (N,), each in 0..num_classes-1; as `read_idx_images`."""
+    """Reads labels of an IDX file as int32 (N,), each in 0..num_classes-1; as `read_idx_images`."""
     path = Path(path)
     data = layouts.read(path, limit=_limit(count, size=1))
     _sizes(path, data, magic=LABELS_MAGIC, count=count)

@@ -30,7 +30,7 @@ class Layout:
 
 
 def find(layouts: tuple[Layout, ...], raw_dir: Path) -> Mapping[str, Path]:
-    """Paths by official name: all files of a layout or, where none is complete, one archive.
+    """Finds paths by official name: all files of a layout or, where none is complete, one archive.
 
     Files may lie in raw_dir or in its subfolder of the published name, with or without .gz.
 
@@ -75,7 +75,7 @@ def _find(names: tuple[str, ...], folder: Path) -> dict[str, Path | None]:
 
 
 def missing(candidates: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Names that are None in the candidate with the fewest such."""
+    """Returns the names that are None in the candidate with the fewest such."""
     lacking = [[name for name, found in c.items() if found is None] for c in candidates]
     return min(lacking, key=len)
 

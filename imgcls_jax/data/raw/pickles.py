@@ -63,7 +63,7 @@ class _Reader(pickle._Unpickler):
     def find_class(self, module: str, name: str) -> Any:
         module = module.replace("numpy._core.", "numpy.core.")  # as NumPy 2 calls it
         match module, name:
-            # A pickle can set attributes of what it names, so each gets an object of its own.
+            # A pickle can set attributes of an object it names, so each gets an object of its own.
             case ("numpy", "ndarray"):
                 return object()
             case ("numpy", "dtype"):

@@ -14,7 +14,7 @@ _OTHER_BYTES = 2**20  # for headers and for members that nobody wants, such as a
 
 
 def read(path: Path, *, limits: Mapping[str, int]) -> dict[str, bytes]:
-    """Contents of the wanted members that the archive has, in one pass.
+    """Returns the contents of the wanted members that the archive has, in one pass.
 
     Args:
       path: a tar archive, gzipped or not.

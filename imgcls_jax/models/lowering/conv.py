@@ -278,7 +278,7 @@ def _kernel_gradient(cotangent, images, geometry, shape) -> jax.Array:
 
 
 def _kernel_gradient_of_chunk(cotangent, images, geometry, shape) -> jax.Array:
-    """Channels take the place of the batch, the batch that of the channels."""
+    """Convolves with channels in the place of the batch, and the batch in that of channels."""
     padding = []
     for axis in (0, 1):
         low = geometry.padding[axis][0]
