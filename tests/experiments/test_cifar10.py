@@ -130,6 +130,7 @@ SPEEDRUN = (
 )
 
 
+@pytest.mark.slow
 def test_a_speed_run_races_seeds_and_learns(cifar10_main, tmp_path):
     status, out, err = cifar10_main(*SPEEDRUN, "--seeds=2", f"--workdir={tmp_path}")
     assert (status, err) == (0, "")

@@ -75,7 +75,13 @@ def test_no_model_is_missing_from_the_counts():
     assert {name for name, *_ in PARAMETERS} == set(models.NAMES)
 
 
-@pytest.mark.parametrize("name", sorted(set(models.NAMES) - SIBLINGS))
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.slow) if name == "densenet121" else name
+        for name in sorted(set(models.NAMES) - SIBLINGS)
+    ],
+)
 def test_maps_images_to_float32_logits_and_draws_in_training_only(name):
     """By shapes alone: in evaluation there is no key to draw with and no statistic to change.
 
