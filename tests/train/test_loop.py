@@ -110,6 +110,16 @@ def test_best_is_chosen_by_validation(held_out_trainer, tmp_path):
     assert float(found["correct"]) / float(found["count"]) == accuracies[best]
 
 
+def test_validation_is_what_was_held_out_of_training(held_out_trainer, digits):
+    """And never the test set, to which a choice must not look."""
+    train, held_out = data.hold_out(digits.train, fraction=0.2, seed=42)
+    name, split = held_out_trainer.watched
+    assert name == "validation"
+    np.testing.assert_array_equal(split.images, held_out.images)
+    np.testing.assert_array_equal(split.labels, held_out.labels)
+    assert held_out_trainer.feed.size == len(train)
+
+
 def test_without_validation_there_is_no_best(small_trainer, tmp_path):
     train(small_trainer, tmp_path)
     with Checkpoints(tmp_path / "checkpoints") as checkpoints:
