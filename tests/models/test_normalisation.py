@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from imgcls_jax.errors import UserError
+from imgcls_jax.models import normalisation
 from imgcls_jax.models.normalisation import patch_whitening, whiten
 
 
@@ -89,3 +90,18 @@ def test_runs_inside_jit_in_the_images_type():
     compiled = jax.jit(lambda x: whiten(x, whitening))
     np.testing.assert_allclose(compiled(x), whiten(x, whitening), atol=1e-4)
     assert compiled(x.astype(jnp.bfloat16)).dtype == jnp.bfloat16
+
+
+@pytest.mark.parametrize("every", [1, 3])
+def test_statistics_are_those_of_all_images_however_many_are_looked_at_together(monkeypatch, every):
+    """Twice the images of a chunk and one more."""
+    images = np.random.default_rng(4).integers(0, 256, (501, 3, 4, 2), np.uint8)
+    images[-1], images[249], images[250] = 255, 0, 128
+    mean, std = normalisation.channel_moments(images, every=every)
+    seen = images[::every] / 255
+    np.testing.assert_allclose(mean, seen.mean((0, 1, 2)), rtol=1e-12)
+    np.testing.assert_allclose(std, seen.std((0, 1, 2)), rtol=1e-12)
+    whole = normalisation.patch_whitening(images)
+    monkeypatch.setattr(normalisation, "_CHUNK", 7)
+    for ours, theirs in zip(normalisation.patch_whitening(images), whole, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-5)
