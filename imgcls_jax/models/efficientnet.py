@@ -8,7 +8,12 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from imgcls_jax.models.inverted_residual import InvertedResidual, padding_of, round_channels
+from imgcls_jax.models.inverted_residual import (
+    InvertedResidual,
+    padding_of,
+    round_channels,
+    stages_of,
+)
 from imgcls_jax.models.layers import (
     BatchNorm,
     classify,
@@ -76,13 +81,7 @@ class EfficientNet(nn.Module):
 
     def stages(self) -> dict[str, tuple[str, ...]]:
         """Returns top-level names of parameters by stage, from the images to the logits."""
-        names = {"stem": ("stem_conv", "stem_norm")}
-        for stage, (_, _, _, blocks, _) in enumerate(_STAGES, 1):
-            count = math.ceil(self.size.depth * blocks)
-            names[f"stage{stage}"] = tuple(
-                f"stage{stage}_block{block}" for block in range(1, count + 1)
-            )
-        return names | {"top": ("top_conv", "top_norm"), "head": ("head",)}
+        return stages_of(math.ceil(self.size.depth * blocks) for _, _, _, blocks, _ in _STAGES)
 
     @nn.compact
     def __call__(self, images: jax.Array, train: bool = False) -> jax.Array:

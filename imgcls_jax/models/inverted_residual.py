@@ -4,7 +4,7 @@ Sandler et al. 2018, "MobileNetV2: Inverted Residuals and Linear Bottlenecks"; t
 squeeze-and-excitation of Hu et al. 2018 inside it as in Howard et al. 2019 and Tan and Le 2019.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
@@ -21,6 +21,14 @@ def round_channels(channels: float, divisor: int = 8) -> int:
     """Rounds to a multiple of `divisor`, but never below nine tenths of `channels`."""
     rounded = max(divisor, int(channels + divisor / 2) // divisor * divisor)
     return rounded + divisor if rounded < 0.9 * channels else rounded
+
+
+def stages_of(blocks: Iterable[int]) -> dict[str, tuple[str, ...]]:
+    """Returns top-level names of parameters by stage, given the blocks in each, images first."""
+    names = {"stem": ("stem_conv", "stem_norm")}
+    for stage, count in enumerate(blocks, 1):
+        names[f"stage{stage}"] = tuple(f"stage{stage}_block{n}" for n in range(1, count + 1))
+    return names | {"top": ("top_conv", "top_norm"), "head": ("head",)}
 
 
 def padding_of(convention: str, kernel_size: int) -> Padding:

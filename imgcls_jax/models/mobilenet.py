@@ -12,7 +12,12 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from imgcls_jax.models.inverted_residual import InvertedResidual, padding_of, round_channels
+from imgcls_jax.models.inverted_residual import (
+    InvertedResidual,
+    padding_of,
+    round_channels,
+    stages_of,
+)
 from imgcls_jax.models.layers import (
     BatchNorm,
     classify,
@@ -91,12 +96,7 @@ class MobileNetV2(nn.Module):
 
     def stages(self) -> dict[str, tuple[str, ...]]:
         """Returns top-level names of parameters by stage, from the images to the logits."""
-        names = {"stem": ("stem_conv", "stem_norm")}
-        for stage, (_, _, blocks, _) in enumerate(_V2_STAGES, 1):
-            names[f"stage{stage}"] = tuple(
-                f"stage{stage}_block{block}" for block in range(1, blocks + 1)
-            )
-        return names | {"top": ("top_conv", "top_norm"), "head": ("head",)}
+        return stages_of(blocks for _, _, blocks, _ in _V2_STAGES)
 
     @nn.compact
     def __call__(self, images: jax.Array, train: bool = False) -> jax.Array:
@@ -166,12 +166,8 @@ class MobileNetV3(nn.Module):
 
     def stages(self) -> dict[str, tuple[str, ...]]:
         """Returns top-level names of parameters by stage, from the images to the logits."""
-        names = {"stem": ("stem_conv", "stem_norm")}
-        for number, stage in enumerate(self.blocks, 1):
-            names[f"stage{number}"] = tuple(
-                f"stage{number}_block{block}" for block in range(1, len(stage.expanded) + 1)
-            )
-        return names | {"top": ("top_conv", "top_norm", "top_dense"), "head": ("head",)}
+        names = stages_of(len(stage.expanded) for stage in self.blocks)
+        return names | {"top": (*names["top"], "top_dense")}
 
     @nn.compact
     def __call__(self, images: jax.Array, train: bool = False) -> jax.Array:
