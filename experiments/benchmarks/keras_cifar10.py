@@ -26,8 +26,10 @@ from experiments.cli import flags as cli
 from experiments.cli import out_flag
 from experiments.cli.out_flag import OUT
 from experiments.documented import RUNS
+from imgcls_jax import metrics
 from imgcls_jax.data import Dataset
 from imgcls_jax.errors import UserError
+from imgcls_jax.files import replacing
 from imgcls_jax.report import console
 from imgcls_jax.workdir import environment
 
@@ -65,7 +67,7 @@ def train(dataset: Dataset, *, run: int, epochs: int, seed: int) -> dict[str, An
 
     Returns:
       The last epoch's figures (fractions, nats), the best epoch's accuracy, the history, the
-      seconds of `fit` and the bytes of the saved network.
+      confusion matrix, the seconds of `fit` and the bytes of the saved network.
     """
     import keras
 
@@ -86,6 +88,8 @@ def train(dataset: Dataset, *, run: int, epochs: int, seed: int) -> dict[str, An
     history = model.fit(*training, epochs=epochs, batch_size=32, validation_data=test, verbose=2)
     seconds = time.perf_counter() - started
     loss, accuracy = model.evaluate(*test, verbose=0)
+    predicted = model.predict(test[0], verbose=0)
+    matrix = metrics.confusion_matrix(dataset.test.labels, predicted, dataset.num_classes)
     return {
         "seed": seed,
         "parameters": model.count_params(),
@@ -95,6 +99,7 @@ def train(dataset: Dataset, *, run: int, epochs: int, seed: int) -> dict[str, An
         "train_loss": history.history["loss"][-1],
         "best_epoch_accuracy": max(history.history["val_accuracy"]),
         "history": history.history,
+        "confusion_matrix": matrix.tolist(),
         "fit_seconds": seconds,
         "saved_bytes": _saved_bytes(model),
     }
@@ -111,7 +116,7 @@ def _saved_bytes(model: Any) -> dict[str, int]:
 
 
 def main() -> None:
-    """Trains every seed, writes the result so far to --out, and prints the figures.
+    """Trains every seed that --out does not hold yet, writes it there, and prints the figures.
 
     Raises:
       UserError: if Keras or its backend is not installed.
@@ -133,18 +138,39 @@ def main() -> None:
         "backend": keras.backend.backend(),
         "cores": len(os.sched_getaffinity(0)),
         "epochs": epochs,
-        "seeds": [],
+        "data_verified": dataset.verified,
+        "seeds": _finished(run, epochs),
     } | environment()
-    for seed in range(given.seeds):
+    for seed in range(len(result["seeds"]), given.seeds):
         result["seeds"].append(train(dataset, run=run, epochs=epochs, seed=seed))
         accuracies = [found["test_accuracy"] for found in result["seeds"]]
         result["mean_test_accuracy"] = statistics.mean(accuracies)
         if OUT.value:
-            Path(OUT.value).write_text(json.dumps(result, indent=1) + "\n")
+            with replacing(Path(OUT.value), advice="choose another --out") as temporary:
+                temporary.write_text(json.dumps(result, indent=1) + "\n")
     console.heading(result["run"])
     for found in result["seeds"]:
         names = ("seed", "test_accuracy", "best_epoch_accuracy", "train_accuracy", "saved_bytes")
         console.pairs({name: found[name] for name in names})
+
+
+def _finished(run: int, epochs: int) -> list[dict[str, Any]]:
+    """Returns the seeds that --out already holds, from 0 on.
+
+    Raises:
+      UserError: if the file is not one of this run and these epochs.
+    """
+    if not OUT.value or not Path(OUT.value).exists():
+        return []
+    try:
+        held = json.loads(Path(OUT.value).read_text())
+        if (held["run"], held["epochs"]) == (f"run {run} in Keras", epochs):
+            return held["seeds"]
+    except (OSError, ValueError, KeyError, TypeError):
+        pass
+    raise UserError(
+        f"--out={OUT.value} holds something else than {epochs} epochs of run {run}; give another."
+    )
 
 
 if __name__ == "__main__":
