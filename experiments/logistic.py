@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 
 from experiments.cli import flags as cli
-from experiments.documented import DocumentedRun
 from experiments.presets import choose
 from imgcls_jax import data, metrics
 from imgcls_jax.errors import UserError
@@ -153,46 +152,3 @@ def _show(summary: Mapping[str, Any]) -> None:
     console.pairs(lines)
     print()
     console.per_class(summary["per_class"])
-
-
-def measure(found: DocumentedRun, dataset: data.Dataset, *, orders: int) -> dict[str, Any]:
-    """Measures run 8 over orders of the pixels, the stored one first.
-
-    Its seed is part of the document. The order of the pixels means nothing to logistic regression,
-    so it changes the score only by rounding, which the iteration makes grow.
-
-    Returns:
-      The content of a result file: the settings, the accuracy's mean, sample standard deviation and
-      values beside the documented figure, the accuracy of every fold, and seconds.
-    """
-    settings = found.settings
-    size = dataset.train.images[0].size
-    folds, seconds = [], []
-    for number in range(orders):
-        pixels = np.random.default_rng(number).permutation(size) if number else None
-        result, spent = validate(dataset, settings, pixels)
-        folds.append(result.scores.tolist())
-        seconds.append(round(spent, 3))
-        print(f"order of pixels {number + 1} of {orders}: {result.scores.mean():.4f}")
-    values = [float(np.mean(scores)) for scores in folds]
-    mean, std = float(np.mean(values)), float(np.std(values, ddof=1))
-    figure = found.figures[_FIGURE]
-    return {
-        "run": "run 8",
-        "config": settings,
-        "seeds": "orders of the pixels, the stored one first",
-        "spread": {
-            _FIGURE: {
-                "mean": mean,
-                "std": std,
-                "values": values,
-                "documented": figure,
-                "below": sum(value < figure for value in values),
-                "z": (figure - mean) / std,
-            }
-        },
-        "fold_accuracy": folds,
-        "seconds_with_compilation": seconds,
-        "data_verified": dataset.verified,
-        "documented": choose.report(found, found.readings[0]),
-    } | environment()

@@ -1,9 +1,10 @@
-"""Measures every reading of the documented runs over many seeds, into result files.
+"""Measures the documents' runs and claims over many seeds, and draws and judges what came out.
 
-python -m experiments.reproduce                  # runs 1-9, 10 seeds: half an hour, 2 cores
-python -m experiments.reproduce --runs=10 --seeds=5
-python -m experiments.reproduce --runs=5,9 --seeds=3
-python -m experiments.reproduce --table          # writes the page of tables, results/README.md
+python -m experiments.reproduce                          # runs 1-9, 10 seeds: whatever is missing
+python -m experiments.reproduce --runs=10,11 --seeds=5
+python -m experiments.reproduce --runs=15 --data_dir=EGGS --model=mobilenet_v2 --weights=FILE
+python -m experiments.reproduce --out=mine               # measured anew, in a folder of its own
+python -m experiments.reproduce --table                  # writes the page of tables, README.md
 """
 
 if __name__ == "__main__":  # before anything heavy is imported
@@ -11,86 +12,121 @@ if __name__ == "__main__":  # before anything heavy is imported
 
     huge_pages.ask()
 
-import tempfile
+import functools
+import os
 from pathlib import Path
 
+import jax
 from absl import flags
 
-from experiments import logistic, tables
+from experiments import tables
 from experiments.cli import flags as cli
 from experiments.cli import out_flag
 from experiments.cli.out_flag import OUT
-from experiments.documented import RUNS, DocumentedRun, Reading
-from experiments.presets import choose
+from experiments.documented import DocumentedRun
+from experiments.evidence import plan, work
+from experiments.evidence.store import Store
 from imgcls_jax import data
 from imgcls_jax.config import Config
 from imgcls_jax.errors import UserError
 from imgcls_jax.report import console
-from imgcls_jax.train import run
 from imgcls_jax.workdir import Workdir
 
 flags.adopt_module_key_flags(cli)
 flags.adopt_module_key_flags(out_flag)
-_RUNS = flags.DEFINE_list(
-    "runs", [str(number) for number in range(1, 10)], "documented runs to measure"
+_RUNS = flags.DEFINE_list("runs", ["1-9"], "documented runs to measure, such as 1-9 or 5,10")
+_SEEDS = flags.DEFINE_integer("seeds", 10, "seeds of each reading, 0 and so on", lower_bound=2)
+_MODEL = flags.DEFINE_string("model", None, "network in place of those of photo runs 12-15")
+_WEIGHTS = flags.DEFINE_string("weights", None, "its weights: a file, or imagenet to download them")
+_PROCESSES = flags.DEFINE_integer(
+    "processes", None, "processes at a time, by default one per core on a CPU", lower_bound=1
 )
-_SEEDS = flags.DEFINE_integer("seeds", 10, "seeds of each reading", lower_bound=2)
 _TABLE = flags.DEFINE_bool("table", False, "write the result files as tables, README.md, and exit")
 
 
 def main() -> None:
-    """Measures the chosen runs into result files, or writes the files' tables."""
-    out = Workdir(OUT.value or results_folder())
+    """Measures what is missing of the chosen runs, or writes the files' tables."""
+    folder = Path(OUT.value or results_folder())
     if _TABLE.value:
-        out.write_text("README.md", tables.page(out.path))
-        print(f"The tables are in {out.path / 'README.md'}")
+        Workdir(folder).write_text("README.md", tables.page(folder))
+        print(f"The tables are in {folder / 'README.md'}")
         return
-    try:
-        chosen = [RUNS[int(number)] for number in _RUNS.value]
-    except (KeyError, ValueError):
+    store = Store(folder)
+    chosen = plan.chosen_runs(_RUNS.value)
+    _require_one_folder_of_photos(chosen)
+    replaced = {"model": _MODEL.value, "weights": _WEIGHTS.value}
+    replaced = {name: value for name, value in replaced.items() if value}
+    targets = [target for found in chosen for target in plan.documented(found, replaced)]
+    units = plan.units(targets, _SEEDS.value)
+    if not work.is_worker():
+        left = len(work.missing(units, store))
+        console.heading(f"{left} of {len(units)} trainings are missing in {store.folder}")
+    work.run(units, store, load=functools.partial(_load, chosen), processes=_processes())
+    if not work.is_worker():
+        store.tidy([unit.name for unit in units] + [target.stem for target in targets])
+        _show(targets, store)
+
+
+def _show(targets: list[plan.Target], store: Store) -> None:
+    """Prints one line per documented figure: what we measured, and whether they agree."""
+    rows = []
+    for target in targets:
+        spread = store.read(target.stem)["spread"]
+        for name, entry in spread.items():
+            if "documented" in entry or name == "test_accuracy":
+                rows.append((f"{target.stem}  {name.replace('_', ' ')}", *console.compared(entry)))
+    header = ("file and figure", "documented", "mean", "std", "seeds", "p", "a further seed")
+    console.heading("Documented and measured")
+    console.table(header, rows)
+
+
+def _processes() -> int:
+    """Returns how many processes share the work."""
+    if _PROCESSES.value:
+        return _PROCESSES.value
+    return len(os.sched_getaffinity(0)) if jax.default_backend() == "cpu" else 1
+
+
+def _require_one_folder_of_photos(chosen: list[DocumentedRun]) -> None:
+    """Raises UserError where --data_dir cannot be the photos of every chosen run."""
+    classes = {found.classes for found in chosen if found.classes is not None}
+    if len(classes) > 1:
         raise UserError(
-            f"--runs={','.join(_RUNS.value)} must be numbers of documented runs: "
-            f"{','.join(map(str, RUNS))}."
-        ) from None
-    datasets = {}
+            "runs 12, 13 and 14-15 are of different photos; give each of them a command and a "
+            "--data_dir of its own."
+        )
+    if not classes and (_MODEL.value or _WEIGHTS.value):
+        raise UserError("--model and --weights are for runs 12-15; leave them out.")
+
+
+def _load(chosen: list[DocumentedRun], unit: plan.Unit) -> data.Dataset:
+    """Loads the data of a training, once."""
+    dataset = _loaded(unit.settings["dataset"], unit)
+    number = unit.targets[0].header["run"]
     for found in chosen:
-        name, folder = found.settings["dataset"], found.settings["dataset"] == "folder"
-        if name not in datasets:
-            datasets[name] = (
-                cli.load_dataset(Config.of(**found.settings)) if folder else cli.load_data(name)
+        if found.number == number and not found.has_classes(dataset.class_names):
+            raise UserError(
+                f"the classes of {cli.photos_dir()} are not those of run {number}; give the folder "
+                "of its photos as --data_dir."
             )
-        dataset = datasets[name]
-        for reading in found.readings:
-            if reading.settings["model"] == "logistic_sgd":
-                result = logistic.measure(found, dataset, orders=_SEEDS.value)
-            else:
-                result = measure(found, reading, dataset)
-            out.write_json(f"{tables.slug(found, reading)}.json", result)
+    return dataset
+
+
+_LOADED: dict[str, data.Dataset] = {}
+
+
+def _loaded(name: str, unit: plan.Unit) -> data.Dataset:
+    if name not in _LOADED:
+        photos = name == "folder"
+        _LOADED[name] = (
+            cli.load_dataset(Config.of(**unit.settings)) if photos else cli.load_data(name)
+        )
+    return _LOADED[name]
 
 
 def results_folder(package: Path = Path(__file__).parent) -> Path:
     """Returns the folder of the result files: a checkout's own; an installed copy has none."""
     return package / "results" if (package / "results").is_dir() else Path("results")
-
-
-def measure(found: DocumentedRun, reading: Reading, dataset: data.Dataset) -> dict:
-    """Returns the spread over the seeds of one reading, run in a folder that is thrown away."""
-    settings = reading.settings
-    if settings["dataset"] == "folder":
-        settings = {**settings, **choose.following_weights(settings)}
-    config = Config.of(**settings)
-    with tempfile.TemporaryDirectory() as folder:
-        result = run.repeat(
-            config,
-            seeds=_SEEDS.value,
-            name=f"run {found.number}, {reading.label}",
-            dataset=dataset,
-            workdir=Workdir(folder),
-            documented=choose.report(found, reading),
-        )
-    console.heading(f"{result['run']}: {_SEEDS.value} seeds")
-    console.spread(result["spread"])
-    return result
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ import numpy as np
 from absl import flags
 
 from experiments.cli import flags as cli
+from experiments.documented import RUNS
 from experiments.presets import choose
 from imgcls_jax import models
 from imgcls_jax.config import Config, settings_by_name
@@ -133,15 +134,19 @@ def train(preset: choose.Preset, *, experiment: str) -> None:
     )
     documented = choose.documented(preset, config)
     name = _name(preset, config, documented)
-    console.heading(f"Documented {name}" if documented else f"{name}: no documented run's settings")
+    photos = config.data.dataset == "folder"
+    title = f"Settings of {name}" if photos else f"Documented {name}"
+    console.heading(title if documented else f"{name}: no documented run's settings")
     console.pairs(config.shown(everything=SHOW_CONFIG.value) | {"workdir": workdir.path})
     if not SHOW_CONFIG.value:
         print("  all other settings have their defaults; --show_config prints them")
     if over_folds:
-        _cross_validate(config, name=name, workdir=workdir, documented=documented)
+        _cross_validate(preset, config, workdir=workdir, documented=documented)
     else:
         dataset = cli.load_dataset(config)
         console.dataset(dataset)
+        documented = _if_of_these(documented, dataset)
+        name = _name(preset, config, documented)
         console.heading("Evaluation" if evaluate_only else "Training")
         common = {"name": name, "dataset": dataset, "workdir": workdir}
         if evaluate_only:
@@ -166,8 +171,27 @@ def _repeat(config: Config, seeds: int, *, name: str, dataset: Dataset, workdir:
         _draw(f"Figures of seed {seed}", config, dataset, folder)
 
 
-def _cross_validate(config: Config, *, name: str, workdir: Workdir, documented: Any) -> None:
+def _if_of_these(documented: dict[str, Any] | None, dataset: Dataset) -> dict[str, Any] | None:
+    """Returns the document's report, or None for photos whose classes are others than its own."""
+    if documented and not RUNS[documented["run"]].has_classes(dataset.class_names):
+        print(
+            f"  The classes are not those of run {documented['run']}: its document's figures are "
+            "not compared."
+        )
+        return None
+    return documented
+
+
+def _cross_validate(
+    preset: choose.Preset, config: Config, *, workdir: Workdir, documented: dict[str, Any] | None
+) -> None:
     """Runs all folds and shows what they come to."""
+    first = cli.load_dataset(config.replace(fold=0))
+    documented = _if_of_these(documented, first)
+    name = _name(preset, config, documented)
+
+    def load(one: Config) -> Dataset:
+        return first if one.data.fold == 0 else cli.load_dataset(one)
 
     def watch(event: str, one: Config, dataset: Dataset, folder: Workdir) -> None:
         if event == "finished":
@@ -178,7 +202,7 @@ def _cross_validate(config: Config, *, name: str, workdir: Workdir, documented: 
     result = run.cross_validate(
         config,
         name=name,
-        load=cli.load_dataset,
+        load=load,
         workdir=workdir,
         documented=documented,
         with_tensorboard=TENSORBOARD.value,

@@ -183,7 +183,7 @@ def report(found: DocumentedRun, reading: Reading) -> dict[str, Any]:
         "run": found.number,
         "source": found.source,
         "reading": f"{reading.label} ({reading.where})",
-        "figures": dict(found.figures),
+        "figures": found.figures_of(reading),
         "seconds": found.seconds,
         "hardware": found.hardware,
         "confusion_matrix": found.confusion_matrix,
@@ -208,6 +208,10 @@ def _matches(config: Config, settings: Mapping[str, Any]) -> bool:
     return config == Config.of(**settings).replace(**same)
 
 
+def _shown(value: float | tuple[float, float]) -> str:
+    return f"{value:.4f}" if isinstance(value, float) else "{:.2f} to {:.2f}".format(*value)
+
+
 def list_runs(dataset: str) -> None:
     """Prints the documented runs of a data set."""
     rows = []
@@ -221,7 +225,7 @@ def list_runs(dataset: str) -> None:
                 found.framework,
                 f"{settings['lr']:g}" if "lr" in settings else "-",
                 str(settings["epochs"]),
-                "-" if value is None else f"{figure.replace('_', ' ')} {value:.4f}",
+                "-" if value is None else f"{figure.replace('_', ' ')} {_shown(value)}",
                 str(len(found.readings)),
             )
         )

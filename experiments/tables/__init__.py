@@ -5,9 +5,9 @@ A number stands on the page only if a file holds it; a file that no table shows 
 
 from pathlib import Path
 
+from experiments.evidence.plan import slug
 from experiments.tables import runs, speed
 from experiments.tables.files import Files, table
-from experiments.tables.runs import slug
 from imgcls_jax.errors import UserError
 
 __all__ = ["page", "slug"]

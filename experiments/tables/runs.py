@@ -4,7 +4,8 @@ import dataclasses
 import statistics
 from collections.abc import Iterable, Iterator
 
-from experiments.documented import RUNS, DocumentedRun, Reading
+from experiments.documented import RUNS, DocumentedRun
+from experiments.evidence.plan import slug
 from experiments.tables.files import Files, number, table
 
 _PHOTOS = "--model=mobilenet_v2 --weights=mobilenet_v2_imagenet_keras.h5"
@@ -75,13 +76,6 @@ TRANSFER = (
 )
 
 _BEST_EPOCH = "validation_accuracy_best_epoch"
-
-
-def slug(found: DocumentedRun, reading: Reading) -> str:
-    """Names the file of a reading: run5_lr0.0008, run4_5epochs; run2 where there is only one."""
-    if len(found.readings) == 1:
-        return f"run{found.number}"
-    return f"run{found.number}_{reading.label.replace(' ', '')}"
 
 
 def _values(result: dict, figure: str) -> list[float]:

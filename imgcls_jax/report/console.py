@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from imgcls_jax import errors
 from imgcls_jax.data.dataset import Dataset
 from imgcls_jax.report import lettering
@@ -119,7 +121,8 @@ def _documented(summary: Mapping[str, Any]) -> dict[str, str]:
     lines = {}
     for name, difference in summary.get("difference", {}).items():
         figure = summary["documented"]["figures"][name]
-        lines[f"documented {name.replace('_', ' ')}"] = f"{figure:.4f}   ours {difference:+.4f}"
+        ours = f"ours {difference:+.4f}" if difference or np.isscalar(figure) else "ours within"
+        lines[f"documented {name.replace('_', ' ')}"] = f"{_figure(figure)}   {ours}"
     if summary.get("documented", {}).get("disagreement"):
         lines["note"] = summary["documented"]["disagreement"]
     return lines
@@ -129,10 +132,24 @@ def spread(figures: Mapping[str, Mapping[str, Any]]) -> None:
     """Prints mean and standard deviation over seeds, and where the documented figure falls."""
     rows = []
     for name, entry in figures.items():
-        row = [name.replace("_", " "), f"{entry['mean']:.4f}"]
-        row.append(f"{entry['std']:.4f}" if entry["std"] is not None else "-")
-        row += [f"{min(entry['values']):.4f}", f"{max(entry['values']):.4f}"]
-        row.append(f"{entry['documented']:.4f}" if "documented" in entry else "-")
-        row.append(f"{entry['z']:+.1f}" if entry.get("z") is not None else "-")
-        rows.append(row)
-    table(("figure", "mean", "std", "min", "max", "documented", "in std"), rows)
+        documented, mean, std, _, *judged = compared(entry)
+        extremes = (f"{min(entry['values']):.4f}", f"{max(entry['values']):.4f}")
+        rows.append((name.replace("_", " "), mean, std, *extremes, documented, *judged))
+    table(("figure", "mean", "std", "min", "max", "documented", "p", "a further seed"), rows)
+
+
+def compared(entry: Mapping[str, Any]) -> tuple[str, ...]:
+    """Returns a figure over seeds as words: documented, mean, std, seeds, p and the verdict."""
+    return (
+        _figure(entry["documented"]) if "documented" in entry else "-",
+        f"{entry['mean']:.4f}",
+        f"{entry['std']:.4f}" if entry["std"] is not None else "-",
+        str(len(entry["values"])),
+        f"{entry['p']:.2g}" if "p" in entry else "-",
+        entry.get("verdict", "-"),
+    )
+
+
+def _figure(figure: float | Sequence[float]) -> str:
+    """Returns a documented figure or a range of them."""
+    return " to ".join(f"{end:.4f}" for end in ([figure] if np.isscalar(figure) else figure))

@@ -1,12 +1,12 @@
 """The result of a run: the contents of `summary.json`, for one seed and over several."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
 import numpy as np
 
-from imgcls_jax import metrics, steps
+from imgcls_jax import metrics, statistics, steps
 from imgcls_jax.config import Config
 from imgcls_jax.data.dataset import Dataset
 from imgcls_jax.workdir import environment
@@ -92,15 +92,22 @@ def evaluated_record(history: list[dict[str, Any]], config: Config) -> dict[str,
 def difference(summary: Mapping[str, Any], documented: Mapping[str, Any]) -> dict[str, float]:
     """Returns our figure minus the documented one, for every figure we have a value of.
 
+    Of a documented range (low, high) it is the nearer end that counts; within it the difference is
+    0.
     The split that a document calls validation is the test set where a run watches that, as the
     document's program did.
     """
     values = _values(summary)
     return {
-        key: values[key] - figure
+        key: values[key] - _nearest(figure, values[key])
         for key, figure in documented["figures"].items()
         if values.get(key) is not None
     }
+
+
+def _nearest(figure: float | Sequence[float], value: float) -> float:
+    low, high = (figure, figure) if np.isscalar(figure) else figure
+    return min(max(value, low), high)
 
 
 def _values(summary: Mapping[str, Any]) -> dict[str, Any]:
@@ -130,8 +137,8 @@ def spread(
 ) -> dict[str, dict[str, Any]]:
     """Returns mean, standard deviation (n - 1) and values over seeds of every figure of the runs.
 
-    Where the document has a figure: `z`, its distance from the mean in standard deviations, and
-    `below`, how many seeds lie below it.
+    Where the document has a figure, and there are two runs: `documented` and how it compares with
+    one more run, see `imgcls_jax.statistics.prediction`.
     """
     figures = dict(documented["figures"]) if documented else {}
     with_documented = [_values(run) for run in runs]
@@ -146,9 +153,7 @@ def spread(
             std = float(np.std(values, ddof=1))
         result[key] = {"mean": mean, "std": std, "values": values}
         if key in figures:
-            result[key] |= {
-                "documented": figures[key],
-                "below": sum(value < figures[key] for value in values),
-                "z": (figures[key] - mean) / std if std else None,
-            }
+            result[key]["documented"] = figures[key]
+            if len(values) > 1:
+                result[key] |= statistics.prediction(values, figures[key])
     return result

@@ -56,9 +56,9 @@ def test_headlines():
         9: ("validation_accuracy", 0.8462),
         10: ("test_accuracy", None),
         11: ("validation_accuracy", 0.852),
-        12: ("test_accuracy", 0.97),
+        12: ("test_accuracy", (0.97, 0.98)),
         13: ("test_accuracy", 0.99),
-        14: ("test_accuracy", 0.96),
+        14: ("test_accuracy", (0.96, 0.98)),
         15: ("test_accuracy", 0.98),
     }
 
@@ -68,7 +68,9 @@ def test_readings_of_the_contradictory_runs():
         return [reading.settings[field] for reading in RUNS[number].readings]
 
     assert values(1, "lr") == [0.001, 0.01]
-    assert values(4, "epochs") == [5, 30, 10]
+    assert values(3, "hidden") == [(256, 128), (128,)]
+    assert values(4, "epochs") == [5, 30, 10, 5, 30]
+    assert values(4, "hidden") == 3 * [(256, 128)] + 2 * [(128,)]
     assert values(5, "lr") == [0.0008, 0.008, 0.001]
     assert values(6, "lr") == [0.0008, 0.008]
     assert values(7, "lr") == [0.0005, 0.005]

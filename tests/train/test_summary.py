@@ -24,12 +24,21 @@ def test_spread_places_the_documented_figure():
     std = (sum(deviations) / 2) ** 0.5
     assert entry["mean"] == pytest.approx(mean)
     assert entry["std"] == pytest.approx(std)
-    assert entry["z"] == pytest.approx((0.90 - mean) / std)
-    assert entry["z"] > 0
+    assert entry["t"] == pytest.approx((0.90 - mean) / (std * (4 / 3) ** 0.5))
+    assert entry["t"] > 0
     assert entry["below"] == 2
     assert spread(runs, DOCUMENTED)["train_loss_epoch_2"]["mean"] == 0.5
 
 
 def test_one_seed_has_no_deviation():
     entry = spread([RUN], DOCUMENTED)["test_accuracy"]
-    assert (entry["std"], entry["z"]) == (None, None)
+    assert entry["std"] is None
+    assert "p" not in entry
+
+
+def test_within_a_range_nothing_differs_and_beyond_it_the_nearer_end_counts():
+    documented = {"figures": {"test_accuracy": (0.97, 0.98)}}
+    found = [
+        difference({"test_accuracy": a}, documented)["test_accuracy"] for a in (0.96, 0.975, 1)
+    ]
+    assert found == pytest.approx([-0.01, 0.0, 0.02])

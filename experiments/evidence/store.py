@@ -1,0 +1,168 @@
+"""The folder of result files that grows seed by seed, whoever measures them."""
+
+import contextlib
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import filelock
+import numpy as np
+
+from imgcls_jax import files
+from imgcls_jax.errors import UserError
+from imgcls_jax.train.summary import spread
+
+FORMAT = 2  # of the files that this module writes
+
+
+class Store:
+    """Reads and writes result files; finished seeds stay, and two processes may add at once.
+
+    Args:
+      folder: where the files are. Below it, `.unfinished` holds locks and what is not yet a result.
+    """
+
+    def __init__(self, folder: str | Path):
+        self.folder = Path(folder).expanduser().resolve()
+        self.unfinished = self.folder / ".unfinished"
+
+    def read(self, stem: str) -> dict[str, Any] | None:
+        """Returns the content of a result file; None where there is none.
+
+        Raises:
+          UserError: if the file is of another version, or was changed by hand.
+        """
+        path = self.folder / f"{stem}.json"
+        try:
+            found = json.loads(path.read_text())
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError) as error:
+            raise UserError(f"{path} cannot be read ({error}); move it away.") from error
+        if not isinstance(found, dict) or found.get("format") != FORMAT:
+            raise UserError(
+                f"{path} is of another version of this program; move it away, or give another "
+                "folder as --out."
+            )
+        if found.get("digest") != _digest(found):
+            raise UserError(
+                f"{path} was changed by hand: its content no longer has the digest it was written "
+                "with; bring the written one back, or move it away to measure anew."
+            )
+        return found
+
+    def seeds(self, stem: str) -> set[int]:
+        """Returns the seeds that a file has."""
+        found = self.read(stem)
+        return {entry["seed"] for entry in found["seeds"]} if found else set()
+
+    def add(
+        self,
+        stem: str,
+        header: Mapping[str, Any],
+        entry: Mapping[str, Any],
+        environment: Mapping[str, Any],
+    ) -> None:
+        """Adds a finished seed to a file, made if it is missing; one that is there stays.
+
+        Args:
+          header: what the file says of every seed: `config`, `documented` and so on.
+          entry: the figures of the seed, by their names in a summary, and `seed`.
+          environment: device, versions and commit that the seed was measured with.
+
+        Raises:
+          UserError: if the file is of other settings, or cannot be written.
+        """
+        with self._lock(f"{stem}.file.lock"):
+            found = self.read(stem) or {"format": FORMAT, **header, "environments": [], "seeds": []}
+            if found.get("config") != _plain(header.get("config")):
+                raise UserError(
+                    f"{self.folder / stem}.json holds other settings than are measured now; move "
+                    "it away, or give another folder as --out."
+                )
+            if any(held["seed"] == entry["seed"] for held in found["seeds"]):
+                return
+            if _plain(environment) not in found["environments"]:
+                found["environments"].append(_plain(environment))
+            made = found["environments"].index(_plain(environment))
+            found["seeds"].append(_plain({**entry, "made": made}))
+            found["seeds"].sort(key=lambda held: held["seed"])
+            self.write(stem, found | summarised(found))
+
+    def write(self, stem: str, content: Mapping[str, Any]) -> None:
+        """Writes a file whole, with the digest of its content."""
+        content = _plain(content) | {"format": FORMAT}
+        content["digest"] = _digest(content)
+        path = self.folder / f"{stem}.json"
+        with files.replacing(path, advice="free some space or give another --out") as temporary:
+            temporary.write_text(_text(content))
+
+    @contextlib.contextmanager
+    def claim(self, name: str) -> Iterator[bool]:
+        """Holds a piece of work, and tells whether it could: not while another process has it.
+
+        The system frees the lock of a process that died.
+        """
+        lock = self._lock(f"{name}.lock")
+        try:
+            lock.acquire(timeout=0)
+        except filelock.Timeout:
+            yield False
+            return
+        try:
+            yield True
+        finally:
+            lock.release()
+
+    def tidy(self, names: Sequence[str]) -> None:
+        """Removes the locks of work that is done."""
+        for name in names:
+            for kind in (".lock", ".file.lock"):
+                (self.unfinished / f"{name}{kind}").unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # others are at work there, or nothing ever was
+            self.unfinished.rmdir()
+
+    def _lock(self, name: str) -> filelock.BaseFileLock:
+        try:
+            self.unfinished.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UserError(
+                f"cannot write into {self.folder} ({error.strerror}); give another --out."
+            ) from error
+        return filelock.FileLock(self.unfinished / name)
+
+
+def summarised(found: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns what a file's seeds come to: `spread` and, if they have matrices, their mean."""
+    seeds, documented = found["seeds"], found.get("documented")
+    watched = {"watched": found.get("watched")}
+    result = {"spread": spread([watched | seed for seed in seeds], documented)}
+    if seeds and "confusion_matrix" in seeds[0]:
+        matrices = np.array([seed["confusion_matrix"] for seed in seeds])
+        result["mean_confusion_matrix"] = matrices.mean(0).round(3).tolist()
+    return result
+
+
+def _digest(content: Mapping[str, Any]) -> str:
+    rest = {name: value for name, value in content.items() if name != "digest"}
+    text = json.dumps(rest, sort_keys=True, ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _plain(value: Any) -> Any:
+    """Returns a value as it comes back from JSON."""
+    return json.loads(json.dumps(value, allow_nan=False))
+
+
+def _text(content: Mapping[str, Any]) -> str:
+    """Returns JSON with one entry per line, and one seed per line below."""
+    lines = [f"{json.dumps(name)}: {_value(value)}" for name, value in content.items()]
+    return "{\n" + ",\n".join(lines) + "\n}\n"
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, Sequence) and value and isinstance(value[0], Mapping):
+        return "[\n" + ",\n".join(json.dumps(item, ensure_ascii=False) for item in value) + "\n]"
+    return json.dumps(value, ensure_ascii=False)

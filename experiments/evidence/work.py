@@ -1,0 +1,168 @@
+"""Whoever measures: processes that share one list of trainings, each on a core of its own.
+
+A small network's step does not fill two cores: on two cores of an Intel Xeon run 5's epoch takes as
+long on one core as on both, so that two processes are twice as fast as one.
+"""
+
+import contextlib
+import functools
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+
+from experiments.evidence.plan import Unit
+from experiments.evidence.store import Store
+from experiments.evidence.unit import measure, measure_logistic
+from imgcls_jax.config import Config
+from imgcls_jax.data import Dataset
+from imgcls_jax.errors import Interrupted, UserError
+from imgcls_jax.train.progress import Progress, collect_signals
+from imgcls_jax.train.run import make_trainer
+from imgcls_jax.train.trainer import Trainer
+from imgcls_jax.workdir import Workdir, environment
+
+_POLL_SECONDS = 2.0  # between looks at what other processes have in hand
+_WORKER = "IMGCLS_REPRODUCE_WORKER"  # the number of a process that another one started
+
+
+def missing(units: Sequence[Unit], store: Store) -> list[Unit]:
+    """Returns the trainings that some file still lacks a seed of."""
+    seeds = functools.cache(store.seeds)
+    return [u for u in units if any(u.seed not in seeds(target.stem) for target in u.targets)]
+
+
+def is_worker() -> bool:
+    """Returns whether another process started this one to share its work."""
+    return _WORKER in os.environ
+
+
+def run(
+    units: Sequence[Unit], store: Store, *, load: Callable[[Unit], Dataset], processes: int
+) -> None:
+    """Measures what is missing, until nobody has anything left to do.
+
+    Args:
+      load: gives the data of a training.
+      processes: how many to start, each with this very command line; 1 works in this one.
+
+    Raises:
+      Interrupted: at a signal; what is finished is kept, and a long training goes on next time.
+      UserError: if a process ended with an error, which it has printed.
+    """
+    if not is_worker() and processes > 1 and len(missing(units, store)) > 1:
+        _supervise(processes)
+        return
+    # Every second process begins at the end: most settings are then compiled by one of them only.
+    order = list(reversed(units)) if int(os.environ.get(_WORKER, 0)) % 2 else list(units)
+    with collect_signals() as stop:
+        worker = _Worker(store, load, _Quiet(stop))
+        while left := missing(order, store):
+            if not any([worker.take(unit) for unit in left]):
+                worker.stop_if_asked()
+                time.sleep(_POLL_SECONDS)  # others have them in hand, or die and leave them
+
+
+class _Quiet(Progress):
+    """Stops at a signal, or when the process that started this one is gone."""
+
+    def __init__(self, stop: list[int]):
+        self._stop, self._parent = stop, os.getppid()
+
+    def stop_requested(self) -> bool:
+        orphan = is_worker() and os.getppid() != self._parent
+        return bool(self._stop) or orphan
+
+
+class _Worker:
+    """Measures one training after the other, and compiles anew only where the settings differ."""
+
+    def __init__(self, store: Store, load: Callable[[Unit], Dataset], progress: Progress):
+        self._store, self._load, self._progress = store, load, progress
+        self._built: tuple[str, Trainer] | None = None
+
+    def stop_if_asked(self) -> None:
+        if self._progress.stop_requested():
+            raise Interrupted("stopped; what is finished is kept, run the same command to go on.")
+
+    def take(self, unit: Unit) -> bool:
+        """Measures a training unless another process has it in hand; returns whether it did."""
+        self.stop_if_asked()
+        with self._store.claim(unit.name) as mine:
+            if not mine or not missing([unit], self._store):
+                return False
+            started = time.perf_counter()
+            found = list(self._measured(unit))
+            seconds = time.perf_counter() - started
+            print(f"  {unit.title}: {'  '.join(found)}   {seconds:.0f} s", flush=True)
+        return True
+
+    def _measured(self, unit: Unit) -> Iterator[str]:
+        """Runs one training, adds its seed to every file it fills, and yields the accuracies."""
+        dataset = self._load(unit)
+        data = {"dataset": dataset.name, "data_verified": dataset.verified}
+        if unit.is_logistic:
+            (target,) = unit.targets
+            entry = measure_logistic(unit, dataset)
+            self._store.add(target.stem, target.header | data, entry, environment())
+            yield f"{entry['cross_validation_accuracy']:.4f}"
+            return
+        folder = Workdir(self._store.unfinished / unit.name)
+        trainer = self._trainer(unit, dataset)
+        try:
+            for target, entry in measure(unit, trainer, dataset, folder, self._progress):
+                self._store.add(target.stem, target.header | data, entry, environment())
+                yield f"{entry['test_accuracy']:.4f}"
+        except Interrupted:
+            self.stop_if_asked()
+        shutil.rmtree(folder.path, ignore_errors=True)
+
+    def _trainer(self, unit: Unit, dataset: Dataset) -> Trainer:
+        """Returns the trainer of a course, the one before if it is the same but for its seed."""
+        course = unit.name.rpartition("-seed-")[0]
+        if self._built is None or self._built[0] != course:
+            with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere):
+                self._built = (course, make_trainer(Config.of(**unit.settings), dataset))
+        return self._built[1]
+
+
+def _supervise(processes: int) -> None:
+    """Runs this command line in several processes, each on a core of its own, until all end."""
+    started = []
+    with collect_signals() as stop:
+        for number in range(processes):
+            environment = os.environ | {_WORKER: str(number)}
+            with _on_core(number):
+                command = [sys.executable, *sys.orig_argv[1:]]
+                started.append(subprocess.Popen(command, env=environment))
+        told = False
+        while any(process.poll() is None for process in started):
+            time.sleep(0.2)
+            if stop and not told:
+                told = True
+                for process in started:
+                    process.send_signal(signal.SIGTERM)
+    if stop:
+        raise Interrupted("stopped; what is finished is kept, run the same command to go on.")
+    if failed := [process.returncode for process in started if process.returncode]:
+        raise UserError(
+            f"{len(failed)} of {processes} processes ended with an error, see above; what is "
+            "finished is kept, and the same command goes on."
+        )
+
+
+@contextlib.contextmanager
+def _on_core(number: int) -> Iterator[None]:
+    """Lets a process that is started meanwhile use one core only, where the system can say so."""
+    if not hasattr(os, "sched_setaffinity"):
+        yield
+        return
+    cores = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {sorted(cores)[number % len(cores)]})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, cores)
