@@ -24,7 +24,7 @@ from experiments.cli import flags as cli
 from experiments.cli import out_flag
 from experiments.cli.out_flag import OUT
 from experiments.documented import DocumentedRun
-from experiments.evidence import plan, work
+from experiments.evidence import pictures, plan, work
 from experiments.evidence.store import Store
 from imgcls_jax import data
 from imgcls_jax.config import Config
@@ -41,6 +41,7 @@ _WEIGHTS = flags.DEFINE_string("weights", None, "its weights: a file, or imagene
 _PROCESSES = flags.DEFINE_integer(
     "processes", None, "processes at a time, by default one per core on a CPU", lower_bound=1
 )
+_FIGURES = flags.DEFINE_string("figures", "runs/reproduce", "folder to draw the figures into")
 _TABLE = flags.DEFINE_bool("table", False, "write the result files as tables, README.md, and exit")
 
 
@@ -78,6 +79,8 @@ def _show(targets: list[plan.Target], store: Store) -> None:
     header = ("file and figure", "documented", "mean", "std", "seeds", "p", "a further seed")
     console.heading("Documented and measured")
     console.table(header, rows)
+    stems = [target.stem for target in targets]
+    console.paths("Figures", map(str, pictures.draw(stems, store, Path(_FIGURES.value))))
 
 
 def _processes() -> int:

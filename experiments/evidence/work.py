@@ -103,7 +103,11 @@ class _Worker:
     def _measured(self, unit: Unit) -> Iterator[str]:
         """Runs one training, adds its seed to every file it fills, and yields the accuracies."""
         dataset = self._load(unit)
-        data = {"dataset": dataset.name, "data_verified": dataset.verified}
+        data = {
+            "dataset": dataset.name,
+            "class_names": list(dataset.class_names),
+            "data_verified": dataset.verified,
+        }
         if unit.is_logistic:
             (target,) = unit.targets
             entry = measure_logistic(unit, dataset)

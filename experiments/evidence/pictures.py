@@ -1,0 +1,50 @@
+"""The figures of measured files: documented beside measured, matrices, curves over seeds."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from experiments.evidence.store import Store
+from imgcls_jax.report import seeds as charts
+from imgcls_jax.report.seeds import Row
+
+
+def draw(stems: Iterable[str], store: Store, folder: Path) -> list[Path]:
+    """Draws the figures of result files into a folder; returns their paths."""
+    found = {stem: store.read(stem) for stem in stems}
+    drawn = []
+    for figure, unit in (("accuracy", "accuracy, %"), ("loss", "loss, nats")):
+        rows = [row for stem, result in found.items() for row in _rows(stem, result, figure)]
+        if rows:
+            title = f"Documented and measured: {figure}"
+            path = folder / f"documented_{figure}.png"
+            drawn.append(charts.intervals(rows, path, title=title, unit=unit))
+    for stem, result in found.items():
+        drawn += _of_file(stem, result, folder)
+    return drawn
+
+
+def _rows(stem: str, result: dict[str, Any], kind: str) -> Iterable[Row]:
+    """Yields a row for each documented figure of a kind, and for the accuracy in any case."""
+    scale = 100 if kind == "accuracy" else 1
+    for name, entry in result["spread"].items():
+        if kind in name and ("documented" in entry or name == "test_accuracy"):
+            label = f"{stem}  {name.replace('_', ' ')}"
+            reported = entry.get("documented")
+            reported = None if reported is None else scale * np.asarray(reported)
+            yield Row(label, scale * np.asarray(entry["values"]), reported)
+
+
+def _of_file(stem: str, result: dict[str, Any], folder: Path) -> Iterable[Path]:
+    """Yields the figures of one file."""
+    documented = result["documented"].get("confusion_matrix")
+    if documented is not None:
+        names = result["class_names"]
+        title = f"{stem}: {len(result['seeds'])} seeds"
+        path = folder / f"{stem}_matrices.png"
+        yield charts.matrices(documented, result["mean_confusion_matrix"], names, path, title=title)
+    by_epoch = [seed["by_epoch"] for seed in result["seeds"] if "by_epoch" in seed]
+    if by_epoch and len(by_epoch[0]["train_loss"]) > 1:
+        yield charts.curves(by_epoch, folder / f"{stem}_curves.png", title=stem)
