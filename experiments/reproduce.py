@@ -3,6 +3,8 @@
 python -m experiments.reproduce                          # runs 1-9, 10 seeds: whatever is missing
 python -m experiments.reproduce --runs=10,11 --seeds=5
 python -m experiments.reproduce --runs=15 --data_dir=EGGS --model=mobilenet_v2 --weights=FILE
+python -m experiments.reproduce --claims=learning_rate   # what the documents claim in passing
+python -m experiments.reproduce --readings               # what the author most probably ran
 python -m experiments.reproduce --out=mine               # measured anew, in a folder of its own
 python -m experiments.reproduce --table                  # writes the page of tables, README.md
 """
@@ -24,7 +26,8 @@ from experiments.cli import flags as cli
 from experiments.cli import out_flag
 from experiments.cli.out_flag import OUT
 from experiments.documented import DocumentedRun
-from experiments.evidence import pictures, plan, work
+from experiments.evidence import pictures, plan, show, verdicts, work
+from experiments.evidence.claims import CLAIMS
 from experiments.evidence.store import Store
 from imgcls_jax import data
 from imgcls_jax.config import Config
@@ -35,7 +38,15 @@ from imgcls_jax.workdir import Workdir
 flags.adopt_module_key_flags(cli)
 flags.adopt_module_key_flags(out_flag)
 _RUNS = flags.DEFINE_list("runs", ["1-9"], "documented runs to measure, such as 1-9 or 5,10")
-_SEEDS = flags.DEFINE_integer("seeds", 10, "seeds of each reading, 0 and so on", lower_bound=2)
+_CLAIMS = flags.DEFINE_list(
+    "claims", [], f"claims of the documents to measure in place of runs: {', '.join(CLAIMS)}"
+)
+_READINGS = flags.DEFINE_bool(
+    "readings", False, "say what the author of a run with several readings most probably ran"
+)
+_SEEDS = flags.DEFINE_integer(
+    "seeds", None, "seeds of each reading or variant, 0 and so on; by default 10, or the claim's"
+)
 _MODEL = flags.DEFINE_string("model", None, "network in place of those of photo runs 12-15")
 _WEIGHTS = flags.DEFINE_string("weights", None, "its weights: a file, or imagenet to download them")
 _PROCESSES = flags.DEFINE_integer(
@@ -53,34 +64,50 @@ def main() -> None:
         print(f"The tables are in {folder / 'README.md'}")
         return
     store = Store(folder)
-    chosen = plan.chosen_runs(_RUNS.value)
-    _require_one_folder_of_photos(chosen)
-    replaced = {"model": _MODEL.value, "weights": _WEIGHTS.value}
-    replaced = {name: value for name, value in replaced.items() if value}
-    targets = [target for found in chosen for target in plan.documented(found, replaced)]
-    units = plan.units(targets, _SEEDS.value)
+    if _READINGS.value:
+        store.write(verdicts.STEM, content := verdicts.judge(store))
+        show.readings(content)
+        return
+    if _SEEDS.value is not None and _SEEDS.value < 2:
+        raise UserError(
+            f"--seeds={_SEEDS.value} cannot be used; it must be at least 2, for a deviation."
+        )
+    if _CLAIMS.value:
+        chosen, units = [], _units_of_claims()
+    else:
+        chosen = plan.chosen_runs(_RUNS.value)
+        _require_one_folder_of_photos(chosen)
+        replaced = {"model": _MODEL.value, "weights": _WEIGHTS.value}
+        replaced = {name: value for name, value in replaced.items() if value}
+        targets = [target for found in chosen for target in plan.documented(found, replaced)]
+        units = plan.units(targets, _SEEDS.value or 10)
+    _measure(units, store, chosen)
+
+
+def _units_of_claims() -> list[plan.Unit]:
+    """Returns the trainings that the claims on the command line need.
+
+    Raises:
+      UserError: for a claim that there is none of.
+    """
+    if unknown := sorted(set(_CLAIMS.value) - set(CLAIMS)):
+        raise UserError(f"there is no claim {unknown[0]!r}; choose from {', '.join(CLAIMS)}.")
+    claims = [CLAIMS[name] for name in _CLAIMS.value]
+    return [u for claim in claims for u in plan.units(claim.targets(), _SEEDS.value or claim.seeds)]
+
+
+def _measure(units: list[plan.Unit], store: Store, chosen: list[DocumentedRun]) -> None:
+    """Measures what is missing and, in the process that was called, shows what came out."""
+    targets = list(dict.fromkeys(target for unit in units for target in unit.targets))
     if not work.is_worker():
         left = len(work.missing(units, store))
         console.heading(f"{left} of {len(units)} trainings are missing in {store.folder}")
     work.run(units, store, load=functools.partial(_load, chosen), processes=_processes())
     if not work.is_worker():
         store.tidy([unit.name for unit in units] + [target.stem for target in targets])
-        _show(targets, store)
-
-
-def _show(targets: list[plan.Target], store: Store) -> None:
-    """Prints one line per documented figure: what we measured, and whether they agree."""
-    rows = []
-    for target in targets:
-        spread = store.read(target.stem)["spread"]
-        for name, entry in spread.items():
-            if "documented" in entry or name == "test_accuracy":
-                rows.append((f"{target.stem}  {name.replace('_', ' ')}", *console.compared(entry)))
-    header = ("file and figure", "documented", "mean", "std", "seeds", "p", "a further seed")
-    console.heading("Documented and measured")
-    console.table(header, rows)
-    stems = [target.stem for target in targets]
-    console.paths("Figures", map(str, pictures.draw(stems, store, Path(_FIGURES.value))))
+        found = {stem: store.read(stem) for stem in sorted({target.stem for target in targets})}
+        show.measured(found)
+        console.paths("Figures", map(str, pictures.draw(found, Path(_FIGURES.value))))
 
 
 def _processes() -> int:
@@ -105,7 +132,7 @@ def _require_one_folder_of_photos(chosen: list[DocumentedRun]) -> None:
 def _load(chosen: list[DocumentedRun], unit: plan.Unit) -> data.Dataset:
     """Loads the data of a training, once."""
     dataset = _loaded(unit.settings["dataset"], unit)
-    number = unit.targets[0].header["run"]
+    number = unit.targets[0].header.get("run")
     for found in chosen:
         if found.number == number and not found.has_classes(dataset.class_names):
             raise UserError(

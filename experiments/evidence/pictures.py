@@ -1,20 +1,20 @@
 """The figures of measured files: documented beside measured, matrices, curves over seeds."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from experiments.evidence.store import Store
 from imgcls_jax.report import seeds as charts
 from imgcls_jax.report.seeds import Row
 
 
-def draw(stems: Iterable[str], store: Store, folder: Path) -> list[Path]:
-    """Draws the figures of result files into a folder; returns their paths."""
-    found = {stem: store.read(stem) for stem in stems}
-    drawn = []
+def draw(found: Mapping[str, dict[str, Any]], folder: Path) -> list[Path]:
+    """Draws the figures of result files, by name, into a folder; returns their paths."""
+    claims = {stem: result for stem, result in found.items() if "variants" in result}
+    drawn = [_of_claim(stem, result, folder) for stem, result in claims.items()]
+    found = {stem: result for stem, result in found.items() if stem not in claims}
     for figure, unit in (("accuracy", "accuracy, %"), ("loss", "loss, nats")):
         rows = [row for stem, result in found.items() for row in _rows(stem, result, figure)]
         if rows:
@@ -24,6 +24,39 @@ def draw(stems: Iterable[str], store: Store, folder: Path) -> list[Path]:
     for stem, result in found.items():
         drawn += _of_file(stem, result, folder)
     return drawn
+
+
+def _of_claim(stem: str, result: dict[str, Any], folder: Path) -> Path:
+    """Draws train and test accuracy of a claim's variants."""
+    path, variants = folder / f"{stem}.png", result["variants"]
+    words = [name.split() for name in variants]
+    numbers = [[float(word) for word in each if _is_number(word)] for each in words]
+    if not all(numbers):
+        rows = [
+            Row(f"{name}, {split}", 100 * np.array(entry["values"]), None)
+            for name in variants
+            for split in ("train", "test")
+            for entry in [result["spread"][name][f"{split}_accuracy"]]
+        ]
+        return charts.intervals(rows, path, title=result["says"], unit="accuracy, %")
+    x = [each[0] for each in numbers]
+    series = {
+        split: 100
+        * np.array([result["spread"][name][f"{split}_accuracy"]["values"] for name in variants]).T
+        for split in ("train", "test")
+    }
+    rates = stem == "claim_learning_rate"
+    axis = "learning rate" if rates else "epochs"
+    labels = (axis, "accuracy, %")
+    return charts.against(x, series, path, labels=labels, title=result["says"], log=True)
+
+
+def _is_number(word: str) -> bool:
+    try:
+        float(word)
+    except ValueError:
+        return False
+    return True
 
 
 def _rows(stem: str, result: dict[str, Any], kind: str) -> Iterable[Row]:

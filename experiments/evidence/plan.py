@@ -17,7 +17,7 @@ from imgcls_jax.config import Config
 from imgcls_jax.errors import UserError
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Target:
     """A result file to fill, and the settings that its seeds are measured with.
 
@@ -25,11 +25,13 @@ class Target:
       stem: the file's name without its suffix.
       settings: configuration fields, without those left to their defaults.
       header: what the file says of all its seeds.
+      variant: what tells it from the file's other settings, where a file compares several.
     """
 
     stem: str
     settings: Mapping[str, Any]
     header: Mapping[str, Any]
+    variant: str | None = None
 
     @property
     def epochs(self) -> int:
@@ -59,8 +61,10 @@ class Unit:
 
     @property
     def title(self) -> str:
-        files = ", ".join(dict.fromkeys(target.stem for target in self.targets))
-        return f"{files}, {'order' if self.is_logistic else 'seed'} {self.seed}"
+        stems = dict.fromkeys(target.stem for target in self.targets)
+        variants = [target.variant for target in self.targets if target.variant]
+        of = "order" if self.is_logistic else "seed"
+        return ", ".join((*stems, *variants, f"{of} {self.seed}"))
 
     @property
     def is_logistic(self) -> bool:
@@ -122,7 +126,7 @@ def documented(found: DocumentedRun, replaced: Mapping[str, Any] | None = None) 
             "run": found.number,
             "reading": reading.label,
             "title": found.title,
-            "config": _config(settings),
+            "config": config_of(settings),
             "documented": report,
             "watched": "test" if settings.get("watch_test") else None,
         }
@@ -130,7 +134,7 @@ def documented(found: DocumentedRun, replaced: Mapping[str, Any] | None = None) 
     return list(targets.values())
 
 
-def _config(settings: Mapping[str, Any]) -> dict[str, Any]:
+def config_of(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Returns the settings whole, less the seed, which is each entry's own."""
     if settings["model"] == "logistic_sgd":
         return {name: value for name, value in settings.items() if name != "seed"}

@@ -10,7 +10,7 @@ from typing import Any
 import filelock
 import numpy as np
 
-from imgcls_jax import files
+from imgcls_jax import files, statistics
 from imgcls_jax.errors import UserError
 from imgcls_jax.train.summary import spread
 
@@ -53,10 +53,10 @@ class Store:
             )
         return found
 
-    def seeds(self, stem: str) -> set[int]:
-        """Returns the seeds that a file has."""
+    def seeds(self, stem: str) -> set[tuple[str | None, int]]:
+        """Returns variant and seed of every entry of a file."""
         found = self.read(stem)
-        return {entry["seed"] for entry in found["seeds"]} if found else set()
+        return {_key(entry) for entry in found["seeds"]} if found else set()
 
     def add(
         self,
@@ -82,13 +82,13 @@ class Store:
                     f"{self.folder / stem}.json holds other settings than are measured now; move "
                     "it away, or give another folder as --out."
                 )
-            if any(held["seed"] == entry["seed"] for held in found["seeds"]):
+            if any(_key(held) == _key(entry) for held in found["seeds"]):
                 return
             if _plain(environment) not in found["environments"]:
                 found["environments"].append(_plain(environment))
             made = found["environments"].index(_plain(environment))
             found["seeds"].append(_plain({**entry, "made": made}))
-            found["seeds"].sort(key=lambda held: held["seed"])
+            found["seeds"].sort(key=lambda held: held["seed"])  # variants in the order they came
             self.write(stem, found | summarised(found))
 
     def write(self, stem: str, content: Mapping[str, Any]) -> None:
@@ -135,14 +135,39 @@ class Store:
 
 
 def summarised(found: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns what a file's seeds come to: `spread` and, if they have matrices, their mean."""
+    """Returns what a file's seeds come to: `spread` and, if they have matrices, their mean.
+
+    Where a file compares variants there is a spread of each.
+    """
     seeds, documented = found["seeds"], found.get("documented")
+    if "variants" in found:
+        return _compared(found)
     watched = {"watched": found.get("watched")}
     result = {"spread": spread([watched | seed for seed in seeds], documented)}
     if seeds and "confusion_matrix" in seeds[0]:
         matrices = np.array([seed["confusion_matrix"] for seed in seeds])
         result["mean_confusion_matrix"] = matrices.mean(0).round(3).tolist()
     return result
+
+
+def _compared(found: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns `spread` of each variant, and `paired`: its test accuracy less that of the base."""
+    seeds = {
+        name: {entry["seed"]: entry for entry in found["seeds"] if entry["variant"] == name}
+        for name in found["variants"]
+    }
+    base, differences = seeds[found["base"]], {}
+    for name, of in seeds.items():
+        both = sorted(set(of) & set(base))
+        if name != found["base"] and len(both) > 1:
+            ours, theirs = ([side[seed]["test_accuracy"] for seed in both] for side in (of, base))
+            differences[name] = statistics.paired(ours, theirs)
+    spreads = {name: spread(list(of.values()), None) for name, of in seeds.items()}
+    return {"spread": spreads, "paired": differences}
+
+
+def _key(entry: Mapping[str, Any]) -> tuple[str | None, int]:
+    return entry.get("variant"), entry["seed"]
 
 
 def _digest(content: Mapping[str, Any]) -> str:

@@ -54,10 +54,12 @@ def measure(
             evaluation = evaluate(staged, state, dataset.test)
             require_sense(evaluation, dataset)
             summary, _ = summarised(config, staged, dataset, evaluation, history)
-            yield target, _entry(unit.seed, summary, history)
+            yield target, _entry(unit.seed, target.variant, summary, history)
 
 
-def _entry(seed: int, summary: dict[str, Any], history: list[dict[str, Any]]) -> dict[str, Any]:
+def _entry(
+    seed: int, variant: str | None, summary: dict[str, Any], history: list[dict[str, Any]]
+) -> dict[str, Any]:
     """Returns the entry of a finished seed in a result file."""
     curves = {
         name: [round(record[name], _DIGITS) for record in history]
@@ -71,6 +73,7 @@ def _entry(seed: int, summary: dict[str, Any], history: list[dict[str, Any]]) ->
     }
     return {
         "seed": seed,
+        **({"variant": variant} if variant else {}),
         **{name: summary[name] for name in _FIGURES if summary.get(name) is not None},
         "calibration_error": round(summary["calibration"]["ece"], _DIGITS),
         **seconds,

@@ -32,7 +32,7 @@ _WORKER = "IMGCLS_REPRODUCE_WORKER"  # the number of a process that another one 
 def missing(units: Sequence[Unit], store: Store) -> list[Unit]:
     """Returns the trainings that some file still lacks a seed of."""
     seeds = functools.cache(store.seeds)
-    return [u for u in units if any(u.seed not in seeds(target.stem) for target in u.targets)]
+    return [u for u in units if any((t.variant, u.seed) not in seeds(t.stem) for t in u.targets)]
 
 
 def is_worker() -> bool:
