@@ -53,6 +53,12 @@ _PROCESSES = flags.DEFINE_integer(
     "processes", None, "processes at a time, by default one per core on a CPU", lower_bound=1
 )
 _FIGURES = flags.DEFINE_string("figures", "runs/reproduce", "folder to draw the figures into")
+_VECTORIZE = flags.DEFINE_enum(
+    "vectorize",
+    "auto",
+    ["auto", "on", "off"],
+    "train seeds and learning rates in one program: auto where a trial on a GPU or TPU is faster",
+)
 _TABLE = flags.DEFINE_bool("table", False, "write the result files as tables, README.md, and exit")
 
 
@@ -102,7 +108,13 @@ def _measure(units: list[plan.Unit], store: Store, chosen: list[DocumentedRun]) 
     if not work.is_worker():
         left = len(work.missing(units, store))
         console.heading(f"{left} of {len(units)} trainings are missing in {store.folder}")
-    work.run(units, store, load=functools.partial(_load, chosen), processes=_processes())
+    work.run(
+        units,
+        store,
+        load=functools.partial(_load, chosen),
+        processes=_processes(),
+        vectorize=_VECTORIZE.value,
+    )
     if not work.is_worker():
         store.tidy([unit.name for unit in units] + [target.stem for target in targets])
         found = {stem: store.read(stem) for stem in sorted({target.stem for target in targets})}
@@ -114,7 +126,9 @@ def _processes() -> int:
     """Returns how many processes share the work."""
     if _PROCESSES.value:
         return _PROCESSES.value
-    return len(os.sched_getaffinity(0)) if jax.default_backend() == "cpu" else 1
+    if jax.default_backend() != "cpu" or _VECTORIZE.value == "on":
+        return 1
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
 
 
 def _require_one_folder_of_photos(chosen: list[DocumentedRun]) -> None:

@@ -155,6 +155,12 @@ def units(targets: Iterable[Target], seeds: int) -> list[Unit]:
     return sorted(found, key=lambda unit: -unit.targets[-1].epochs)
 
 
+def program(unit: Unit) -> str:
+    """Returns what trainings must share to be one program: all but seed and learning rate."""
+    shared = {name: value for name, value in unit.settings.items() if name != "lr"}
+    return json.dumps(shared, sort_keys=True, default=str)
+
+
 def _course(settings: Mapping[str, Any]) -> str:
     """Returns what settings must share to be one training."""
     shared = dict(settings)

@@ -2,17 +2,21 @@
 
 import dataclasses
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
 from experiments import logistic
 from experiments.evidence.plan import Target, Unit
+from imgcls_jax import steps
 from imgcls_jax.checkpoint import Checkpoints
 from imgcls_jax.config import Config
 from imgcls_jax.data import Dataset
-from imgcls_jax.train.loop import evaluate, fit
+from imgcls_jax.errors import Interrupted
+from imgcls_jax.train.build import training_splits
+from imgcls_jax.train.loop import Evaluation, evaluate, fit
+from imgcls_jax.train.many import Many
 from imgcls_jax.train.outcome import require_sense, summarised
 from imgcls_jax.train.progress import Progress
 from imgcls_jax.train.trainer import Trainer
@@ -54,6 +58,60 @@ def measure(
             evaluation = evaluate(staged, state, dataset.test)
             require_sense(evaluation, dataset)
             summary, _ = summarised(config, staged, dataset, evaluation, history)
+            yield target, _entry(unit.seed, target.variant, summary, history)
+
+
+def measure_together(
+    units: Sequence[Unit], trainer: Trainer, dataset: Dataset, progress: Progress
+) -> Iterator[tuple[Target, dict[str, Any]]]:
+    """Trains seeds and learning rates in one program, and yields each target's entries.
+
+    Args:
+      units: that differ in seed and learning rate alone, see `plan.program`.
+      trainer: of the first of them.
+
+    Raises:
+      Interrupted: if `progress.stop_requested()`; nothing is kept of what is not yielded.
+      UserError: if a training diverges.
+    """
+    train, _ = training_splits(trainer.config, dataset)
+    rates = np.array([unit.settings.get("lr", 1.0) for unit in units])
+    many = Many(trainer, train, seeds=[unit.seed for unit in units], scales=rates / rates[0])
+    histories: list[list[dict[str, Any]]] = [[] for _ in units]
+    for epoch in range(1, units[0].targets[-1].epochs + 1):
+        if progress.stop_requested():
+            raise Interrupted("stopped between epochs; run the same command to go on.")
+        records = many.train_epoch()
+        if trainer.watched is not None:
+            name, split = trainer.watched
+            for record, sums in zip(records, many.evaluate(split)[0], strict=True):
+                record |= {f"{name}_{what}": of for what, of in steps.means(sums).items()}
+        for history, record in zip(histories, records, strict=True):
+            history.append(record)
+        if any(target.epochs == epoch for unit in units for target in unit.targets):
+            yield from _entries(units, trainer, dataset, many, histories)
+
+
+def _entries(
+    units: Sequence[Unit],
+    trainer: Trainer,
+    dataset: Dataset,
+    many: Many,
+    histories: list[list[dict[str, Any]]],
+) -> Iterator[tuple[Target, dict[str, Any]]]:
+    """Meets the test set with all members, and yields the entries of readings that end here."""
+    started = time.perf_counter()
+    sums, logits = many.evaluate(dataset.test)
+    seconds = (time.perf_counter() - started) / len(units)
+    members = zip(units, many.members(), sums, logits, histories, strict=True)
+    for unit, state, of, outputs, history in members:
+        for target in unit.targets:
+            if target.epochs != many.epochs:
+                continue
+            config = Config.of(**target.settings).replace(seed=unit.seed)
+            evaluation = Evaluation(state, of, outputs, seconds)
+            require_sense(evaluation, dataset)
+            summary, _ = summarised(config, trainer, dataset, evaluation, history)
             yield target, _entry(unit.seed, target.variant, summary, history)
 
 

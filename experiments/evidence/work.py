@@ -6,6 +6,7 @@ long on one core as on both, so that two processes are twice as fast as one.
 
 import contextlib
 import functools
+import itertools
 import os
 import shutil
 import signal
@@ -13,13 +14,18 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
-from experiments.evidence.plan import Unit
+import jax
+
+from experiments.evidence.plan import Target, Unit, program
 from experiments.evidence.store import Store
-from experiments.evidence.unit import measure, measure_logistic
+from experiments.evidence.unit import measure, measure_logistic, measure_together
 from imgcls_jax.config import Config
 from imgcls_jax.data import Dataset
 from imgcls_jax.errors import Interrupted, UserError
+from imgcls_jax.train.build import training_splits
+from imgcls_jax.train.many import gains
 from imgcls_jax.train.progress import Progress, collect_signals
 from imgcls_jax.train.run import make_trainer
 from imgcls_jax.train.trainer import Trainer
@@ -41,13 +47,21 @@ def is_worker() -> bool:
 
 
 def run(
-    units: Sequence[Unit], store: Store, *, load: Callable[[Unit], Dataset], processes: int
+    units: Sequence[Unit],
+    store: Store,
+    *,
+    load: Callable[[Unit], Dataset],
+    processes: int,
+    vectorize: str = "off",
 ) -> None:
     """Measures what is missing, until nobody has anything left to do.
 
     Args:
       load: gives the data of a training.
       processes: how many to start, each with this very command line; 1 works in this one.
+      vectorize: whether seeds and learning rates are trained in one program: "on", "off", or "auto"
+        where a few steps side by side take less time each than alone (never on a CPU, where a
+        benchmark found none).
 
     Raises:
       Interrupted: at a signal; what is finished is kept, and a long training goes on next time.
@@ -61,7 +75,9 @@ def run(
     with collect_signals() as stop:
         worker = _Worker(store, load, _Quiet(stop))
         while left := missing(order, store):
-            if not any([worker.take(unit) for unit in left]):
+            if vectorize != "off":
+                worker.take_together(left, tried=vectorize == "on")
+            if not any([worker.take(unit) for unit in missing(left, store)]):
                 worker.stop_if_asked()
                 time.sleep(_POLL_SECONDS)  # others have them in hand, or die and leave them
 
@@ -100,25 +116,51 @@ class _Worker:
             print(f"  {unit.title}: {'  '.join(found)}   {seconds:.0f} s", flush=True)
         return True
 
-    def _measured(self, unit: Unit) -> Iterator[str]:
-        """Runs one training, adds its seed to every file it fills, and yields the accuracies."""
-        dataset = self._load(unit)
+    def take_together(self, units: Sequence[Unit], *, tried: bool) -> None:
+        """Measures trainings in one program where they can share one, and where it is faster.
+
+        Args:
+          tried: whether it is known to be faster.
+        """
+        for _, group in itertools.groupby(sorted(units, key=program), key=program):
+            with contextlib.ExitStack() as stack:
+                mine = [u for u in group if stack.enter_context(self._store.claim(u.name))]
+                mine = [u for u in missing(mine, self._store) if not u.is_logistic]
+                if len(mine) < 2:
+                    continue
+                self.stop_if_asked()
+                started, dataset = time.perf_counter(), self._load(mine[0])
+                trainer = self._trainer(mine[0], dataset)
+                train, _ = training_splits(trainer.config, dataset)
+                if not tried and (jax.default_backend() == "cpu" or not gains(trainer, train)):
+                    continue
+                for target, entry in measure_together(mine, trainer, dataset, self._progress):
+                    self._add(target, entry, dataset)
+                seconds = time.perf_counter() - started
+                print(f"  {len(mine)} trainings like {mine[0].title}: {seconds:.0f} s", flush=True)
+
+    def _add(self, target: Target, entry: dict[str, Any], dataset: Dataset) -> None:
         data = {
             "dataset": dataset.name,
             "class_names": list(dataset.class_names),
             "data_verified": dataset.verified,
         }
+        self._store.add(target.stem, target.header | data, entry, environment())
+
+    def _measured(self, unit: Unit) -> Iterator[str]:
+        """Runs one training, adds its seed to every file it fills, and yields the accuracies."""
+        dataset = self._load(unit)
         if unit.is_logistic:
             (target,) = unit.targets
             entry = measure_logistic(unit, dataset)
-            self._store.add(target.stem, target.header | data, entry, environment())
+            self._add(target, entry, dataset)
             yield f"{entry['cross_validation_accuracy']:.4f}"
             return
         folder = Workdir(self._store.unfinished / unit.name)
         trainer = self._trainer(unit, dataset)
         try:
             for target, entry in measure(unit, trainer, dataset, folder, self._progress):
-                self._store.add(target.stem, target.header | data, entry, environment())
+                self._add(target, entry, dataset)
                 yield f"{entry['test_accuracy']:.4f}"
         except Interrupted:
             self.stop_if_asked()

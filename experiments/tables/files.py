@@ -1,9 +1,11 @@
 """The result files of a folder, and the parts that every table of them needs."""
 
 import json
+import statistics
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+BEST_EPOCH = "validation_accuracy_best_epoch"  # the figure of run 11's best epoch
 _VERSIONS = ("jax", "flax", "optax", "numpy", "python")
 
 
@@ -25,9 +27,11 @@ class Files:
         """Returns the letters of the machines that the files name, and links to the files."""
         letters = []
         for result in results.values():
-            versions = [result["versions"].get(name, "-") for name in _VERSIONS]
-            machine = (result["device"], *versions)
-            letters.append(self.machines.setdefault(machine, chr(ord("A") + len(self.machines))))
+            for place in result.get("environments", [result]):
+                versions = [place["versions"].get(name, "-") for name in _VERSIONS]
+                machine = (place["device"], *versions)
+                letter = chr(ord("A") + len(self.machines))
+                letters.append(self.machines.setdefault(machine, letter))
         links = ", ".join(f"[{stem}]({stem}.json)" for stem in results)
         mark = " †" if any(_unverified(result) for result in results.values()) else ""
         return ", ".join(dict.fromkeys(letters)), links + mark
@@ -49,3 +53,29 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
 def number(value: float) -> str:
     """Returns three digits, or all those before the point."""
     return f"{value:,.0f}" if value >= 100 else f"{value:#.3g}"
+
+
+def values_of(result: dict, figure: str) -> list[float]:
+    """Returns a figure's values by seed; none where the file does not have it."""
+    if "keras" in result:  # what its program watches each epoch is the test set
+        named = {BEST_EPOCH: "best_epoch_accuracy"}.get(figure, figure).replace(
+            "validation", "test"
+        )
+        return [seed[named] for seed in result["seeds"] if named in seed]
+    if "pooled" in result:
+        return [result["pooled"][figure]]
+    if figure == BEST_EPOCH:
+        curves = [seed["by_epoch"] for seed in result["seeds"] if "by_epoch" in seed]
+        return [max(of["test_accuracy"]) for of in curves if "test_accuracy" in of]
+    if "spread" in result:
+        return result["spread"].get(figure, {}).get("values", [])
+    return [result[figure]] if figure in result else []
+
+
+def measured(values: Sequence[float], figure: str) -> str:
+    """Returns mean and deviation of a figure's values, an accuracy in per cent."""
+    scale, digits, unit = (100, 2, " %") if "accuracy" in figure else (1, 4, "")
+    shown = f"{scale * statistics.mean(values):.{digits}f}"
+    if len(values) > 1:
+        shown += f" ± {scale * statistics.stdev(values):.{digits}f}"
+    return shown + unit

@@ -1,12 +1,9 @@
-"""Runs over seeds: the documented ones, and those beyond the documents with their commands."""
+"""Runs over seeds beyond the documents, and those on photos, with their commands."""
 
 import dataclasses
-import statistics
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
-from experiments.documented import RUNS, DocumentedRun
-from experiments.evidence.plan import slug
-from experiments.tables.files import Files, number, table
+from experiments.tables.files import Files, measured, number, table, values_of
 
 _PHOTOS = "--model=mobilenet_v2 --weights=mobilenet_v2_imagenet_keras.h5"
 _SPORTS = f"python -m experiments.transfer --data_dir=SPORTS {_PHOTOS}"
@@ -75,74 +72,6 @@ TRANSFER = (
     ),
 )
 
-_BEST_EPOCH = "validation_accuracy_best_epoch"
-
-
-def _values(result: dict, figure: str) -> list[float]:
-    """Returns a figure's values by seed; none where the file does not have it."""
-    if "keras" in result:  # what it watches each epoch is the test set
-        named = {_BEST_EPOCH: "best_epoch_accuracy"}.get(figure, figure)
-        named = named.replace("validation", "test")
-        return [seed[named] for seed in result["seeds"] if named in seed]
-    if "pooled" in result:
-        return [result["pooled"][figure]]
-    if "spread" in result:
-        return result["spread"].get(figure, {}).get("values", [])
-    if figure == _BEST_EPOCH:
-        return [max(result["validation_accuracy_by_epoch"])]
-    return [result[figure]] if figure in result else []
-
-
-def _measured(values: list[float], figure: str) -> str:
-    scale, digits, unit = (100, 2, " %") if "accuracy" in figure else (1, 4, "")
-    shown = f"{scale * statistics.mean(values):.{digits}f}"
-    if len(values) > 1:
-        shown += f" ± {scale * statistics.stdev(values):.{digits}f}"
-    return shown + unit
-
-
-def documented(files: Files) -> list[str]:
-    """Returns the table of the documented runs that have files, and of Keras where it ran them."""
-    rows = []
-    for found in RUNS.values():
-        for reading in found.readings:
-            stem = slug(found, reading)
-            alone = sorted(name for name in files.every if name.startswith(f"{stem}_seed"))
-            for label, stems in (
-                (reading.label, [stem, *alone]),
-                ("Keras itself", [f"keras_run{found.number}"]),
-            ):
-                if results := files.take(stems):
-                    rows += _rows_of_run(files, found, label, results)
-    header = ("run", "reading", "figure", "documented", "measured", "n", "distance")
-    return table((*header, "machine", "file"), rows) if rows else []
-
-
-def _rows_of_run(
-    files: Files, found: DocumentedRun, label: str, results: dict[str, dict]
-) -> Iterator[tuple[str, ...]]:
-    figures: dict[str, float | None] = dict(found.figures) or {found.headline[0]: None}
-    if found.number == 11:  # even the best epoch does not reach what the document says
-        figures[_BEST_EPOCH] = found.headline[1]
-    for figure, documented in figures.items():
-        values = [value for result in results.values() for value in _values(result, figure)]
-        if not values:
-            continue
-        std = statistics.stdev(values) if len(values) > 1 else 0.0
-        distance = "-"
-        if documented is not None and std:
-            distance = f"{(documented - statistics.mean(values)) / std:+.1f}"
-        yield (
-            str(found.number),
-            label,
-            figure.replace("_", " ").replace("accuracy best", "accuracy, best"),
-            "-" if documented is None else _measured([documented], figure),
-            _measured(values, figure),
-            str(len(values)),
-            distance,
-            *files.made(results),
-        )
-
 
 def _seconds(result: dict) -> list[float]:
     """Returns the seconds of each training the file tells of."""
@@ -165,9 +94,9 @@ def claimed(files: Files, claims: Iterable[Claim]) -> list[str]:
             continue
         cells = []
         for figure in ("test_accuracy", "test_balanced_accuracy"):
-            values = [value for result in results.values() for value in _values(result, figure)]
-            cells.append(_measured(values, figure) if values else "-")
-        n = str(sum(len(_values(result, "test_accuracy")) for result in results.values()))
+            values = [value for result in results.values() for value in values_of(result, figure)]
+            cells.append(measured(values, figure) if values else "-")
+        n = str(sum(len(values_of(result, "test_accuracy")) for result in results.values()))
         folds = next(iter(results.values())).get("folds")
         seconds = [second for result in results.values() for second in _seconds(result)]
         span = dict.fromkeys(number(second) for second in (min(seconds), max(seconds)))

@@ -48,6 +48,7 @@ class Setup(NamedTuple):
       schedule, tx: the learning rate by step, and the optimiser.
       loss_fn: (logits (B, C), labels) -> losses (B,), smoothed and weighed as the settings say.
       train_step: on images, or on features where there is a `head_fn`.
+      step_with: schedule -> the training step by another learning rate than the settings'.
       steps_per_epoch: batches per epoch, the last one possibly smaller.
     """
 
@@ -59,6 +60,7 @@ class Setup(NamedTuple):
     tx: optax.GradientTransformation
     loss_fn: Callable[..., Any]
     train_step: Callable[..., Any]
+    step_with: Callable[[optax.Schedule], Callable[..., Any]]
     steps_per_epoch: int
 
 
@@ -128,19 +130,32 @@ def make_setup(config: Config, *, train: Split, num_classes: int) -> Setup:
     tx, frozen = _optimizer(config, network.model, schedule)
     loss_fn = _loss(config, train.labels, num_classes)
     train_fn, head_fn = _trained(config, network, frozen)
-    train_step = steps.make_train_step(
-        apply_fn=train_fn,
+    augment_fn = augment.create(config.train.augment, num_classes=num_classes)
+
+    def step_with(schedule):
+        return steps.make_train_step(
+            apply_fn=train_fn,
+            tx=_optimizer(config, network.model, schedule)[0],
+            loss_fn=loss_fn,
+            augment_fn=augment_fn,
+            accumulate=config.train.accumulate,
+            batch_size=config.train.batch_size,
+            ema=config.optim.ema,
+            steps_per_epoch=length,
+        )
+
+    return Setup(
+        network=network,
+        constants=constants,
+        head_fn=head_fn,
+        frozen=frozen,
+        schedule=schedule,
         tx=tx,
         loss_fn=loss_fn,
-        augment_fn=augment.create(config.train.augment, num_classes=num_classes),
-        accumulate=config.train.accumulate,
-        batch_size=config.train.batch_size,
-        ema=config.optim.ema,
+        train_step=step_with(schedule),
+        step_with=step_with,
         steps_per_epoch=length,
     )
-    return Setup(
-        network, constants, head_fn, frozen, schedule, tx, loss_fn, train_step, length
-    )  # fmt: skip
 
 
 def _schedule(config: Config, steps_per_epoch: int) -> optax.Schedule:
