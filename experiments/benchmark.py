@@ -5,6 +5,7 @@
     python -m experiments.benchmark transfer    # decoding, published networks, frozen or not
     python -m experiments.benchmark logistic    # run 8 against scikit-learn
     python -m experiments.benchmark start       # the main command, whole, several times
+    python -m experiments.benchmark seeds       # seeds one at a time, and in one program
 
 PyTorch and Keras take part where they are installed; see `experiments.benchmarks.timing` for the
 rules.
@@ -23,7 +24,7 @@ from pathlib import Path
 
 from absl import flags
 
-from experiments.benchmarks import cifar10, fmnist, logistic, start, transfer
+from experiments.benchmarks import cifar10, fmnist, logistic, seeds, start, transfer
 from experiments.cli import flags as cli
 from experiments.cli import out_flag
 from experiments.cli.out_flag import OUT
@@ -41,6 +42,7 @@ _BENCHMARKS = {
     "transfer": (transfer, cli.photos_dir),
     "logistic": (logistic, lambda: cli.load_data("fashion_mnist")),
     "start": (start, cli.data_arguments),
+    "seeds": (seeds, lambda: cli.load_data("fashion_mnist")),
 }
 
 

@@ -149,4 +149,4 @@ def gains(trainer: Trainer, train: Split) -> bool:
         tried.train_epoch(_TRIED_STEPS)
         return (time.perf_counter() - started) / members
 
-    return seconds(_TRIED_SEEDS) < seconds(1)
+    return bool(seconds(_TRIED_SEEDS) < seconds(1))
