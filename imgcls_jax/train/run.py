@@ -17,6 +17,7 @@ from imgcls_jax.train.kept import (
     as_begun,
     keep_evaluated,
     network_record,
+    photos_replaceable,
     require_same_data,
 )
 from imgcls_jax.train.loop import History, evaluate, fit
@@ -66,7 +67,8 @@ def train(
         return finished
     signals = collect_signals() if stop is None else contextlib.nullcontext(stop)
     anew = functools.partial(make_trainer, as_begun(config, workdir), dataset)
-    with Checkpoints(workdir.checkpoints) as checkpoints:
+    checkpointed = Checkpoints(workdir.checkpoints)
+    with checkpointed as checkpoints, photos_replaceable(workdir, dataset):
         done = checkpoints.step("last") or 0
         with signals as stop:
             board = tensorboard(workdir, done=done) if with_tensorboard else None
