@@ -87,7 +87,8 @@ def train(
         evaluation = evaluate(trainer, state, test)
         keep_evaluated(checkpoints, evaluation.state)
     require_sense(evaluation, dataset)
-    summary, arrays = summarised(config, trainer, dataset, evaluation, history)
+    of_run = {"history": history, "workdir": workdir}
+    summary, arrays = summarised(config, trainer, dataset, evaluation, **of_run)
     return written(workdir, {"run": name} | summary, arrays, documented)
 
 
@@ -154,7 +155,7 @@ def cross_validate(
 
     Returns:
       The content of `summary.json`: every fold's figures, their mean and standard deviation,
-      and under `pooled` the accuracies over all examples, each counted once.
+      and under `pooled` the accuracies over all examples, each counted once, with intervals.
     """
     configs = [config.replace(fold=k) for k in range(config.data.folds)]
     workdir.claim(config, several=True)
@@ -180,7 +181,9 @@ def cross_validate(
         "folds": config.data.folds,
         "pooled": {
             "test_accuracy": float(np.trace(matrix) / matrix.sum()),
+            "test_accuracy_interval": list(metrics.accuracy_interval(matrix)),
             "test_balanced_accuracy": metrics.balanced_accuracy(matrix),
+            "test_balanced_accuracy_interval": list(metrics.balanced_accuracy_interval(matrix)),
             "confusion_matrix": matrix.tolist(),
         },
     }
@@ -199,7 +202,9 @@ def evaluate_only(
         state = checkpoints.restore(config.evaluation.evaluate, trainer.blank()).state
     epochs = int(state.step) // trainer.steps_per_epoch
     history = [record for record in workdir.history() if record["epoch"] <= epochs]
-    summary, _ = summarised(config, trainer, dataset, evaluate(trainer, state, test), history)
+    evaluation = evaluate(trainer, state, test)
+    of_run = {"history": history, "workdir": workdir}
+    summary, _ = summarised(config, trainer, dataset, evaluation, **of_run)
     return {"run": name} | summary
 
 
