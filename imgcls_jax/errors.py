@@ -12,6 +12,10 @@ class UserError(Exception):
     """
 
 
+class UnreadablePhoto(UserError):
+    """A photo cannot be read in the middle of a run, which goes on once it can be."""
+
+
 class Interrupted(UserError):
     """Training was asked to stop; the steps made so far are in the checkpoint."""
 

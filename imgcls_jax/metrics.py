@@ -117,6 +117,36 @@ def wilson_interval(correct: int, count: int, *, confidence: float = 0.95) -> tu
     return max(0.0, (centre - half) / scale), min(1.0, (centre + half) / scale)
 
 
+def accuracy_interval(matrix: np.ndarray) -> tuple[float, float]:
+    """Returns `wilson_interval` for the true accuracy, from a confusion matrix (C, C)."""
+    return wilson_interval(int(np.trace(matrix)), int(np.sum(matrix)))
+
+
+def balanced_accuracy_interval(
+    matrix: np.ndarray, *, confidence: float = 0.95
+) -> tuple[float, float]:
+    """Returns an interval for the true mean recall of the classes, from a confusion matrix (C, C).
+
+    The classes' numbers of examples are taken as given. The interval for a sum of binomial
+    proportions of Price and Bonett (2004, "An improved confidence interval for a linear function of
+    binomial proportions"): the normal approximation after 4 examples, half of them right, were
+    added and shared out evenly. It has width where every class is right, and for one class it is
+    Agresti and Coull's (1998). Each variance is made unbiased by n / (n - 1) here, without which it
+    is too narrow for many classes of few examples. Like `wilson_interval` it covers the choice of
+    test examples, not that of the seed.
+    """
+    matrix = np.asarray(matrix)
+    support = matrix.sum(axis=1)
+    right, count = np.diag(matrix)[support > 0], support[support > 0]
+    classes = len(count)
+    more = count + 4 / classes
+    recall = (right + 2 / classes) / more
+    variance = recall * (1 - recall) / more * count / np.maximum(count - 1, 1)
+    half = NormalDist().inv_cdf((1 + confidence) / 2) * math.sqrt(variance.sum()) / classes
+    centre = float(recall.mean())
+    return max(0.0, centre - half), min(1.0, centre + half)
+
+
 def calibration(probabilities: Any, labels: Any, *, bins: int = 15) -> dict[str, Any]:
     """Computes the expected calibration error and its reliability diagram (Guo et al. 2017).
 

@@ -178,6 +178,15 @@ class Workdir:
         """Replaces the history, as when resuming from before its last epoch."""
         self.write_text("metrics.jsonl", "".join(json.dumps(r) + "\n" for r in records))
 
+    def set_head_seconds(self, seconds: float) -> None:
+        """Keeps the time that fitting the head took before training began, if it took any."""
+        if seconds:
+            self.write_json("head.json", {"seconds": seconds})
+
+    def head_seconds(self) -> float | None:
+        """Returns the time that `set_head_seconds` kept; None where there is none."""
+        return (self._read_json("head.json") or {}).get("seconds")
+
     def summary(self) -> dict[str, Any] | None:
         """Returns a finished run's report; None while it is not finished, or if files are gone."""
         found = self._read_json("summary.json")

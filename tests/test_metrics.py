@@ -200,3 +200,64 @@ def test_predictions_that_are_nan_are_an_error(function):
     predictions = np.array([[0.5, 0.5], [np.nan, 1.0]])
     with pytest.raises(UserError, match="example 1 has NaN among its values and so no class"):
         function(predictions, np.array([0, 0]))
+
+
+def of_recalls(right, count):
+    """A confusion matrix: of class c, `right[c]` of `count[c]` examples are predicted as c."""
+    right, wrong = np.array(right), np.array(count) - np.array(right)
+    return np.diag(right) + np.roll(np.diag(wrong), 1, axis=1)
+
+
+def test_balanced_interval_of_one_class_is_agresti_and_coulls():
+    """(8 + 2) / (10 + 4), whose variance has 10 / 9 here; a class without examples is nothing."""
+    half = 1.959964 * (10 / 14 * 4 / 14 / 14 * 10 / 9) ** 0.5
+    expected = (10 / 14 - half, 10 / 14 + half)
+    found = metrics.balanced_accuracy_interval(np.array([[8, 2], [0, 0]]))
+    assert found == pytest.approx(expected, abs=1e-6)
+    wider = metrics.balanced_accuracy_interval(np.array([[8, 2], [0, 0]]), confidence=0.99)
+    assert wider[0] < found[0] < found[1] < wider[1]
+
+
+@pytest.mark.parametrize(
+    ("right", "count"),
+    [((450, 380, 190, 98, 700), (500, 400, 300, 120, 900)), ((90, 55, 700), (100, 60, 1000))],
+)
+def test_balanced_interval_against_a_bootstrap(right, count):
+    """Of all examples, so that the classes' numbers vary too."""
+    right, count = np.array(right), np.array(count)
+    cells = np.concatenate([right, count - right])
+    drawn = np.random.default_rng(0).multinomial(cells.sum(), cells / cells.sum(), size=20_000)
+    hits, misses = np.split(drawn, 2, axis=1)
+    expected = np.quantile((hits / (hits + misses)).mean(axis=1), [0.025, 0.975])
+    found = metrics.balanced_accuracy_interval(of_recalls(right, count))
+    np.testing.assert_allclose(found, expected, atol=0.12 * (expected[1] - expected[0]))
+    assert found[0] < (right / count).mean() < found[1]
+
+
+@pytest.mark.parametrize(
+    ("recalls", "count"),
+    [
+        ((0.93,) * 100, (5,) * 100),  # many classes of few examples
+        ((0.99, 0.9), (1000, 10)),  # a rare class, often all right
+        ((0.95, 0.8, 0.6, 0.97), (60, 25, 10, 100)),
+    ],
+)
+def test_balanced_interval_covers_what_it_says(recalls, count):
+    rng = np.random.default_rng(1)
+    drawn = rng.binomial(count, recalls, size=(1000, len(count)))
+    found = [metrics.balanced_accuracy_interval(of_recalls(right, count)) for right in drawn]
+    low, high = np.array(found).T
+    covered = ((low <= np.mean(recalls)) & (np.mean(recalls) <= high)).mean()
+    assert 0.935 < covered < 0.995
+
+
+def test_balanced_interval_has_width_where_all_are_right_and_stays_a_fraction():
+    low, high = metrics.balanced_accuracy_interval(np.diag([20, 5]))
+    assert (0.6 < low < 0.95, high) == (True, 1.0)
+    low, high = metrics.balanced_accuracy_interval(of_recalls([0, 0], [20, 5]))
+    assert (low, 0.05 < high < 0.4) == (0.0, True)
+
+
+def test_accuracy_interval_is_wilsons_over_all_examples():
+    matrix = np.array([[3, 1], [1, 5]])
+    assert metrics.accuracy_interval(matrix) == metrics.wilson_interval(8, 10)

@@ -166,6 +166,7 @@ def _repeat(config: Config, seeds: int, *, name: str, dataset: Dataset, workdir:
     result = run.repeat(config, seeds=seeds, name=name, dataset=dataset, workdir=workdir, **more)
     console.heading(f"{name}: {seeds} seeds")
     console.spread(result["spread"])
+    console.times(result)
     for seed in result["seeds"]:
         folder = Workdir(workdir.path / f"seed-{seed}")
         _draw(f"Figures of seed {seed}", config, dataset, folder)
@@ -210,13 +211,8 @@ def _cross_validate(
     )
     console.heading(f"{name}: {config.data.folds} folds")
     console.spread(result["spread"])
-    pooled = result["pooled"]
-    console.pairs(
-        {
-            "accuracy over all": f"{pooled['test_accuracy']:.4f}",
-            "balanced accuracy over all": f"{pooled['test_balanced_accuracy']:.4f}",
-        }
-    )
+    console.pairs(console.accuracies(result["pooled"], of=" over all"))
+    console.times(result)
 
 
 def _draw(title: str, config: Config, dataset: Dataset, workdir: Workdir) -> None:

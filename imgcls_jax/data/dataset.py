@@ -1,12 +1,15 @@
 """A data set as it is here: two splits of uint8 images, their labels, and where they came from."""
 
 import dataclasses
+import functools
 import hashlib
 import math
 
 import numpy as np
 
 from imgcls_jax.errors import UserError
+
+_HASHED_BYTES = 2**24  # at once, so that an array that is not contiguous is copied in parts
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -43,6 +46,21 @@ class Split:
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    @functools.cached_property
+    def digest(self) -> bytes:
+        """The digest of shape and pixels, or of the names and sizes of files that are streamed.
+
+        It is computed once, a gigabyte per second where the processor knows SHA-256.
+        """
+        digest = hashlib.sha256(repr(self.images.shape).encode())
+        if not isinstance(self.images, np.ndarray):
+            digest.update(self.images.fingerprint().encode(errors="surrogateescape"))
+            return digest.digest()
+        rows = max(1, _HASHED_BYTES // max(1, self.images[0].size))
+        for first in range(0, len(self), rows):
+            digest.update(np.ascontiguousarray(self.images[first : first + rows]))
+        return digest.digest()
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -153,7 +171,23 @@ def k_fold(
 
 
 def identity(dataset: Dataset) -> str:
-    """Tells data sets apart whose classes, splits or labels differ."""
+    """Tells data sets apart whose classes, splits, labels or images differ.
+
+    Returns:
+      `LABELS-IMAGES`, two digests of 16 hexadecimal digits; the first is what `labels_identity`
+      returns.
+    """
+    digest = hashlib.sha256()
+    for split in (dataset.train, dataset.validation, dataset.test):
+        digest.update(b"-" if split is None else split.digest)
+    return f"{labels_identity(dataset)}-{digest.hexdigest()[:16]}"
+
+
+def labels_identity(dataset: Dataset) -> str:
+    """Tells data sets apart whose classes, splits or labels differ, whatever their images are.
+
+    This is all that folders of versions up to 0.1 know of their data.
+    """
     digest = hashlib.sha256("\0".join(dataset.class_names).encode(errors="surrogateescape"))
     for split in (dataset.train, dataset.validation, dataset.test):
         digest.update(b"-" if split is None else split.labels.tobytes())

@@ -53,16 +53,22 @@ def rate_factors(
 def freeze(apply_fn: ApplyFn, modules: frozenset[str]) -> ApplyFn:
     """Freezes the top-level modules of these names: they take no part in training.
 
-    There are no gradients by their parameters, and their batch norms use and keep their running
-    statistics. Nothing is differentiated below the lowest module that trains, which is where frozen
-    layers save their time.
+    There are no gradients by their parameters, and they are in inference mode, as a frozen layer is
+    in Keras (`trainable = False`) and a module after `.eval()` in PyTorch: their batch norms use
+    and keep their running statistics, and neither dropout nor stochastic depth drops anything.
+    Nothing is differentiated below the lowest module that trains, which is where frozen layers save
+    their time.
     """
     if not modules:
         return apply_fn
 
     def infer(next_fun, args, kwargs, context):
-        if isinstance(context.module, BatchNorm) and context.module.path[0] in modules:
+        if modules.isdisjoint(context.module.path[:1]):
+            return next_fun(*args, **kwargs)
+        if isinstance(context.module, BatchNorm):
             return next_fun(args[0], False)
+        if isinstance(context.module, nn.Dropout):  # of which stochastic depth is one
+            return args[0]
         return next_fun(*args, **kwargs)
 
     def frozen(variables, images, **keywords):

@@ -69,12 +69,7 @@ _VERIFIED = {
 def closing(summary: Mapping[str, Any]) -> None:
     """Prints the table at the end of a run, from its summary."""
     heading("Result")
-    low, high = summary["test_accuracy_interval"]
-    results = {
-        "test accuracy": f"{summary['test_accuracy']:.4f}   95 % interval [{low:.4f}, {high:.4f}]",
-        "balanced accuracy": f"{summary['test_balanced_accuracy']:.4f}   (mean recall of classes)",
-        "test loss": f"{summary['test_loss']:.4f}",
-    }
+    results = accuracies(summary) | {"test loss": f"{summary['test_loss']:.4f}"}
     if summary.get("validation_accuracy") is not None:
         results["validation accuracy"] = f"{summary['validation_accuracy']:.4f}"
         results["validation loss"] = f"{summary['validation_loss']:.4f}"
@@ -83,13 +78,23 @@ def closing(summary: Mapping[str, Any]) -> None:
             f"{summary['train_accuracy']:.4f}   (over epoch {summary['evaluated_epoch']})"
         )
     results |= _documented(summary)
+    results["parameters"] = f"{summary['parameters']:,}"
+    if "parameters_mb" in summary:
+        results["parameters"] += f"   {_megabytes(summary['parameters_mb'])} in float32"
+    if summary.get("checkpoint_mb"):
+        results["parameters"] += f", {_megabytes(summary['checkpoint_mb'])} as saved"
     if summary.get("train_seconds"):
         results["training"] = (
             f"{summary['train_seconds']:.2f} s   {summary['examples_per_second']:,.0f} examples/s, "
             "without compilation and evaluation"
         )
+    results |= documented_seconds(summary.get("documented"))
     if summary["feature_seconds"]:
         results["fixed features"] = f"{summary['feature_seconds']:.2f} s, once"
+    if summary.get("head_seconds"):
+        results["fitting the head"] = (
+            f"{summary['head_seconds']:.2f} s before training, without compilation"
+        )
     results["compilation"] = f"{summary['compile_seconds']:.2f} s"
     results["evaluation"] = f"{summary['eval_seconds']:.2f} s"
     results["data"] = summary["data"]["source"]
@@ -98,6 +103,43 @@ def closing(summary: Mapping[str, Any]) -> None:
     pairs(results)
     print()
     per_class(summary["per_class"])
+
+
+def accuracies(figures: Mapping[str, Any], *, of: str = "") -> dict[str, str]:
+    """Returns the lines of accuracy and balanced accuracy on the test set with their intervals.
+
+    Args:
+      of: what follows their names, such as " over all".
+    """
+    lines = {}
+    for name, key in (("test accuracy", "accuracy"), ("balanced accuracy", "balanced_accuracy")):
+        line = f"{figures[f'test_{key}']:.4f}"
+        if f"test_{key}_interval" in figures:  # summaries of version 0.1 have not all of them
+            low, high = figures[f"test_{key}_interval"]
+            line += f"   95 % interval [{low:.4f}, {high:.4f}]"
+        lines[name + of] = line
+    lines[f"balanced accuracy{of}"] += "   (mean recall of classes)"
+    return lines
+
+
+def times(result: Mapping[str, Any]) -> None:
+    """Prints the seconds of training of several runs, from their summary, and the document's."""
+    seconds = result["train_seconds"]
+    mean = sum(seconds) / len(seconds)
+    line = f"{mean:.2f} s on average, {min(seconds):.2f} to {max(seconds):.2f} s"
+    pairs({"training": line} | documented_seconds(result["documented"]))
+
+
+def documented_seconds(documented: Mapping[str, Any] | None) -> dict[str, str]:
+    """Returns the line of the training time that a document gives, and on what; none without."""
+    if not documented or not documented.get("seconds"):
+        return {}
+    machine = documented.get("hardware") or "not named"
+    return {"documented training": f"{documented['seconds']:,g} s   machine: {machine}"}
+
+
+def _megabytes(size: float) -> str:
+    return f"{size:,.2f} MB"
 
 
 def per_class(figures: Mapping[str, Mapping[str, Any]]) -> None:

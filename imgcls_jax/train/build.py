@@ -41,12 +41,16 @@ def build(
     init = draw.lower(jax.random.key(0)).compile()
     init_seconds = time.perf_counter() - started
     begin = place = None
-    seconds: list[float] = []
+    feature_seconds: list[float] = []
+    head_seconds: list[float] = []
     if pretrained is not None:
         begin = functools.partial(features.overlay, pretrained=pretrained)
-        place = _placing_features(config, setup, train, init, begin, seconds)
+        place = _placing_features(config, setup, train, init, begin, feature_seconds)
         if config.train.head_epochs:
-            begin = _fitting_the_head(config, setup, pretrained, place(train))
+            found, started = place(train), time.perf_counter()
+            fit_head = _fitting_the_head(config, setup, found=found, state=shapes[0])
+            begin = _timed(begin, fit_head, head_seconds)
+            init_seconds += time.perf_counter() - started
     feed = make_feed(
         config, setup, train, carry=shapes, place=place if config.features_once else None
     )
@@ -61,7 +65,8 @@ def build(
         parameters=models.count_parameters(shapes[0].params),
         init=init,
         begin=begin,
-        feature_seconds=seconds,
+        feature_seconds=feature_seconds,
+        head_seconds=head_seconds,
         init_seconds=init_seconds,
     )
 
@@ -139,15 +144,33 @@ def _placing_features(
 
 
 def _fitting_the_head(
-    config: Config, setup: Setup, pretrained: Mapping[str, Any], found: Resident
+    config: Config, setup: Setup, *, found: Resident, state: steps.TrainState
 ) -> Callable[[steps.TrainState], steps.TrainState]:
-    """Builds state -> state with pretrained weights and a head that was fitted to features."""
-    fit_head = features.make_fit_head(
+    """Builds a function that fits a state's head to the features found; compiled here."""
+    return features.make_fit_head(
         model=setup.network.model,
         binary=config.model.head == "binary",
         loss_fn=setup.loss_fn,
         epochs=config.train.head_epochs,
         learning_rate=config.train.head_lr,
         batch_size=config.train.batch_size,
+        found=found,
+        state=state,
     )
-    return lambda state: fit_head(features.overlay(state, pretrained), found)
+
+
+def _timed(
+    begin: Callable[[steps.TrainState], steps.TrainState],
+    fit_head: Callable[[steps.TrainState], steps.TrainState],
+    seconds: list[float],
+) -> Callable[[steps.TrainState], steps.TrainState]:
+    """Builds state -> state by the one and then the other, whose seconds are noted."""
+
+    def both(state: steps.TrainState) -> steps.TrainState:
+        state = jax.block_until_ready(begin(state))
+        started = time.perf_counter()
+        state = jax.block_until_ready(fit_head(state))
+        seconds.append(time.perf_counter() - started)
+        return state
+
+    return both

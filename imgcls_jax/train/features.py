@@ -76,32 +76,55 @@ def make_fit_head(
     epochs: int,
     learning_rate: float,
     batch_size: int,
-) -> Callable[[steps.TrainState, Resident], steps.TrainState]:
-    """Builds `fit_head(state, features) -> state`, whose head alone was trained by Adam.
-
-    Compiled at its first call.
+    found: Resident,
+    state: steps.TrainState,
+) -> Callable[[steps.TrainState], steps.TrainState]:
+    """Builds `fit_head(state) -> state`, whose head alone was trained by Adam; compiled here.
 
     It comes before a fine-tuning: a random head's first gradients would spoil what the layers
-    below it have learned (Kumar et al. 2022, "Fine-Tuning can Distort Pretrained Features").
+    below it have learned (Kumar et al. 2022, "Fine-Tuning can Distort Pretrained Features"). Every
+    epoch trains on every example once; its last batch may be smaller than the others.
+
+    Args:
+      model: the network, whose head is trained.
+      binary: whether its one logit is taken for two, see `freezing.with_binary_head`.
+      batch_size: at most the number of examples.
+      found: the features of the training split.
+      state: shapes of the states that will come.
     """
     apply_fn = with_binary_head(head_of(model)) if binary else head_of(model)
     tx = optim.create("adam", learning_rate=learning_rate)
     train_step = steps.make_train_step(apply_fn=apply_fn, tx=tx, loss_fn=loss_fn)
     (name,) = model.stages()["head"]
 
-    run = steps.make_train_many(train_step=train_step, take_fn=resident.take, batch_size=batch_size)
-
-    def fit_head(state, features):
+    def begin(state):
         # Copies, since steps donate their state.
         params = {name: jax.tree.map(jnp.copy, state.params[name])}
         key = jax.random.clone(state.key)
-        head = steps.TrainState(jnp.zeros((), jnp.int32), params, {}, tx.init(params), key)
-        batches = len(features) // batch_size
+        return steps.TrainState(jnp.zeros((), jnp.int32), params, {}, tx.init(params), key)
+
+    head, zero = jax.eval_shape(begin, state), np.int32(0)
+
+    def train_many(examples, visited):
+        run = steps.make_train_many(
+            train_step=train_step, take_fn=resident.take, batch_size=examples
+        )
+        order = jax.ShapeDtypeStruct((visited,), jnp.int32)
+        return run.lower(head, steps.zero_metrics(), found, order, zero, zero).compile()
+
+    size = len(found)
+    full, rest = divmod(size, batch_size)
+    train_full = train_many(batch_size, size)
+    train_rest = train_many(rest, rest) if rest else None
+
+    def fit_head(state):
+        head, sums = begin(state), steps.zero_metrics()
         for epoch in range(epochs):
-            order = resident.epoch_order(state.key, epoch, len(features))
-            head, _ = run(
-                head, steps.zero_metrics(), features, order, np.int32(0), np.int32(batches)
-            )
+            order = resident.epoch_order(state.key, epoch, size)
+            head, sums = train_full(head, sums, found, order, zero, np.int32(full))
+            if rest:
+                last = order[full * batch_size :]
+                head, sums = train_rest(head, sums, found, last, zero, np.int32(1))
         return overlay(state, {"params": head.params})
 
     return fit_head

@@ -20,6 +20,7 @@ from imgcls_jax.data.dataset import Split
 from imgcls_jax.data.photos.streaming import Stream
 from imgcls_jax.data.resident import Resident
 from imgcls_jax.errors import UserError
+from imgcls_jax.models import freezing
 from imgcls_jax.train.recalibrate import make_recalibrate, make_recalibrate_streamed
 from imgcls_jax.train.setup import Setup
 from imgcls_jax.train.streams import evaluation_batches, explained, open_stream
@@ -92,7 +93,7 @@ class ResidentFeed:
 
     def _recalibrate(self) -> Callable[..., Any]:
         return make_recalibrate(
-            apply_fn=self._setup.network.apply_fn,
+            apply_fn=_as_trained(self._setup),
             take_fn=resident.take,
             image_fn=steps.to_unit_interval,
             batch_size=self._batch_size,
@@ -179,7 +180,7 @@ class StreamFeed:
         }
         self._eval_step = steps.make_eval_step(apply_fn=setup.network.evaluate_fn)
         self._recalibrate = make_recalibrate_streamed(
-            apply_fn=setup.network.apply_fn,
+            apply_fn=_as_trained(setup),
             image_fn=steps.to_unit_interval,
             batch_size=self._batch_size,
             batches=_recalibration_batches(self.size, self._batch_size),
@@ -264,6 +265,11 @@ def _make_average(
         return state.replace(**variables)
 
     return average
+
+
+def _as_trained(setup: Setup) -> Callable[..., Any]:
+    """Returns the network whose frozen stages are in inference mode, to recalibrate what trains."""
+    return freezing.freeze(setup.network.apply_fn, setup.frozen)
 
 
 def _recalibration_batches(size: int, batch_size: int) -> int:

@@ -1,5 +1,7 @@
 """The files a run keeps for predictions: the network's record and the evaluated variables."""
 
+import contextlib
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -7,8 +9,8 @@ import numpy as np
 from imgcls_jax import steps
 from imgcls_jax.checkpoint import Checkpoints
 from imgcls_jax.config import Config
-from imgcls_jax.data.dataset import Dataset, identity
-from imgcls_jax.errors import UserError
+from imgcls_jax.data.dataset import Dataset, identity, labels_identity
+from imgcls_jax.errors import UnreadablePhoto, UserError
 from imgcls_jax.train.trainer import Trainer
 from imgcls_jax.workdir import Workdir
 
@@ -40,14 +42,36 @@ def as_begun(config: Config, workdir: Workdir) -> Config:
 
 
 def require_same_data(workdir: Workdir, dataset: Dataset) -> None:
-    """Raises UserError if the run in a folder was made of other data."""
-    found = workdir.network_record()
-    if found is not None and found.get("data") != identity(dataset):
-        raise UserError(
-            f"the run in {workdir.path} was made of other data than {dataset.name} as it is now "
-            f"({len(dataset.class_names)} classes, {len(dataset.train):,} training examples); give "
-            "the data it began with, or a new `workdir`."
-        )
+    """Raises UserError if the run in a folder was made of other data.
+
+    A folder of version 0.1 knows the labels alone.
+    """
+    record = workdir.network_record()
+    here, labels = identity(dataset), labels_identity(dataset)
+    if record is None or record.get("data") in (here, labels):
+        return
+    same_labels = str(record.get("data")).startswith(f"{labels}-")
+    raise UserError(
+        f"the run in {workdir.path} was made of other {'images' if same_labels else 'data'} than "
+        f"{dataset.name} as it is now ({len(dataset.class_names)} classes, "
+        f"{len(dataset.train):,} training examples); give the data it began with, or a new "
+        "`workdir`."
+    )
+
+
+@contextlib.contextmanager
+def photos_replaceable(workdir: Workdir, dataset: Dataset) -> Iterator[None]:
+    """Lets a run that meets an unreadable photo go on once an intact one is in its place.
+
+    The labels have to be the same, and the names, by which a stream knows its photos.
+    """
+    try:
+        yield
+    except UnreadablePhoto:
+        record = workdir.network_record()
+        if record is not None:
+            workdir.write_json("network.json", record | {"data": labels_identity(dataset)})
+        raise
 
 
 def keep_evaluated(checkpoints: Checkpoints, state: steps.TrainState) -> None:

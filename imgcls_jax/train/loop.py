@@ -103,6 +103,7 @@ class _Course:
         self._pace, self._saver = _Pace(), _Saver(checkpoints)
         if checkpoints.step("last") is None:
             position = trainer.start(seed)
+            workdir.set_head_seconds(sum(trainer.head_seconds[-1:]))
         else:
             position = checkpoints.restore("last", trainer.blank())
             trainer.feed.open(seed, position.feed)

@@ -1,6 +1,7 @@
 """The end of a run: a check that its test figures mean anything, its summary, its files."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -27,12 +28,20 @@ def require_sense(evaluation: Evaluation, dataset: Dataset) -> None:
 
 
 def summarised(
-    config: Config, trainer: Trainer, dataset: Dataset, evaluation: Evaluation, history: History
+    config: Config,
+    trainer: Trainer,
+    dataset: Dataset,
+    evaluation: Evaluation,
+    *,
+    history: History,
+    workdir: Workdir,
 ) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """Returns the contents of `summary.json` and `predictions.npz` for a run.
 
     Args:
       config: the run's own; the trainer's may have another seed.
+      workdir: its folder, which knows how long the head was fitted, but for one of version 0.1, and
+        how large the checkpoint is.
     """
     facts = {
         "parameters": trainer.parameters,
@@ -41,6 +50,8 @@ def summarised(
         "examples": trainer.feed.size,
         "compile_seconds": trainer.compile_seconds,
         "feature_seconds": sum(trainer.feature_seconds),
+        "head_seconds": workdir.head_seconds() if config.train.head_epochs else 0.0,
+        "checkpoint_bytes": _bytes_below(workdir.checkpoints / "evaluated"),
         "test_seconds": evaluation.seconds,
     }
     return summarise(
@@ -51,6 +62,11 @@ def summarised(
         history=history,
         facts=facts,
     )
+
+
+def _bytes_below(folder: Path) -> int:
+    """Returns the size of all files in a folder; 0 where there is none."""
+    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
 
 
 def written(

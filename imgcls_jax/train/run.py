@@ -17,6 +17,7 @@ from imgcls_jax.train.kept import (
     as_begun,
     keep_evaluated,
     network_record,
+    photos_replaceable,
     require_same_data,
 )
 from imgcls_jax.train.loop import History, evaluate, fit
@@ -66,7 +67,8 @@ def train(
         return finished
     signals = collect_signals() if stop is None else contextlib.nullcontext(stop)
     anew = functools.partial(make_trainer, as_begun(config, workdir), dataset)
-    with Checkpoints(workdir.checkpoints) as checkpoints:
+    checkpointed = Checkpoints(workdir.checkpoints)
+    with checkpointed as checkpoints, photos_replaceable(workdir, dataset):
         done = checkpoints.step("last") or 0
         with signals as stop:
             board = tensorboard(workdir, done=done) if with_tensorboard else None
@@ -85,7 +87,8 @@ def train(
         evaluation = evaluate(trainer, state, test)
         keep_evaluated(checkpoints, evaluation.state)
     require_sense(evaluation, dataset)
-    summary, arrays = summarised(config, trainer, dataset, evaluation, history)
+    of_run = {"history": history, "workdir": workdir}
+    summary, arrays = summarised(config, trainer, dataset, evaluation, **of_run)
     return written(workdir, {"run": name} | summary, arrays, documented)
 
 
@@ -152,7 +155,7 @@ def cross_validate(
 
     Returns:
       The content of `summary.json`: every fold's figures, their mean and standard deviation,
-      and under `pooled` the accuracies over all examples, each counted once.
+      and under `pooled` the accuracies over all examples, each counted once, with intervals.
     """
     configs = [config.replace(fold=k) for k in range(config.data.folds)]
     workdir.claim(config, several=True)
@@ -178,7 +181,9 @@ def cross_validate(
         "folds": config.data.folds,
         "pooled": {
             "test_accuracy": float(np.trace(matrix) / matrix.sum()),
+            "test_accuracy_interval": list(metrics.accuracy_interval(matrix)),
             "test_balanced_accuracy": metrics.balanced_accuracy(matrix),
+            "test_balanced_accuracy_interval": list(metrics.balanced_accuracy_interval(matrix)),
             "confusion_matrix": matrix.tolist(),
         },
     }
@@ -197,7 +202,9 @@ def evaluate_only(
         state = checkpoints.restore(config.evaluation.evaluate, trainer.blank()).state
     epochs = int(state.step) // trainer.steps_per_epoch
     history = [record for record in workdir.history() if record["epoch"] <= epochs]
-    summary, _ = summarised(config, trainer, dataset, evaluate(trainer, state, test), history)
+    evaluation = evaluate(trainer, state, test)
+    of_run = {"history": history, "workdir": workdir}
+    summary, _ = summarised(config, trainer, dataset, evaluation, **of_run)
     return {"run": name} | summary
 
 

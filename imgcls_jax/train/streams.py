@@ -11,7 +11,7 @@ from imgcls_jax.data.batching import padded
 from imgcls_jax.data.dataset import Split
 from imgcls_jax.data.photos import decode, streaming
 from imgcls_jax.data.photos.lazy import LazyPhotos
-from imgcls_jax.errors import UserError
+from imgcls_jax.errors import UnreadablePhoto
 
 
 def evaluation_batches(
@@ -60,7 +60,7 @@ def explained() -> Iterator[None]:
     try:
         yield
     except decode.BadImage as error:
-        raise UserError(
+        raise UnreadablePhoto(
             f"{error.name} {error.reason}: replace it and run the same command again to go on, or "
             "begin anew with `corrupt=skip`, which tries every photo first."
         ) from error

@@ -27,20 +27,25 @@ def summarise(
       dataset: its test set is the split that was evaluated.
       sums, logits: the results of evaluating it.
       history: one record per epoch, see `loop.fit`.
-      facts: `parameters`, `step`, `watched`, `examples`, and the seconds of compiling, of fixed
-        features and of the evaluation.
+      facts: `parameters`, `step`, `watched`, `examples`, the size of the evaluated checkpoint, and
+        the seconds of compiling, of fixed features, of fitting the head and of the evaluation.
+
+    Sizes are in megabytes of 10**6 bytes: `parameters_mb` is that of the parameters in float32,
+    `checkpoint_mb` that of the files that hold them and what else the network keeps, None where
+    there are none.
     """
     labels = dataset.test.labels
     probabilities = np.asarray(jax.nn.softmax(logits))
     matrix = metrics.confusion_matrix(labels, logits, dataset.num_classes)
     test = steps.means(sums)
     correct, count = int(sums["correct"]), int(sums["count"])
-    train_seconds = sum(record["train_seconds"] for record in history)
     summary = {
         "dataset": dataset.name,
         "data": {"source": dataset.source, "verified": dataset.verified},
         "model": config.model.model,
         "parameters": facts["parameters"],
+        "parameters_mb": 4 * facts["parameters"] / 1e6,
+        "checkpoint_mb": facts["checkpoint_bytes"] / 1e6 or None,
         "seed": config.train.seed,
         "epochs": len(history),
         "steps": history[-1]["step"] if history else facts["step"],
@@ -49,23 +54,32 @@ def summarise(
         "test_accuracy": test["accuracy"],
         "test_accuracy_interval": list(metrics.wilson_interval(correct, count)),
         "test_balanced_accuracy": metrics.balanced_accuracy(matrix),
+        "test_balanced_accuracy_interval": list(metrics.balanced_accuracy_interval(matrix)),
         "test_loss": test["loss"],
         "train_accuracy": None,
         "calibration": metrics.calibration(probabilities, labels),
         "confusion_matrix": matrix.tolist(),
         "per_class": metrics.per_class(matrix, list(dataset.class_names)),
+    }
+    summary |= _seconds(history, facts) | _of_epochs(config, history)
+    if config.data.dataset == "folder":
+        summary["ranking"] = metrics.scores(labels, probabilities, dataset.class_names)
+    return summary | environment(), {"labels": labels, "probabilities": probabilities}
+
+
+def _seconds(history: list[dict[str, Any]], facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns what took how long, and the examples per second of training alone."""
+    train_seconds = sum(record["train_seconds"] for record in history)
+    return {
         "train_seconds": train_seconds,
         "compile_seconds": facts["compile_seconds"],
         "feature_seconds": facts["feature_seconds"],
+        "head_seconds": facts["head_seconds"],
         "eval_seconds": facts["test_seconds"] + sum(record["eval_seconds"] for record in history),
         "examples_per_second": (
             facts["examples"] * len(history) / train_seconds if train_seconds else None
         ),
     }
-    summary |= _of_epochs(config, history)
-    if config.data.dataset == "folder":
-        summary["ranking"] = metrics.scores(labels, probabilities, dataset.class_names)
-    return summary | environment(), {"labels": labels, "probabilities": probabilities}
 
 
 def _of_epochs(config: Config, history: list[dict[str, Any]]) -> dict[str, Any]:

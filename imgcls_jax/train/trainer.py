@@ -90,7 +90,8 @@ class Trainer:
       init: key -> the random state before training, and sums of nothing; compiled.
       begin: that state -> the same with pretrained weights and a fitted head; None without.
       feature_seconds: the time that computing fixed features took so far, in a list.
-      init_seconds: the time that compiling `init` took.
+      head_seconds: the time that fitting the head took at each start, in a list.
+      init_seconds: the time that compiling `init` and the fit of the head took.
     """
 
     config: Config
@@ -102,6 +103,7 @@ class Trainer:
     init: Callable[[jax.Array], Carry]
     begin: Callable[[steps.TrainState], steps.TrainState] | None
     feature_seconds: list[float]
+    head_seconds: list[float]
     init_seconds: float
 
     @property

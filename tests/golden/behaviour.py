@@ -169,6 +169,8 @@ _KEPT = (
 
 def _figures(summary: dict[str, Any]) -> dict[str, Any]:
     figures = {key: summary[key] for key in _KEPT if summary.get(key) is not None}
+    if "pooled" in figures:
+        figures["pooled"] = {k: v for k, v in figures["pooled"].items() if k in _KEPT}
     if "spread" in figures:
         figures["spread"] = {
             key: entry["values"] for key, entry in figures["spread"].items() if key in _KEPT

@@ -12,6 +12,7 @@ from golden.networks import weight
 
 from imgcls_jax import models
 from imgcls_jax.errors import UserError
+from imgcls_jax.models import freezing
 from imgcls_jax.models.densenet import DenseNet
 from imgcls_jax.models.efficientnet import EfficientNet, Size
 from imgcls_jax.models.inverted_residual import round_channels
@@ -207,3 +208,36 @@ def test_images_too_small(name):
 )
 def test_channels_round_to_eights_and_lose_no_tenth(channels, rounded):
     assert round_channels(channels) == rounded
+
+
+LOSSY = {  # blocks that drop their branches, layers that drop their outputs
+    "resnet": SMALL["resnet"].clone(stochastic_depth=0.8),
+    "densenet": SMALL["densenet"].clone(dropout=0.5),
+    "efficientnet": SMALL["efficientnet"].clone(
+        size=Size(width=0.1, depth=0.4, dropout=0.1), stochastic_depth=0.8
+    ),
+}
+
+
+@pytest.mark.parametrize(
+    "family", ["resnet", "densenet", pytest.param("efficientnet", marks=pytest.mark.slow)]
+)
+def test_frozen_stages_are_in_inference_mode(family):
+    """They drop nothing; what is not frozen goes on dropping."""
+    model, images = LOSSY[family], IMAGES[:, :17, :17]
+    shapes = jax.eval_shape(model.init, jax.random.key(0), images)
+    variables = path_aware_map(lambda p, leaf: weight("/".join(p[1:]), leaf.shape), shapes)
+    *body, head = model.stages().values()
+
+    @partial(jit, static_argnums=0)
+    def features(modules, seed):
+        apply_fn = freezing.freeze(model.apply, modules)
+        options = {"train": True, "mutable": ["intermediates"]}
+        _, found = apply_fn(variables, images, rngs={"dropout": jax.random.key(seed)}, **options)
+        return found["intermediates"]["features"][0]
+
+    everything = frozenset(name for stage in body for name in stage)
+    expected = jit(freezing.features_of(model.apply))(variables, images)
+    np.testing.assert_array_equal(features(everything, 0), features(everything, 1))
+    np.testing.assert_allclose(features(everything, 0), expected, rtol=1e-5, atol=1e-6)
+    assert not np.allclose(features(frozenset(head), 0), features(frozenset(head), 1), atol=1e-3)

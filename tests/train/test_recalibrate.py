@@ -6,10 +6,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from conftest import begun, same_bits
 
+from imgcls_jax.config import Config
+from imgcls_jax.data import Dataset, Split
 from imgcls_jax.models.layers import BatchNorm
 from imgcls_jax.optim.ema import ema_init, ema_update
 from imgcls_jax.steps import to_unit_interval
+from imgcls_jax.train.build import build
 from imgcls_jax.train.recalibrate import make_recalibrate
 
 
@@ -162,3 +166,38 @@ class Custom(nn.Module):
 def test_statistics_of_an_unknown_kind_are_not_left_stale():
     with pytest.raises(TypeError, match="mine"):
         recalibrated(Custom(), images_of_many_scales(4), batch_size=2, batches=2)
+
+
+class Staged(nn.Module):
+    """Norm after norm, each a stage, and a head."""
+
+    def stages(self):
+        return {"stem": ("BatchNorm_0",), "stage1": ("BatchNorm_1",), "head": ("Dense_0",)}
+
+    @nn.compact
+    def __call__(self, x, train=False):
+        x = BatchNorm(name="BatchNorm_0")(x, train)
+        x = nn.relu(BatchNorm(name="BatchNorm_1")(x, train))
+        return nn.Dense(2)(x.mean((1, 2)))
+
+
+def test_frozen_stages_are_in_inference_mode_while_later_ones_are_recalibrated(monkeypatch):
+    """As they are when the network is evaluated: by their running statistics, which stay."""
+    monkeypatch.setattr("imgcls_jax.models.create", lambda *_, **__: Staged())
+    rng = np.random.default_rng(3)
+    images = rng.integers(0, 256, (24, 8, 8, 3), dtype=np.uint8)
+    split = Split(images, np.arange(24, dtype=np.int32) % 2)
+    photos = Dataset("photos", split, split, ("a", "b"), "made up", None)
+    config = Config.of(
+        dataset="folder", image_size=8, model="resnet20", weights="file.safetensors",
+        trainable="stage1", ema=0.9, batch_size=24, epochs=1,
+    )  # fmt: skip
+    mean, var = np.float32([0.1, -0.2, 0.3]), np.float32([0.5, 1.5, 4.0])
+    norm = {"mean": mean, "var": var}
+    trainer = build(config, photos, pretrained={"params": {}, "batch_stats": {"BatchNorm_0": norm}})
+    state, _ = begun(trainer, 0)
+    found = trainer.feed.averaged(state).batch_stats
+    assert same_bits(found["BatchNorm_0"], norm)
+    seen = ((images / 255 - mean) / np.sqrt(var + 1e-5)).reshape(-1, 3)
+    np.testing.assert_allclose(found["BatchNorm_1"]["mean"], seen.mean(0), rtol=1e-4)
+    np.testing.assert_allclose(found["BatchNorm_1"]["var"], seen.var(0, ddof=1), rtol=1e-4)

@@ -35,6 +35,11 @@ class FolderPhotos:
         digest = hashlib.sha256(listed + b"\0\0" + self.labels.tobytes())
         return f"{len(self)} files, {digest.hexdigest()[:16]}"
 
+    def fingerprint(self) -> str:
+        """Returns the identity and a digest of the files' sizes; 0 bytes where a file is gone."""
+        sizes = np.array([_size(Path(self.root, path)) for path in self.paths], np.int64)
+        return f"{self.identity()}, {hashlib.sha256(sizes.tobytes()).hexdigest()[:16]}"
+
 
 @dataclasses.dataclass(frozen=True)
 class RecordPhotos:
@@ -87,3 +92,16 @@ class RecordPhotos:
     def identity(self) -> str:
         name, version = Path(self.folder).parts[-2:]
         return f"{len(self)} records, {name} {version} {self.split}"
+
+    def fingerprint(self) -> str:
+        """Returns the identity and the names and sizes of the data set's files."""
+        files = sorted(Path(self.folder).glob("*record*"))
+        return ", ".join([self.identity(), *(f"{file.name} {_size(file)}" for file in files)])
+
+
+def _size(path: Path) -> int:
+    """Returns a file's size in bytes, 0 if there is none: its reader says so in its own words."""
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0

@@ -48,6 +48,9 @@ class Source(Protocol):
     def identity(self) -> str:
         """Returns a digest of these pictures in this order, wherever they lie, to check states."""
 
+    def fingerprint(self) -> str:
+        """Returns that and what tells their files from others of the same names, unread."""
+
 
 def stream(source: Source, *, workers: int = 0, device: Any = None, **settings: Any) -> "Stream":
     """Opens a stream of batches: `image` uint8 (B, size, size, 3), `label` and `index` int32 (B,).
