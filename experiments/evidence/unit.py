@@ -44,31 +44,43 @@ def measure(
 ) -> Iterator[tuple[Target, dict[str, Any]]]:
     """Trains, from wherever the folder stands, and yields each target's entry of this seed.
 
+    A target that the training is beyond already was yielded before it went on.
+
     Raises:
       Interrupted: if `progress.stop_requested()`; the folder holds all finished steps.
       UserError: if the training diverges.
     """
     workdir.path.mkdir(parents=True, exist_ok=True)
     with Checkpoints(workdir.checkpoints) as checkpoints:
+        begun = checkpoints.step("last") or 0
         for target in unit.targets:
+            if begun > target.epochs * trainer.steps_per_epoch:
+                continue
             config = Config.of(**target.settings).replace(seed=unit.seed)
             staged = dataclasses.replace(trainer, config=config)
             at = {"workdir": workdir, "checkpoints": checkpoints, "progress": progress}
             state, history = fit(staged, seed=unit.seed, **at)
             evaluation = evaluate(staged, state, dataset.test)
             require_sense(evaluation, dataset)
-            summary, _ = summarised(config, staged, dataset, evaluation, history)
+            summary, _ = summarised(
+                config, staged, dataset, evaluation, history=history, workdir=workdir
+            )
             yield target, _entry(unit.seed, target.variant, summary, history)
 
 
 def measure_together(
-    units: Sequence[Unit], trainer: Trainer, dataset: Dataset, progress: Progress
+    units: Sequence[Unit],
+    trainer: Trainer,
+    dataset: Dataset,
+    workdir: Workdir,
+    progress: Progress,
 ) -> Iterator[tuple[Target, dict[str, Any]]]:
     """Trains seeds and learning rates in one program, and yields each target's entries.
 
     Args:
       units: that differ in seed and learning rate alone, see `plan.program`.
       trainer: of the first of them.
+      workdir: of what belongs to all of them.
 
     Raises:
       Interrupted: if `progress.stop_requested()`; nothing is kept of what is not yielded.
@@ -89,13 +101,14 @@ def measure_together(
         for history, record in zip(histories, records, strict=True):
             history.append(record)
         if any(target.epochs == epoch for unit in units for target in unit.targets):
-            yield from _entries(units, trainer, dataset, many, histories)
+            yield from _entries(units, trainer, dataset, workdir, many, histories)
 
 
 def _entries(
     units: Sequence[Unit],
     trainer: Trainer,
     dataset: Dataset,
+    workdir: Workdir,
     many: Many,
     histories: list[list[dict[str, Any]]],
 ) -> Iterator[tuple[Target, dict[str, Any]]]:
@@ -111,7 +124,9 @@ def _entries(
             config = Config.of(**target.settings).replace(seed=unit.seed)
             evaluation = Evaluation(state, of, outputs, seconds)
             require_sense(evaluation, dataset)
-            summary, _ = summarised(config, trainer, dataset, evaluation, history)
+            summary, _ = summarised(
+                config, trainer, dataset, evaluation, history=history, workdir=workdir
+            )
             yield target, _entry(unit.seed, target.variant, summary, history)
 
 

@@ -134,7 +134,9 @@ class _Worker:
                 train, _ = training_splits(trainer.config, dataset)
                 if not tried and (jax.default_backend() == "cpu" or not gains(trainer, train)):
                     continue
-                for target, entry in measure_together(mine, trainer, dataset, self._progress):
+                folder = Workdir(self._store.unfinished / mine[0].name)
+                together = measure_together(mine, trainer, dataset, folder, self._progress)
+                for target, entry in together:
                     self._add(target, entry, dataset)
                 seconds = time.perf_counter() - started
                 print(f"  {len(mine)} trainings like {mine[0].title}: {seconds:.0f} s", flush=True)

@@ -1,0 +1,171 @@
+"""Whoever measures: what is finished stays, what was begun goes on, and nobody works twice."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from experiments.evidence import plan, work
+from experiments.evidence.store import Store
+from experiments.evidence.unit import measure
+from imgcls_jax import data
+from imgcls_jax.config import Config
+from imgcls_jax.errors import Interrupted
+from imgcls_jax.train import run
+from imgcls_jax.train.progress import Progress
+from imgcls_jax.workdir import Workdir
+
+ROOT = Path(__file__).parents[2]
+DIGITS = data.load("digits")
+SETTINGS = {
+    "dataset": "digits", "model": "mlp", "hidden": (16,), "optimizer": "adam", "lr": 0.01,
+    "batch_size": 64, "epochs": 2,
+}  # fmt: skip
+
+
+def _targets(*epochs, lr=0.01):
+    found = []
+    for n in epochs:
+        settings = SETTINGS | {"epochs": n, "lr": lr}
+        header = {"config": plan.config_of(settings), "documented": {"figures": {}}}
+        found.append(plan.Target(f"digits_{n}_{lr:g}", settings, header))
+    return found
+
+
+def _run(folder, targets, seeds=2, **more):
+    more = {"processes": 1} | more
+    store, units = Store(folder), plan.units(targets, seeds)
+    work.run(units, store, load=lambda unit: DIGITS, **more)
+    return store
+
+
+def test_the_first_epochs_of_a_longer_training_are_the_shorter_run(tmp_path):
+    """Bit for bit: the figures are those of a run of its own, whatever follows."""
+    store = _run(tmp_path / "out", _targets(1, 3))
+    for epochs in (1, 3):
+        config = Config.of(**SETTINGS | {"epochs": epochs}, seed=1)
+        workdir = Workdir(tmp_path / f"run{epochs}")
+        alone = run.train(config, name="alone", dataset=DIGITS, workdir=workdir)
+        entry = store.read(f"digits_{epochs}_0.01")["seeds"][1]
+        for figure in ("test_accuracy", "test_loss", "train_loss", "confusion_matrix"):
+            assert entry[figure] == alone[figure]
+        assert len(entry["by_epoch"]["train_loss"]) == epochs
+    assert list((tmp_path / "out").glob(".unfinished/*seed*")) != []  # locks, until they are tidied
+    assert not any(path.is_dir() for path in (tmp_path / "out" / ".unfinished").iterdir())
+
+
+def test_finished_seeds_are_never_run_again_and_more_seeds_are(tmp_path, monkeypatch):
+    store = _run(tmp_path, _targets(1), seeds=1)
+    before = store.read("digits_1_0.01")["seeds"][0]
+    trained = []
+    monkeypatch.setattr(
+        work, "measure", lambda unit, *a: trained.append(unit.seed) or measure(unit, *a)
+    )
+    _run(tmp_path, _targets(1), seeds=3)
+    assert trained == [1, 2]
+    assert store.read("digits_1_0.01")["seeds"][0] == before
+
+
+class _StopAfter(Progress):
+    def __init__(self, epochs):
+        self._left = epochs
+
+    def epoch(self, record):
+        self._left -= 1
+
+    def stop_requested(self):
+        return self._left <= 0
+
+
+def test_a_training_that_was_stopped_goes_on_to_the_same_end(tmp_path):
+    (unit,) = plan.units(_targets(1, 4), 1)
+    trainer = run.make_trainer(Config.of(**unit.settings), DIGITS)
+
+    def entries(found, folder, progress):
+        for target, entry in measure(unit, trainer, DIGITS, Workdir(tmp_path / folder), progress):
+            found.append((target.epochs, {**entry, "train_seconds": None}))
+
+    went_on, whole = [], []
+    with pytest.raises(Interrupted):
+        entries(went_on, "stopped", _StopAfter(2))
+    assert [epochs for epochs, _ in went_on] == [1]
+    entries(went_on, "stopped", Progress())
+    entries(whole, "whole", Progress())
+    assert went_on == whole
+
+
+def test_one_program_gives_what_trainings_alone_give(tmp_path):
+    targets = [*_targets(1, 2), *_targets(2, lr=0.003)]
+    alone = _run(tmp_path / "alone", targets)
+    together = _run(tmp_path / "together", targets, vectorize="on")
+    for target in targets:
+        ours, theirs = (s.read(target.stem)["spread"] for s in (together, alone))
+        for figure in ("test_accuracy", "test_loss", "train_loss"):
+            assert ours[figure]["values"] == pytest.approx(theirs[figure]["values"], rel=1e-4)
+
+
+def test_work_in_hand_elsewhere_is_left_until_it_is_done(tmp_path, monkeypatch):
+    """The other process finishes one seed, and dies with another."""
+    targets, store = _targets(1), Store(tmp_path)
+    units = plan.units(targets, 2)
+    held = [store.claim(unit.name) for unit in units]
+    for claim in held:
+        assert claim.__enter__()
+
+    real = time.sleep
+
+    def other(seconds):
+        if seconds != work._POLL_SECONDS:
+            return real(seconds)
+        while held:
+            held.pop().__exit__(None, None, None)
+
+    monkeypatch.setattr(work.time, "sleep", other)
+    _run(tmp_path, targets)
+    assert store.seeds("digits_1_0.01") == {(None, 0), (None, 1)}
+
+
+@pytest.mark.parametrize(
+    ("flags", "sentence"),
+    [
+        (["--runs=16"], "--runs=16 must name documented runs, 1 to 15"),
+        (["--seeds=0"], "--seeds=0 cannot be used; it must be at least 2"),
+        (["--claims=none"], "there is no claim 'none'; choose from learning_rate, epochs"),
+        (["--runs=12,14"], "runs 12, 13 and 14-15 are of different photos"),
+        (["--runs=5", "--model=resnet50"], "--model and --weights are for runs 12-15"),
+        (["--readings"], "has fewer than three seeds; measure runs 1-7 first"),
+    ],
+)
+def test_bad_input_is_one_sentence(tmp_path, flags, sentence):
+    command = [sys.executable, "-m", "experiments.reproduce", f"--out={tmp_path}", *flags]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: ")
+    assert sentence in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.slow
+def test_a_killed_command_goes_on_and_its_processes_end_with_it(tmp_path):
+    """Kill -9 of the command: its processes save and end, and the same command finishes."""
+    command = [
+        sys.executable, "-m", "experiments.reproduce", "--runs=1", "--seeds=2", "--processes=2",
+        f"--out={tmp_path}", f"--figures={tmp_path}", "--offline",
+    ]  # fmt: skip
+    killed = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    deadline = time.time() + 120
+    while not list(tmp_path.glob(".unfinished/*-seed-?/metrics.jsonl")):
+        assert time.time() < deadline
+        time.sleep(0.1)
+    os.kill(killed.pid, signal.SIGKILL)
+    while subprocess.run(["pgrep", "-f", f"out={tmp_path}"], capture_output=True).stdout:
+        assert time.time() < deadline, "processes outlived the command"
+        time.sleep(0.2)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "run1_lr0.001  test accuracy" in done.stdout
+    assert not (tmp_path / ".unfinished").exists()
