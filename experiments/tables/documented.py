@@ -14,17 +14,20 @@ def documented(files: Files) -> list[str]:
     """Returns the table of the documented runs that have files, and of Keras where it ran them."""
     rows = []
     for found in RUNS.values():
-        stems = {}
+        known = {slug(found, reading) for reading in found.readings}
         for reading in found.readings:
-            stems[slug(found, reading)] = (reading.label, reading)
-        for stem in sorted(files.every):
-            if stem.startswith(f"run{found.number}_") and stem not in stems:
+            stem = slug(found, reading)
+            alone = sorted(name for name in files.every if name.startswith(f"{stem}_seed"))
+            known |= {*alone}
+            if results := files.take([stem, *alone]):
+                rows += _rows_of(files, found, reading.label, reading, results)
+        for stem in sorted(files.every):  # of other networks than the document's
+            if stem.startswith(f"run{found.number}_") and stem not in known:
                 label = files.every[stem]["documented"]["reading"]
-                stems[stem] = (label, Reading(label, "", {}, {}))
-        stems[f"keras_run{found.number}"] = (_KERAS, found.readings[0])
-        for stem, (label, reading) in stems.items():
-            if results := files.take([stem]):
-                rows += _rows_of(files, found, label, reading, results)
+                reading = Reading(label, "", {}, {})
+                rows += _rows_of(files, found, label, reading, files.take([stem]))
+        if results := files.take([f"keras_run{found.number}"]):
+            rows += _rows_of(files, found, _KERAS, found.readings[0], results)
     header = ("run", "reading", "figure", "documented", "measured", "n", "t", "p", "a further seed")
     return table((*header, "machine", "file"), rows) if rows else []
 

@@ -52,7 +52,9 @@ def readings(files: Files) -> list[str]:
                 chances = [f"{of[kind]:.3f}" for kind in KINDS]
                 accuracy = f"{100 * of['mean']:.2f} ± {100 * of['std']:.2f} %"
                 rows.append((number, stem, accuracy, *chances, _words(found, stem)))
-        lines += table(("run", "reading", "accuracy", *KINDS, "verdict"), rows)
+        lines += table(
+            ("run", "reading", "accuracy", *(f"by {kind}" for kind in KINDS), "verdict"), rows
+        )
         shares = [("all readings", *_shares(content["assigned"]))]
         for number, found in content["runs"].items():
             if len(found["readings"]) > 1:

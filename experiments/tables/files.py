@@ -65,8 +65,9 @@ def values_of(result: dict, figure: str) -> list[float]:
     if "pooled" in result:
         return [result["pooled"][figure]]
     if figure == BEST_EPOCH:
-        curves = [seed["by_epoch"] for seed in result["seeds"] if "by_epoch" in seed]
-        return [max(of["test_accuracy"]) for of in curves if "test_accuracy" in of]
+        if "seeds" not in result:
+            return [max(result["validation_accuracy_by_epoch"])]
+        return [max(seed["by_epoch"]["test_accuracy"]) for seed in result["seeds"]]
     if "spread" in result:
         return result["spread"].get(figure, {}).get("values", [])
     return [result[figure]] if figure in result else []
