@@ -113,9 +113,10 @@ def show(summary: dict[str, Any]) -> None:
         print(f"  {found['share']:.0%} of the gain on validation is selection.")
     else:
         print("  the settings to beat won, or have no result: there is no gain to speak of.")
-    if others := sorted(set(summary["test_met_by"]) - {summary["winner"]["trial"]}):
+    shown = {summary[name]["trial"] for name in ("winner", "first") if summary[name]}
+    if others := sorted(set(summary["test_met_by"]) - shown):
         met = ", ".join(map(str, others))
-        print(f"  the test set was also met by the trials {met}, of this and earlier calls.")
+        print(f"  the test set was also met by winners of earlier calls: trial {met}.")
 
 
 def _interval(interval: list[float] | None, form: str = ".4f") -> str:
@@ -123,4 +124,4 @@ def _interval(interval: list[float] | None, form: str = ".4f") -> str:
 
 
 if __name__ == "__main__":
-    cli.run(main, takes_arguments=True, help_of=tuning.help_of)
+    cli.run(main, takes_arguments=True, help_of=lambda: tuning.help_of(__doc__))

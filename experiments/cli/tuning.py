@@ -165,12 +165,10 @@ def setting_flags(settings: Mapping[str, Any]) -> list[str]:
     return found
 
 
-def help_of() -> str:
-    """Returns the text that --help prints."""
-    from experiments import tune
-
+def help_of(description: str) -> str:
+    """Returns the text that --help prints, after the command's description."""
     own = [*_OWN, "seeds", "workdir", "figures", "run", "preset"]
-    text = cli.help_text(tune.__doc__, {"The study": own})
+    text = cli.help_text(description, {"The study": own})
     return text + (
         "\n\nEvery setting of the training command is a flag too, see its --help; one that is "
         "given\nis the same in all trials."

@@ -87,7 +87,9 @@ DOCUMENTED_CNN = Searched(
 )
 
 # Networks that have no space of their own.
-CONVOLUTIONS = Searched((*_GENERAL, "batch_size=100|250|500", "augment=none|flip|flip+crop"), _ADAMW)
+CONVOLUTIONS = Searched(
+    (*_GENERAL, "batch_size=100|250|500", "augment=none|flip|flip+crop"), _ADAMW
+)
 
 HEAD = Searched(
     (

@@ -6,8 +6,6 @@ study is opened.
 """
 
 import contextlib
-import os
-import socket
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -16,6 +14,7 @@ from typing import Any
 from imgcls_jax.errors import UserError
 from imgcls_jax.files import lock
 from imgcls_jax.train.search_space import Choices, Dimension, Space, is_whole, text_of
+from imgcls_jax.train.workers import has_died, this_process
 
 PRUNERS = ("hyperband", "median", "none")
 _BEAT_SECONDS, _GRACE_SECONDS = 10, 60
@@ -105,7 +104,7 @@ class Study:
         state = self._optuna.trial.TrialState
         with _explained(self._shown), lock(self._folder, "queues trials"):
             for trial in self.of.get_trials(deepcopy=False, states=(state.RUNNING,)):
-                if _has_died(trial.user_attrs.get("process", "")):
+                if has_died(trial.user_attrs.get("process", "")):
                     with contextlib.suppress(ValueError, RuntimeError):  # another was faster
                         self.of.tell(trial.number, state=state.FAIL)
             trials = self.of.get_trials(deepcopy=False)
@@ -139,8 +138,9 @@ class Study:
           objective: trial -> value; raises `optuna.TrialPruned` for one that is given up.
           caught: the exceptions of a trial that do not end the study.
         """
+
         def begun(trial: Any) -> float:
-            trial.set_user_attr("process", _process())
+            trial.set_user_attr("process", this_process())
             return objective(trial)
 
         lost = self._optuna.exceptions.UpdateFinishedTrialError  # taken for dead, queued again
@@ -290,31 +290,3 @@ def _repeated(trials: list[Any]) -> set[int]:
 def _counted(trials: list[Any]) -> list[Any]:
     again = _repeated(trials)
     return [t for t in trials if t.number not in again and "surplus" not in t.user_attrs]
-
-
-def _process() -> str:
-    """Names this process: machine, number and when it started."""
-    return f"{socket.gethostname()}/{os.getpid()}/{_started(os.getpid())}"
-
-
-def _has_died(process: str) -> bool:
-    """Says whether a process is known to have ended; False where it is another machine's."""
-    host, _, rest = process.partition("/")
-    number, _, started = rest.partition("/")
-    if host != socket.gethostname() or not number.isdigit():
-        return False
-    try:
-        os.kill(int(number), 0)
-    except ProcessLookupError:
-        return True
-    except OSError:
-        return False
-    return _started(int(number)) != started  # another one with its number
-
-
-def _started(number: int) -> str:
-    """Returns when a process started, in ticks since the machine did; "" where nothing says so."""
-    try:
-        return Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()[19]
-    except (OSError, IndexError):
-        return ""

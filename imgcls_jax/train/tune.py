@@ -172,11 +172,13 @@ def joined(dataset: Dataset) -> Dataset:
 def outcome(records: Sequence[Record], tests: Mapping[int, Mapping[str, Any]]) -> dict[str, Any]:
     """Returns the winner's figures beside those of the settings to beat, and what was selection.
 
-    The share of selection is 1 - (gain on the test set) / (gain on validation): what choosing the
-    best of many by one split made of it. `selection` is None where the settings to beat won or have
-    no result, or the winner gained nothing. Intervals are of 95 %: Wilson's of validation accuracies, Student's over seeds of test accuracies and of
-    the gain on the test set, whose seeds are paired; the gain on validation has the normal one of
-    two independent figures, and so too wide a one, for both are of the same examples.
+    The share of selection is 1 - (gain on the test set) / (gain on validation): the part of the
+    gain that choosing the best of many by one split made. `selection` is None where the settings to
+    beat won or have no result.
+
+    Intervals are of 95 %: Wilson's of validation accuracies, Student's over seeds of test
+    accuracies and of the gain on the test set, whose seeds are paired. The gain on validation has
+    the normal one of two independent figures: too wide a one, for both are of the same examples.
 
     Args:
       tests: by trial number, what `run.repeat` returned.
