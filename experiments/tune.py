@@ -23,7 +23,7 @@ from experiments.cli import flags as cli
 from experiments.cli import training, tuning
 from imgcls_jax.files import lock
 from imgcls_jax.report import console, study_figures
-from imgcls_jax.train import tune
+from imgcls_jax.train import trials, tune
 from imgcls_jax.train.study import without_password
 from imgcls_jax.workdir import Workdir, environment
 
@@ -41,7 +41,7 @@ def main(arguments: list[str]) -> None:
     console.heading("Trials")
     minutes = tuning.MINUTES.value
     deadline = time.time() + 60 * minutes if minutes else None
-    tune.search(found, plan.dataset, jobs=plan.jobs, deadline=deadline)
+    trials.run_trials(found, plan.dataset, jobs=plan.jobs, deadline=deadline)
     study = found.open()
     records = study.records()
     best = tune.winner(records)

@@ -15,8 +15,8 @@ from imgcls_jax.data.dataset import Dataset, identity
 from imgcls_jax.errors import UserError
 from imgcls_jax.files import lock
 from imgcls_jax.train import search_space
+from imgcls_jax.train.search import Search
 from imgcls_jax.train.study import PRUNERS, import_optuna, require_same, without_password
-from imgcls_jax.train.trials import Search
 from imgcls_jax.train.workers import default_jobs
 from imgcls_jax.workdir import Workdir
 

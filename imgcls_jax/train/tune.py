@@ -1,6 +1,6 @@
-"""A search for settings, from the first trial to the test set: what it found, and what it is worth.
+"""The end of a search for settings: its winner, the test set, and what the search was worth.
 
-    tune.search(of, dataset, jobs=2, deadline=None)
+    trials.run_trials(of, dataset, jobs=2, deadline=None)
     records = of.open().records()
     tests = tune.finals(of, records, dataset, seeds=5, jobs=2, workdir=workdir)
     tune.outcome(records, tests)
@@ -24,31 +24,12 @@ from imgcls_jax.data.dataset import Dataset, Split
 from imgcls_jax.errors import Interrupted, UserError
 from imgcls_jax.metrics import wilson_interval
 from imgcls_jax.train import run
+from imgcls_jax.train.search import Search
 from imgcls_jax.train.search_space import Choices
-from imgcls_jax.train.trials import Search, work
 from imgcls_jax.train.workers import Stop, spread
 from imgcls_jax.workdir import Workdir
 
 Record = Mapping[str, Any]
-
-
-def search(of: Search, dataset: Dataset, *, jobs: int, deadline: float | None) -> None:
-    """Runs trials until there are enough or the time is over, in `jobs` processes.
-
-    Args:
-      dataset: its test set is not looked at.
-      deadline: in seconds since the epoch; trials that run then are queued for the next call.
-
-    Raises:
-      UserError: see `study.Study` and `trials.work`.
-      Interrupted: a signal asked to stop; trials that ran are queued for the next call.
-    """
-    of.open().begin(of.preset.flat(), of.space)
-    blind = dataclasses.replace(dataset, test=None)
-    if spread(work, [(of, blind, number) for number in range(jobs)], deadline=deadline):
-        raise Interrupted(
-            f"stopped; the study in {of.folder} is intact, run the same command to go on."
-        )
 
 
 def winner(records: Sequence[Record]) -> Record:
