@@ -31,7 +31,13 @@ SEEDS = 5
 
 
 def main(arguments: list[str]) -> None:
-    plan = tuning.plan(arguments)
+    experiment = tuning.experiment_of(arguments)
+    plan = tuning.plan(
+        experiment,
+        number=training.RUN.value,
+        name=training.preset_name(experiment),
+        folder=training.WORKDIR.value,
+    )
     found, workdir = plan.search, plan.workdir
     console.heading(f"Study {found.name}")
     console.pairs({**found.given, **{name: str(of) for name, of in found.space.items()}})
@@ -46,7 +52,7 @@ def main(arguments: list[str]) -> None:
     records = study.records()
     best = tune.winner(records)
     flags = tuning.setting_flags(found.settings(best))
-    command = shlex.join(tuning.command(plan.experiment, flags))
+    command = shlex.join(tuning.command(experiment, flags))
     workdir.write_text("best_flags.txt", "\n".join(flags) + "\n")
     console.heading(f"The winner: trial {best['number']}")
     print(f"  {command}")
@@ -61,7 +67,7 @@ def main(arguments: list[str]) -> None:
     summary = {
         "study": found.name,
         "storage": without_password(found.url),
-        "experiment": plan.experiment,
+        "experiment": experiment,
         **found.definition(),
         "data": {
             "identity": found.data, "source": plan.whole.source, "verified": plan.whole.verified
@@ -86,7 +92,10 @@ def main(arguments: list[str]) -> None:
 
 def show(summary: dict[str, Any]) -> None:
     """Prints what the search found and how much of the gain is selection."""
-    states = [record["state"] for record in summary["trials"]]
+    states = [
+        "interrupted" if r["state"] == "fail" and "reason" not in r else r["state"]
+        for r in summary["trials"]
+    ]
     console.heading("Result")
     print("  trials: " + ", ".join(f"{states.count(s)} {s}" for s in sorted(set(states))))
     rows = []
@@ -110,7 +119,9 @@ def show(summary: dict[str, Any]) -> None:
         rows.append(("gain", *cells))
     console.table(("", "validation", "95 % interval", "test", "95 % interval"), rows)
     if found:
-        print(f"  {found['share']:.0%} of the gain on validation is selection.")
+        share = f"{found['share']:.0%}" if 0 < found["share"] < 1 else "none"
+        share = "all" if found["share"] >= 1 else share
+        print(f"  {share} of the gain on validation is selection.")
     else:
         print("  the settings to beat won, or have no result: there is no gain to speak of.")
     shown = {summary[name]["trial"] for name in ("winner", "first") if summary[name]}

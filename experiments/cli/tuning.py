@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 from absl import flags
 
 from experiments.cli import flags as cli
-from experiments.cli import training
 from experiments.presets import choose, spaces
 from imgcls_jax.config import Config
 from imgcls_jax.data.dataset import Dataset, identity
@@ -64,7 +63,6 @@ class Plan(NamedTuple):
       jobs: how many processes share the work.
     """
 
-    experiment: str
     search: Search
     dataset: Dataset
     whole: Dataset
@@ -72,19 +70,21 @@ class Plan(NamedTuple):
     jobs: int
 
 
-def plan(arguments: Sequence[str]) -> Plan:
+def plan(experiment: str, *, number: int | None, name: str | None, folder: str | None) -> Plan:
     """Reads the command line, loads the data and claims the study's folder.
+
+    Args:
+      number, name, folder: what --run, --preset and --workdir give.
 
     Raises:
       UserError: for anything that no study can be made of.
     """
-    experiment = _experiment(arguments)
     _check_numbers()
     import_optuna()
-    name, number = training.preset_name(experiment), training.RUN.value
     configure = functools.partial(configured, experiment, number, name)
     given = _given()
-    searched, space = _space(experiment, configure(given), given)
+    chosen = "model" in given or number is not None or name is not None
+    searched, space = _space(experiment, configure(given), given, chosen=chosen)
     fixed = {k: v for k, v in searched.fixed.items() if k not in given and k not in space}
     search_space.check(space, configure({**fixed, **given}))
     whole = cli.load_dataset(configure({**given, "hold_out": 0.0}))
@@ -92,7 +92,7 @@ def plan(arguments: Sequence[str]) -> Plan:
         given.setdefault("hold_out", HOLD_OUT)
     config = configure(given)
     again = config.data.dataset == "folder" and config.data.hold_out
-    workdir = Workdir(training.WORKDIR.value or cli.new_workdir("tune", experiment).path)
+    workdir = Workdir(folder or cli.new_workdir("tune", experiment).path)
     found = Search(
         configure=configure,
         given=given,
@@ -107,7 +107,6 @@ def plan(arguments: Sequence[str]) -> Plan:
     )
     claim(workdir, experiment, found)
     return Plan(
-        experiment=experiment,
         search=found,
         dataset=cli.load_dataset(config) if again else whole,
         whole=whole,
@@ -141,14 +140,9 @@ def command(experiment: str, arguments: Sequence[str]) -> list[str]:
     Args:
       arguments: those of `setting_flags`.
     """
-    start = [
-        f"--{flag.name}={flag.value}"
-        for flag in (training.RUN, training.PRESET)
-        if flag.value is not None
-    ]
-    return [
-        *("python", "-m", f"experiments.{experiment}"), *start, *arguments, *cli.data_arguments()
-    ]  # fmt: skip
+    start = [f"--{n}={flags.FLAGS[n].value}" for n in ("run", "preset") if flags.FLAGS[n].present]
+    module = ["python", "-m", f"experiments.{experiment}"]
+    return [*module, *start, *arguments, *cli.data_arguments()]
 
 
 def setting_flags(settings: Mapping[str, Any]) -> list[str]:
@@ -209,7 +203,8 @@ def claim(workdir: Workdir, experiment: str, search: Search) -> None:
     require_same(about, wanted, f"the study in {workdir.path}")
 
 
-def _experiment(arguments: Sequence[str]) -> str:
+def experiment_of(arguments: Sequence[str]) -> str:
+    """Returns the experiment that the arguments name; raises UserError where they do not."""
     if len(arguments) != 1 or arguments[0] not in EXPERIMENTS:
         found = " ".join(arguments) or "nothing"
         raise UserError(
@@ -221,9 +216,10 @@ def _experiment(arguments: Sequence[str]) -> str:
 
 def _check_numbers() -> None:
     """Raises UserError for flags that make no study."""
-    for flag in (TRIALS, training.SEEDS, JOBS):
-        if flag.value is not None and flag.value < 1:
-            raise UserError(f"--{flag.name}={flag.value} cannot be used; it must be at least 1.")
+    for name in ("trials", "seeds", "jobs"):
+        value = flags.FLAGS[name].value
+        if value is not None and value < 1:
+            raise UserError(f"--{name}={value} cannot be used; it must be at least 1.")
     if MINUTES.value is not None and not 0 < MINUTES.value < float("inf"):
         raise UserError(f"--minutes={MINUTES.value:g} cannot be used; it must be above 0.")
     for name in _USELESS:
@@ -244,10 +240,13 @@ def _given() -> dict[str, Any]:
 
 
 def _space(
-    experiment: str, config: Config, given: Mapping[str, Any]
+    experiment: str, config: Config, given: Mapping[str, Any], *, chosen: bool
 ) -> tuple[spaces.Searched, dict[str, search_space.Dimension]]:
-    """Returns the experiment's space and what remains to be searched of it and of --space."""
-    chosen = "model" in given or training.RUN.value is not None or training.PRESET.value
+    """Returns the experiment's space and what remains to be searched of it and of --space.
+
+    Args:
+      chosen: whether the command line says which network.
+    """
     model = config.model.model if chosen else None
     searched = spaces.space_of(experiment, model, config.train.trainable)
     wanted = search_space.parse(SPACE.value)

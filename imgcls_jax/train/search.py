@@ -1,4 +1,4 @@
-"""The definition of a search for settings: the settings to beat, the space, and where it is kept."""
+"""The definition of a search for settings: what is to be beaten, the space, where it is kept."""
 
 import dataclasses
 from collections.abc import Callable, Mapping
