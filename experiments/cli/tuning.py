@@ -83,6 +83,8 @@ def plan(experiment: str, *, number: int | None, name: str | None, folder: str |
     import_optuna()
     configure = functools.partial(configured, experiment, number, name)
     given = _given()
+    if configure(given).evaluation.watch_test:  # as run 10's document does
+        given["watch_test"] = False
     chosen = "model" in given or number is not None or name is not None
     searched, space = _space(experiment, configure(given), given, chosen=chosen)
     fixed = {k: v for k, v in searched.fixed.items() if k not in given and k not in space}

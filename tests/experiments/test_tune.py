@@ -32,6 +32,14 @@ SMALL = (
 )  # fmt: skip
 
 
+def _planned(*arguments, folder):
+    """Returns what a command line comes to."""
+    for name in flags.FLAGS:
+        flags.FLAGS[name].unparse()
+    flags.FLAGS(["tune", *arguments])
+    return tuning.plan(arguments[0], number=None, name=None, folder=str(folder))
+
+
 @pytest.fixture
 def tune_main(capsys):
     """Runs the tuning command in this process: (*arguments) -> (exit status, out, err)."""
@@ -136,7 +144,7 @@ def test_a_folder_that_holds_something_else_is_left_alone(tune_main, tmp_path):
 def test_every_space_can_be_searched(experiment):
     for model, searched in spaces.SPACES[experiment].items():
         space = search_space.parse(",".join(searched.space))
-        given = {"model": model, **searched.fixed, "hold_out": 0.1}
+        given = {"model": model, **searched.fixed, "hold_out": 0.1, "watch_test": False}
         search_space.check(space, tuning.configured(experiment, None, None, given))
     for name in choose.NAMED[experiment]:
         if name == "speedrun":
@@ -145,6 +153,17 @@ def test_every_space_can_be_searched(experiment):
         searched = spaces.space_of(experiment, model, "all")
         base = tuning.configured(experiment, None, name, searched.fixed)
         search_space.check(search_space.parse(",".join(searched.space)), base)
+
+
+def test_a_study_on_cifar10_starts_from_run_10_and_never_watches_the_test_set(tmp_path):
+    plan = _planned("cifar10", "--dataset=digits", "--minutes=1", folder=tmp_path)
+    first = plan.search.preset
+    assert (first.model.model, first.evaluation.watch_test) == ("documented_cnn", False)
+    assert first.data.hold_out == tuning.HOLD_OUT
+    later = plan.search.configure({**plan.search.fixed, **plan.search.given})
+    assert (later.model.model, later.optim.optimizer) == ("speednet", "airbench")
+    assert plan.search.trials is None
+    assert "--nowatch_test" in tuning.setting_flags(plan.search.given)
 
 
 def test_spaces_for_photos_can_be_searched():
