@@ -118,15 +118,15 @@ def test_a_trial_that_diverges_keeps_its_reason_and_the_study_goes_on(tmp_path, 
     assert records[1]["reason"].startswith("training diverged in epoch 1")
 
 
-@pytest.mark.parametrize("pruner", ["hyperband", "median", "none"])
+@pytest.mark.parametrize("pruner", ["hyperband", "median"])
 def test_hopeless_trials_are_pruned_but_the_first_is_not(tmp_path, digits, monkeypatch, pruner):
     monkeypatch.setattr(trials, "_train", _trained)
-    of = _search(tmp_path, trials=25, epochs=9, space="lr=1e-3..1e-1:log")
+    of = _search(tmp_path, trials=12, epochs=9, space="lr=1e-3..1e-1:log")
     of = dataclasses.replace(of, pruner=pruner)
     run_trials(of, digits, jobs=1, deadline=None)
     records = of.open().records()
     pruned = [record for record in records if record["state"] == "pruned"]
-    assert bool(pruned) == (pruner != "none")
+    assert pruned
     assert all(len(record["by_epoch"]) < 9 for record in pruned)
     assert all(record["reason"].startswith("pruned after epoch") for record in pruned)
     assert records[0]["state"] == "complete"
@@ -142,6 +142,7 @@ def test_settings_to_beat_that_cannot_be_used_end_the_study(tmp_path, digits):
         run_trials(of, digits, jobs=1, deadline=None)
 
 
+@pytest.mark.filterwarnings("ignore:Heartbeat of storage")  # asked for here without running
 def test_a_trial_whose_process_died_is_queued_again_once(tmp_path, digits, monkeypatch):
     monkeypatch.setattr("imgcls_jax.train.trials._train", _trained)
     ended = subprocess.Popen([sys.executable, "-c", ""])
