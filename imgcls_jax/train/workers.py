@@ -7,9 +7,11 @@ of one.
 import contextlib
 import multiprocessing
 import os
+import pickle
 import signal
 import socket
 import sys
+import tempfile
 import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
@@ -80,12 +82,15 @@ def _in_processes(
     received: list[int],
 ) -> bool:
     context = multiprocessing.get_context("spawn")
-    asked, started = context.Event(), []
+    asked, started, folder = context.Event(), [], tempfile.TemporaryDirectory()
     try:
         for number, arguments in enumerate(jobs):
             mine, theirs = context.Pipe(duplex=False)
+            # By a file: a child that dies at once would leave a data set in a pipe, and us waiting.
+            work = Path(folder.name) / str(number)
+            work.write_bytes(pickle.dumps((task, arguments)))
             process = context.Process(
-                target=_child, args=(task, arguments, asked, deadline, os.getpid(), theirs)
+                target=_child, args=(str(work), asked, deadline, os.getpid(), theirs)
             )
             with _pinned(number, len(jobs)):
                 process.start()
@@ -101,6 +106,7 @@ def _in_processes(
     finally:
         asked.set()
         _end([process for process, _ in started])
+        folder.cleanup()
     if failure and not received:
         raise failure
     return bool(received)
@@ -130,16 +136,20 @@ def _end(processes: list[Any]) -> None:
 
 
 def _child(
-    task: Callable[..., None],
-    arguments: tuple[Any, ...],
+    work: str,
     asked: Any,
     deadline: float | None,
     parent: int,
     pipe: Any,
 ) -> None:
-    """Does a process' part; what a person should know of a failure goes through the pipe."""
+    """Does a process' part; what a person should know of a failure goes through the pipe.
+
+    Args:
+      work: the file of the pickled task and arguments.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's goes to all, the parent acts on it
     try:
+        task, arguments = pickle.loads(Path(work).read_bytes())
         task(*arguments, stop=Stop(asked.is_set, deadline, parent))
     except UserError as error:
         pipe.send(str(error))
