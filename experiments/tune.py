@@ -1,0 +1,138 @@
+"""Searches the settings of a training command: trials by Optuna, the winner met by the test set.
+
+python -m experiments.tune fmnist --minutes=15 --workdir=STUDY
+python -m experiments.tune fmnist --dataset=digits --trials=20 --epochs=20
+python -m experiments.tune cifar10 --minutes=30 --space='lr=0.05..0.2:log,widths=16+32+64|16+64+64'
+python -m experiments.tune transfer --data_dir=PHOTOS --trials=30 --seeds=3
+python -m experiments.tune fmnist --trials=200 --storage=postgresql://HOST/DB   # several machines
+
+The same command goes on after any interruption. It needs Optuna: pip install '.[tune]'
+"""
+
+if __name__ == "__main__":  # before anything heavy is imported
+    from experiments.cli import huge_pages
+
+    huge_pages.ask()
+
+import importlib.metadata
+import shlex
+import time
+from typing import Any
+
+from experiments.cli import flags as cli
+from experiments.cli import training, tuning
+from imgcls_jax.files import lock
+from imgcls_jax.report import console, study_figures
+from imgcls_jax.train import trials, tune
+from imgcls_jax.train.study import without_password
+from imgcls_jax.workdir import Workdir, environment
+
+SEEDS = 5
+
+
+def main(arguments: list[str]) -> None:
+    experiment = tuning.experiment_of(arguments)
+    plan = tuning.plan(
+        experiment,
+        number=training.RUN.value,
+        name=training.preset_name(experiment),
+        folder=training.WORKDIR.value,
+    )
+    found, workdir = plan.search, plan.workdir
+    console.heading(f"Study {found.name}")
+    console.pairs({**found.given, **{name: str(of) for name, of in found.space.items()}})
+    print("  first the settings to beat; all others start from")
+    console.pairs(found.fixed or {"nothing else": ""})
+    console.dataset(plan.dataset)
+    console.heading("Trials")
+    minutes = tuning.MINUTES.value
+    deadline = time.time() + 60 * minutes if minutes else None
+    trials.run_trials(found, plan.dataset, jobs=plan.jobs, deadline=deadline)
+    study = found.open()
+    records = study.records()
+    best = tune.winner(records)
+    flags = tuning.setting_flags(found.settings(best))
+    command = shlex.join(tuning.command(experiment, flags))
+    workdir.write_text("best_flags.txt", "\n".join(flags) + "\n")
+    console.heading(f"The winner: trial {best['number']}")
+    print(f"  {command}")
+    console.heading("Train and validation together, met by the test set")
+    folder = Workdir(workdir.path / "finals")
+    folder.path.mkdir(exist_ok=True)
+    with lock(folder.path, "trains the winner"):
+        seeds = training.SEEDS.value or SEEDS
+        tests = tune.finals(found, records, plan.whole, seeds=seeds, jobs=plan.jobs, workdir=folder)
+    outcome, importances = tune.outcome(records, tests), study.importances()
+    budget = {"trials": found.trials, "minutes": minutes, "jobs": plan.jobs, "seeds": seeds}
+    summary = {
+        "study": found.name,
+        "storage": without_password(found.url),
+        "experiment": experiment,
+        **found.definition(),
+        "data": {
+            "identity": found.data, "source": plan.whole.source, "verified": plan.whole.verified
+        },
+        "pruner": found.pruner,
+        "budget": budget,
+        **outcome,
+        "flags": flags,
+        "command": command,
+        "test_met_by": sorted(int(p.name[6:]) for p in folder.path.glob("trial-*")),
+        "importances": importances,
+        "trials": records,
+        "optuna": importlib.metadata.version("optuna"),
+    } | environment()  # fmt: skip
+    workdir.write_json("summary.json", summary)
+    show(summary)
+    if training.FIGURES.value:
+        axes = tune.axes(found)
+        console.paths("Figures", study_figures.draw(workdir.make_figures(), summary, axes))
+    print(f"\nEverything is in {workdir.path}")
+
+
+def show(summary: dict[str, Any]) -> None:
+    """Prints what the search found and how much of the gain is selection."""
+    states = [
+        "interrupted" if r["state"] == "fail" and "reason" not in r else r["state"]
+        for r in summary["trials"]
+    ]
+    console.heading("Result")
+    print("  trials: " + ", ".join(f"{states.count(s)} {s}" for s in sorted(set(states))))
+    rows = []
+    for name in ("winner", "first") if summary["selection"] else ("winner",):
+        figures = summary[name]
+        rows.append(
+            (
+                f"{'winner' if name == 'winner' else 'settings to beat'}, trial {figures['trial']}",
+                f"{figures['validation_accuracy']:.4f}",
+                _interval(figures["validation_interval"]),
+                f"{figures['test_accuracy']:.4f}",
+                _interval(figures["test_interval"]),
+            )
+        )
+    found = summary["selection"]
+    if found:
+        gains = [
+            (found[f"{of}_gain"], found[f"{of}_gain_interval"]) for of in ("validation", "test")
+        ]
+        cells = [c for gain, of in gains for c in (f"{gain:+.4f}", _interval(of, "+.4f"))]
+        rows.append(("gain", *cells))
+    console.table(("", "validation", "95 % interval", "test", "95 % interval"), rows)
+    if found:
+        share = f"{found['share']:.0%}" if 0 < found["share"] < 1 else "none"
+        share = "all" if found["share"] >= 1 else share
+        print(f"  {share} of the gain on validation is selection.")
+    else:
+        print("  the settings to beat won, or have no result: there is no gain to speak of.")
+    shown = {summary[name]["trial"] for name in ("winner", "first") if summary[name]}
+    if others := sorted(set(summary["test_met_by"]) - shown):
+        met = ", ".join(map(str, others))
+        print(f"  the test set was also met by winners of earlier calls: trial {met}.")
+
+
+def _interval(interval: list[float] | None, form: str = ".4f") -> str:
+    return "-" if interval is None else f"[{interval[0]:{form}}, {interval[1]:{form}}]"
+
+
+if __name__ == "__main__":
+    cli.run(main, takes_arguments=True, help_of=lambda: tuning.help_of(__doc__))

@@ -1,0 +1,209 @@
+"""The trials of a study: each trains by `fit`, never sees the test set, and writes no file."""
+
+import contextlib
+import dataclasses
+import io
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import jax
+
+from imgcls_jax.config import Config
+from imgcls_jax.data.dataset import Dataset
+from imgcls_jax.errors import Interrupted, UserError
+from imgcls_jax.train import study as studies
+from imgcls_jax.train.loop import fit
+from imgcls_jax.train.progress import Progress
+from imgcls_jax.train.run import make_trainer
+from imgcls_jax.train.search import Search
+from imgcls_jax.train.search_space import text_of
+from imgcls_jax.train.workers import Stop, spread
+
+_FAILURES = 10  # trials in a row that fail before a study ends
+
+
+def run_trials(of: Search, dataset: Dataset, *, jobs: int, deadline: float | None) -> None:
+    """Runs trials until there are enough or the time is over, in `jobs` processes.
+
+    Args:
+      dataset: its test set is not looked at.
+      deadline: in seconds since the epoch; trials that run then are queued for the next call.
+
+    Raises:
+      UserError: see `study.Study` and `work`.
+      Interrupted: a signal asked to stop; trials that ran are queued for the next call.
+    """
+    of.open().begin(of.preset.flat(), of.space)
+    blind = dataclasses.replace(dataset, test=None)
+    if spread(work, [(of, blind, number) for number in range(jobs)], deadline=deadline):
+        raise Interrupted(
+            f"stopped; the study in {of.folder} is intact, run the same command to go on."
+        )
+
+
+def work(search: Search, dataset: Dataset, number: int, *, stop: Stop) -> None:
+    """Runs trials until there are enough, or `stop` is true.
+
+    Args:
+      dataset: has no test set.
+      number: that of this process, for proposals of its own.
+
+    Raises:
+      UserError: the settings of the first trial cannot be used, or ten trials in a row failed.
+    """
+    study = search.open()
+    seed = number + 1000 * len(study.records())
+    epochs = search.configure({**search.fixed, **search.given}).train.epochs
+    study.use(seed=seed, pruner=search.pruner, epochs=epochs)
+    failures: list[str] = []
+
+    def objective(trial: Any) -> float:
+        return _run(trial, search, study, dataset, stop, failures)
+
+    while not stop and len(failures) < _FAILURES:
+        study.requeue()
+        if not study.left(search.trials):
+            return
+        study.run_next(objective, caught=(_Failed,))
+    if len(failures) >= _FAILURES:
+        raise UserError(
+            f"the last {_FAILURES} trials failed, the last one since {failures[-1]}; change the "
+            "`space` or the fixed settings, in a new `workdir`."
+        )
+
+
+class _Failed(Exception):
+    """A trial that has no result, of which nothing more is to be said."""
+
+
+class _Reporting(Progress):
+    """Reports each epoch's validation accuracy, and gives up a trial that is not worth more."""
+
+    def __init__(self, trial: Any, *, epochs: int, stop: Stop):
+        self._trial, self._epochs, self._stop = trial, epochs, stop
+        self._first = trial.user_attrs.get("first", False)
+
+    def epoch(self, record: dict[str, Any]) -> None:
+        epoch, found = record["epoch"], record["validation_accuracy"]
+        self._trial.report(found, epoch)
+        # The first trial is what the winner is compared with.
+        if not self._first and epoch < self._epochs and self._trial.should_prune():
+            reason = f"pruned after epoch {epoch} with validation accuracy {found:.4f}"
+            self._trial.set_user_attr("reason", reason)
+            raise studies.import_optuna().TrialPruned(reason)
+
+    def stop_requested(self) -> bool:
+        return bool(self._stop)
+
+
+class _NoFolder:
+    """Stands where `fit` expects the folder of a run: a trial leaves no files."""
+
+    path = checkpoints = Path("a trial")
+
+    def history(self) -> list[dict[str, Any]]:
+        return []
+
+    def set_history(self, records: Any) -> None:
+        del records
+
+    append_history = set_history
+
+
+class _NoCheckpoints:
+    """Stands where `fit` expects checkpoints."""
+
+    def step(self, name: str) -> None:
+        del name
+
+    def save(self, name: str, step: int, value: Any) -> None:
+        del name, step, value
+
+    def wait(self) -> None:
+        pass
+
+
+def _run(
+    trial: Any,
+    search: Search,
+    study: studies.Study,
+    dataset: Dataset,
+    stop: Stop,
+    failures: list[str],
+) -> float:
+    """Trains one trial and returns its validation accuracy after the last epoch."""
+    if study.is_surplus(trial.number, search.trials):
+        trial.set_user_attr("surplus", True)
+        raise _Failed
+    started = time.perf_counter()
+    first, params = trial.user_attrs.get("first", False), {}
+    if first:
+        _propose_held(trial, search)
+    else:
+        params = studies.suggest(trial, search.space)
+    pruned = studies.import_optuna().TrialPruned
+    try:
+        config = search.configure({**({} if first else search.fixed), **search.given, **params})
+        record, parameters, examples = _train(config, trial, dataset, stop)
+    except Interrupted:
+        raise _Failed from None  # without a reason: queued again
+    except pruned as error:
+        failures.clear()
+        _say(trial, str(error), params, started)
+        raise
+    except (UserError, jax.errors.JaxRuntimeError, MemoryError) as error:
+        reason = str(error).partition(";")[0].strip().splitlines()[0][:300] or "no memory is left"
+        diverged = reason.startswith("training diverged")
+        if first and not diverged:
+            trial.set_user_attr("reason", reason)
+            raise
+        trial.set_user_attr("reason", reason)
+        _say(trial, reason, params, started)
+        failures.append(reason)
+        # Pruned, and not failed: proposals keep away from where training diverges.
+        raise (pruned(reason) if diverged else _Failed(reason)) from None
+    failures.clear()
+    for name in ("validation_loss", "train_accuracy"):
+        trial.set_user_attr(name, record[name])
+    trial.set_user_attr("epochs", record["epoch"])
+    trial.set_user_attr("parameters", parameters)
+    trial.set_user_attr("examples", examples)
+    accuracy = record["validation_accuracy"]
+    what = f"validation accuracy {accuracy:.4f} after {record['epoch']} epochs"
+    _say(trial, what, params, started)
+    return accuracy
+
+
+def _train(
+    config: Config, trial: Any, dataset: Dataset, stop: Stop
+) -> tuple[dict[str, Any], int, int]:
+    """Trains; returns the last epoch's record and the numbers of parameters and examples."""
+    with contextlib.redirect_stdout(io.StringIO()):  # where weights came from, for each trial
+        trainer = make_trainer(config, dataset)
+    if stop:
+        raise Interrupted("stopped before training began.")
+    progress = _Reporting(trial, epochs=config.train.epochs, stop=stop)
+    _, history = fit(
+        trainer,
+        seed=config.train.seed,
+        workdir=_NoFolder(),
+        checkpoints=_NoCheckpoints(),
+        progress=progress,
+    )
+    return history[-1], trainer.parameters, len(trainer.watched.split)
+
+
+def _propose_held(trial: Any, search: Search) -> None:
+    """Notes the values of the first trial that the space holds, for the proposals to learn from."""
+    values = search.preset.flat()
+    held = {name: of for name, of in search.space.items() if of.holds(values[name])}
+    studies.suggest(trial, held)
+
+
+def _say(trial: Any, what: str, params: Mapping[str, Any], started: float) -> None:
+    seconds = time.perf_counter() - started
+    chosen = "  ".join(f"{name}={text_of(value)}" for name, value in params.items())
+    chosen = chosen or "the settings to beat"
+    print(f"  trial {trial.number}: {what}, {seconds:.1f} s  {chosen}", flush=True)

@@ -1,0 +1,271 @@
+"""A search on digits: first trial, pruning, divergence, requeued trials, processes, selection."""
+
+import dataclasses
+import functools
+import os
+import socket
+import sqlite3
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from imgcls_jax.config import Config
+from imgcls_jax.data.dataset import Split
+from imgcls_jax.errors import UserError
+from imgcls_jax.train import trials, tune, workers
+from imgcls_jax.train.search import Search
+from imgcls_jax.train.search_space import parse
+from imgcls_jax.train.trials import run_trials, work
+
+optuna = pytest.importorskip("optuna")
+
+BASE = {"dataset": "digits", "hidden": (8,), "lr": 0.01, "batch_size": 100, "epochs": 2}
+
+
+def _configure(base, given):
+    return Config.of(**{**base, **given})
+
+
+def _search(folder, *, space="lr=1e-3..1e-1:log", trials=3, data="digits", **changed) -> Search:
+    return Search(
+        configure=functools.partial(_configure, BASE),
+        given={"hold_out": 0.1, **changed},
+        fixed={"optimizer": "adamw"},
+        space=parse(space),
+        data=data,
+        url=f"sqlite:///{folder / 'study.db'}",
+        name="test",
+        folder=folder,
+        pruner="median",
+        trials=trials,
+    )
+
+
+def _trained(config, trial, dataset, stop):
+    """Stands for a training: the larger the rate, the better."""
+    progress = trials._Reporting(trial, epochs=config.train.epochs, stop=stop)
+    for epoch in range(1, config.train.epochs + 1):
+        record = {"epoch": epoch, "validation_accuracy": min(config.optim.lr, 1.0)}
+        progress.epoch(record)
+    return record | {"validation_loss": 1.0, "train_accuracy": 0.5}, 10, 144
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory, digits):
+    """A study of three trials, and its records."""
+    of = _search(tmp_path_factory.mktemp("study"))
+    run_trials(of, digits, jobs=1, deadline=None)
+    return of, of.open().records()
+
+
+def test_the_first_trial_has_the_settings_to_beat_and_all_are_of_the_space(found):
+    of, records = found
+    assert [record["number"] for record in records] == [0, 1, 2]
+    assert [record["first"] for record in records] == [True, False, False]
+    assert of.settings(records[0]) == {"hold_out": 0.1}
+    assert records[0]["params"] == {"lr": 0.01}
+    assert len(records[0]["by_epoch"]) == 2
+    assert records[0]["value"] == records[0]["by_epoch"][-1]
+    assert records[0]["examples"] == 144
+    settings = of.settings(records[1])
+    assert settings["optimizer"] == "adamw"
+    assert 1e-3 <= settings["lr"] <= 1e-1
+    assert tune.final_config(of, records[1]).data.hold_out == 0
+
+
+def test_the_same_study_again_runs_nothing_more(found, digits):
+    of, records = found
+    run_trials(of, digits, jobs=1, deadline=None)
+    assert of.open().records() == records
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"space": "lr=1e-3..1:log"}, "another search space (lr is"),
+        ({"seed": 3}, "other fixed settings (seed is not there, here 3)"),
+        ({"data": "else"}, "other data (digits there, else here)"),
+    ],
+)
+def test_another_study_in_its_place_is_refused(found, changed, said):
+    of, records = found
+    with pytest.raises(UserError) as caught:
+        _search(of.folder, **changed).open()
+    assert said in str(caught.value)
+    assert of.open().records() == records
+
+
+def test_the_test_set_is_not_there_while_trials_run(tmp_path, digits, monkeypatch):
+    seen = []
+
+    def train(config, trial, dataset, stop):
+        seen.append(dataset)
+        return _trained(config, trial, dataset, stop)
+
+    monkeypatch.setattr("imgcls_jax.train.trials._train", train)
+    run_trials(_search(tmp_path), digits, jobs=1, deadline=None)
+    assert [dataset.test for dataset in seen] == [None] * 3
+
+
+def test_a_trial_that_diverges_keeps_its_reason_and_the_study_goes_on(tmp_path, digits):
+    of = _search(tmp_path, space="lr=1e30|1e31", trials=2, optimizer="sgd")
+    run_trials(of, digits, jobs=1, deadline=None)
+    records = of.open().records()
+    assert [record["state"] for record in records] == ["complete", "pruned"]
+    assert records[1]["reason"].startswith("training diverged in epoch 1")
+
+
+@pytest.mark.parametrize("pruner", ["hyperband", "median"])
+def test_hopeless_trials_are_pruned_but_the_first_is_not(tmp_path, digits, monkeypatch, pruner):
+    monkeypatch.setattr(trials, "_train", _trained)
+    of = _search(tmp_path, trials=12, epochs=9, space="lr=1e-3..1e-1:log")
+    of = dataclasses.replace(of, pruner=pruner)
+    run_trials(of, digits, jobs=1, deadline=None)
+    records = of.open().records()
+    pruned = [record for record in records if record["state"] == "pruned"]
+    assert pruned
+    assert all(len(record["by_epoch"]) < 9 for record in pruned)
+    assert all(record["reason"].startswith("pruned after epoch") for record in pruned)
+    assert records[0]["state"] == "complete"
+    shares = of.open().importances()
+    assert shares == pytest.approx({"lr": 1.0})
+    best = tune.winner(records)
+    assert best["value"] == max(record["params"]["lr"] for record in records)
+
+
+def test_settings_to_beat_that_cannot_be_used_end_the_study(tmp_path, digits):
+    of = _search(tmp_path, batch_size=5000)
+    with pytest.raises(UserError, match=r"`batch_size=5000`"):
+        run_trials(of, digits, jobs=1, deadline=None)
+
+
+@pytest.mark.filterwarnings("ignore:Heartbeat of storage")  # asked for here without running
+def test_a_trial_whose_process_died_is_queued_again_once(tmp_path, digits, monkeypatch):
+    monkeypatch.setattr("imgcls_jax.train.trials._train", _trained)
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    dead = f"{socket.gethostname()}/{ended.pid}/1"
+    ended.wait()
+    of = _search(tmp_path, trials=2)
+    study = of.open()
+    study.begin(of.preset.flat(), of.space)
+    for process in (dead, workers.this_process()):  # the other one still runs
+        trial = study.of.ask()
+        trial.suggest_float("lr", 1e-3, 1e-1, log=True)
+        trial.set_user_attr("process", process)
+    for _ in range(2):
+        study.requeue()
+    states = [(t.state.name, t.user_attrs.get("repeats")) for t in study.of.get_trials()]
+    assert states == [("FAIL", None), ("RUNNING", None), ("WAITING", 0)]
+    run_trials(of, digits, jobs=1, deadline=None)
+    records = study.records()
+    assert [(r["number"], r["state"], r["first"]) for r in records] == [
+        (1, "running", False), (2, "complete", True)
+    ]  # fmt: skip
+    assert records[1]["params"] == {"lr": 0.01}
+
+
+def test_a_trial_that_the_deadline_cuts_is_queued_again(tmp_path, digits):
+    of = _search(tmp_path, trials=1)
+    of.open().begin(of.preset.flat(), of.space)
+    stops = iter([False, True, True, True])
+
+    class Late(workers.Stop):
+        def __bool__(self):
+            return next(stops)
+
+    work(of, dataclasses.replace(digits, test=None), 0, stop=Late(lambda: False))
+    assert [t.state.name for t in of.open().of.get_trials()] == ["FAIL"]
+    run_trials(of, digits, jobs=1, deadline=None)
+    assert [record["state"] for record in of.open().records()] == ["complete"]
+
+
+def test_one_trial_too_many_gives_way(found):
+    of, _ = found
+    study = of.open()
+    assert [study.is_surplus(number, 2) for number in range(3)] == [False, False, True]
+    assert not study.left(3)
+    assert study.left(4)
+
+
+def test_a_storage_that_cannot_be_used_is_one_sentence(tmp_path):
+    (tmp_path / "study.db").write_bytes(b"no database" * 100)
+    of = _search(tmp_path)
+    for url, said in (
+        (of.url, "file is not a database"),
+        ("sqlite:////nowhere/study.db", "unable to open database file"),
+        ("nothing", "Could not parse"),
+        ("postgresql://me:secret@nowhere/db", "postgresql://me:***@nowhere/db"),
+    ):
+        with pytest.raises(UserError) as caught:
+            dataclasses.replace(of, url=url).open()
+        assert said in str(caught.value)
+        assert "secret" not in str(caught.value)
+        assert "\n" not in str(caught.value)
+
+
+def test_a_missing_optuna_says_how_to_install_it(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "optuna", None)
+    with pytest.raises(UserError, match=r"\.\[tune\]"):
+        _search(tmp_path).open()
+
+
+def test_a_locked_database_is_waited_for(tmp_path):
+    of = _search(tmp_path)
+    of.open()
+    held = sqlite3.connect(tmp_path / "study.db")
+    held.execute("BEGIN")
+    assert of.open().records() == []
+    held.close()
+
+
+def _fail(number, *, stop):
+    if number:
+        raise UserError(f"process {number} failed.")
+    while not stop:
+        time.sleep(0.05)
+
+
+@pytest.mark.slow
+def test_a_failing_process_stops_the_others():
+    with pytest.raises(UserError, match="process 1 failed"):
+        workers.spread(_fail, [(0,), (1,)])
+
+
+def test_a_stop_is_a_wish_a_deadline_or_a_lost_parent():
+    assert not workers.Stop(lambda: False, time.time() + 60, os.getppid())
+    assert workers.Stop(lambda: True)
+    assert workers.Stop(lambda: False, time.time() - 1)
+    assert workers.Stop(lambda: False, None, os.getppid() + 1)
+
+
+def test_validation_joins_the_training_set(digits):
+    part = Split(digits.test.images[:10], digits.test.labels[:10])
+    whole = tune.joined(dataclasses.replace(digits, validation=part))
+    assert whole.validation is None
+    assert len(whole.train) == len(digits.train) + 10
+    np.testing.assert_array_equal(whole.train.labels[-10:], part.labels)
+    assert tune.joined(digits) is digits
+
+
+def test_the_share_of_selection_is_what_the_test_set_does_not_confirm():
+    def record(number, value, first=False):
+        return {"number": number, "value": value, "first": first, "examples": 1000}
+
+    def test(*values):
+        return {"spread": {"test_accuracy": {"values": list(values)}}}
+
+    records = [record(0, 0.90, True), record(1, 0.94), record(2, 0.94), record(3, None)]
+    outcome = tune.outcome(records, {0: test(0.89, 0.91), 1: test(0.90, 0.94)})
+    assert (outcome["winner"]["trial"], outcome["first"]["trial"]) == (1, 0)
+    found = outcome["selection"]
+    assert found["validation_gain"] == pytest.approx(0.04)
+    assert found["test_gain"] == pytest.approx(0.02)
+    assert found["share"] == pytest.approx(0.5)
+    # Student's with one degree of freedom: 12.706 x sd / sqrt(2), of the paired gains 0.01, 0.03.
+    assert found["test_gain_interval"][1] - 0.02 == pytest.approx(0.12706, rel=1e-3)
+    assert tune.outcome(records[:1], {0: test(0.9)})["selection"] is None
+    with pytest.raises(UserError, match="no trial was finished"):
+        tune.winner(records[3:])
