@@ -24,6 +24,7 @@ ALLOWED = {
     "report": ("files", "metrics", "data", "augment", "workdir", "config"),
     "predict": (
         "files",
+        "metrics",
         "train.setup",
         "workdir",
         "checkpoint",

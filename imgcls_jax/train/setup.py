@@ -15,6 +15,7 @@ from imgcls_jax.errors import UserError
 from imgcls_jax.losses import balanced_weights, cross_entropy
 from imgcls_jax.models import freezing, normalisation, tta
 from imgcls_jax.optim import schedules
+from imgcls_jax.train.distil import Teacher, with_teacher
 
 
 class Network(NamedTuple):
@@ -105,13 +106,16 @@ def make_network(
     )
 
 
-def make_setup(config: Config, *, train: Split, num_classes: int) -> Setup:
+def make_setup(
+    config: Config, *, train: Split, num_classes: int, teacher: Teacher | None = None
+) -> Setup:
     """Builds network, schedule, optimiser and training step of a configuration.
 
     Durations in epochs become steps here and nowhere else.
 
     Args:
       train: the split that the normalisation's constants and the length of an epoch are taken from.
+      teacher: whom the training step learns from beside the labels, if anyone.
 
     Raises:
       UserError: for options that do not go together.
@@ -126,13 +130,17 @@ def make_setup(config: Config, *, train: Split, num_classes: int) -> Setup:
     length = -(-len(train) // config.train.batch_size)
     schedule = _schedule(config, length)
     tx, frozen = _optimizer(config, network.model, schedule)
-    loss_fn = _loss(config, train.labels, num_classes)
+    step_loss = loss_fn = _loss(config, train.labels, num_classes)
+    augment_fn = augment.create(config.train.augment, num_classes=num_classes)
+    if teacher is not None:
+        of = {"config": config, "train": train, "num_classes": num_classes}
+        step_loss, augment_fn = with_teacher(teacher, **of, loss_fn=loss_fn, augment_fn=augment_fn)
     train_fn, head_fn = _trained(config, network, frozen)
     train_step = steps.make_train_step(
         apply_fn=train_fn,
         tx=tx,
-        loss_fn=loss_fn,
-        augment_fn=augment.create(config.train.augment, num_classes=num_classes),
+        loss_fn=step_loss,
+        augment_fn=augment_fn,
         accumulate=config.train.accumulate,
         batch_size=config.train.batch_size,
         ema=config.optim.ema,

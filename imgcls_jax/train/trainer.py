@@ -91,6 +91,7 @@ class Trainer:
       begin: that state -> the same with pretrained weights and a fitted head; None without.
       feature_seconds: the time that computing fixed features took so far, in a list.
       init_seconds: the time that compiling `init` took.
+      teacher: what is kept of whom it learns from, see `distil.Teacher.facts`; None without.
     """
 
     config: Config
@@ -103,6 +104,7 @@ class Trainer:
     begin: Callable[[steps.TrainState], steps.TrainState] | None
     feature_seconds: list[float]
     init_seconds: float
+    teacher: dict[str, Any] | None = None
 
     @property
     def steps_per_epoch(self) -> int:
