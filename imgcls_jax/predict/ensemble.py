@@ -78,14 +78,14 @@ def over(function: Callable[[Any], Any], images: Any) -> np.ndarray:
     """Returns a function's rows for any number of images, computed in batches of one size.
 
     Args:
-      function: images uint8 (B, H, W, C) -> (B, ...).
+      function: images in [0, 1] (B, H, W, C) -> (B, ...), jitted.
       images: uint8 (N, H, W, C), at hand or in their files.
     """
-    size, compiled, rows = eval_batch_size(images.shape[1:]), jax.jit(function), []
+    size, rows = eval_batch_size(images.shape[1:]), []
     for first in range(0, len(images), size):
         batch = np.asarray(images[first : first + size])
         filled = batch[np.minimum(np.arange(min(size, len(images))), len(batch) - 1)]
-        rows.append(np.asarray(compiled(steps.to_unit_interval(jnp.asarray(filled))))[: len(batch)])
+        rows.append(np.asarray(function(steps.to_unit_interval(jnp.asarray(filled))))[: len(batch)])
     return np.concatenate(rows)
 
 

@@ -5,6 +5,7 @@ Everything here is NumPy on probabilities (K, N, C) of K members for N examples 
 
 import itertools
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -87,6 +88,17 @@ def gain(ensemble: np.ndarray, members: np.ndarray, labels: np.ndarray) -> dict[
     mean = float(differences.mean())
     half = 1.96 * float(differences.std(ddof=1)) / math.sqrt(len(labels))
     return {"accuracy": mean, "interval": [mean - half, mean + half]}
+
+
+def kept(accuracy: float, summary: Mapping[str, Any]) -> float | None:
+    """Returns the share of an ensemble's gain that one network keeps; None where none was gained.
+
+    Args:
+      accuracy: of the network.
+      summary: what `described` returns.
+    """
+    gained = summary["gain"]["accuracy"]
+    return (accuracy - summary["of_members"]["accuracy"]["mean"]) / gained if gained > 0 else None
 
 
 def described(

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from imgcls_jax.config import Config
 from imgcls_jax.errors import UserError
 from imgcls_jax.predict.restored import Restored, restore
@@ -165,3 +167,33 @@ def digest(path: Path) -> str:
             found.update(f"{file.relative_to(path)} {len(content)}\n".encode())
             found.update(content)
     return found.hexdigest()[:16]
+
+
+def test_probabilities(members: Sequence[Member], labels: np.ndarray) -> np.ndarray:
+    """Returns what the members said of the test set when they met it, (K, N, C).
+
+    Args:
+      labels: (N,) of the test set.
+
+    Raises:
+      UserError: if a member met another test set.
+    """
+    found = []
+    for member in members:
+        arrays = Workdir(member.path).read_arrays("predictions.npz")
+        if not np.array_equal(arrays["labels"], labels):
+            raise UserError(
+                f"the run in {member.path} met another test set than the other `members`; leave it "
+                "out."
+            )
+        found.append(arrays["probabilities"])
+    return np.stack(found)
+
+
+def names(paths: Sequence[Path]) -> list[str]:
+    """Returns short names of folders: their last parts, as many as tell them apart."""
+    for length in range(1, max(len(path.parts) for path in paths)):
+        found = ["/".join(path.parts[-length:]) for path in paths]
+        if len(set(found)) == len(found):
+            return found
+    return [str(path) for path in paths]
