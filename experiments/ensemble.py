@@ -30,6 +30,7 @@ from experiments.cli import flags as cli
 from experiments.cli.out_flag import OUT
 from experiments.cli.training import FIGURES, SEEDS, WORKDIR
 from imgcls_jax.config import settings_by_name
+from imgcls_jax.data.dataset import identity
 from imgcls_jax.errors import UserError
 from imgcls_jax.predict import ensemble, folds, gains, members, weighting
 from imgcls_jax.predict.members import Member
@@ -93,7 +94,7 @@ def _of_one_test_set(found: list[Member], settings: dict[str, Any], workdir: Wor
     weighed = ensembling.weigh(found, dataset, _WEIGHTING.value)
     summary = _facts(found, workdir, weighed.weights) | {
         "dataset": dataset.name,
-        "data": {"source": dataset.source, "verified": dataset.verified},
+        "data": {"identity": identity(dataset), "verified": dataset.verified},
         "weighting": {"by": weighed.by, "why": weighed.why, "candidates": weighed.candidates},
         "soup": ensembling.cook(found, dataset),
     }

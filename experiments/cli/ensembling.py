@@ -59,7 +59,7 @@ def common_validation(members: list[Member], dataset: Dataset) -> tuple[Split | 
     if dataset.validation is None and len(parts) > 1:
         return None, "the members held out different parts of the training set"
     if dataset.validation is None and not all(of.data.hold_out for of in configs):
-        return None, "not all members held out a part of the training set"
+        return None, "the members did not all hold out a part of the training set"
     _, watched = training_splits(configs[0].replace(watch_test=False), dataset)
     return watched.split, "no member trained on it"
 
