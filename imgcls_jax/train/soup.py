@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from flax.traverse_util import flatten_dict, unflatten_dict
 
 from imgcls_jax import steps
 from imgcls_jax.config import Config
@@ -57,7 +58,7 @@ def mean(variables: Sequence[Variables]) -> Variables:
 def make_soup(network: Network, images: Any) -> Callable[[Sequence[Variables]], Variables]:
     """Builds `soup(variables) -> variables`: the mean, with batch-norm statistics that fit it.
 
-    Statistics that all the networks share were frozen, and stay.
+    The statistics of a norm that all the networks share were frozen, and stay.
 
     Args:
       network: the model and its evaluation chain.
@@ -75,13 +76,15 @@ def make_soup(network: Network, images: Any) -> Callable[[Sequence[Variables]], 
         mixed = mean(variables)
         if len(variables) == 1 or not mixed["batch_stats"]:
             return mixed
-        fresh = recalibrate(mixed, images)
-
-        def chosen(new, *held):
-            return held[0] if all(np.array_equal(held[0], one) for one in held[1:]) else new
-
-        stats = jax.tree.map(chosen, fresh, *(one["batch_stats"] for one in variables))
-        return {**mixed, "batch_stats": stats}
+        fresh = flatten_dict(recalibrate(mixed, images))
+        held = [flatten_dict(one["batch_stats"]) for one in variables]
+        moved = {
+            path[:-1]
+            for path in fresh
+            if any(not np.array_equal(held[0][path], one[path]) for one in held[1:])
+        }
+        stats = {path: new if path[:-1] in moved else held[0][path] for path, new in fresh.items()}
+        return {**mixed, "batch_stats": unflatten_dict(stats)}
 
     return soup
 
