@@ -25,6 +25,7 @@ ALLOWED = {
     "predict": (
         "files",
         "metrics",
+        "config",
         "train.setup",
         "workdir",
         "checkpoint",

@@ -6,6 +6,7 @@ A number stands on the page only if a file holds it; a file that no table shows 
 from pathlib import Path
 
 from experiments.tables import runs, speed
+from experiments.tables.ensembles import NOTE, ensembles
 from experiments.tables.files import Files, table
 from experiments.tables.runs import slug
 from imgcls_jax.errors import UserError
@@ -38,6 +39,7 @@ def page(folder: Path) -> str:
     sections = {
         "Documented runs": ("", runs.documented(files), _UNVERIFIED),
         "Presets beyond the documents": ("", runs.claimed(files, runs.PRESETS), ""),
+        "Ensembles": (NOTE, ensembles(files), ""),
         "Transfer learning": (runs.TRANSFER_NOTE, runs.claimed(files, runs.TRANSFER), ""),
         "Speed": (speed.NOTE, speed.contests(files), ""),
     }

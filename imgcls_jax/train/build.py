@@ -13,7 +13,7 @@ from imgcls_jax.data.dataset import Dataset, Split, hold_out
 from imgcls_jax.data.resident import Resident
 from imgcls_jax.errors import UserError
 from imgcls_jax.train import features
-from imgcls_jax.train.distil import Teacher
+from imgcls_jax.train.distil import Teacher, with_teacher
 from imgcls_jax.train.feeds import evaluation_batch_size, make_feed
 from imgcls_jax.train.setup import Setup, make_setup
 from imgcls_jax.train.streams import explained
@@ -40,7 +40,9 @@ def build(
     """
     train, watched = training_splits(config, dataset)
     with explained():  # statistics of pixels may have to be taken from files
-        setup = make_setup(config, train=train, num_classes=dataset.num_classes, teacher=teacher)
+        of = {"train": train, "num_classes": dataset.num_classes}
+        teach = teacher and functools.partial(with_teacher, teacher, config=config, **of)
+        setup = make_setup(config, **of, teach=teach)
     started = time.perf_counter()
     draw = jax.jit(functools.partial(_initial, setup, averaged=bool(config.optim.ema)))
     shapes = jax.eval_shape(draw, jax.random.key(0))

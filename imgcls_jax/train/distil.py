@@ -69,19 +69,19 @@ class Teacher:
 
 def with_teacher(
     teacher: Teacher,
+    loss_fn: LossFn,
+    augment_fn: Augment | None,
     *,
     config: Config,
     train: Split,
     num_classes: int,
-    loss_fn: LossFn,
-    augment_fn: Augment | None,
 ) -> tuple[LossFn, Augment]:
     """Returns the loss and the augmentation of a training step that learns from a teacher.
 
     Args:
+      loss_fn, augment_fn: those without a teacher.
       config: the student's settings; they say whether training changes the images.
       train: the split that is trained on, for the teacher to be asked once per image.
-      loss_fn, augment_fn: those without a teacher.
     """
     changed = bool(config.train.augment) or config.data.random_crop is not None
     known = None if changed else _asked_once(teacher, train, config.evaluation.eval_size)

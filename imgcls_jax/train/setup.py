@@ -15,7 +15,6 @@ from imgcls_jax.errors import UserError
 from imgcls_jax.losses import balanced_weights, cross_entropy
 from imgcls_jax.models import freezing, normalisation, tta
 from imgcls_jax.optim import schedules
-from imgcls_jax.train.distil import Teacher, with_teacher
 
 
 class Network(NamedTuple):
@@ -107,7 +106,11 @@ def make_network(
 
 
 def make_setup(
-    config: Config, *, train: Split, num_classes: int, teacher: Teacher | None = None
+    config: Config,
+    *,
+    train: Split,
+    num_classes: int,
+    teach: Callable[..., tuple[Callable[..., Any], Callable[..., Any]]] | None = None,
 ) -> Setup:
     """Builds network, schedule, optimiser and training step of a configuration.
 
@@ -115,7 +118,8 @@ def make_setup(
 
     Args:
       train: the split that the normalisation's constants and the length of an epoch are taken from.
-      teacher: whom the training step learns from beside the labels, if anyone.
+      teach: (loss, augmentation) -> those of a training step that learns from a teacher beside the
+        labels, see `imgcls_jax.train.distil`; None without one.
 
     Raises:
       UserError: for options that do not go together.
@@ -132,9 +136,8 @@ def make_setup(
     tx, frozen = _optimizer(config, network.model, schedule)
     step_loss = loss_fn = _loss(config, train.labels, num_classes)
     augment_fn = augment.create(config.train.augment, num_classes=num_classes)
-    if teacher is not None:
-        of = {"config": config, "train": train, "num_classes": num_classes}
-        step_loss, augment_fn = with_teacher(teacher, **of, loss_fn=loss_fn, augment_fn=augment_fn)
+    if teach is not None:
+        step_loss, augment_fn = teach(loss_fn, augment_fn)
     train_fn, head_fn = _trained(config, network, frozen)
     train_step = steps.make_train_step(
         apply_fn=train_fn,

@@ -79,7 +79,7 @@ def test_the_teacher_is_asked_for_the_images_that_the_student_sees(augment):
         return {**batch, "image": image}
 
     _, labelled = with_teacher(
-        Teacher(asked, "t"), **of, loss_fn=cross_entropy, augment_fn=changed if augment else None
+        Teacher(asked, "t"), cross_entropy, changed if augment else None, **of
     )
     index = jnp.array([3, 0, 39])
     images = jnp.asarray(dataset.train.images[index], jnp.float32) / 255
