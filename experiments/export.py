@@ -1,6 +1,7 @@
 """Writes a run's network as one file that runs without its code, on CPU and CUDA.
 
 python -m experiments.export --checkpoint=RUN                     # RUN/model.stablehlo.zip
+python -m experiments.export --checkpoint=ENSEMBLE                # all its members in one file
 python -m experiments.export --checkpoint=RUN --out=birds.zip --platforms=cpu,cuda,tpu
 python -m experiments.predict --checkpoint=RUN/model.stablehlo.zip photo.jpg
 
@@ -44,7 +45,7 @@ def main() -> None:
     if not Path(CHECKPOINT.value).expanduser().is_dir():
         raise UserError(f"{CHECKPOINT.value} is no folder; give that of a run as --checkpoint.")
     out = Path(OUT.value or Path(CHECKPOINT.value) / "model.stablehlo.zip").expanduser()
-    network = predictor.from_workdir(CHECKPOINT.value)
+    network = predictor.load(CHECKPOINT.value)
     network.export(out, platforms=_PLATFORMS.value)
     console.heading("Exported")
     console.pairs(

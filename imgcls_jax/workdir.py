@@ -23,10 +23,12 @@ _PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "tensorflow-d
 _FULL = "free some space or choose another `workdir`, then run the same command to continue"
 # What a folder can be claimed for, by the file that holds the settings, and how an error says so.
 _RUN, _SEVERAL, _RACE = "config.json", "seeds.json", "race.json"
+_ENSEMBLE = "ensemble.json"
 _HOLDS = {
     _RUN: "holds a single run; choose another `workdir`",
     _SEVERAL: "holds a run over seeds or folds; give `seeds` or `folds` to continue it",
     _RACE: "holds a speed run; give its settings to see it, or choose another `workdir`",
+    _ENSEMBLE: "holds an ensemble; choose another `workdir`",
 }
 
 
@@ -102,6 +104,14 @@ class Workdir:
                 "`workdir`."
             )
         return finished
+
+    def claim_ensemble(self, settings: dict[str, Any]) -> dict[str, Any] | None:
+        """Makes this the folder of an ensemble; returns the record it holds if it already is."""
+        return self._claim(_ENSEMBLE, settings)
+
+    def ensemble(self) -> dict[str, Any] | None:
+        """Returns the record of the ensemble in this folder; None without one."""
+        return self._read_json(_ENSEMBLE)
 
     def _held(self, kind: str) -> Any:
         """Reads the settings that the folder holds; None where it is claimed at most.

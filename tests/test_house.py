@@ -25,6 +25,8 @@ ALLOWED = {
     "report": ("files", "metrics", "statistics", "data", "augment", "workdir", "config"),
     "predict": (
         "files",
+        "metrics",
+        "config",
         "train.setup",
         "workdir",
         "checkpoint",

@@ -3,5 +3,7 @@
 from absl import flags
 
 CHECKPOINT = flags.DEFINE_string(
-    "checkpoint", None, "folder of a run; predict also takes a file that experiments.export wrote"
+    "checkpoint",
+    None,
+    "folder of a run or an ensemble; predict also takes a file that experiments.export wrote",
 )

@@ -6,5 +6,6 @@ OUT = flags.DEFINE_string(
     "out",
     None,
     "file to write (predict: instead of the terminal; export: the exported network; benchmark: the "
-    "result as JSON), or with reproduce the folder of the result files",
+    "result as JSON; ensemble: a copy of its summary), or with reproduce the folder of the result "
+    "files",
 )

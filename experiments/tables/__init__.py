@@ -8,6 +8,7 @@ from pathlib import Path
 from experiments.evidence.plan import slug
 from experiments.tables import evidence, runs, speed
 from experiments.tables.documented import against_keras, documented
+from experiments.tables.ensembles import NOTE, ensembles
 from experiments.tables.files import Files, table
 from imgcls_jax.errors import UserError
 
@@ -51,6 +52,7 @@ def page(folder: Path) -> str:
         ),
         "What the documents claim in passing": ("", evidence.claims(files), ""),
         "Presets beyond the documents": ("", runs.claimed(files, runs.PRESETS), ""),
+        "Ensembles": (NOTE, ensembles(files), ""),
         "Transfer learning": (runs.TRANSFER_NOTE, runs.claimed(files, runs.TRANSFER), ""),
         "Speed": (speed.NOTE, speed.contests(files), ""),
     }

@@ -77,16 +77,18 @@ class Prediction:
 
 
 def load(path: str | os.PathLike) -> Predictor:
-    """Returns the predictor of a run's folder or of an exported file.
+    """Returns the predictor of a run's or an ensemble's folder, or of an exported file.
 
     Raises:
-      UserError: the path is neither of the two, or its content cannot be used.
+      UserError: the path is none of these, or its content cannot be used.
     """
     path = Path(path).expanduser()
     if not path.exists():
         raise UserError(
             f"there is no {path}; give the folder of a run or an exported file as `checkpoint`."
         )
+    if (path / "ensemble.json").exists():
+        return from_ensemble(path)
     return from_workdir(path) if path.is_dir() else from_export(path)
 
 
@@ -125,6 +127,21 @@ def from_workdir(path: str | os.PathLike) -> Predictor:
         image_shape=tuple(record["image_shape"]),
         preprocessing={"resize": record["resize"]},
         grad_cam=grad_cam,
+    )
+
+
+def from_ensemble(path: str | os.PathLike) -> Predictor:
+    """Returns the predictor of the ensemble in a folder, whose members are where they were."""
+    from imgcls_jax.predict.ensemble import restore_ensemble
+
+    ensemble = restore_ensemble(path)
+    record = ensemble.record
+    return Predictor(
+        probabilities=jax.jit(ensemble.probabilities),
+        class_names=tuple(record["class_names"]),
+        image_shape=tuple(record["image_shape"]),
+        preprocessing={"resize": record["resize"]},
+        grad_cam=jax.jit(ensemble.grad_cam),
     )
 
 

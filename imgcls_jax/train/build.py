@@ -13,6 +13,7 @@ from imgcls_jax.data.dataset import Dataset, Split, hold_out
 from imgcls_jax.data.resident import Resident
 from imgcls_jax.errors import UserError
 from imgcls_jax.train import features
+from imgcls_jax.train.distil import Teacher, with_teacher
 from imgcls_jax.train.feeds import evaluation_batch_size, make_feed
 from imgcls_jax.train.setup import Setup, make_setup
 from imgcls_jax.train.streams import explained
@@ -20,7 +21,11 @@ from imgcls_jax.train.trainer import Carry, Trainer, Watched
 
 
 def build(
-    config: Config, dataset: Dataset, *, pretrained: Mapping[str, Any] | None = None
+    config: Config,
+    dataset: Dataset,
+    *,
+    pretrained: Mapping[str, Any] | None = None,
+    teacher: Teacher | None = None,
 ) -> Trainer:
     """Makes a configuration executable: splits the data, puts it where it is fed from, compiles.
 
@@ -28,13 +33,16 @@ def build(
       dataset: its test set is used only where the settings say that it is watched.
       pretrained: variables to start from, see `imgcls_jax.pretrained`; what they leave out is
         drawn at random.
+      teacher: whom to learn from beside the labels, if anyone; see `imgcls_jax.train.distil`.
 
     Raises:
       UserError: if the settings do not fit each other or the data.
     """
     train, watched = training_splits(config, dataset)
     with explained():  # statistics of pixels may have to be taken from files
-        setup = make_setup(config, train=train, num_classes=dataset.num_classes)
+        of = {"train": train, "num_classes": dataset.num_classes}
+        teach = teacher and functools.partial(with_teacher, teacher, config=config, **of)
+        setup = make_setup(config, **of, teach=teach)
     started = time.perf_counter()
     draw = jax.jit(functools.partial(_initial, setup, averaged=bool(config.optim.ema)))
     shapes = jax.eval_shape(draw, jax.random.key(0))
@@ -68,6 +76,7 @@ def build(
         feature_seconds=feature_seconds,
         head_seconds=head_seconds,
         init_seconds=init_seconds,
+        teacher=teacher and teacher.facts(),
     )
 
 

@@ -1,7 +1,7 @@
 """The files a run keeps for predictions: the network's record and the evaluated variables."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,8 @@ from imgcls_jax.workdir import Workdir
 def network_record(trainer: Trainer, dataset: Dataset) -> dict[str, Any]:
     """Returns the content of `network.json`: all that a prediction needs beside the parameters."""
     constants = {name: np.asarray(v).tolist() for name, v in trainer.setup.constants.items()}
-    return {
+    taught = {} if trainer.teacher is None else {"teacher": trainer.teacher}
+    return taught | {
         "class_names": list(dataset.class_names),
         "image_shape": list(dataset.image_shape),
         "data": identity(dataset),
@@ -72,6 +73,27 @@ def photos_replaceable(workdir: Workdir, dataset: Dataset) -> Iterator[None]:
         if record is not None:
             workdir.write_json("network.json", record | {"data": labels_identity(dataset)})
         raise
+
+
+def require_same_teacher(workdir: Workdir, teacher: Mapping[str, Any] | None) -> None:
+    """Raises UserError if the run in a folder learns from another teacher, or from none.
+
+    Args:
+      teacher: what is kept of a teacher, see `distil.Teacher.facts`; None for none.
+    """
+    record = workdir.network_record()
+    if record is None or record.get("teacher") == teacher:
+        return
+    if teacher is None:
+        raise UserError(
+            f"the run in {workdir.path} learns from other networks; go on with the command that "
+            "began it, or choose another `workdir`."
+        )
+    found = record.get("teacher") or {}
+    held = ", ".join(f"{n} {v}" for n, v in found.items() if v != teacher.get(n)) or "the labels"
+    raise UserError(
+        f"the run in {workdir.path} learns from something else ({held}); choose another `workdir`."
+    )
 
 
 def keep_evaluated(checkpoints: Checkpoints, state: steps.TrainState) -> None:

@@ -13,12 +13,14 @@ from imgcls_jax.config import Config
 from imgcls_jax.data.dataset import Dataset, Split
 from imgcls_jax.errors import Interrupted, UserError
 from imgcls_jax.train.build import build
+from imgcls_jax.train.distil import Teacher
 from imgcls_jax.train.kept import (
     as_begun,
     keep_evaluated,
     network_record,
     photos_replaceable,
     require_same_data,
+    require_same_teacher,
 )
 from imgcls_jax.train.loop import History, evaluate, fit
 from imgcls_jax.train.outcome import require_sense, summarised, written
@@ -56,7 +58,8 @@ def train(
       stop: the signals that a caller collects; collected here if None.
 
     Raises:
-      UserError: for settings that do not fit the data, a diverged loss, an unwritable folder.
+      UserError: for settings that do not fit the data, a diverged loss, an unwritable folder, or
+        a run there that learns from another teacher.
       Interrupted: if SIGINT or SIGTERM asked to stop; the same command continues.
     """
     test = _test_split(dataset)
@@ -75,6 +78,7 @@ def train(
             trainer = anew(resumed=bool(done)) if shared_trainer is None else shared_trainer()
             if stop:  # a signal during compilation, which cannot be broken off
                 raise Interrupted("stopped before training began; run the same command to start.")
+            require_same_teacher(workdir, trainer.teacher)
             workdir.write_json("network.json", network_record(trainer, dataset))
             if done:
                 print(f"resuming from step {done} of {trainer.total_steps}")
@@ -101,6 +105,7 @@ def repeat(
     workdir: Workdir,
     documented: Mapping[str, Any] | None = None,
     with_tensorboard: bool = False,
+    teacher: Teacher | None = None,
 ) -> dict[str, Any]:
     """Runs `config` with `seeds` consecutive seeds, each in its own folder, compiled once.
 
@@ -112,7 +117,7 @@ def repeat(
     """
     configs = [config.replace(seed=config.train.seed + k) for k in range(seeds)]
     workdir.claim(config, several=True)
-    shared = functools.cache(lambda: make_trainer(config, dataset))
+    shared = functools.cache(lambda: make_trainer(config, dataset, teacher=teacher))
 
     def run_one(one: Config, folder: Workdir, stop: list[int]) -> dict[str, Any]:
         return train(
@@ -208,11 +213,14 @@ def evaluate_only(
     return {"run": name} | summary
 
 
-def make_trainer(config: Config, dataset: Dataset, *, resumed: bool = False) -> Trainer:
+def make_trainer(
+    config: Config, dataset: Dataset, *, resumed: bool = False, teacher: Teacher | None = None
+) -> Trainer:
     """Builds the trainer, with the weights that the configuration starts from.
 
     Args:
       resumed: whether a checkpoint will replace those weights, where only they are needed.
+      teacher: whom to learn from beside the labels, if anyone.
     """
     of = config.train
     if of.trainable == "head" and of.cache_features and not config.features_once:
@@ -221,7 +229,7 @@ def make_trainer(config: Config, dataset: Dataset, *, resumed: bool = False) -> 
             "views or a larger evaluation size change the images."
         )
     if config.model.weights == "none" or (resumed and not config.features_once):
-        return build(config, dataset)
+        return build(config, dataset, teacher=teacher)
     loaded = pretrained.load(
         config.model.weights,
         model_name=config.model.model,
@@ -229,7 +237,7 @@ def make_trainer(config: Config, dataset: Dataset, *, resumed: bool = False) -> 
         image_shape=dataset.image_shape,
     )
     print(f"weights: {loaded.source}")
-    return build(config, dataset, pretrained=loaded.variables)
+    return build(config, dataset, pretrained=loaded.variables, teacher=teacher)
 
 
 def _best(trainer: Trainer, history: History, checkpoints: Checkpoints) -> steps.TrainState:

@@ -107,13 +107,21 @@ def make_network(
     )
 
 
-def make_setup(config: Config, *, train: Split, num_classes: int) -> Setup:
+def make_setup(
+    config: Config,
+    *,
+    train: Split,
+    num_classes: int,
+    teach: Callable[..., tuple[Callable[..., Any], Callable[..., Any]]] | None = None,
+) -> Setup:
     """Builds network, schedule, optimiser and training step of a configuration.
 
     Durations in epochs become steps here and nowhere else.
 
     Args:
       train: the split that the normalisation's constants and the length of an epoch are taken from.
+      teach: (loss, augmentation) -> those of a training step that learns from a teacher beside the
+        labels, see `imgcls_jax.train.distil`; None without one.
 
     Raises:
       UserError: for options that do not go together.
@@ -128,15 +136,17 @@ def make_setup(config: Config, *, train: Split, num_classes: int) -> Setup:
     length = -(-len(train) // config.train.batch_size)
     schedule = _schedule(config, length)
     tx, frozen = _optimizer(config, network.model, schedule)
-    loss_fn = _loss(config, train.labels, num_classes)
-    train_fn, head_fn = _trained(config, network, frozen)
+    step_loss = loss_fn = _loss(config, train.labels, num_classes)
     augment_fn = augment.create(config.train.augment, num_classes=num_classes)
+    if teach is not None:
+        step_loss, augment_fn = teach(loss_fn, augment_fn)
+    train_fn, head_fn = _trained(config, network, frozen)
 
     def step_with(schedule):
         return steps.make_train_step(
             apply_fn=train_fn,
             tx=_optimizer(config, network.model, schedule)[0],
-            loss_fn=loss_fn,
+            loss_fn=step_loss,
             augment_fn=augment_fn,
             accumulate=config.train.accumulate,
             batch_size=config.train.batch_size,

@@ -92,6 +92,7 @@ class Trainer:
       feature_seconds: the time that computing fixed features took so far, in a list.
       head_seconds: the time that fitting the head took at each start, in a list.
       init_seconds: the time that compiling `init` and the fit of the head took.
+      teacher: what is kept of whom it learns from, see `distil.Teacher.facts`; None without.
     """
 
     config: Config
@@ -105,6 +106,7 @@ class Trainer:
     feature_seconds: list[float]
     head_seconds: list[float]
     init_seconds: float
+    teacher: dict[str, Any] | None = None
 
     @property
     def steps_per_epoch(self) -> int:

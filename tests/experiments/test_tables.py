@@ -73,7 +73,9 @@ def test_seeds_in_files_of_their_own_make_one_row(tmp_path):
     row = _row(page, "| 11 | as written | validation accuracy |")
     assert "| 85.20 % | 72.09 ± 0.40 % | 2 | +26.5 | 0.02 | unlikely | A, B |" in row
     assert "run11_seed0.json), [run11_seed1](run11_seed1.json) †" in row
-    assert "| 71.30 % | 1 | - | - | - | A |" in _row(page, "| 11 | Keras itself | validation accuracy |")
+    assert "| 71.30 % | 1 | - | - | - | A |" in _row(
+        page, "| 11 | Keras itself | validation accuracy |"
+    )
     assert "| 72.23 % | 1 |" in _row(page, "| 11 | Keras itself | validation accuracy, best epoch")
 
 

@@ -55,7 +55,9 @@ def test_seeds_that_are_finished_build_nothing(digits, tmp_path, monkeypatch):
     config = SMALL.replace(epochs=1)
     built = []
     build = run.build
-    monkeypatch.setattr(run, "build", lambda *args: built.append(args) or build(*args))
+    monkeypatch.setattr(
+        run, "build", lambda *args, **more: built.append(args) or build(*args, **more)
+    )
     first = run.repeat(config, **given)
     assert len(built) == 1  # for both seeds
     assert run.repeat(config, **given) == first

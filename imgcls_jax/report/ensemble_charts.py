@@ -1,0 +1,163 @@
+"""Charts of an ensemble: what each member more gains, how sure it is, where its members differ.
+
+Files are written, returned and refused as in `imgcls_jax.report.charts`.
+"""
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from imgcls_jax.report.figure import FAINT, INK, new_figure, save, shorten
+from imgcls_jax.workdir import Workdir
+
+_LINE, _SINGLE, _OTHER = "#1f5a94", "#d9661f", "#2e7d4f"
+_PANELS = {
+    "accuracy": "Accuracy",
+    "loss": "Negative log-likelihood",
+    "ece": "Calibration error",
+}
+_STYLES = {"distilled": ("D", _SINGLE), "soup": ("s", _OTHER)}
+
+
+def draw_ensemble(workdir: Workdir, summary: Mapping[str, Any]) -> list[str]:
+    """Draws the figures of an ensemble's summary into its folder; returns their paths."""
+    folder = workdir.make_figures()
+    singles = {name: summary[name] for name in _STYLES if summary.get(name, {}).get("accuracy")}
+    paths = [
+        by_size(summary["by_size"], folder / "members.png", singles=singles),
+        reliability(
+            {
+                "a member, all pooled": summary["of_members"]["bins"],
+                "the ensemble": summary["calibration"]["bins"],
+            },
+            folder / "calibration.png",
+            errors=[summary["of_members"]["ece"]["mean"], summary["calibration"]["ece"]],
+        ),
+        disagreement(
+            np.asarray(summary["disagreement"]["pairs"]),
+            [member["name"] for member in summary["members"]],
+            folder / "disagreement.png",
+        ),
+    ]
+    return [str(path) for path in paths]
+
+
+def by_size(
+    records: Sequence[Mapping[str, Any]],
+    path: str | os.PathLike,
+    *,
+    singles: Mapping[str, Mapping[str, float]],
+) -> Path:
+    """Draws accuracy, negative log-likelihood and calibration error against the members.
+
+    The line is the mean over combinations of members, the band from the least to the largest.
+
+    Args:
+      records: of `predict.gains.by_size`.
+      path: the PNG file to write.
+      singles: by name, `accuracy`, `loss` and `ece` of single networks made of the members, such as
+        a distilled one; they are drawn at one network.
+    """
+    figure = new_figure(12.6, 4.0)
+    sizes = [record["members"] for record in records]
+    all_axes = figure.subplots(1, len(_PANELS))
+    for axes, (key, title) in zip(all_axes, _PANELS.items(), strict=True):
+        low, mean, high = (
+            [record[key][what] for record in records] for what in ("min", "mean", "max")
+        )
+        label = "least to largest of the combinations"
+        axes.fill_between(sizes, low, high, color=_LINE, alpha=0.16, linewidth=0, label=label)
+        axes.plot(sizes, mean, color=_LINE, marker="o", markersize=4.5, label="mean")
+        for name, found in singles.items():
+            marker, color = _STYLES[name]
+            style = {"color": color, "zorder": 4, "edgecolor": "white", "linewidth": 0.8}
+            label = f"one network: {name}"
+            axes.scatter([1], [found[key]], 70, marker=marker, label=label, **style)
+        axes.set_title(title, fontsize=12, loc="left")
+        axes.set_xlabel("Members", fontsize=11)
+        axes.set_xlim(sizes[0] - 0.25, sizes[-1] + 0.25)
+        axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
+        axes.grid(axis="y", color="#e6e6e6")
+        axes.set_axisbelow(True)
+        axes.spines[["top", "right"]].set_visible(False)
+    handles, names = all_axes[0].get_legend_handles_labels()
+    figure.legend(
+        handles, names, loc="outside lower center", ncols=len(names), frameon=False, fontsize=10
+    )
+    return save(figure, path)
+
+
+def reliability(
+    curves: Mapping[str, Sequence[Mapping[str, Any]]],
+    path: str | os.PathLike,
+    *,
+    errors: Sequence[float],
+) -> Path:
+    """Draws accuracy against confidence, bin by bin, for the members and for the ensemble.
+
+    Args:
+      curves: by name, the `bins` of `metrics.calibration`; first the members', then the ensemble's.
+      path: the PNG file to write.
+      errors: their expected calibration errors.
+    """
+    figure = new_figure(5.2, 5.0)
+    axes = figure.add_subplot(aspect="equal", xlim=(0, 1.02), ylim=(0, 1.02))
+    axes.plot([0, 1], [0, 1], color=FAINT, linestyle=":", label="perfectly calibrated")
+    for (name, bins), color, error in zip(curves.items(), (_SINGLE, _LINE), errors, strict=True):
+        used = [entry for entry in bins if entry["count"]]
+        columns = [[entry[key] for entry in used] for key in ("confidence", "accuracy", "count")]
+        confidence, accuracy, counts = (np.array(column, np.float64) for column in columns)
+        label = f"{name} (expected error {error:.4f})"
+        axes.plot(confidence, accuracy, color=color, linewidth=1.4, label=label)
+        sizes = 12 + 400 * counts / counts.sum()
+        axes.scatter(confidence, accuracy, sizes, color=color, alpha=0.75, linewidth=0, zorder=3)
+    axes.set_xlabel("Confidence", fontsize=11)
+    axes.set_ylabel("Accuracy", fontsize=11)
+    axes.set_title("Calibration (area of a point by its examples)", fontsize=12, loc="left")
+    axes.legend(frameon=False, fontsize=9.5, loc="upper left")
+    axes.spines[["top", "right"]].set_visible(False)
+    return save(figure, path)
+
+
+def disagreement(shares: np.ndarray, names: Sequence[str], path: str | os.PathLike) -> Path:
+    """Draws the share of examples on which two members predict different classes, as a heat map.
+
+    Args:
+      shares: (K, K), 0 on the diagonal.
+      names: K names.
+      path: the PNG file to write.
+    """
+    members = len(shares)
+    side = float(np.clip(0.75 * members, 2.6, 10.0))
+    font = float(np.clip(0.3 * 72 * side / members, 5.0, 10.5))
+    names = [shorten(name, 24, keep_end=True) for name in names]
+    name_inches = max(map(len, names)) * 0.6 * font / 72
+    figure = new_figure(max(side + name_inches + 1.4, 5.0), side + 0.75 * name_inches + 0.9)
+    axes = figure.add_subplot()
+    apart = shares[~np.eye(members, dtype=bool)]
+    shown = np.ma.masked_where(np.eye(members, dtype=bool), shares)
+    # From 0, so that colours of two ensembles mean the same kind of thing.
+    image = axes.imshow(shown, cmap="Blues", vmin=0, vmax=max(1e-3, 1.15 * apart.max()))
+    if members <= 20:
+        for (row, column), share in np.ndenumerate(shares):
+            if row != column:
+                color = "white" if share > 0.6 * 1.15 * apart.max() else INK
+                text = axes.text(column, row, f"{100 * share:.1f}", fontsize=font, color=color)
+                text.set(ha="center", va="center", in_layout=False)
+    style = {"rotation": 45, "rotation_mode": "anchor", "ha": "right", "va": "center"}
+    axes.set_xticks(range(members), names, **style)
+    axes.set_yticks(range(members), names)
+    axes.tick_params(length=0, labelsize=font)
+    for label in (*axes.get_xticklabels(), *axes.get_yticklabels()):
+        label.set_parse_math(False)
+    mean = f"{100 * apart.mean():.1f} %"
+    figure.suptitle(f"Members disagree on {mean} of the examples", x=0.02, ha="left", fontsize=12)
+    axes.spines[:].set_visible(False)
+    bar = figure.colorbar(image, ax=axes, shrink=0.8, aspect=30, pad=0.03)
+    bar.ax.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.0f} %")
+    bar.set_label("Examples of different predictions", fontsize=10)
+    bar.outline.set_visible(False)
+    return save(figure, path)

@@ -1,0 +1,209 @@
+"""The ensemble entry point on digits: its folder, its student, its export, bad input."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+from absl import flags
+from conftest import QUICK
+from figure_helpers import pixels
+from photo_helpers import write_photos
+from PIL import Image
+
+from experiments import ensemble, export, predict
+from experiments.cli import flags as cli
+from imgcls_jax.predict import predictor
+
+
+@pytest.fixture
+def main(capsys):
+    """Runs an entry point in this process: (its main, *arguments) -> (exit status, out, err)."""
+
+    def call(function, *arguments):
+        for name in flags.FLAGS:
+            flags.FLAGS[name].unparse()
+        status = 0
+        try:
+            takes = function is predict.main
+            cli.run(function, argv=["main", *map(str, arguments)], takes_arguments=takes)
+        except SystemExit as exit_:
+            status = exit_.code or 0
+        return status, *capsys.readouterr()
+
+    return call
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    return tmp_path_factory.mktemp("ensembles")
+
+
+@pytest.fixture
+def seeds(root, fmnist_main):
+    """Two runs on digits that held out the same part, made by the first test that asks."""
+    folder = root / "seeds"
+    if not folder.exists():
+        flags_ = (*QUICK, "--seeds=2", "--hold_out=0.2", "--nofigures", f"--workdir={folder}")
+        status, _, err = fmnist_main(*flags_)
+        assert status == 0, err
+    return folder
+
+
+@pytest.fixture
+def made(root, seeds, main):
+    """An ensemble with a student, and what the command printed."""
+    out = root / "out"
+    if not out.exists():
+        given = (f"--members={seeds}", f"--workdir={out}", f"--out={root}/copy.json", "--distil")
+        status, text, err = main(ensemble.main, *given, "--epochs=3", "--temperature=2")
+        assert status == 0, err
+        (root / "printed.txt").write_text(text)
+    return out
+
+
+def test_the_folder_tells_the_whole_story(made, root, digits):
+    summary = json.loads((made / "summary.json").read_text())
+    record = json.loads((made / "ensemble.json").read_text())
+    assert [member["path"] for member in record["members"]] == [
+        "../seeds/seed-0",
+        "../seeds/seed-1",
+    ]
+    assert sum(record["weights"]) == pytest.approx(1)
+    assert summary["weighting"]["by"] == "fitted"
+    candidates = summary["weighting"]["candidates"]
+    fitted, equal = candidates["fitted"]["validation"], candidates["equal"]["validation"]
+    assert fitted["loss"] <= equal["loss"] + 1e-7
+    arrays = np.load(made / "predictions.npz")
+    mixed = np.tensordot(record["weights"], arrays["members"], 1)
+    np.testing.assert_allclose(arrays["probabilities"], mixed, atol=1e-6)
+    right = (mixed.argmax(1) == digits.test.labels).mean()
+    assert summary["test_accuracy"] == pytest.approx(right)
+    assert summary["gain"]["accuracy"] == pytest.approx(
+        right - np.mean(summary["of_members"]["accuracy"]["values"])
+    )
+    assert {"calibration", "per_class", "confusion_matrix", "git_commit", "versions"} <= set(
+        summary
+    )
+    assert "share no start" in summary["soup"]["why_not"]
+    assert json.loads((root / "copy.json").read_text()) == summary
+    for name in ("members", "calibration", "disagreement"):
+        assert pixels(made / "figures" / f"{name}.png").std() > 10
+    printed = (root / "printed.txt").read_text()
+    assert "ensemble, fitted weights" in printed
+    assert "288 validation examples: no member trained on it" in printed
+
+
+def test_the_student_is_a_run_like_any_other(made, seeds, main, digits):
+    student = made / "distilled"
+    config = json.loads((student / "config.json").read_text())
+    assert (config["epochs"], config["hidden"], config["hold_out"]) == (3, [16], 0.2)
+    summary, of = (
+        json.loads((made / name / "summary.json").read_text()) for name in ("", "distilled")
+    )
+    assert summary["distilled"]["accuracy"] == of["test_accuracy"]
+    assert summary["distilled"]["teacher"]["temperature"] == 2
+    found = predictor.load(student).probabilities(digits.test.images[:5])
+    kept = np.load(student / "predictions.npz")["probabilities"][:5]
+    np.testing.assert_allclose(found, kept, rtol=1e-4, atol=1e-6)
+    given = (f"--members={seeds}", f"--workdir={made}", "--distil", "--epochs=3", "--nofigures")
+    status, _, err = main(ensemble.main, *given, "--temperature=3")
+    assert status == 1
+    assert "learns from something else (temperature 2.0)" in err
+    status, out, err = main(ensemble.main, *given, "--temperature=2")
+    assert status == 0, err
+    assert "holds this run, finished: nothing to train" in out
+
+
+def test_predict_and_export_take_the_folder(made, main, tmp_path):
+    picture = tmp_path / "three.png"
+    Image.fromarray(np.arange(64, dtype=np.uint8).reshape(8, 8) * 3).save(picture)
+    flag = f"--checkpoint={made}"
+    status, text, err = main(export.main, flag, f"--out={tmp_path}/e.zip", "--platforms=cpu")
+    assert status == 0, err
+    assert "at most in a probability" in text
+    results = [
+        main(predict.main, f"--checkpoint={of}", "--format=json", "--top=10", picture)[1]
+        for of in (made, tmp_path / "e.zip")
+    ]
+    assert results[0] == results[1]
+    grid = tmp_path / "grid.png"
+    assert main(predict.main, flag, f"--grid={grid}", picture)[0] == 0
+    assert pixels(grid).std() > 10
+
+
+def test_without_a_shared_split_weights_are_equal_and_the_reason_is_said(
+    seeds, root, main, fmnist_main, tmp_path
+):
+    other = tmp_path / "other"
+    assert fmnist_main(*QUICK, "--seed=7", "--nofigures", f"--workdir={other}")[0] == 0
+    given = (f"--members={seeds / 'seed-0'},{other}", f"--workdir={tmp_path / 'out'}")
+    status, _, err = main(ensemble.main, *given, "--weighting=greedy")
+    assert status == 1
+    assert "--weighting=greedy needs a validation split that the members share" in err
+    # Nothing was done in the folder yet, so that it can still become another ensemble.
+    status, text, err = main(ensemble.main, *given, "--nofigures")
+    assert status == 0, err
+    assert "equal weights, since the members did not all hold out a part" in text
+
+
+def test_folds_are_joined_and_what_they_cannot_say_is_said(
+    main, fmnist_main, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("IMGCLS_CACHE", str(tmp_path / "cache"))
+    photos = write_photos(tmp_path / "photos", each=4)
+    folder = tmp_path / "folds"
+    given = ("--dataset=folder", "--hidden=4", "--image_size=8", "--epochs=1", "--folds=2")
+    more = ("--batch_size=4", "--nofigures", f"--data_dir={photos}", f"--workdir={folder}")
+    status, _, err = fmnist_main(*given, *more)
+    assert status == 0, err
+    out = tmp_path / "out"
+    members = (f"--members={folder}", f"--workdir={out}")
+    status, _, err = main(ensemble.main, *members, "--distil")
+    assert status == 1
+    assert "--distil needs examples that no member trained on" in err
+    status, text, err = main(ensemble.main, *members)
+    assert status == 0, err
+    assert "nothing is left to measure the ensemble on" in text
+    found = json.loads((out / "summary.json").read_text())["out_of_fold"]
+    assert sum(map(sum, found["confusion_matrix"])) == 12
+    pooled = json.loads((folder / "summary.json").read_text())["pooled"]
+    assert found["accuracy"] == pooled["test_accuracy"]
+    assert predictor.load(out).class_names == ("blue", "green", "red")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ((), "add --members=RUN,RUN"),
+        (("--members=SEEDS", "--epochs=3"), "--epochs is for the student; add --distil"),
+        (("--members=SEEDS", "--run=5"), "--run is not for ensembles"),
+        (("--members=SEEDS", "--distil", "--dataset=cifar10"), "--dataset is that of the members"),
+        (("--members=SEEDS", "--distil", "--temperature=0"), "--temperature=0 cannot be used"),
+        (("--members=SEEDS", "--distil", "--seeds=0"), "--seeds=0 cannot be used"),
+        (("--members=SEEDS", "--best=3"), "--best=3 cannot be used; it must be from 2 to 2"),
+        (("--members=SEEDS/seed-0",), "needs at least two members"),
+        (("--members=SEEDS,OTHER",), "are of different data (dataset is fashion_mnist and digits)"),
+    ],
+)
+def test_bad_input_is_one_clear_sentence(arguments, says, main, seeds, tmp_path):
+    other = shutil.copytree(seeds / "seed-0", tmp_path / "other")
+    config = json.loads((other / "config.json").read_text()) | {"dataset": "fashion_mnist"}
+    (other / "config.json").write_text(json.dumps(config))
+    arguments = [a.replace("SEEDS", str(seeds)).replace("OTHER", str(other)) for a in arguments]
+    status, _, err = main(ensemble.main, *arguments, f"--workdir={tmp_path / 'out'}")
+    assert status == 1
+    assert says in err
+    assert err.startswith("error: ")
+    assert err.count("\n") == 1
+    assert not (tmp_path / "out" / "summary.json").exists()
+
+
+def test_a_member_of_other_data_is_refused(main, seeds, tmp_path):
+    other = shutil.copytree(seeds / "seed-0", tmp_path / "other")
+    record = json.loads((other / "network.json").read_text()) | {"data": "0123456789abcdef"}
+    (other / "network.json").write_text(json.dumps(record))
+    given = (f"--members={seeds},{other}", f"--workdir={tmp_path / 'out'}")
+    status, _, err = main(ensemble.main, *given)
+    assert status == 1
+    assert "was made of other data than digits as it is now" in err
