@@ -1,12 +1,12 @@
 """Distillation: loss and gradient by hand, whom the step asks, whose folder a student's is."""
 
-import json
+import dataclasses
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from conftest import SMALL, begun, same_bits
+from conftest import SMALL, begun
 
 from imgcls_jax.data import Dataset, Split
 from imgcls_jax.errors import UserError
@@ -15,6 +15,7 @@ from imgcls_jax.metrics import batch_metrics
 from imgcls_jax.train import run
 from imgcls_jax.train.build import build
 from imgcls_jax.train.distil import Teacher, distillation_loss, with_teacher
+from imgcls_jax.train.kept import network_record, require_same_teacher
 from imgcls_jax.workdir import Workdir
 
 RNG = np.random.default_rng(0)
@@ -101,25 +102,26 @@ def test_without_a_share_the_student_learns_as_without_a_teacher(digits, small_t
     ):
         np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-6)
     assert int(taught[1]["correct"]) == int(alone[1]["correct"])
-    other = build(SMALL, digits, teacher=Teacher(asked, "t"))
-    assert not same_bits(other.feed.train(begun(other, 3), 0, 0, 5)[0].params, taught[0].params)
 
 
-def test_a_students_folder_is_a_run_and_goes_on_with_its_teacher_alone(digits, tmp_path):
+def test_a_students_folder_goes_on_with_its_teacher_alone(digits, small_trainer, tmp_path):
     config, common = SMALL.replace(epochs=1), {"name": "student", "dataset": digits}
-    teacher = Teacher(asked, "t", temperature=2.0, share=0.5)
-    run.repeat(config, seeds=1, workdir=Workdir(tmp_path / "of"), teacher=teacher, **common)
-    folder = tmp_path / "of" / "seed-0"
-    record = json.loads((folder / "network.json").read_text())
-    assert record["teacher"] == {"name": "t", "temperature": 2.0, "soft_share": 0.5}
-    (folder / "summary.json").unlink()  # as if it had been stopped
+    facts = Teacher(asked, "t", temperature=2.0, share=0.5).facts()
+    assert facts == {"name": "t", "temperature": 2.0, "soft_share": 0.5}
+    taught = dataclasses.replace(small_trainer, teacher=facts)
+    folder = Workdir(tmp_path)
+    folder.claim(config)
+    folder.write_json("network.json", network_record(taught, digits))  # as if stopped there
+    require_same_teacher(folder, facts)
     with pytest.raises(UserError, match="learns from other networks; go on with the command that"):
-        run.train(config, workdir=Workdir(folder), **common)
-    other = build(config, digits, teacher=Teacher(asked, "t", temperature=3.0, share=0.5))
+        run.train(config, workdir=folder, shared_trainer=lambda: small_trainer, **common)
+    other = dataclasses.replace(small_trainer, teacher=facts | {"temperature": 3.0})
     with pytest.raises(UserError, match=r"learns from something else \(temperature 2.0\)"):
-        run.train(config, workdir=Workdir(folder), shared_trainer=lambda: other, **common)
-    run.train(config, name="plain", dataset=digits, workdir=Workdir(tmp_path / "plain"))
-    assert "teacher" not in json.loads((tmp_path / "plain" / "network.json").read_text())
+        run.train(config, workdir=folder, shared_trainer=lambda: other, **common)
+    assert "teacher" not in network_record(small_trainer, digits)
+    folder.write_json("network.json", network_record(small_trainer, digits))
+    with pytest.raises(UserError, match=r"learns from something else \(the labels\)"):
+        require_same_teacher(folder, facts)
 
 
 @pytest.mark.parametrize(

@@ -3,17 +3,18 @@
 import json
 import shutil
 
+import jax
 import numpy as np
 import pytest
 from absl import flags
 from conftest import QUICK
 from figure_helpers import pixels
-from photo_helpers import write_photos
 from PIL import Image
 
 from experiments import ensemble, export, predict
 from experiments.cli import flags as cli
 from imgcls_jax.predict import predictor
+from imgcls_jax.predict.restored import restore
 
 
 @pytest.fixture
@@ -133,10 +134,10 @@ def test_predict_and_export_take_the_folder(made, main, tmp_path):
 
 
 def test_without_a_shared_split_weights_are_equal_and_the_reason_is_said(
-    seeds, root, main, fmnist_main, tmp_path
+    seeds, main, fmnist_main, tmp_path, digits
 ):
     other = tmp_path / "other"
-    assert fmnist_main(*QUICK, "--seed=7", "--nofigures", f"--workdir={other}")[0] == 0
+    assert fmnist_main(*QUICK, "--lr=0.01", "--nofigures", f"--workdir={other}")[0] == 0
     given = (f"--members={seeds / 'seed-0'},{other}", f"--workdir={tmp_path / 'out'}")
     status, _, err = main(ensemble.main, *given, "--weighting=greedy")
     assert status == 1
@@ -145,18 +146,23 @@ def test_without_a_shared_split_weights_are_equal_and_the_reason_is_said(
     status, text, err = main(ensemble.main, *given, "--nofigures")
     assert status == 0, err
     assert "equal weights, since the members did not all hold out a part" in text
+    # Of one seed, they share a start: the soup is the mean of their parameters.
+    found = json.loads((tmp_path / "out" / "summary.json").read_text())["soup"]
+    assert (found["kind"], found["members"]) == ("uniform", [0, 1])
+    of = [restore(path) for path in (seeds / "seed-0", other)]
+    mixed = jax.tree.map(lambda a, b: (a + b) / 2, *(one.variables for one in of))
+    logits = of[0]._replace(variables=mixed).logits(digits.test.images)
+    right = np.mean(np.asarray(logits).argmax(1) == digits.test.labels)
+    assert found["accuracy"] == pytest.approx(right)
 
 
-def test_folds_are_joined_and_what_they_cannot_say_is_said(
-    main, fmnist_main, tmp_path, monkeypatch
-):
-    monkeypatch.setenv("IMGCLS_CACHE", str(tmp_path / "cache"))
-    photos = write_photos(tmp_path / "photos", each=4)
-    folder = tmp_path / "folds"
-    given = ("--dataset=folder", "--hidden=4", "--image_size=8", "--epochs=1", "--folds=2")
-    more = ("--batch_size=4", "--nofigures", f"--data_dir={photos}", f"--workdir={folder}")
-    status, _, err = fmnist_main(*given, *more)
-    assert status == 0, err
+def test_folds_are_joined_and_what_they_cannot_say_is_said(main, seeds, tmp_path):
+    """The runs' folders say that they are folds; the command asks for nothing else."""
+    folder = shutil.copytree(seeds, tmp_path / "folds")
+    for fold in (0, 1):
+        path = folder / f"seed-{fold}" / "config.json"
+        of_photos = {"dataset": "folder", "image_size": 8, "folds": 2, "fold": fold}
+        path.write_text(json.dumps(json.loads(path.read_text()) | of_photos))
     out = tmp_path / "out"
     members = (f"--members={folder}", f"--workdir={out}")
     status, _, err = main(ensemble.main, *members, "--distil")
@@ -166,10 +172,15 @@ def test_folds_are_joined_and_what_they_cannot_say_is_said(
     assert status == 0, err
     assert "nothing is left to measure the ensemble on" in text
     found = json.loads((out / "summary.json").read_text())["out_of_fold"]
-    assert sum(map(sum, found["confusion_matrix"])) == 12
-    pooled = json.loads((folder / "summary.json").read_text())["pooled"]
-    assert found["accuracy"] == pooled["test_accuracy"]
-    assert predictor.load(out).class_names == ("blue", "green", "red")
+    assert sum(map(sum, found["confusion_matrix"])) == 2 * 360
+    of = [json.loads((folder / f"seed-{k}" / "summary.json").read_text()) for k in (0, 1)]
+    assert found["accuracy"] == pytest.approx(np.mean([one["test_accuracy"] for one in of]))
+    assert len(predictor.load(out).class_names) == 10
+    path = folder / "seed-1" / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"split_seed": 7}))
+    status, _, err = main(ensemble.main, members[0], f"--workdir={tmp_path / 'other'}")
+    assert status == 1
+    assert "are not of one cross-validation" in err
 
 
 @pytest.mark.parametrize(
