@@ -28,7 +28,8 @@ OTHERS = ("reproduce", "benchmark")
 
 def _flags_of(experiment: str) -> set[str]:
     """Returns the flags of an experiment's own, by its source, and those that all have."""
-    source = (ROOT / "experiments" / f"{experiment}.py").read_text()
+    files = [ROOT / "experiments" / f"{experiment}.py", *(ROOT / "experiments/cli").glob("*.py")]
+    source = "".join(file.read_text() for file in files)
     return set(re.findall(r'DEFINE_\w+\(\s*"(\w+)"', source)) | set(flags.FLAGS)
 
 

@@ -32,6 +32,8 @@ def _claim(result: dict[str, Any]) -> None:
     console.heading(result["says"])
     rows = []
     for name in result["variants"]:
+        if not result["spread"][name]:
+            continue
         test, train = (result["spread"][name][f"{of}_accuracy"] for of in ("test", "train"))
         paired = result["paired"].get(name)
         cells = ["-", "-", "-"]

@@ -29,6 +29,8 @@ def claims(files: Files) -> list[str]:
 def _variants(result: dict[str, Any]) -> list[str]:
     rows = []
     for name in result["variants"]:
+        if not result["spread"][name]:
+            continue
         test, train = (result["spread"][name][f"{of}_accuracy"] for of in ("test", "train"))
         cells = ["-", "-", "-"]
         if paired := result["paired"].get(name):

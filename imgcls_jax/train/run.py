@@ -78,10 +78,7 @@ def train(
             trainer = anew(resumed=bool(done)) if shared_trainer is None else shared_trainer()
             if stop:  # a signal during compilation, which cannot be broken off
                 raise Interrupted("stopped before training began; run the same command to start.")
-            require_same_teacher(workdir, trainer.teacher)
-            workdir.write_json("network.json", network_record(trainer, dataset))
-            if done:
-                print(f"resuming from step {done} of {trainer.total_steps}")
+            _begin(workdir, trainer, dataset, done=done)
             watch = _observer(trainer, stop=stop, board=board, done=done)
             with contextlib.closing(watch):
                 at = {"workdir": workdir, "checkpoints": checkpoints, "progress": watch}
@@ -238,6 +235,14 @@ def make_trainer(
     )
     print(f"weights: {loaded.source}")
     return build(config, dataset, pretrained=loaded.variables, teacher=teacher)
+
+
+def _begin(workdir: Workdir, trainer: Trainer, dataset: Dataset, *, done: int) -> None:
+    """Writes what the network is, and says where a run goes on."""
+    require_same_teacher(workdir, trainer.teacher)
+    workdir.write_json("network.json", network_record(trainer, dataset))
+    if done:
+        print(f"resuming from step {done} of {trainer.total_steps}")
 
 
 def _best(trainer: Trainer, history: History, checkpoints: Checkpoints) -> steps.TrainState:
