@@ -47,13 +47,15 @@ def _variants(result: dict[str, Any]) -> list[str]:
 def readings(files: Files) -> list[str]:
     """Returns the tables of what the author of runs with several readings most probably ran."""
     lines: list[str] = []
-    for content in files.take([STEM]).values():
+    for stem, content in files.take([STEM]).items():
+        machine, link = files.made({stem: content})
+        lines += [f"`python -m experiments.reproduce --readings`, machine {machine}, {link}.", ""]
         rows = []
         for number, found in content["runs"].items():
-            for stem, of in found["readings"].items():
+            for reading, of in found["readings"].items():
                 chances = [f"{of[kind]:.3f}" for kind in KINDS]
                 accuracy = f"{100 * of['mean']:.2f} ± {100 * of['std']:.2f} %"
-                rows.append((number, stem, accuracy, *chances, _words(found, stem)))
+                rows.append((number, reading, accuracy, *chances, _words(found, reading)))
         lines += table(
             ("run", "reading", "accuracy", *(f"by {kind}" for kind in KINDS), "verdict"), rows
         )
