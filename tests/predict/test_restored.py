@@ -58,6 +58,8 @@ def test_seeds_that_are_finished_build_nothing(digits, tmp_path, monkeypatch):
     monkeypatch.setattr(run, "build", lambda *args: built.append(args) or build(*args))
     first = run.repeat(config, **given)
     assert len(built) == 1  # for both seeds
+    one, other = (np.load(tmp_path / f"seed-{n}" / "predictions.npz") for n in range(2))
+    assert not np.allclose(one["probabilities"], other["probabilities"], atol=1e-3)
     assert run.repeat(config, **given) == first
     assert len(built) == 1
 
