@@ -6,8 +6,8 @@ _SETUP = (
     plant(
         "imgcls_jax/train/setup.py",
         (
-            "train/test_loop.py::test_settings_reach_the_program",
             "train/test_setup.py",
+            "train/test_loop.py::test_settings_reach_the_program",
         ),
         one_weight_for_all=(
             "the first class' weight stands for all",
@@ -48,9 +48,9 @@ _SETUP = (
     + plant(
         "imgcls_jax/train/setup.py",
         (
+            "train/test_transfer_chain.py",
             "predict/test_predictor.py",
             "predict/test_restored.py::test_predictions_are_the_evaluated_ones",
-            "train/test_transfer_chain.py",
         ),
         evaluation_is_not_enlarged=(
             "evaluation, and so predict, forgets eval_size",
@@ -66,8 +66,8 @@ _SETUP = (
     + plant(
         "imgcls_jax/train/setup.py",
         (
-            "train/test_features.py",
             "train/test_transfer_chain.py",
+            "train/test_features.py",
         ),
         frozen_stages_are_only_slow=(
             "stages below trainable are frozen by their rate alone, and their norms learn",
@@ -84,8 +84,8 @@ _SETUP = (
 _BUILD = plant(
     "imgcls_jax/train/build.py",
     (
-        "train/test_loop.py::test_validation_is_what_was_held_out_of_training",
         "train/test_setup.py",
+        "train/test_loop.py::test_validation_is_what_was_held_out_of_training",
     ),
     the_test_set_chooses=(
         "validation is the test set",
@@ -101,8 +101,8 @@ _BUILD = plant(
 _FEATURES = plant(
     "imgcls_jax/train/features.py",
     (
-        "train/test_features.py",
         "train/test_transfer_chain.py",
+        "train/test_features.py",
     ),
     averages_start_at_random=(
         "averages start from the random network after weights were loaded",
@@ -123,8 +123,8 @@ _FEATURES = plant(
 _FEEDS = plant(
     "imgcls_jax/train/feeds.py",
     (
-        "train/test_training_features.py",
         "train/test_transfer_chain.py",
+        "train/test_training_features.py",
     ),
     frozen_stages_are_recalibrated=(
         "statistics of frozen stages are estimated anew",
@@ -149,8 +149,8 @@ _FEEDS = plant(
 ) + plant(
     "imgcls_jax/train/feeds.py",
     (
-        "train/test_loop.py::test_a_stopped_and_resumed_run_is_the_uninterrupted_one",
         "train/test_resume.py",
+        "train/test_loop.py::test_a_stopped_and_resumed_run_is_the_uninterrupted_one",
     ),
     every_epoch_has_one_order=(
         "every epoch visits the examples in the first one's order",
@@ -176,8 +176,8 @@ _LOOP = (
     plant(
         "imgcls_jax/train/loop.py",
         (
-            "train/test_loop.py",
             "train/test_resume.py",
+            "train/test_loop.py",
         ),
         the_best_is_forgotten=(
             "the best checkpoint is forgotten on resuming",
@@ -198,8 +198,8 @@ _LOOP = (
     + plant(
         "imgcls_jax/train/loop.py",
         (
-            "train/test_loop.py::test_best_is_chosen_by_validation",
             "train/test_resume.py",
+            "train/test_loop.py::test_best_is_chosen_by_validation",
         ),
         the_last_of_equals_is_best=(
             "of equal epochs the last is kept, and the record names the first",
@@ -210,8 +210,8 @@ _LOOP = (
     + plant(
         "imgcls_jax/train/loop.py",
         (
-            "train/test_training_features.py",
             "train/test_resume.py",
+            "train/test_training_features.py",
         ),
         validation_meets_no_average=(
             "epochs are judged without the average",
