@@ -20,6 +20,8 @@ from imgcls_jax.train.build import build
 # Digits: 1,437 examples at batch 100 end every epoch with a smaller batch of 37.
 SMALL = Config.of(dataset="digits", hidden=(32,), lr=0.01, batch_size=100, epochs=4)
 
+_MOST_COMPILED = 2**29  # bytes of programs kept between runs
+
 QUICK = ("--dataset=digits", "--epochs=2", "--hidden=16")  # flags of a run of seconds
 
 
@@ -34,9 +36,7 @@ def pytest_configure(config):
         if hasattr(config, "workerinput"):  # one of pytest-xdist's processes
             compiled = os.environ["JAX_COMPILATION_CACHE_DIR"]
         else:
-            folder = tempfile.TemporaryDirectory()
-            config.add_cleanup(folder.cleanup)
-            compiled = folder.name
+            compiled = _kept_between_runs(config)
         for name, value in (
             ("jax_compilation_cache_dir", compiled),
             ("jax_persistent_cache_min_compile_time_secs", 0.1),
@@ -44,6 +44,23 @@ def pytest_configure(config):
         ):
             os.environ[name.upper()] = str(value)  # for processes
             jax.config.update(name, value)
+
+
+def _kept_between_runs(config) -> str:
+    """Returns the folder of what is compiled; without pytest's own cache it goes with the run.
+
+    JAX finds a program by its operations, its options and the versions of JAX and XLA, so that no
+    change of the code under test meets a program compiled before it.
+    """
+    if hasattr(config, "cache"):
+        kept = config.cache.mkdir("compiled")
+        if sum(path.stat().st_size for path in kept.iterdir()) > _MOST_COMPILED:
+            shutil.rmtree(kept)
+            kept.mkdir()
+        return str(kept)
+    folder = tempfile.TemporaryDirectory()
+    config.add_cleanup(folder.cleanup)
+    return folder.name
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,7 @@ import pytest
 from golden.smoothing import SMOOTHINGS, inputs
 
 from imgcls_jax.errors import UserError
-from imgcls_jax.losses import cross_entropy
+from imgcls_jax.losses import cross_entropy, is_absurd
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -130,3 +130,13 @@ def test_bad_smoothing(smoothing):
 def test_labels_that_do_not_fit(labels):
     with pytest.raises(ValueError, match="do not fit logits"):
         cross_entropy(jnp.zeros((2, 3)), jnp.asarray(labels))
+
+
+@pytest.mark.parametrize(
+    ("loss", "absurd"),
+    [(0.0, False), (math.log(10), False), (2e4, False), (2.4e4, True), (math.inf, True),
+     (math.nan, True)],
+)  # fmt: skip
+def test_a_loss_of_ten_thousand_times_guessing_or_no_number_is_absurd(loss, absurd):
+    """Guessing among ten classes costs log 10 = 2.3 nats."""
+    assert is_absurd(loss, 10) == absurd

@@ -157,6 +157,18 @@ def test_confusion_matrix_refuses():
         metrics.per_class(np.eye(2, dtype=int), ["a", "b", "c"])
 
 
+def test_balanced_accuracy_is_the_mean_recall_of_the_classes_that_occur():
+    """Recalls 3/4 and 1/2; nothing is of the third class, though one is taken for it."""
+    assert metrics.balanced_accuracy([[3, 0, 1], [1, 1, 0], [0, 0, 0]]) == pytest.approx(0.625)
+
+
+def test_calibration_weighs_bins_by_their_examples():
+    """Nine at confidence 0.9, all right, and one at 0.6, wrong: (9 x 0.1 + 1 x 0.6) / 10."""
+    probabilities = np.array([[0.9, 0.1]] * 9 + [[0.6, 0.4]])
+    labels = np.array([0] * 9 + [1])
+    assert metrics.calibration(probabilities, labels)["ece"] == pytest.approx(0.15)
+
+
 def test_wilson_interval_by_hand():
     """8 of 10: (0.8 + 0.19207 -+ 0.25264) / 1.38415, with z^2 = 3.841459."""
     low, high = metrics.wilson_interval(8, 10)

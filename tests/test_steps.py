@@ -167,6 +167,18 @@ def test_orders_are_permutations_that_differ_by_epoch_and_key_and_repeat_for_the
     np.testing.assert_array_equal(orders[0], resident.epoch_order(jax.random.key(0), 0, 500))
 
 
+def test_a_batch_says_which_examples_it_holds():
+    """Augmentations that alternate over epochs go by the examples' numbers in the training set."""
+    pixels, labels = np.arange(24, dtype=np.uint8).reshape(6, 2, 2, 1), np.arange(6, dtype=np.int32)
+    batch = resident.take(resident.put(Split(pixels, labels)), jnp.array([4, 0, 4]))
+    for name, expected in (
+        ("index", [4, 0, 4]),
+        ("label", [4, 0, 4]),
+        ("image", pixels[[4, 0, 4]]),
+    ):
+        np.testing.assert_array_equal(batch[name], expected)
+
+
 def test_orders_favour_no_position():
     """Over 400 epochs of 8 examples each example is first about 50 times: chi-square, p > 0.001."""
     orders = jax.vmap(lambda e: resident.epoch_order(jax.random.key(0), e, 8))(jnp.arange(400))

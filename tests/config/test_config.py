@@ -183,3 +183,23 @@ def test_the_environment_names_device_and_versions():
     assert found["device"].startswith(jax.devices()[0].platform)
     assert found["versions"]["jax"] == jax.__version__
     assert found["versions"]["numpy"] == numpy.__version__
+
+
+@pytest.mark.parametrize(
+    ("changes", "once"),
+    [
+        ({}, True),
+        ({"feed": "streamed"}, True),
+        ({"trainable": "stage3"}, False),
+        ({"cache_features": False}, False),
+        ({"augment": ("flip",)}, False),
+        ({"feed": "streamed", "random_crop": 0.5}, False),
+        ({"tta": "flip"}, False),
+        ({"eval_size": 24}, False),
+    ],
+)
+def test_features_are_computed_once_where_nothing_changes_the_images(changes, once):
+    config = Config.of(
+        dataset="folder", image_size=16, model="resnet20", weights="imagenet", trainable="head"
+    )
+    assert config.replace(**changes).features_once == once

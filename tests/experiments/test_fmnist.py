@@ -80,7 +80,9 @@ def test_zero_epochs_evaluates_and_changes_nothing(fmnist_main, tmp_path):
 
 
 def test_zero_epochs_of_a_new_run_evaluates_the_initial_network(fmnist_main, tmp_path):
-    status, _, err = fmnist_main("--dataset=digits", "--epochs=0", f"--workdir={tmp_path}")
+    status, _, err = fmnist_main(
+        "--dataset=digits", "--epochs=0", "--nofigures", f"--workdir={tmp_path}"
+    )
     assert (status, err) == (0, "")
     summary = json.loads((tmp_path / "summary.json").read_text())
     assert (summary["epochs"], summary["steps"], summary["train_accuracy"]) == (0, 0, None)

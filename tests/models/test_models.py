@@ -1,5 +1,7 @@
 """Exact parameter counts, shapes and refusals."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -63,46 +65,59 @@ PARAMETERS = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("name", "options", "image_shape", "num_classes", "expected"), PARAMETERS)
-def test_parameter_counts_are_exact(name, options, image_shape, num_classes, expected):
-    model = models.create(name, num_classes=num_classes, **options)
+NAMES = [name for name, *_ in PARAMETERS]
+
+
+@functools.cache
+def traced(row: int):
+    """Returns a row's network, its images, and the shapes of its variables, traced once.
+
+    In bfloat16 and with dropout, where the model has them: they change no count.
+    """
+    name, options, image_shape, num_classes, _ = PARAMETERS[row]
+    noise = {"dtype": jnp.bfloat16, "dropout": 0.5, "stochastic_depth": 0.5}
+    noise = {k: v for k, v in noise.items() if k in models.options_of(name)}
+    model = models.create(name, num_classes=num_classes, **options, **noise)
+    images = jax.ShapeDtypeStruct((3, *image_shape), jnp.float32)
     with native_convolutions(True):  # which trace faster
-        variables = jax.eval_shape(model.init, jax.random.key(0), jnp.zeros((1, *image_shape)))
-    assert models.count_parameters(variables["params"]) == expected
+        return model, images, jax.eval_shape(model.init, jax.random.key(0), images)
+
+
+def rows(slow):
+    """Rows as parameters; those of networks in `slow` only run with the slow tests."""
+    return [
+        pytest.param(row, marks=pytest.mark.slow if name in slow else (), id=f"{name}-{row}")
+        for row, name in enumerate(NAMES)
+    ]
+
+
+@pytest.mark.parametrize("row", rows(SIBLINGS))
+def test_parameter_counts_are_exact(row):
+    *_, variables = traced(row)
+    assert models.count_parameters(variables["params"]) == PARAMETERS[row][-1]
 
 
 def test_no_model_is_missing_from_the_counts():
-    assert {name for name, *_ in PARAMETERS} == set(models.NAMES)
+    assert set(NAMES) == set(models.NAMES)
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param(name, marks=pytest.mark.slow) if name == "densenet121" else name
-        for name in sorted(set(models.NAMES) - SIBLINGS)
-    ],
-)
-def test_maps_images_to_float32_logits_and_draws_in_training_only(name):
-    """By shapes alone: in evaluation there is no key to draw with and no statistic to change.
-
-    In bfloat16 and with dropout, where the model has them.
-    """
-    extra = {"dtype": jnp.bfloat16, "dropout": 0.5, "stochastic_depth": 0.5}
-    extra = {k: v for k, v in extra.items() if k in models.options_of(name)}
-    model = models.create(name, num_classes=7, **extra)
-    images = jax.ShapeDtypeStruct((3, *RGB), jnp.float32)
-    variables = jax.eval_shape(model.init, jax.random.key(0), images)
+@pytest.mark.parametrize("row", rows(SIBLINGS | {"densenet121"}))
+def test_maps_images_to_float32_logits_and_draws_in_training_only(row):
+    """By shapes alone: in evaluation there is no key to draw with and no statistic to change."""
+    model, images, variables = traced(row)
+    wanted = ((3, PARAMETERS[row][3]), jnp.float32)
     assert {leaf.dtype for leaf in jax.tree.leaves(variables)} == {jnp.dtype("float32")}
-
-    logits = jax.eval_shape(jax.jit(model.apply), variables, images)
-    assert (logits.shape, logits.dtype) == ((3, 7), jnp.float32)
+    with native_convolutions(True):
+        logits = jax.eval_shape(model.apply, variables, images)
+    assert (logits.shape, logits.dtype) == wanted
 
     def train(variables, images, key):
-        rngs = {"dropout": key} if {"dropout", "stochastic_depth"} & set(extra) else {}
+        noisy = getattr(model, "dropout", 0) or getattr(model, "stochastic_depth", 0)
+        rngs = {"dropout": key} if noisy else {}
         return model.apply(variables, images, train=True, rngs=rngs, mutable=["batch_stats"])
 
     logits, updated = jax.eval_shape(jax.jit(train), variables, images, jax.random.key(0))
-    assert (logits.shape, logits.dtype) == ((3, 7), jnp.float32)
+    assert (logits.shape, logits.dtype) == wanted
     before = variables.get("batch_stats", {})
     assert jax.tree.map(lambda leaf: (leaf.shape, leaf.dtype), dict(updated)) == jax.tree.map(
         lambda leaf: (leaf.shape, leaf.dtype), {"batch_stats": before} if before else {}
@@ -113,11 +128,12 @@ def test_maps_images_to_float32_logits_and_draws_in_training_only(name):
 def test_apply_is_pure_and_takes_images_of_other_shapes(name):
     model = models.create(name, num_classes=7)
     images = jax.random.normal(jax.random.key(1), (3, 12, 10, 2))
-    variables = model.init(jax.random.key(0), images)
-    logits = model.apply(variables, images)
+    variables = jax.jit(model.init)(jax.random.key(0), images)
+    apply = jax.jit(model.apply)
+    logits = apply(variables, images)
     assert logits.shape == (3, 7)
     assert logits.dtype == jnp.float32
-    np.testing.assert_array_equal(logits, model.apply(variables, images))
+    np.testing.assert_array_equal(logits, apply(variables, images))
 
 
 def test_mlp_is_the_hand_written_one():
@@ -133,8 +149,9 @@ def test_mlp_is_the_hand_written_one():
 def test_cnn_drops_units_and_updates_statistics_in_training_only():
     model = models.create("cnn", num_classes=10)
     images = jax.random.uniform(jax.random.key(1), (8, 16, 16, 1))
-    variables = model.init(jax.random.key(0), images)
+    variables = jax.jit(model.init)(jax.random.key(0), images)
 
+    @jax.jit
     def training(key):
         return model.apply(
             variables, images, train=True, rngs={"dropout": key}, mutable=["batch_stats"]

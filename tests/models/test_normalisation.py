@@ -1,4 +1,4 @@
-"""Whitening: unit covariance of what it gives, any number of channels, constants survive."""
+"""Pixels as published weights expect them; whitening, which gives a unit covariance."""
 
 import jax
 import jax.numpy as jnp
@@ -105,3 +105,48 @@ def test_statistics_are_those_of_all_images_however_many_are_looked_at_together(
     monkeypatch.setattr(normalisation, "_CHUNK", 7)
     for ours, theirs in zip(normalisation.patch_whitening(images), whole, strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-5)
+
+
+# --- as published weights expect pixels; red, green and blue differ in every constant
+
+MEANS, DEVIATIONS = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # torchvision's, red first
+CAFFE = {"red": 123.68, "green": 116.779, "blue": 103.939}  # keras.applications' imagenet_utils
+
+
+def published(name: str, pixels: np.ndarray) -> np.ndarray:
+    """What the publishers' programs do to bytes (N, 3), red first, written out by channel."""
+    red, green, blue = np.float64(pixels).T
+    if name == "imagenet":
+        channels = [
+            (c / 255 - m) / d for c, m, d in zip((red, green, blue), MEANS, DEVIATIONS, strict=True)
+        ]
+    elif name == "symmetric":
+        channels = [c / 127.5 - 1 for c in (red, green, blue)]
+    else:
+        channels = [blue - CAFFE["blue"], green - CAFFE["green"], red - CAFFE["red"]]
+    return np.stack(channels, axis=-1)
+
+
+@pytest.mark.parametrize("name", normalisation.PUBLISHED)
+def test_published_pixels_are_the_publishers(name):
+    pixels = np.array([[0, 0, 0], [255, 255, 255], [255, 0, 0], [0, 0, 255], [12, 200, 77]])
+    images = jnp.asarray(pixels[:, None, None] / 255, jnp.float32)
+    assert normalisation.constants(name, images) == {}
+    seen = jax.jit(normalisation.create(name, {}))(images)
+    scale = 255 if name == "caffe" else 1
+    np.testing.assert_allclose(seen[:, 0, 0], published(name, pixels), atol=1e-6 * scale)
+
+
+def test_standard_pixels_have_mean_0_and_deviation_1_in_every_channel():
+    images = smooth_images(count=30)
+    images[..., 1] //= 2
+    values = normalisation.constants("standard", images)
+    seen = normalisation.create("standard", values)(jnp.asarray(images / 255, jnp.float32))
+    np.testing.assert_allclose(np.mean(seen, (0, 1, 2)), 0, atol=1e-5)
+    np.testing.assert_allclose(np.std(seen, (0, 1, 2)), 1, atol=1e-5)
+
+
+def test_grey_pixels_have_no_published_constants():
+    for name in ("imagenet", "caffe"):
+        with pytest.raises(UserError, match="for images of three channels, not 1"):
+            normalisation.create(name, {})(jnp.zeros((1, 2, 2, 1)))

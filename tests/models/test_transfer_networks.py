@@ -15,7 +15,7 @@ from imgcls_jax.errors import UserError
 from imgcls_jax.models import freezing
 from imgcls_jax.models.densenet import DenseNet
 from imgcls_jax.models.efficientnet import EfficientNet, Size
-from imgcls_jax.models.inverted_residual import round_channels
+from imgcls_jax.models.inverted_residual import InvertedResidual, round_channels
 from imgcls_jax.models.lowering.conv import native_convolutions
 from imgcls_jax.models.mobilenet import MobileNetV3, Stage
 from imgcls_jax.models.resnet import ResNet
@@ -156,19 +156,55 @@ def test_dropout_before_the_head_draws_in_training_only():
     assert np.abs(one - other).max() > 1e-2
 
 
-@pytest.mark.parametrize("dropout", [None, 0.4])
-def test_an_efficientnet_drops_by_its_size_unless_told(dropout):
-    rates = []
+def called(model, family, kind, attribute):
+    """Returns an attribute of the modules of a kind, in the order they run; nothing is computed."""
+    found = []
 
     def note(call, args, kwargs, context):
-        if isinstance(context.module, nn.Dropout):
-            rates.append(context.module.rate)
+        if isinstance(context.module, kind):
+            found.append(getattr(context.module, attribute))
         return call(*args, **kwargs)
 
-    model = SMALL["efficientnet"].clone(dropout=dropout)
     with nn.intercept_methods(note):
-        jax.eval_shape(model.apply, seeded("efficientnet"), IMAGES)
-    assert rates[-1] == (dropout or 0.1)
+        jax.eval_shape(model.apply, seeded(family), IMAGES)
+    return found
+
+
+@pytest.mark.parametrize("dropout", [None, 0.4])
+def test_an_efficientnet_drops_by_its_size_unless_told(dropout):
+    model = SMALL["efficientnet"].clone(dropout=dropout)
+    assert called(model, "efficientnet", nn.Dropout, "rate")[-1] == (dropout or 0.1)
+
+
+def test_branches_drop_more_often_from_block_to_block():
+    """Linearly: up to the rate in ResNets (Huang et al. 2016), from 0 in torchvision's others.
+
+    The last rate is that of the dropout before the head.
+    """
+    of_resnet = called(SMALL["resnet"].clone(stochastic_depth=0.4), "resnet", nn.Dropout, "rate")
+    np.testing.assert_allclose(of_resnet, [0.2, 0.4, 0.0])
+    model = SMALL["efficientnet"].clone(stochastic_depth=0.7)
+    rates = called(model, "efficientnet", InvertedResidual, "drop_rate")
+    np.testing.assert_allclose(rates, 0.7 * np.arange(7) / 7)
+
+
+def test_mobilenets_have_the_papers_activations():
+    """Of V2 all are cut at 6; of V3 the first half are ReLU, the second the hard swish."""
+    images = jnp.zeros((1, 32, 32, 3))
+    for name, expected in (
+        ("mobilenet_v2", [nn.relu6] * 17),
+        ("mobilenet_v3_large", [nn.relu] * 6 + [nn.hard_swish] * 9),
+    ):
+        model, found = models.create(name, num_classes=2), []
+
+        def note(call, args, kwargs, context, found=found):
+            if isinstance(context.module, InvertedResidual):
+                found.append(context.module.activation)
+            return call(*args, **kwargs)
+
+        with nn.intercept_methods(note):
+            jax.eval_shape(model.init, jax.random.key(0), images)
+        assert found == expected
 
 
 @pytest.mark.parametrize(

@@ -18,10 +18,8 @@ from imgcls_jax.workdir import Workdir
 @pytest.mark.parametrize(
     "changes",
     [
-        {},
-        {"normalise": "whiten"},
-        {"normalise": "standard", "ema": 0.9, "model": "cnn", "hidden": (), "widths": (8,)},
-        {"hold_out": 0.2, "evaluate": "best", "tta": "flip"},
+        {"normalise": "standard", "ema": 0.9, "model": "cnn", "hidden": (), "widths": (4,)},
+        {"normalise": "whiten", "hold_out": 0.2, "evaluate": "best", "tta": "flip"},
     ],
 )
 def test_predictions_are_the_evaluated_ones(digits, tmp_path, changes):
@@ -60,6 +58,8 @@ def test_seeds_that_are_finished_build_nothing(digits, tmp_path, monkeypatch):
     )
     first = run.repeat(config, **given)
     assert len(built) == 1  # for both seeds
+    one, other = (np.load(tmp_path / f"seed-{n}" / "predictions.npz") for n in range(2))
+    assert not np.allclose(one["probabilities"], other["probabilities"], atol=1e-3)
     assert run.repeat(config, **given) == first
     assert len(built) == 1
 

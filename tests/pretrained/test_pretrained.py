@@ -122,6 +122,18 @@ def test_half_precision_becomes_float32(tmp_path):
     assert {leaf.dtype for leaf in jax.tree.leaves(loaded.variables)} == {np.dtype(np.float32)}
 
 
+def test_names_of_a_network_that_was_trained_in_parallel(tmp_path):
+    """PyTorch's DataParallel puts "module." before every name."""
+    tensors = published.tensors("torchvision", QUICK)
+    path = write_safetensors(
+        tmp_path / "a.safetensors", {f"module.{k}": v for k, v in tensors.items()}
+    )
+    file = families.open_for(path, QUICK)
+    assert file.shapes == published.shapes("torchvision", QUICK)
+    name = next(iter(tensors))
+    np.testing.assert_array_equal(file.read([name])[name], tensors[name])
+
+
 @pytest.mark.parametrize(
     ("publisher", "convention", "normalise"),
     [

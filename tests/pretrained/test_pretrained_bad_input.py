@@ -1,5 +1,7 @@
 """Files of weights that cannot be used: one sentence that names the file and the way out."""
 
+import functools
+
 import numpy as np
 import pytest
 import safetensors.numpy
@@ -8,9 +10,18 @@ from weight_files import write_legacy, write_safetensors, write_weights_h5
 
 from imgcls_jax import models, pretrained
 from imgcls_jax.errors import UserError
+from imgcls_jax.pretrained.skeleton import trace
 
 NETWORK = "mobilenet_v3_small"
 CONVENTIONS = {"torchvision": "torch", "keras": "tensorflow"}
+
+
+skeleton = functools.cache(trace)  # of a network: the same for all files here
+
+
+@pytest.fixture(autouse=True)
+def _traced_once(monkeypatch):
+    monkeypatch.setattr(pretrained, "trace", skeleton)
 
 
 @pytest.fixture(scope="module", params=CONVENTIONS)

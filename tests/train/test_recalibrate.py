@@ -14,7 +14,7 @@ from imgcls_jax.models.layers import BatchNorm
 from imgcls_jax.optim.ema import ema_init, ema_update
 from imgcls_jax.steps import to_unit_interval
 from imgcls_jax.train.build import build
-from imgcls_jax.train.recalibrate import make_recalibrate
+from imgcls_jax.train.recalibrate import evenly_spread, make_recalibrate
 
 
 def test_average_is_the_hand_rolled_loop():
@@ -113,6 +113,52 @@ def test_a_part_of_the_split_is_spread_over_all_of_it():
     taken = np.arange(20) * 5.0
     np.testing.assert_allclose(stats["BatchNorm_0"]["mean"], taken.mean(), rtol=1e-6)
     np.testing.assert_allclose(stats["BatchNorm_0"]["var"], taken.var(), rtol=1e-6)
+
+
+def test_every_batch_has_examples_of_all_parts_of_the_set():
+    """So that each has all classes of a set that is sorted by class."""
+    order = evenly_spread(100, batch_size=5, batches=4)
+    np.testing.assert_array_equal(order, [np.arange(5) * 20 + 5 * b for b in range(4)])
+    classes = np.repeat(np.arange(8), 13)
+    for batch in evenly_spread(len(classes), batch_size=16, batches=6):
+        assert set(classes[batch]) == set(range(8))
+    order = evenly_spread(7, batch_size=3, batches=9)  # fewer batches of a small set
+    assert sorted({*order.ravel()}) == sorted(order.ravel().tolist())
+    assert order.shape == (2, 3)
+
+
+class Twice(nn.Module):
+    @nn.compact
+    def __call__(self, x, train=False):
+        x = nn.relu(BatchNorm(unbiased=False)(x, train))
+        return BatchNorm(unbiased=False)(x, train)
+
+
+def test_a_set_that_is_sorted_by_class_has_the_statistics_of_a_shuffled_one():
+    """Two classes far apart: behind norm and rectifier half of all are 0 and half 1."""
+    rng = np.random.default_rng(0)
+    images = np.repeat([0.0, 50.0], 32)[:, None, None, None] + rng.normal(size=(64, 1, 1, 1))
+    _, stats = recalibrated(Twice(), images.astype(np.float32), batch_size=16, batches=4)
+    np.testing.assert_allclose(stats["BatchNorm_1"]["mean"], 0.5, rtol=0.05)
+    np.testing.assert_allclose(stats["BatchNorm_1"]["var"], 0.25, rtol=0.05)
+
+
+class Noisy(nn.Module):
+    @nn.compact
+    def __call__(self, x, train=False):
+        if train:  # one number for the whole batch
+            x = x + jax.random.uniform(self.make_rng("dropout"))
+        return BatchNorm(unbiased=False)(x, train)
+
+
+def test_every_batch_draws_numbers_of_its_own_the_same_at_every_call():
+    """Nothing but the noise varies, which is uniform in [0, 1)."""
+    images = np.zeros((128, 1, 1, 1), np.float32)
+    found = [recalibrated(Noisy(), images, batch_size=2, batches=64)[1] for _ in range(2)]
+    (stats,) = found[0].values()
+    np.testing.assert_allclose(stats["mean"], 1 / 2, atol=0.15)
+    np.testing.assert_allclose(stats["var"], 1 / 12, rtol=0.4)
+    jax.tree.map(np.testing.assert_array_equal, *found)
 
 
 class Deep(nn.Module):

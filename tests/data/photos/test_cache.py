@@ -241,3 +241,20 @@ def test_the_file_is_a_plain_npy(folder, tmp_path):
         "images.npy",
     ]
     assert json.loads((the_cache(tmp_path) / "finished.json").read_text())["bad"].keys() == {"0"}
+
+
+@pytest.mark.parametrize("same", ["size", "time"])
+def test_an_edit_that_keeps_the_size_or_the_time_is_seen(folder, decoded, same):
+    root, paths = folder
+    path = root / paths[7]
+    Image.new("RGB", (10, 10), "blue").save(path, "BMP")  # as many bytes whatever the colour
+    os.utime(path, (1, 1))
+    before = path.stat()
+    images, *_ = cache.load(root, paths, size=8, how="crop")
+    assert (images[7] == (0, 0, 255)).all()
+    Image.new("RGB", (10, 10 if same == "size" else 11), "red").save(path, "BMP")
+    os.utime(path, (2, 2) if same == "size" else (1, 1))
+    after = path.stat()
+    assert (after.st_size == before.st_size) == (same == "size")
+    images, *_ = cache.load(root, paths, size=8, how="crop")
+    assert (images[7] == (255, 0, 0)).all()

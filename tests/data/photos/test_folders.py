@@ -47,6 +47,21 @@ def test_classes_without_splits(tmp_path):
     np.testing.assert_array_equal(folder.counts()["all"], [1, 1, 2])
 
 
+def test_labels_are_right_where_a_name_begins_another(tmp_path):
+    """A blank, a hyphen and a dot come before the slash, letters after it."""
+    names = ("cat", "cat big", "cat-big", "cat.big", "cat_big", "catbig")
+    folder = folders.scan(put(tmp_path, *(f"{name}/{i}.jpg" for name in names for i in range(2))))
+    assert folder.class_names == tuple(sorted(names))
+    files = folder.splits["all"]
+    of = [folder.class_names[label] for label in files.labels]
+    assert of == [path.rpartition("/")[0] for path in files.paths]
+    assert Counter(of) == dict.fromkeys(names, 2)
+    part = files.take(np.array([11, 0, 4]))
+    assert [folder.class_names[label] for label in part.labels] == [
+        path.rpartition("/")[0] for path in part.paths
+    ]
+
+
 def test_home(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     put(tmp_path, "photos/cat/1.jpg", "photos/dog/1.jpg")

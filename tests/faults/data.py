@@ -1,0 +1,89 @@
+"""Faults in data sets: splits, batches, raw files, prepared folders."""
+
+from .fault import plant
+
+_DATASET = plant(
+    "imgcls_jax/data/dataset.py",
+    ("data/test_data.py", "data/photos/test_folders.py"),
+    held_out_is_the_rest=(
+        "the held-out part is trained on",
+        "held_out, train = np.split(",
+        "train, held_out = np.split(",
+    ),
+    folds_are_not_shuffled=(
+        "folds of a seed are those without one",
+        "shuffle=seed is not None, random_state=seed",
+        "shuffle=False",
+    ),
+)
+_RESIDENT = plant(
+    "imgcls_jax/data/resident.py",
+    ("test_steps.py",),
+    orders_ignore_the_epoch=(
+        "every epoch has one order",
+        "jax.random.bits(jax.random.fold_in(key, epoch), (size,))",
+        "jax.random.bits(key, (size,))",
+    ),
+    indices_count_the_batch=(
+        "an example's number is its place in the batch",
+        '"index": indices,',
+        '"index": jnp.arange(len(indices)),',
+    ),
+)
+_BATCHING = plant(
+    "imgcls_jax/data/batching.py",
+    ("data/test_data.py", "train/test_feeds.py"),
+    padding_counts=(
+        "examples that fill up a batch are not masked",
+        '"mask": np.arange(size) < given',
+        '"mask": np.arange(size) <= given',
+    ),
+)
+_RAW = plant(
+    "imgcls_jax/data/raw/idx.py",
+    ("data/raw/test_idx.py",),
+    idx_images_begin_early=(
+        "images begin within the header",
+        "np.frombuffer(data, np.uint8, offset=16).reshape(n, height, width, 1)",
+        "np.frombuffer(data, np.uint8, offset=8)[:-8].reshape(n, height, width, 1)",
+    ),
+)
+_CATALOG = (
+    plant(
+        "imgcls_jax/data/catalog/cifar10.py",
+        ("data/catalog/test_catalog_cifar10.py",),
+        cifar_is_blue_first=(
+            "the planes are blue, green, red",
+            "= planes[:, channel]",
+            "= planes[:, 2 - channel]",
+        ),
+    )
+    + plant(
+        "imgcls_jax/data/catalog/builder.py",
+        ("data/catalog/test_prepared.py",),
+        stock_order_is_applied=(
+            "the order of a stock folder is applied again, not undone",
+            "images[order], labels[order] = images.copy(), labels.copy()",
+            "images, labels = images[order], labels[order]",
+        ),
+    )
+    + plant(
+        "imgcls_jax/data/catalog/decoded.py",
+        ("data/catalog/test_prepared.py",),
+        stale_copies_are_read=(
+            "the decoded copy of another folder is taken",
+            'if meta["of"] != of:',
+            'if not meta["of"]:',
+        ),
+    )
+    + plant(
+        "imgcls_jax/data/catalog/load.py",
+        ("data/catalog/test_catalog_load.py", "data/catalog/test_catalog_fetch.py"),
+        other_data_is_prepared=(
+            "other data that a person names passes for the published ever after",
+            "if (raw_dir is None or not differing) and not prepared.exists(folder):",
+            "if not prepared.exists(folder):",
+        ),
+    )
+)
+FAULTS = _DATASET + _RESIDENT + _BATCHING + _RAW + _CATALOG

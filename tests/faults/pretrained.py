@@ -1,0 +1,51 @@
+"""Faults in published weights: names, shapes, conventions, digests."""
+
+from .fault import plant
+
+_GIVES = ("pretrained/test_pretrained.py", "pretrained/test_pretrained_names.py")
+_MATCHING = plant(
+    "imgcls_jax/pretrained/matching.py",
+    (*_GIVES, "pretrained/test_pretrained_bad_input.py", "pretrained/test_new_family.py"),
+    kernels_lie_on_their_side=(
+        "height and width of PyTorch's kernels are swapped",
+        "tensor.transpose(*range(2, tensor.ndim), 1, 0)",
+        "tensor.transpose(*reversed(range(tensor.ndim)))",
+    ),
+    missing_tensors_pass=(
+        "what a file lacks stays random",
+        '_listing(report.missing, "missing"),',
+        "",
+    ),
+)
+_FAMILIES = plant(
+    "imgcls_jax/pretrained/families.py",
+    _GIVES,
+    timm_is_torchvision=(
+        "timm's files are read by torchvision's epsilon",
+        'if publisher == "timm":\n        return 1e-3',
+        'if publisher == "":\n        return 1e-3',
+    ),
+    ports_have_pytorchs_padding=(
+        "ported weights get PyTorch's padding",
+        '"tensorflow" if name.startswith("tf_") else "torch", normalise',
+        '"torch", normalise',
+    ),
+)
+_FILES = plant(
+    "imgcls_jax/pretrained/files.py",
+    (*_GIVES, "pretrained/test_pretrained_bad_input.py"),
+    parallel_names_are_unknown=(
+        "weights saved from DataParallel match nothing",
+        'key.removeprefix("module.")',
+        "key",
+    ),
+) + plant(
+    "imgcls_jax/pretrained/hub.py",
+    ("pretrained/test_hub.py",),
+    downloads_are_not_checked=(
+        "a file with another digest is loaded",
+        "if expected != digest:",
+        "if not digest:",
+    ),
+)
+FAULTS = _MATCHING + _FAMILIES + _FILES

@@ -1,0 +1,84 @@
+"""Faults in whole runs: their folders, seeds, summaries, checkpoints and races."""
+
+from .fault import plant
+
+_ENTRY = "experiments/test_fmnist.py"
+_RUN = plant(
+    "imgcls_jax/train/run.py",
+    (
+        f"{_ENTRY}::test_seeds_give_mean_and_deviation",
+        f"{_ENTRY}::test_the_best_checkpoint_meets_the_test_set_when_asked",
+        "predict/test_restored.py::test_seeds_that_are_finished_build_nothing",
+    ),
+    every_seed_is_the_first=(
+        "runs over seeds all train with the first",
+        "fit(trainer, seed=config.train.seed, **at)",
+        "fit(trainer, seed=trainer.config.train.seed, **at)",
+    ),
+    the_last_meets_the_test=(
+        "evaluate=best is forgotten",
+        'config.evaluation.evaluate == "best" and config.train.epochs',
+        'config.evaluation.evaluate == "best" and not config.train.epochs',
+    ),
+)
+_SUMMARY = plant(
+    "imgcls_jax/train/summary.py",
+    ("train/test_summary.py", f"{_ENTRY}::test_the_best_checkpoint_meets_the_test_set_when_asked"),
+    deviation_is_of_the_population=(
+        "the deviation over seeds divides by n",
+        "np.std(values, ddof=1)",
+        "np.std(values)",
+    ),
+    figures_are_of_the_last=(
+        "a run that evaluates its best epoch reports the last",
+        'return max(history, key=lambda record: record["validation_accuracy"])',
+        "return history[-1]",
+    ),
+)
+_KEPT = plant(
+    "imgcls_jax/train/kept.py",
+    ("predict/test_predictor.py", "train/test_transfer_chain.py"),
+    the_record_says_crop=(
+        "predict crops whatever resize was",
+        '"resize": trainer.config.data.resize',
+        '"resize": "crop"',
+    ),
+)
+_CHECKPOINT = plant(
+    "imgcls_jax/checkpoint.py",
+    ("test_checkpoint.py",),
+    keys_stay_words=(
+        "random keys come back as numbers",
+        "return jax.random.wrap_key_data(leaf) if _is_key(template) else leaf",
+        "return leaf",
+    ),
+)
+_SPEEDRUN = plant(
+    "imgcls_jax/train/speedrun.py",
+    ("train/test_speedrun.py",),
+    races_train_on_one_order=(
+        "every epoch of a race has one order",
+        "order_fn(state.key, epoch)[: steps_per_epoch",
+        "order_fn(state.key, 0)[: steps_per_epoch",
+    ),
+)
+_CONFIG = plant(
+    "imgcls_jax/config/__init__.py",
+    ("config/test_config.py",),
+    features_ignore_the_views=(
+        "features are computed once although evaluation has several views",
+        'plain = self.evaluation.tta == "none" and self.evaluation.eval_size is None',
+        "plain = self.evaluation.eval_size is None",
+    ),
+    features_ignore_the_size=(
+        "features are computed once although evaluation is larger",
+        'plain = self.evaluation.tta == "none" and self.evaluation.eval_size is None',
+        'plain = self.evaluation.tta == "none"',
+    ),
+    features_ignore_crops=(
+        "features are computed once although crops are random",
+        "fixed = not self.train.augment and self.data.random_crop is None and plain",
+        "fixed = not self.train.augment and plain",
+    ),
+)
+FAULTS = _RUN + _SUMMARY + _KEPT + _CHECKPOINT + _SPEEDRUN + _CONFIG
