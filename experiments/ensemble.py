@@ -40,7 +40,9 @@ from imgcls_jax.report.ensemble_console import closing
 from imgcls_jax.workdir import Workdir, environment
 
 flags.adopt_module_key_flags(out_flag)
-_MEMBERS = flags.DEFINE_list("members", [], "folders of finished runs, or folders of such folders")
+_MEMBERS = flags.DEFINE_list(
+    "members", None, "folders of finished runs, or folders of such folders"
+)
 _BEST = flags.DEFINE_integer(
     "best", None, "keep only so many members, those of the highest validation accuracy"
 )

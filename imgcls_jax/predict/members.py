@@ -1,6 +1,7 @@
 """The members of an ensemble: finished runs, found in folders and known by a digest."""
 
 import hashlib
+import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -107,13 +108,30 @@ def _best(paths: list[Path], count: int) -> list[Path]:
         )
     accuracies = {}
     for path in paths:
-        accuracies[path] = (Workdir(path).summary() or {}).get("validation_accuracy")
+        accuracies[path] = _validation_accuracy(path)
         if accuracies[path] is None:
             raise UserError(
                 f"the run in {path} has no validation accuracy to choose by; leave out `best`, or "
                 "train with `hold_out=0.1`, say."
             )
     return sorted(paths, key=lambda path: -accuracies[path])[:count]
+
+
+def _validation_accuracy(path: Path) -> float | None:
+    """Returns a run's validation accuracy, or its trial's in the study it lies in; None without.
+
+    A study trains its best settings again on all examples, in folders `trial-N/seed-K`: such a run
+    is as good as its trial was on the examples held out then.
+    """
+    accuracy = (Workdir(path).summary() or {}).get("validation_accuracy")
+    number = re.fullmatch(r"trial-(\d+)", path.parent.name)
+    if accuracy is not None or number is None:
+        return accuracy
+    try:
+        trials = json.loads((path.parents[1] / "summary.json").read_text())["trials"]
+        return {trial["number"]: trial["value"] for trial in trials}.get(int(number[1]))
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def read(paths: Sequence[Path]) -> list[Member]:

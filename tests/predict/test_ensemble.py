@@ -204,6 +204,10 @@ def test_members_are_found_in_every_kind_of_folder(seeds, tmp_path, monkeypatch)
     assert members.names(members.find([study]))[0] == "trial-2/seed-0"
     with pytest.raises(UserError, match="has no validation accuracy to choose by"):
         members.find([study], best=2)
+    trials = [{"number": 2, "value": 0.8}, {"number": 10, "value": 0.9}]
+    (study / "summary.json").write_text(json.dumps({"trials": trials}))
+    best = [path.relative_to(study).as_posix() for path in members.find([study], best=4)]
+    assert best == [*(f"trial-10/seed-{k}" for k in range(3)), "trial-2/seed-0"]
     for path, accuracy in zip(members.find([study]), (0.5, 0.9, 0.7, 0.8, 0.6), strict=True):
         text = json.loads((path / "summary.json").read_text()) | {"validation_accuracy": accuracy}
         (path / "summary.json").write_text(json.dumps(text))
