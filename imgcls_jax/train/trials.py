@@ -106,10 +106,10 @@ class _NoFolder:
     def history(self) -> list[dict[str, Any]]:
         return []
 
-    def set_history(self, records: Any) -> None:
-        del records
+    def set_history(self, kept: Any) -> None:
+        del kept
 
-    append_history = set_history
+    append_history = set_head_seconds = set_history
 
 
 class _NoCheckpoints:

@@ -138,9 +138,9 @@ def test_a_heads_first_epochs_learn_at_their_own_rate():
     for rate in (1e-5, 1e-2):
         fit_head = make_fit_head(
             model=TINY, binary=False, loss_fn=cross_entropy, epochs=1, learning_rate=rate,
-            batch_size=4,
+            batch_size=4, found=source, state=state,
         )  # fmt: skip
-        fitted = fit_head(state, source).params
+        fitted = fit_head(state).params
         change = np.abs(fitted[HEAD]["kernel"] - LOADED["params"][HEAD]["kernel"]).max()
         assert rate < change < 4 * rate  # three steps
         assert not moved(fitted)
