@@ -106,6 +106,16 @@ def unpaired(a: Sequence[float], b: Sequence[float]) -> dict[str, Any]:
     return _difference(float(a.mean() - b.mean()), math.sqrt(total), float(freedom))
 
 
+def holm(values: Sequence[float]) -> list[float]:
+    """Returns p values corrected for being several (Holm 1979), in their order."""
+    order = sorted(range(len(values)), key=values.__getitem__)
+    corrected, least = [0.0] * len(values), 0.0
+    for rank, place in enumerate(order):
+        least = max(least, min(1.0, (len(values) - rank) * values[place]))
+        corrected[place] = least
+    return corrected
+
+
 def _difference(mean: float, error: float, freedom: float) -> dict[str, Any]:
     half = _quantile(0.95, freedom) * error
     t = mean / error if error else None

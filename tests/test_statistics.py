@@ -6,7 +6,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from imgcls_jax.statistics import mean_interval, paired, prediction, prediction_interval, unpaired
+from imgcls_jax.statistics import (
+    holm,
+    mean_interval,
+    paired,
+    prediction,
+    prediction_interval,
+    unpaired,
+)
 
 SEEDS = [0.8918, 0.8849, 0.8918, 0.8914, 0.8905, 0.8878, 0.8926, 0.8853, 0.8863, 0.8853]
 
@@ -73,6 +80,13 @@ def test_a_p_is_a_probability_and_a_mirror_image_has_the_same(values, figure):
     mirrored = prediction([-value for value in values], -figure)
     assert 0 <= found["p"] <= 1
     assert found["p"] == pytest.approx(mirrored["p"])
+
+
+def test_several_ps_are_corrected_by_holm():
+    """By hand: 0.01 x 3, then 0.02 x 2, then 0.5, none below the one before; in their order."""
+    assert holm([0.5, 0.01, 0.02]) == pytest.approx([0.5, 0.03, 0.04])
+    assert holm([0.02, 0.021]) == pytest.approx([0.04, 0.04])
+    assert holm([0.9, 0.8]) == [1.0, 1.0]
 
 
 def test_pairs_of_different_lengths_are_refused():

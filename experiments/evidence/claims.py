@@ -6,6 +6,7 @@ from typing import Any
 
 from experiments.documented import RUNS
 from experiments.evidence.plan import Target, config_of
+from imgcls_jax.statistics import holm
 
 _MLP = RUNS[2].settings  # three layers, 5 epochs
 _CNN = RUNS[10].settings
@@ -46,6 +47,29 @@ class Claim:
             "variants": list(self.variants),
         }
         return [Target(self.stem, of, header, name) for name, of in self.variants.items()]
+
+
+def answer(result: Mapping[str, Any]) -> str:
+    """Returns what a claim's file says, in a sentence: which variants differ from the base.
+
+    They do where the paired test's p, corrected for the number of variants (Holm), is below 0.05.
+    """
+    paired = result["paired"]
+    corrected = dict(zip(paired, holm([of["p"] for of in paired.values()]), strict=True))
+    better, worse, alike = [], [], []
+    for name, of in paired.items():
+        kinds = alike if corrected[name] >= 0.05 else better if of["difference"] > 0 else worse
+        kinds.append(name)
+    said = [
+        f"{', '.join(names)} {words}"
+        for names, words in (
+            (better, f"better than {result['base']}"),
+            (worse, f"worse than {result['base']}"),
+            (alike, f"not told apart from {result['base']}"),
+        )
+        if names
+    ]
+    return f"On test: {'; '.join(said)}."
 
 
 _REPORT = "the report on Fashion-MNIST"

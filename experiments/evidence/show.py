@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from experiments.evidence.claims import answer
 from experiments.evidence.readings import KINDS
 from imgcls_jax.report import console
 
@@ -46,6 +47,7 @@ def _claim(result: dict[str, Any]) -> None:
         rows.append((name, *shown, str(len(test["values"])), *cells))
     less = f"less {result['base']}"
     console.table(("", "test", "std", "train", "gap", "seeds", less, "95 %", "p"), rows)
+    print(f"\n  {answer(result)}")
 
 
 def readings(content: dict[str, Any]) -> None:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from experiments.evidence.claims import CLAIMS
+from experiments.evidence.claims import CLAIMS, answer
 from experiments.evidence.readings import KINDS
 from experiments.evidence.verdicts import STEM
 from experiments.tables.files import Files, measured, table
@@ -22,7 +22,7 @@ def claims(files: Files) -> list[str]:
             command = f"`python -m experiments.reproduce --claims={claim.name}`"
             lines += [f"### {result['says']}", ""]
             lines += [f"From {result['source']}. {command}, machine {machine}, {link}.", ""]
-            lines += [*_variants(result), ""]
+            lines += [*_variants(result), "", answer(result), ""]
     return lines[:-1]
 
 
