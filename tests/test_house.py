@@ -22,7 +22,7 @@ ALLOWED = {
     "pretrained": ("files", "models", "data.catalog.download"),
     "config": ("data", "models", "augment", "optim"),
     "workdir": ("files", "config"),
-    "report": ("files", "metrics", "statistics", "data", "augment", "workdir", "config"),
+    "report": ("files", "metrics", "data", "augment", "workdir", "config"),
     "predict": (
         "files",
         "metrics",

@@ -8,6 +8,7 @@ import numpy as np
 
 from imgcls_jax.report import seeds as charts
 from imgcls_jax.report.seeds import Row
+from imgcls_jax.statistics import prediction_interval
 
 
 def draw(found: Mapping[str, dict[str, Any]], folder: Path) -> list[Path]:
@@ -33,7 +34,7 @@ def _of_claim(stem: str, result: dict[str, Any], folder: Path) -> Path:
     numbers = [[float(word) for word in each if _is_number(word)] for each in words]
     if not all(numbers):
         rows = [
-            Row(f"{name}, {split}", 100 * np.array(entry["values"]), None)
+            _row(f"{name}, {split}", 100 * np.array(entry["values"]), None)
             for name in variants
             for split in ("train", "test")
             for entry in [result["spread"][name][f"{split}_accuracy"]]
@@ -67,7 +68,12 @@ def _rows(stem: str, result: dict[str, Any], kind: str) -> Iterable[Row]:
             label = f"{stem}  {name.replace('_', ' ')}"
             reported = entry.get("documented")
             reported = None if reported is None else scale * np.asarray(reported)
-            yield Row(label, scale * np.asarray(entry["values"]), reported)
+            yield _row(label, scale * np.asarray(entry["values"]), reported)
+
+
+def _row(label: str, values: np.ndarray, reported: np.ndarray | None) -> Row:
+    expected = prediction_interval(values) if len(values) > 1 else None
+    return Row(label, values, reported, expected)
 
 
 def _of_file(stem: str, result: dict[str, Any], folder: Path) -> Iterable[Path]:

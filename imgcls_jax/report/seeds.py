@@ -7,8 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from imgcls_jax import statistics
-from imgcls_jax.report.figure import FAINT, INK, new_figure, save, shorten
+from imgcls_jax.report.figure import INK, new_figure, save, shorten
 
 _OURS, _THEIRS = "#1f5a94", "#d9661f"
 _SPLITS = {"train": "#1f5a94", "validation": "#d9661f", "test": "#2e7d4f"}
@@ -21,11 +20,13 @@ class Row(NamedTuple):
       label: what was measured.
       values: one figure per seed.
       reported: the figure to compare with, or (low, high); None where there is none.
+      expected: where one more seed falls, (low, high); None where there is one seed alone.
     """
 
     label: str
     values: Sequence[float]
     reported: float | Sequence[float] | None
+    expected: Sequence[float] | None = None
 
 
 def intervals(rows: Sequence[Row], path: str | os.PathLike, *, title: str, unit: str) -> Path:
@@ -40,9 +41,8 @@ def intervals(rows: Sequence[Row], path: str | os.PathLike, *, title: str, unit:
     axes = figure.add_subplot()
     for place, row in enumerate(rows):
         values = np.asarray(row.values)
-        if len(values) > 1:
-            low, high = statistics.prediction_interval(values)
-            axes.plot([low, high], [place, place], color=_OURS, linewidth=5, alpha=0.22)
+        if row.expected is not None:
+            axes.plot(row.expected, [place, place], color=_OURS, linewidth=5, alpha=0.22)
         axes.scatter(values, np.full(len(values), place), 9, color=_OURS, alpha=0.55, linewidths=0)
         axes.plot(values.mean(), place, marker="|", color=_OURS, markersize=13, markeredgewidth=2)
         if row.reported is not None:
@@ -53,8 +53,10 @@ def intervals(rows: Sequence[Row], path: str | os.PathLike, *, title: str, unit:
         axes.plot([], [], color=_OURS, marker="o", linestyle="", markersize=3, label="a seed")[0],
         axes.plot([], [], color=_OURS, marker="|", linestyle="", markersize=12, label="mean")[0],
         axes.plot([], [], color=_OURS, linewidth=5, alpha=0.22, label="a further seed (95 %)")[0],
-        axes.plot([], [], color=_THEIRS, marker="D", linestyle="", label="documented")[0],
     ]
+    if any(row.reported is not None for row in rows):
+        style = {"color": _THEIRS, "marker": "D", "linestyle": ""}
+        handles += axes.plot([], [], label="documented", **style)
     axes.set_yticks(range(len(rows)), [shorten(row.label, 44) for row in rows])
     axes.set_ylim(len(rows) - 0.4, -0.6)
     axes.set_xlabel(unit, fontsize=11)
@@ -146,29 +148,23 @@ def against(
     labels: tuple[str, str],
     title: str,
     log: bool = False,
-    marks: Mapping[str, float] | None = None,
 ) -> Path:
     """Draws figures over seeds against a setting: the mean, and a band from least to most.
 
     Args:
       x: (n,) values of the setting.
-      series: by name, (seeds, n) figures.
+      series: by name of the split, (seeds, n) figures.
       labels: of the two axes.
       log: whether the setting is drawn by its logarithm.
-      marks: values of the setting to point out, by name.
     """
-    figure = new_figure(7.4, 4.4)
+    figure = new_figure(max(7.4, 0.096 * len(title) + 0.4), 4.4)
     axes = figure.add_subplot()
-    palette = ("#2e7d4f", "#1f5a94", "#d9661f", "#7b4fa3")
-    for (name, values), color in zip(series.items(), palette, strict=False):
-        _band(axes, np.asarray(x), np.asarray(values), color, name, marker="o")
-    for name, value in (marks or {}).items():
-        axes.axvline(value, color=FAINT, linestyle=":", linewidth=1.2, zorder=0)
-        place = (value, 0.02)
-        style = {"rotation": 90, "fontsize": 8, "color": "#6b7178", "ha": "right"}
-        axes.text(*place, f"{name} ", transform=axes.get_xaxis_transform(), **style)
+    for name, values in series.items():
+        _band(axes, np.asarray(x), np.asarray(values), _SPLITS[name], name, marker="o")
     if log:
         axes.set_xscale("log")
+        axes.set_xticks(x, [f"{value:g}" for value in x])
+        axes.minorticks_off()
     _framed(axes, labels[0], title)
     axes.set_ylabel(labels[1], fontsize=11)
     figure.legend(loc="outside lower center", ncols=4, frameon=False, fontsize=10)
