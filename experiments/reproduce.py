@@ -47,6 +47,7 @@ _READINGS = flags.DEFINE_bool(
 _SEEDS = flags.DEFINE_integer(
     "seeds", None, "seeds of each reading or variant, 0 and so on; by default 10, or the claim's"
 )
+_ONLY = flags.DEFINE_list("only", [], "result files to fill, such as run4_5epochs; all if empty")
 _MODEL = flags.DEFINE_string("model", None, "network in place of those of photo runs 12-15")
 _WEIGHTS = flags.DEFINE_string("weights", None, "its weights: a file, or imagenet to download them")
 _PROCESSES = flags.DEFINE_integer(
@@ -86,8 +87,22 @@ def main() -> None:
         replaced = {"model": _MODEL.value, "weights": _WEIGHTS.value}
         replaced = {name: value for name, value in replaced.items() if value}
         targets = [target for found in chosen for target in plan.documented(found, replaced)]
-        units = plan.units(targets, _SEEDS.value or 10)
+        units = plan.units(_only(targets), _SEEDS.value or 10)
     _measure(units, store, chosen)
+
+
+def _only(targets: list[plan.Target]) -> list[plan.Target]:
+    """Returns the result files that --only names, all if it names none.
+
+    Raises:
+      UserError: for a name that the chosen runs do not have.
+    """
+    stems = [target.stem for target in targets]
+    if unknown := sorted(set(_ONLY.value) - set(stems)):
+        raise UserError(
+            f"there is no {unknown[0]} among these runs; choose from {', '.join(stems)}."
+        )
+    return [target for target in targets if target.stem in (_ONLY.value or stems)]
 
 
 def _units_of_claims() -> list[plan.Unit]:

@@ -137,6 +137,10 @@ def test_work_in_hand_elsewhere_is_left_until_it_is_done(tmp_path, monkeypatch):
         (["--claims=none"], "there is no claim 'none'; choose from learning_rate, epochs"),
         (["--runs=12,14"], "runs 12, 13 and 14-15 are of different photos"),
         (["--runs=5", "--model=resnet50"], "--model and --weights are for runs 12-15"),
+        (
+            ["--runs=4", "--only=run5"],
+            "there is no run5 among these runs; choose from run4_5epochs",
+        ),
         (["--readings"], "has fewer than three seeds; measure runs 1-7 first"),
     ],
 )

@@ -20,7 +20,7 @@ SETTINGS = {
     "lr": 0.01,
     "batch_size": 60,  # the last batch of an epoch is smaller
     "schedule": "cosine",
-    "augment": ("shift:1",),
+    "augment": ("flip",),
     "epochs": 2,
 }
 
