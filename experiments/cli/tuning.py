@@ -149,7 +149,7 @@ def command(experiment: str, arguments: Sequence[str]) -> list[str]:
 
 def setting_flags(settings: Mapping[str, Any]) -> list[str]:
     """Returns settings as flags of a training command, without a split to choose by."""
-    found = []
+    found = ["--hold_out=0"] if "hold_out" in settings else []  # a preset may have one
     for name, value in settings.items():
         if name == "hold_out":
             continue

@@ -41,9 +41,12 @@ def _of_claim(stem: str, result: dict[str, Any], folder: Path) -> Path:
         ]
         return charts.intervals(rows, path, title=result["says"], unit="accuracy, %")
     x = [each[0] for each in numbers]
+    seeds = min(len(result["spread"][name]["test_accuracy"]["values"]) for name in variants)
     series = {
         split: 100
-        * np.array([result["spread"][name][f"{split}_accuracy"]["values"] for name in variants]).T
+        * np.array(
+            [result["spread"][name][f"{split}_accuracy"]["values"][:seeds] for name in variants]
+        ).T
         for split in ("train", "test")
     }
     rates = stem == "claim_learning_rate"

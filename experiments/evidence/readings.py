@@ -36,7 +36,9 @@ class Seeds(NamedTuple):
     matrices: np.ndarray
 
     def without(self, number: int) -> "Seeds":
-        """Returns the seeds but one."""
+        """Returns the seeds but one; all where there is none of that number."""
+        if number >= len(self.accuracies):
+            return self
         return Seeds(*(np.delete(values, number, axis=0) for values in self))
 
 
@@ -118,11 +120,14 @@ class Judge:
         }
 
     def _scores(self, name: str, number: int) -> dict[str, np.ndarray]:
-        """Returns the log-likelihoods (2,) of one seed by all readings, its own without it."""
+        """Returns the log-likelihoods (2,) of one seed by all readings, each without that seed.
+
+        Readings that differ in epochs are one training: its seed would be known to the others.
+        """
         one = self._seeds[name]
         accuracy, matrix = one.accuracies[number], one.matrices[number]
         return {
-            other: log_likelihoods(of.without(number) if other == name else of, accuracy, matrix)
+            other: log_likelihoods(of.without(number), accuracy, matrix)
             for other, of in self._seeds.items()
         }
 

@@ -53,10 +53,25 @@ class Store:
             )
         return found
 
-    def seeds(self, stem: str) -> set[tuple[str | None, int]]:
-        """Returns variant and seed of every entry of a file."""
+    def seeds(self, stem: str, header: Mapping[str, Any]) -> set[tuple[str | None, int]]:
+        """Returns variant and seed of every entry of a file.
+
+        Raises:
+          UserError: if the file is of other settings or data than `header` says.
+        """
         found = self.read(stem)
-        return {_key(entry) for entry in found["seeds"]} if found else set()
+        if found is None:
+            return set()
+        self._require_same(stem, found, header)
+        return {_key(entry) for entry in found["seeds"]}
+
+    def _require_same(self, stem: str, found: Mapping[str, Any], header: Mapping[str, Any]) -> None:
+        for name, words in (("config", "other settings"), ("data", "figures of other data")):
+            if name in found and name in header and found[name] != _plain(header[name]):
+                raise UserError(
+                    f"{self.folder / stem}.json holds {words} than are measured now; move it away, "
+                    "or give another folder as --out."
+                )
 
     def add(
         self,
@@ -77,11 +92,7 @@ class Store:
         """
         with self._lock(f"{stem}.file.lock"):
             found = self.read(stem) or {"format": FORMAT, **header, "environments": [], "seeds": []}
-            if found.get("config") != _plain(header.get("config")):
-                raise UserError(
-                    f"{self.folder / stem}.json holds other settings than are measured now; move "
-                    "it away, or give another folder as --out."
-                )
+            self._require_same(stem, found, header)
             if any(_key(held) == _key(entry) for held in found["seeds"]):
                 return
             if _plain(environment) not in found["environments"]:
@@ -117,10 +128,9 @@ class Store:
             lock.release()
 
     def tidy(self, names: Sequence[str]) -> None:
-        """Removes the locks of work that is done."""
+        """Removes the locks of work that is done; a file's own stays, for others may wait there."""
         for name in names:
-            for kind in (".lock", ".file.lock"):
-                (self.unfinished / f"{name}{kind}").unlink(missing_ok=True)
+            (self.unfinished / f"{name}.lock").unlink(missing_ok=True)
         with contextlib.suppress(OSError):  # others are at work there, or nothing ever was
             self.unfinished.rmdir()
 

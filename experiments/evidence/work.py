@@ -23,6 +23,7 @@ from experiments.evidence.store import Store
 from experiments.evidence.unit import measure, measure_logistic, measure_together
 from imgcls_jax.config import Config
 from imgcls_jax.data import Dataset
+from imgcls_jax.data.dataset import identity
 from imgcls_jax.errors import Interrupted, UserError
 from imgcls_jax.train.build import training_splits
 from imgcls_jax.train.many import gains
@@ -37,8 +38,10 @@ _WORKER = "IMGCLS_REPRODUCE_WORKER"  # the number of a process that another one 
 
 def missing(units: Sequence[Unit], store: Store) -> list[Unit]:
     """Returns the trainings that some file still lacks a seed of."""
-    seeds = functools.cache(store.seeds)
-    return [u for u in units if any((t.variant, u.seed) not in seeds(t.stem) for t in u.targets)]
+    held: dict[str, set] = {}
+    for target in dict.fromkeys(target for unit in units for target in unit.targets):
+        held[target.stem] = store.seeds(target.stem, target.header)
+    return [u for u in units if any((t.variant, u.seed) not in held[t.stem] for t in u.targets)]
 
 
 def is_worker() -> bool:
@@ -73,9 +76,11 @@ def run(
     # Every second process begins at the end: most settings are then compiled by one of them only.
     order = list(reversed(units)) if int(os.environ.get(_WORKER, 0)) % 2 else list(units)
     with collect_signals() as stop:
+        if is_worker():  # a terminal's Ctrl-C meets all; the one that started this one passes it on
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
         worker = _Worker(store, load, _Quiet(stop))
         while left := missing(order, store):
-            if vectorize != "off":
+            if vectorize == "on" or (vectorize == "auto" and jax.default_backend() != "cpu"):
                 worker.take_together(left, tried=vectorize == "on")
             if not any([worker.take(unit) for unit in missing(left, store)]):
                 worker.stop_if_asked()
@@ -132,7 +137,7 @@ class _Worker:
                 started, dataset = time.perf_counter(), self._load(mine[0])
                 trainer = self._trainer(mine[0], dataset)
                 train, _ = training_splits(trainer.config, dataset)
-                if not tried and (jax.default_backend() == "cpu" or not gains(trainer, train)):
+                if not tried and not gains(trainer, train):
                     continue
                 folder = Workdir(self._store.unfinished / mine[0].name)
                 together = measure_together(mine, trainer, dataset, folder, self._progress)
@@ -142,12 +147,7 @@ class _Worker:
                 print(f"  {len(mine)} trainings like {mine[0].title}: {seconds:.0f} s", flush=True)
 
     def _add(self, target: Target, entry: dict[str, Any], dataset: Dataset) -> None:
-        data = {
-            "dataset": dataset.name,
-            "class_names": list(dataset.class_names),
-            "data_verified": dataset.verified,
-        }
-        self._store.add(target.stem, target.header | data, entry, environment())
+        self._store.add(target.stem, target.header | _data(dataset), entry, environment())
 
     def _measured(self, unit: Unit) -> Iterator[str]:
         """Runs one training, adds its seed to every file it fills, and yields the accuracies."""
@@ -158,7 +158,9 @@ class _Worker:
             self._add(target, entry, dataset)
             yield f"{entry['cross_validation_accuracy']:.4f}"
             return
-        folder = Workdir(self._store.unfinished / unit.name)
+        folder = Workdir(self._store.unfinished / f"{unit.name}-{_data(dataset)['data'][:8]}")
+        for target in unit.targets:  # before it is trained for
+            self._store.seeds(target.stem, target.header | _data(dataset))
         trainer = self._trainer(unit, dataset)
         try:
             for target, entry in measure(unit, trainer, dataset, folder, self._progress):
@@ -175,6 +177,17 @@ class _Worker:
             with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere):
                 self._built = (course, make_trainer(Config.of(**unit.settings), dataset))
         return self._built[1]
+
+
+@functools.cache
+def _data(dataset: Dataset) -> dict[str, Any]:
+    """Returns what a result file says of its data."""
+    return {
+        "dataset": dataset.name,
+        "class_names": list(dataset.class_names),
+        "data": identity(dataset),
+        "data_verified": dataset.verified,
+    }
 
 
 def _supervise(processes: int) -> None:

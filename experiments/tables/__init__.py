@@ -26,7 +26,7 @@ alone where the Shapiro-Wilk test calls the seeds skewed (p < 0.05, then there i
 from p = 0.05 on and does not fit below 0.01. Both figures are of the same images, so that the
 sampling error of a test set (0.3 points for 10,000 images) is in both and not in the distance.
 Seconds of training leave out compilation and evaluation; other work shared the machine, so that
-speed is in the last section only. Nothing was measured on a GPU. What the figures mean is in
+only the last section compares speed. Nothing was measured on a GPU. What the figures mean is in
 [BUILD_NOTES.md](../../BUILD_NOTES.md).
 """
 _KERAS_NOTE = """\

@@ -120,15 +120,15 @@ def _best(paths: list[Path], count: int) -> list[Path]:
 def _validation_accuracy(path: Path) -> float | None:
     """Returns a run's validation accuracy, or its trial's in the study it lies in; None without.
 
-    A study trains its best settings again on all examples, in folders `trial-N/seed-K`: such a run
-    is as good as its trial was on the examples held out then.
+    A study trains its best settings again on all examples, in folders `finals/trial-N/seed-K`: such
+    a run is as good as its trial was on the examples held out then.
     """
     accuracy = (Workdir(path).summary() or {}).get("validation_accuracy")
     number = re.fullmatch(r"trial-(\d+)", path.parent.name)
     if accuracy is not None or number is None:
         return accuracy
     try:
-        trials = json.loads((path.parents[1] / "summary.json").read_text())["trials"]
+        trials = json.loads((path.parents[2] / "summary.json").read_text())["trials"]
         return {trial["number"]: trial["value"] for trial in trials}.get(int(number[1]))
     except (OSError, ValueError, KeyError, TypeError):
         return None

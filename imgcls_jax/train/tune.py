@@ -23,6 +23,7 @@ from imgcls_jax.config import Config
 from imgcls_jax.data.dataset import Dataset, Split
 from imgcls_jax.errors import Interrupted, UserError
 from imgcls_jax.metrics import wilson_interval
+from imgcls_jax.statistics import mean_interval
 from imgcls_jax.train import run
 from imgcls_jax.train.search import Search
 from imgcls_jax.train.search_space import Choices
@@ -206,12 +207,7 @@ def _error(figures: Mapping[str, Any]) -> float:
 
 def interval(values: Sequence[float]) -> list[float] | None:
     """Returns Student's 95 % interval of a mean; None of fewer than two values."""
-    if len(values) < 2:
-        return None
-    from scipy.stats import t
-
-    half = t.ppf(0.975, len(values) - 1) * np.std(values, ddof=1) / math.sqrt(len(values))
-    return [float(np.mean(values) - half), float(np.mean(values) + half)]
+    return list(mean_interval(values)) if len(values) > 1 else None
 
 
 def axes(of: Search) -> dict[str, dict[str, Any]]:

@@ -28,7 +28,7 @@ def test_a_file_grows_by_seeds_and_says_what_they_come_to(tmp_path):
     assert found["spread"]["test_accuracy"]["verdict"] == "fits"
     assert found["mean_confusion_matrix"] == [[8, 2], [1, 9]]
     assert found["environments"] == [PLACE]
-    assert store.seeds("a") == {(None, 0), (None, 1), (None, 2)}
+    assert store.seeds("a", HEADER) == {(None, 0), (None, 1), (None, 2)}
 
 
 def test_a_finished_seed_stays_and_each_tells_where_it_was_made(tmp_path):
@@ -112,3 +112,17 @@ def test_work_is_claimed_by_one_at_a_time_and_locks_go_at_the_end(tmp_path):
         assert again
     store.tidy(["unit"])
     assert not store.unfinished.exists()
+    store.add("a", HEADER, _entry(0), PLACE)
+    store.tidy(["unit"])
+    assert [path.name for path in store.unfinished.iterdir()] == ["a.file.lock"]
+
+
+def test_other_settings_and_data_are_refused_before_anything_is_trained(tmp_path):
+    store = Store(tmp_path)
+    store.add("a", HEADER | {"data": "one"}, _entry(0), PLACE)
+    assert store.seeds("a", HEADER | {"data": "one"})
+    assert store.seeds("a", HEADER)  # before the data is loaded
+    with pytest.raises(UserError, match="holds other settings"):
+        store.seeds("a", HEADER | {"config": {"lr": 0.2}})
+    with pytest.raises(UserError, match="holds figures of other data"):
+        store.seeds("a", HEADER | {"data": "two"})

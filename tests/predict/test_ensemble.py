@@ -195,9 +195,9 @@ def test_members_are_found_in_every_kind_of_folder(seeds, tmp_path, monkeypatch)
     assert members.find([every[2], every[0]]) == [every[2], every[0]]
     study = tmp_path / "study"
     for number in (2, 10):
-        shutil.copytree(seeds, study / f"trial-{number}")
-    (study / "trial-2" / "seed-1" / "summary.json").unlink()  # a trial that was given up
-    found = [path.relative_to(study).as_posix() for path in members.find([study])]
+        shutil.copytree(seeds, study / "finals" / f"trial-{number}")
+    (study / "finals" / "trial-2" / "seed-1" / "summary.json").unlink()  # a trial that was given up
+    found = [path.relative_to(study / "finals").as_posix() for path in members.find([study])]
     assert found == [
         "trial-2/seed-0", "trial-2/seed-2", "trial-10/seed-0", "trial-10/seed-1", "trial-10/seed-2"
     ]  # fmt: skip
@@ -206,12 +206,12 @@ def test_members_are_found_in_every_kind_of_folder(seeds, tmp_path, monkeypatch)
         members.find([study], best=2)
     trials = [{"number": 2, "value": 0.8}, {"number": 10, "value": 0.9}]
     (study / "summary.json").write_text(json.dumps({"trials": trials}))
-    best = [path.relative_to(study).as_posix() for path in members.find([study], best=4)]
+    best = [path.relative_to(study / "finals").as_posix() for path in members.find([study], best=4)]
     assert best == [*(f"trial-10/seed-{k}" for k in range(3)), "trial-2/seed-0"]
     for path, accuracy in zip(members.find([study]), (0.5, 0.9, 0.7, 0.8, 0.6), strict=True):
         text = json.loads((path / "summary.json").read_text()) | {"validation_accuracy": accuracy}
         (path / "summary.json").write_text(json.dumps(text))
-    best = [path.relative_to(study).as_posix() for path in members.find([study], best=2)]
+    best = [path.relative_to(study / "finals").as_posix() for path in members.find([study], best=2)]
     assert best == ["trial-2/seed-2", "trial-10/seed-1"]
 
 
