@@ -82,7 +82,7 @@ def main() -> None:
     if _CLAIMS.value:
         chosen, units = [], _units_of_claims()
     else:
-        chosen = plan.chosen_runs(_RUNS.value)
+        chosen = _without_photos_among_others(plan.chosen_runs(_RUNS.value))
         _require_one_folder_of_photos(chosen)
         replaced = {"model": _MODEL.value, "weights": _WEIGHTS.value}
         replaced = {name: value for name, value in replaced.items() if value}
@@ -144,6 +144,17 @@ def _processes() -> int:
     if jax.default_backend() != "cpu" or _VECTORIZE.value == "on":
         return 1
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+
+
+def _without_photos_among_others(chosen: list[DocumentedRun]) -> list[DocumentedRun]:
+    """Returns the runs that one --data_dir can be for, and says which are left out."""
+    others = [found for found in chosen if found.classes is None]
+    if not others or len(others) == len(chosen):
+        return chosen
+    if not work.is_worker():
+        numbers = ", ".join(str(found.number) for found in chosen if found.classes is not None)
+        print(f"Left out: runs {numbers}, of photos; measure them by commands of their own.")
+    return others
 
 
 def _require_one_folder_of_photos(chosen: list[DocumentedRun]) -> None:

@@ -15,19 +15,26 @@ if __name__ == "__main__":  # before anything heavy is imported
     huge_pages.ask()
 
 import importlib.metadata
+import json
 import shlex
 import time
+from pathlib import Path
 from typing import Any
 
+from absl import flags
+
 from experiments.cli import flags as cli
-from experiments.cli import training, tuning
-from imgcls_jax.files import lock
+from experiments.cli import out_flag, training, tuning
+from experiments.cli.out_flag import OUT
+from imgcls_jax.files import lock, replacing
 from imgcls_jax.report import console, study_figures
 from imgcls_jax.train import trials, tune
 from imgcls_jax.train.study import without_password
 from imgcls_jax.workdir import Workdir, environment
 
+flags.adopt_module_key_flags(out_flag)
 SEEDS = 5
+_OF_THIS_MACHINE = ("storage", "trials", "importances", "command")  # in no result file
 
 
 def main(arguments: list[str]) -> None:
@@ -51,9 +58,9 @@ def main(arguments: list[str]) -> None:
     study = found.open()
     records = study.records()
     best = tune.winner(records)
-    flags = tuning.setting_flags(found.settings(best))
-    command = shlex.join(tuning.command(experiment, flags))
-    workdir.write_text("best_flags.txt", "\n".join(flags) + "\n")
+    winning = tuning.setting_flags(found.settings(best))
+    command = shlex.join(tuning.command(experiment, winning))
+    workdir.write_text("best_flags.txt", "\n".join(winning) + "\n")
     console.heading(f"The winner: trial {best['number']}")
     print(f"  {command}")
     console.heading("Train and validation together, met by the test set")
@@ -75,7 +82,7 @@ def main(arguments: list[str]) -> None:
         "pruner": found.pruner,
         "budget": budget,
         **outcome,
-        "flags": flags,
+        "flags": winning,
         "command": command,
         "test_met_by": sorted(int(p.name[6:]) for p in folder.path.glob("trial-*")),
         "importances": importances,
@@ -83,11 +90,23 @@ def main(arguments: list[str]) -> None:
         "optuna": importlib.metadata.version("optuna"),
     } | environment()  # fmt: skip
     workdir.write_json("summary.json", summary)
+    if OUT.value:
+        _write_result(Path(OUT.value), summary)
     show(summary)
     if training.FIGURES.value:
         axes = tune.axes(found)
         console.paths("Figures", study_figures.draw(workdir.make_figures(), summary, axes))
     print(f"\nEverything is in {workdir.path}")
+
+
+def _write_result(path: Path, summary: dict[str, Any]) -> None:
+    """Writes what a study came to, without its trials and the places of this machine."""
+    kept = {name: of for name, of in summary.items() if name not in _OF_THIS_MACHINE}
+    kept["data"] = {name: of for name, of in summary["data"].items() if name != "source"}
+    states = [record["state"] for record in summary["trials"]]
+    kept["trials"] = {state: states.count(state) for state in sorted(set(states))}
+    with replacing(path, advice="give another --out") as temporary:
+        temporary.write_text(json.dumps(kept, indent=1) + "\n")
 
 
 def show(summary: dict[str, Any]) -> None:

@@ -43,7 +43,7 @@ JOBS = flags.DEFINE_integer(
 HOLD_OUT = 0.1  # of the training set, where neither the data nor a flag has a validation split
 
 _STUDY = "study.json"
-_OWN = ("trials", "minutes", "space", "pruner", "storage", "study_name", "jobs")
+_OWN = ("trials", "minutes", "space", "pruner", "storage", "study_name", "jobs", "out")
 _USELESS = ("list_runs", "show_config", "augmentations", "tensorboard")
 _MEANINGLESS = {  # settings that a study cannot have, and why
     "patience": "the winner is trained without a validation split to stop by",

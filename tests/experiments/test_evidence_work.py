@@ -153,6 +153,13 @@ def test_bad_input_is_one_sentence(tmp_path, flags, sentence):
     assert "Traceback" not in done.stderr
 
 
+def test_runs_of_photos_among_others_are_left_out_and_said_to_be():
+    command = [sys.executable, "-m", "experiments.reproduce", "--runs=1-15", "--only=none"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.stdout.startswith("Left out: runs 12, 13, 14, 15, of photos; measure them by")
+    assert "there is no none among these runs; choose from run1_lr0.001" in done.stderr
+
+
 @pytest.mark.slow
 def test_a_killed_command_goes_on_and_its_processes_end_with_it(tmp_path):
     """Kill -9 of the command: its processes save and end, and the same command finishes."""
