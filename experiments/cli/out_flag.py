@@ -6,5 +6,5 @@ OUT = flags.DEFINE_string(
     "out",
     None,
     "file to write (predict: instead of the terminal; export: the exported network; benchmark: the "
-    "result as JSON; ensemble, tune: what it came to), or with reproduce the folder of result files",
+    "result as JSON; ensemble, tune: what it came to), or reproduce: the results' folder",
 )
