@@ -9,6 +9,7 @@ import dataclasses
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from experiments.documented import RUNS, DocumentedRun, Reading
@@ -135,12 +136,15 @@ def documented(found: DocumentedRun, replaced: Mapping[str, Any] | None = None) 
 
 
 def config_of(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns the settings whole, less the seed, which is each entry's own."""
+    """Returns the settings whole, less the seed, which is each entry's own.
+
+    A file of weights is known by its name, wherever it lies.
+    """
     if settings["model"] == "logistic_sgd":
         return {name: value for name, value in settings.items() if name != "seed"}
     config = Config.of(**settings).to_json()
     del config["seed"]
-    return config
+    return config | {"weights": Path(config["weights"]).name}
 
 
 def units(targets: Iterable[Target], seeds: int) -> list[Unit]:

@@ -40,8 +40,9 @@ class Files:
 def _unverified(result: dict) -> bool:
     if "keras" in result:  # its first files did not say, and were of the same data as ours
         return not result.get("data_verified")
-    data = result.get("data", {}).get("verified", result.get("data_verified"))
-    return data is False
+    data = result.get("data")
+    of_one_run = data.get("verified") if isinstance(data, dict) else None
+    return result.get("data_verified", of_one_run) is False
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:

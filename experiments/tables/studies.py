@@ -8,12 +8,13 @@ NOTE = """\
 The winner by validation accuracy, and the settings to beat, each trained again on all training
 examples over seeds and met by the test set once per seed. *Selection* is the share of the gain on
 validation that the test set does not give."""
-# Result files by stem: a title, and the command that makes them.
+# Result files by stem: a title, and the commands that make them.
 STUDIES = {
     "tune_fmnist": (
         "Fashion-MNIST, MLPs",
-        "python -m experiments.tune fmnist --minutes=15 --workdir=STUDY"
-        " --out=experiments/results/tune_fmnist.json",
+        "python -m experiments.tune fmnist --minutes=15 --workdir=STUDY",
+        "python -m experiments.tune fmnist --trials=32 --workdir=STUDY"
+        " --out=experiments/results/tune_fmnist.json  # what it came to, no more trials",
     )
 }
 
@@ -21,9 +22,9 @@ STUDIES = {
 def studies(files: Files) -> list[str]:
     """Returns the table of the studies that have files, and the commands that made them."""
     rows, commands = [], []
-    for stem, (title, command) in STUDIES.items():
+    for stem, (title, *making) in STUDIES.items():
         for name, result in files.take([stem]).items():
-            commands.append(command)
+            commands += making
             trials = ", ".join(f"{count} {state}" for state, count in result["trials"].items())
             for words, of in (("winner", "winner"), ("settings to beat", "first")):
                 if result[of] is not None:

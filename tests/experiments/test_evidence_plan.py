@@ -70,6 +70,7 @@ def test_every_reading_has_usable_settings_and_says_them_without_a_seed():
 def test_another_network_for_photos_is_compared_with_nothing():
     """The document names figures for its own networks only."""
     found = plan.documented(RUNS[12], {"model": "mobilenet_v2", "weights": "imagenet"})
+    assert plan.config_of(found[0].settings | {"weights": "/some/where/a.h5"})["weights"] == "a.h5"
     assert [target.stem for target in found] == [
         "run12_mobilenet_v2_frozen", "run12_mobilenet_v2_trained"
     ]  # fmt: skip
