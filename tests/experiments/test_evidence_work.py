@@ -129,20 +129,20 @@ def test_work_in_hand_elsewhere_is_left_until_it_is_done(tmp_path, monkeypatch):
     assert store.seeds("digits_1_0.01", {}) == {(None, 0), (None, 1)}
 
 
+_BAD = [
+    (["--runs=16"], "--runs=16 must name documented runs, 1 to 15"),
+    (["--seeds=0"], "--seeds=0 cannot be used; it must be at least 2"),
+    (["--claims=none"], "there is no claim 'none'; choose from learning_rate, epochs"),
+    (["--runs=12,14"], "runs 12, 13 and 14-15 are of different photos"),
+    (["--runs=5", "--model=resnet50"], "--model and --weights are for runs 12-15"),
+    (["--readings"], "has fewer than three seeds; measure runs 1-7 first"),
+]
+_QUICK = 2  # a process each: the others are slow tests
+
+
 @pytest.mark.parametrize(
     ("flags", "sentence"),
-    [
-        (["--runs=16"], "--runs=16 must name documented runs, 1 to 15"),
-        (["--seeds=0"], "--seeds=0 cannot be used; it must be at least 2"),
-        (["--claims=none"], "there is no claim 'none'; choose from learning_rate, epochs"),
-        (["--runs=12,14"], "runs 12, 13 and 14-15 are of different photos"),
-        (["--runs=5", "--model=resnet50"], "--model and --weights are for runs 12-15"),
-        (
-            ["--runs=4", "--only=run5"],
-            "there is no run5 among these runs; choose from run4_5epochs",
-        ),
-        (["--readings"], "has fewer than three seeds; measure runs 1-7 first"),
-    ],
+    [*_BAD[:_QUICK], *(pytest.param(*bad, marks=pytest.mark.slow) for bad in _BAD[_QUICK:])],
 )
 def test_bad_input_is_one_sentence(tmp_path, flags, sentence):
     command = [sys.executable, "-m", "experiments.reproduce", f"--out={tmp_path}", *flags]
@@ -169,7 +169,7 @@ def test_a_killed_command_goes_on_and_its_processes_end_with_it(tmp_path):
     ]  # fmt: skip
     killed = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
     deadline = time.time() + 120
-    while not list(tmp_path.glob(".unfinished/*-seed-?/metrics.jsonl")):
+    while not list(tmp_path.glob(".unfinished/*-seed-?-*/metrics.jsonl")):
         assert time.time() < deadline
         time.sleep(0.1)
     os.kill(killed.pid, signal.SIGKILL)

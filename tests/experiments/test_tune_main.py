@@ -58,6 +58,7 @@ def tune_main(capsys):
     return call
 
 
+@pytest.mark.slow
 def test_a_study_writes_its_winner_whose_command_runs(tune_main, fmnist_main, tmp_path):
     folder = tmp_path / "study"
     call = (*SMALL, "--trials=2", "--seeds=1", f"--workdir={folder}")

@@ -37,6 +37,7 @@ def _alone(settings, seed):
     return steps.means(carry[1])["loss"], logits
 
 
+@pytest.mark.slow  # the default run has a smaller one in test_evidence_work.py
 def test_each_member_is_the_training_that_it_is_alone():
     """Another seed and another rate, with augmentation, a schedule and a smaller batch."""
     config = Config.of(**SETTINGS)

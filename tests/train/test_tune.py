@@ -118,7 +118,7 @@ def test_a_trial_that_diverges_keeps_its_reason_and_the_study_goes_on(tmp_path, 
     assert records[1]["reason"].startswith("training diverged in epoch 1")
 
 
-@pytest.mark.parametrize("pruner", ["hyperband", "median"])
+@pytest.mark.parametrize("pruner", ["hyperband", pytest.param("median", marks=pytest.mark.slow)])
 def test_hopeless_trials_are_pruned_but_the_first_is_not(tmp_path, digits, monkeypatch, pruner):
     monkeypatch.setattr(trials, "_train", _trained)
     of = _search(tmp_path, trials=12, epochs=9, space="lr=1e-3..1e-1:log")
