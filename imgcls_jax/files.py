@@ -11,6 +11,8 @@ from absl import logging
 
 from imgcls_jax.errors import UserError
 
+_SHORT_SECONDS = 1.0  # that another writer may take without a word
+
 
 @contextlib.contextmanager
 def whole(path: str | os.PathLike) -> Iterator[Path]:
@@ -61,7 +63,7 @@ def lock(folder: Path, doing: str) -> Iterator[None]:
     """
     held = filelock.FileLock(folder / ".lock")
     try:
-        held.acquire(timeout=0)
+        held.acquire(timeout=_SHORT_SECONDS)
     except filelock.Timeout:
         logging.warning("Waiting for another process that %s.", doing)
         held.acquire()

@@ -27,7 +27,7 @@ def holder(folder, *, seconds: float) -> subprocess.Popen:
 def test_the_second_waits_and_says_for_what(tmp_path, caplog):
     with lock(tmp_path, "tests"):
         assert not caplog.messages
-    process = holder(tmp_path, seconds=0.5)
+    process = holder(tmp_path, seconds=1.5)  # a second is waited without a word
     with lock(tmp_path, "tests the tests"):
         assert process.wait(timeout=10) == 0
     assert caplog.messages == ["Waiting for another process that tests the tests."]
