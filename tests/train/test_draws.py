@@ -1,5 +1,7 @@
 """The numbers that a training step draws: anew for every step, purpose and micro-batch."""
 
+import functools
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -16,8 +18,9 @@ BATCH = {
 }
 
 
-def keys_of(accumulate: int, seed: int) -> tuple[list, list]:
-    """Words of the keys that augmentation and network are given in three steps of one training."""
+@functools.cache
+def noting_step(accumulate: int):
+    """A step of a network without effect, and the words of the keys that it hands out."""
     augmented, dropped = [], []
 
     def noting(into, key):
@@ -29,19 +32,26 @@ def keys_of(accumulate: int, seed: int) -> tuple[list, list]:
 
     def apply(variables, images, *, train, rngs, mutable):
         noting(dropped, jax.random.key_data(rngs["dropout"]))
-        pixels = images.reshape(len(images), -1)
-        return pixels @ variables["params"], {}
+        return images.reshape(len(images), -1) @ variables["params"], {}
 
-    tx = optax.sgd(0.0)
     step = steps.make_train_step(
-        apply_fn=apply, tx=tx, augment_fn=augment, accumulate=accumulate, batch_size=4
+        apply_fn=apply, tx=optax.sgd(0.0), augment_fn=augment, accumulate=accumulate, batch_size=4
     )
-    params = jnp.ones((4, 2))
-    state = steps.TrainState(jnp.int32(0), params, {}, tx.init(params), jax.random.key(seed))
+    return step, augmented, dropped
+
+
+def keys_of(accumulate: int, seed: int) -> tuple[list, list]:
+    """The keys that augmentation and network are given in three steps of one training."""
+    step, augmented, dropped = noting_step(accumulate)
+    augmented.clear()
+    dropped.clear()
+    params = np.ones((4, 2), np.float32)
+    opt_state = optax.sgd(0.0).init(params)
+    state = steps.TrainState(jnp.int32(0), params, {}, opt_state, jax.random.key(seed))
     for _ in range(3):
         state, _ = step(state, BATCH)
     jax.effects_barrier()
-    return augmented, dropped
+    return list(augmented), list(dropped)
 
 
 @pytest.mark.parametrize("accumulate", [1, 2])
