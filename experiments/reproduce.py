@@ -15,10 +15,8 @@ if __name__ == "__main__":  # before anything heavy is imported
     huge_pages.ask()
 
 import functools
-import os
 from pathlib import Path
 
-import jax
 from absl import flags
 
 from experiments import tables
@@ -33,6 +31,7 @@ from imgcls_jax import data
 from imgcls_jax.config import Config
 from imgcls_jax.errors import UserError
 from imgcls_jax.report import console
+from imgcls_jax.train.workers import default_jobs
 from imgcls_jax.workdir import Workdir
 
 flags.adopt_module_key_flags(cli)
@@ -141,9 +140,7 @@ def _processes() -> int:
     """Returns how many processes share the work."""
     if _PROCESSES.value:
         return _PROCESSES.value
-    if jax.default_backend() != "cpu" or _VECTORIZE.value == "on":
-        return 1
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return 1 if _VECTORIZE.value == "on" else default_jobs()
 
 
 def _without_photos_among_others(chosen: list[DocumentedRun]) -> list[DocumentedRun]:

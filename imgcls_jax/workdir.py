@@ -22,11 +22,11 @@ _PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "tensorflow-d
 
 _FULL = "free some space or choose another `workdir`, then run the same command to continue"
 # What a folder can be claimed for, by the file that holds the settings, and how an error says so.
-_RUN, _SEVERAL, _RACE = "config.json", "seeds.json", "race.json"
+_RUN, SEVERAL, _RACE = "config.json", "seeds.json", "race.json"
 _ENSEMBLE = "ensemble.json"
 _HOLDS = {
     _RUN: "holds a single run; choose another `workdir`",
-    _SEVERAL: "holds a run over seeds or folds; give `seeds` or `folds` to continue it",
+    SEVERAL: "holds a run over seeds or folds; give `seeds` or `folds` to continue it",
     _RACE: "holds a speed run; give its settings to see it, or choose another `workdir`",
     _ENSEMBLE: "holds an ensemble; choose another `workdir`",
 }
@@ -52,7 +52,7 @@ class Workdir:
         Raises:
           UserError: if the file is damaged or of another version.
         """
-        values = self._held(_SEVERAL if several else _RUN)
+        values = self._held(SEVERAL if several else _RUN)
         if isinstance(values, dict) and values.get("model") == "logistic_sgd":
             raise UserError(
                 f"{self.path} holds run 8, which keeps no network and is never continued; choose "
@@ -62,7 +62,7 @@ class Workdir:
 
     def one_of_several(self) -> Path | None:
         """Returns the folder of one run where this is the folder of several, else None."""
-        if not (self.path / _SEVERAL).exists():
+        if not (self.path / SEVERAL).exists():
             return None
         found = sorted(self.path.glob(f"*-*/{_RUN}"))
         return found[0].parent if found else self.path / "seed-0"
@@ -73,7 +73,7 @@ class Workdir:
         Raises:
           UserError: if it holds something else, or cannot be written.
         """
-        if self._claim(_SEVERAL if several else _RUN, config.to_json()) is None:
+        if self._claim(SEVERAL if several else _RUN, config.to_json()) is None:
             return
         held = self.config(several=several)
         if held != config:

@@ -10,7 +10,7 @@ import pytest
 from absl import flags
 from data_helpers import CONTENTS, RECIPE, assert_holds, write_raw
 
-from experiments import cifar10, fmnist, transfer
+from experiments import cifar10, fmnist, predict, transfer
 from experiments.cli import flags as cli
 from imgcls_jax import data
 from imgcls_jax.config import Config
@@ -96,13 +96,24 @@ def transfer_main(capsys):
     return _entry_point(transfer.main, capsys)
 
 
-def _entry_point(main, capsys):
+@pytest.fixture
+def any_main(capsys):
+    """Runs an entry point in this process: (its main, *arguments) -> (exit status, out, err)."""
+
+    def call(main, *arguments):
+        takes = main is predict.main
+        return _entry_point(main, capsys, takes_arguments=takes)(*map(str, arguments))
+
+    return call
+
+
+def _entry_point(main, capsys, **takes):
     def call(*arguments: str) -> tuple[int, str, str]:
         for name in flags.FLAGS:
             flags.FLAGS[name].unparse()
         status = 0
         try:
-            cli.run(main, argv=["experiment", *arguments])
+            cli.run(main, argv=["experiment", *arguments], **takes)
         except SystemExit as exit_:
             status = exit_.code or 0
         out, err = capsys.readouterr()

@@ -30,9 +30,10 @@ def draw(found: Mapping[str, dict[str, Any]], folder: Path) -> list[Path]:
 def _of_claim(stem: str, result: dict[str, Any], folder: Path) -> Path:
     """Draws train and test accuracy of a claim's variants."""
     path, variants = folder / f"{stem}.png", result["variants"]
-    words = [name.split() for name in variants]
-    numbers = [[float(word) for word in each if _is_number(word)] for each in words]
-    if not all(numbers):
+    configs = [result["config"][name] for name in variants]
+    varied = [name for name, value in configs[0].items() if any(c[name] != value for c in configs)]
+    x = [config[varied[0]] for config in configs]
+    if len(varied) > 1 or not isinstance(x[0], int | float):
         rows = [
             _row(f"{name}, {split}", 100 * np.array(entry["values"]), None)
             for name in variants
@@ -40,7 +41,6 @@ def _of_claim(stem: str, result: dict[str, Any], folder: Path) -> Path:
             for entry in [result["spread"][name][f"{split}_accuracy"]]
         ]
         return charts.intervals(rows, path, title=result["says"], unit="accuracy, %")
-    x = [each[0] for each in numbers]
     seeds = min(len(result["spread"][name]["test_accuracy"]["values"]) for name in variants)
     series = {
         split: 100
@@ -49,18 +49,8 @@ def _of_claim(stem: str, result: dict[str, Any], folder: Path) -> Path:
         ).T
         for split in ("train", "test")
     }
-    rates = stem == "claim_learning_rate"
-    axis = "learning rate" if rates else "epochs"
-    labels = (axis, "accuracy, %")
+    labels = ("learning rate" if varied == ["lr"] else varied[0], "accuracy, %")
     return charts.against(x, series, path, labels=labels, title=result["says"], log=True)
-
-
-def _is_number(word: str) -> bool:
-    try:
-        float(word)
-    except ValueError:
-        return False
-    return True
 
 
 def _rows(stem: str, result: dict[str, Any], kind: str) -> Iterable[Row]:

@@ -19,19 +19,10 @@ from imgcls_jax.train.loop import Evaluation, evaluate, fit
 from imgcls_jax.train.many import Many
 from imgcls_jax.train.outcome import require_sense, summarised
 from imgcls_jax.train.progress import Progress
+from imgcls_jax.train.summary import FIGURES
 from imgcls_jax.train.trainer import Trainer
 from imgcls_jax.workdir import Workdir
 
-_FIGURES = (
-    "test_accuracy",
-    "test_balanced_accuracy",
-    "test_loss",
-    "validation_accuracy",
-    "validation_loss",
-    "train_accuracy",
-    "train_loss",
-    "confusion_matrix",
-)
 _CURVES = (
     "train_loss", "train_accuracy", "validation_loss", "validation_accuracy", "test_loss",
     "test_accuracy",
@@ -147,7 +138,11 @@ def _entry(
     return {
         "seed": seed,
         **({"variant": variant} if variant else {}),
-        **{name: summary[name] for name in _FIGURES if summary.get(name) is not None},
+        **{
+            name: summary[name]
+            for name in (*FIGURES, "confusion_matrix")
+            if summary.get(name) is not None
+        },
         "calibration_error": round(summary["calibration"]["ece"], _DIGITS),
         **seconds,
         "by_epoch": curves,

@@ -30,6 +30,7 @@ from imgcls_jax.train.many import gains
 from imgcls_jax.train.progress import Progress, collect_signals
 from imgcls_jax.train.run import make_trainer
 from imgcls_jax.train.trainer import Trainer
+from imgcls_jax.train.workers import pinned
 from imgcls_jax.workdir import Workdir, environment
 
 _POLL_SECONDS = 2.0  # between looks at what other processes have in hand
@@ -82,7 +83,8 @@ def run(
         while left := missing(order, store):
             if vectorize == "on" or (vectorize == "auto" and jax.default_backend() != "cpu"):
                 worker.take_together(left, tried=vectorize == "on")
-            if not any([worker.take(unit) for unit in missing(left, store)]):
+                left = missing(left, store)
+            if not any([worker.take(unit) for unit in left]):
                 worker.stop_if_asked()
                 time.sleep(_POLL_SECONDS)  # others have them in hand, or die and leave them
 
@@ -196,7 +198,7 @@ def _supervise(processes: int) -> None:
     with collect_signals() as stop:
         for number in range(processes):
             environment = os.environ | {_WORKER: str(number)}
-            with _on_core(number):
+            with pinned(number, processes):
                 command = [sys.executable, *sys.orig_argv[1:]]
                 started.append(subprocess.Popen(command, env=environment))
         told = False
@@ -213,17 +215,3 @@ def _supervise(processes: int) -> None:
             f"{len(failed)} of {processes} processes ended with an error, see above; what is "
             "finished is kept, and the same command goes on."
         )
-
-
-@contextlib.contextmanager
-def _on_core(number: int) -> Iterator[None]:
-    """Lets a process that is started meanwhile use one core only, where the system can say so."""
-    if not hasattr(os, "sched_setaffinity"):
-        yield
-        return
-    cores = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {sorted(cores)[number % len(cores)]})
-    try:
-        yield
-    finally:
-        os.sched_setaffinity(0, cores)

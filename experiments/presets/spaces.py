@@ -29,17 +29,20 @@ _GENERAL = (
     "label_smoothing=0..0.2",
     "schedule=cosine|one_cycle|linear",
 )
+_FROM_SCRATCH = (
+    "batch_size=100|250|500",
+    "weight_decay=1e-3..1:log",
+    "dropout=0..0.5",
+    "label_smoothing=0..0.2",
+    "augment=none|flip|flip+shift",
+    "schedule=cosine|one_cycle|linear",
+)
 
 MLP = Searched(
     (
         "hidden=256+128|512+128|512+256|1024|1024+256",
         "lr=5e-4..1e-2:log",
-        "batch_size=100|250|500",
-        "weight_decay=1e-3..1:log",
-        "dropout=0..0.5",
-        "label_smoothing=0..0.2",
-        "augment=none|flip|flip+shift",
-        "schedule=cosine|one_cycle|linear",
+        *_FROM_SCRATCH,
         "ema=0|0.99|0.998",
     ),
     _ADAMW | {"model": "mlp", "normalise": "standard", "epochs": 30},
@@ -49,12 +52,7 @@ CNN = Searched(
     (
         "widths=16+32+64|32+64|32+64+128",
         "lr=5e-4..2e-2:log",
-        "batch_size=100|250|500",
-        "weight_decay=1e-3..1:log",
-        "dropout=0..0.5",
-        "label_smoothing=0..0.2",
-        "augment=none|flip|flip+shift",
-        "schedule=cosine|one_cycle|linear",
+        *_FROM_SCRATCH,
     ),
     _ADAMW | {"model": "cnn", "epochs": 5},
 )

@@ -5,14 +5,11 @@ A number stands on the page only if a file holds it; a file that no table shows 
 
 from pathlib import Path
 
-from experiments.evidence.plan import slug
 from experiments.tables import evidence, runs, speed, studies
 from experiments.tables.documented import against_keras, documented
 from experiments.tables.ensembles import NOTE, ensembles
 from experiments.tables.files import Files, table
 from imgcls_jax.errors import UserError
-
-__all__ = ["page", "slug"]
 
 _INTRO = """\
 # What was measured

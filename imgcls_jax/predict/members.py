@@ -12,9 +12,8 @@ import numpy as np
 from imgcls_jax.config import Config
 from imgcls_jax.errors import UserError
 from imgcls_jax.predict.restored import Restored, restore
-from imgcls_jax.workdir import Workdir
+from imgcls_jax.workdir import SEVERAL, Workdir
 
-_SEVERAL = "seeds.json"  # in the folder of a run over seeds or folds
 # What members' networks must agree on, by the name in `network.json`, and how an error calls it.
 _ALIKE = {
     "class_names": "classes",
@@ -80,7 +79,7 @@ def _runs(source: Path) -> list[Path]:
     if (source / "config.json").exists():
         return [source]
     found = sorted((path.parent for path in source.rglob("config.json")), key=_natural)
-    if (source / _SEVERAL).exists():
+    if (source / SEVERAL).exists():
         if found and (source / "summary.json").exists():
             return found
         raise UserError(

@@ -135,7 +135,7 @@ def _values(summary: Mapping[str, Any]) -> dict[str, Any]:
     return values
 
 
-_FIGURES = (
+FIGURES = (
     "test_accuracy",
     "test_balanced_accuracy",
     "test_loss",
@@ -157,7 +157,7 @@ def spread(
     figures = dict(documented["figures"]) if documented else {}
     with_documented = [_values(run) for run in runs]
     result = {}
-    for key in dict.fromkeys((*_FIGURES, *figures)):
+    for key in dict.fromkeys((*FIGURES, *figures)):
         found = with_documented if key in figures else runs
         values = [run[key] for run in found if run.get(key) is not None]
         if not values:

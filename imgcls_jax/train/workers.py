@@ -92,7 +92,7 @@ def _in_processes(
             process = context.Process(
                 target=_child, args=(str(work), asked, deadline, os.getpid(), theirs)
             )
-            with _pinned(number, len(jobs)):
+            with pinned(number, len(jobs)):
                 process.start()
             theirs.close()
             started.append((process, mine))
@@ -167,7 +167,7 @@ def _cores() -> list[int]:
 
 
 @contextlib.contextmanager
-def _pinned(number: int, of: int) -> Iterator[None]:
+def pinned(number: int, of: int) -> Iterator[None]:
     """Keeps this thread, and so what it starts, on its share of the cores."""
     cores = _cores()
     if not hasattr(os, "sched_setaffinity") or of > len(cores):

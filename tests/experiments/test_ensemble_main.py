@@ -6,33 +6,13 @@ import shutil
 import jax
 import numpy as np
 import pytest
-from absl import flags
 from conftest import QUICK
 from figure_helpers import pixels
 from PIL import Image
 
 from experiments import ensemble, export, predict
-from experiments.cli import flags as cli
 from imgcls_jax.predict import predictor
 from imgcls_jax.predict.restored import restore
-
-
-@pytest.fixture
-def main(capsys):
-    """Runs an entry point in this process: (its main, *arguments) -> (exit status, out, err)."""
-
-    def call(function, *arguments):
-        for name in flags.FLAGS:
-            flags.FLAGS[name].unparse()
-        status = 0
-        try:
-            takes = function is predict.main
-            cli.run(function, argv=["main", *map(str, arguments)], takes_arguments=takes)
-        except SystemExit as exit_:
-            status = exit_.code or 0
-        return status, *capsys.readouterr()
-
-    return call
 
 
 @pytest.fixture(scope="module")
@@ -52,12 +32,12 @@ def seeds(root, fmnist_main):
 
 
 @pytest.fixture
-def made(root, seeds, main):
+def made(root, seeds, any_main):
     """An ensemble with a student, and what the command printed."""
     out = root / "out"
     if not out.exists():
         given = (f"--members={seeds}", f"--workdir={out}", f"--out={root}/copy.json", "--distil")
-        status, text, err = main(ensemble.main, *given, "--epochs=3", "--temperature=2")
+        status, text, err = any_main(ensemble.main, *given, "--epochs=3", "--temperature=2")
         assert status == 0, err
         (root / "printed.txt").write_text(text)
     return out
@@ -95,7 +75,7 @@ def test_the_folder_tells_the_whole_story(made, root, digits):
     assert "288 validation examples: no member trained on it" in printed
 
 
-def test_the_student_is_a_run_like_any_other(made, seeds, main, digits):
+def test_the_student_is_a_run_like_any_other(made, seeds, any_main, digits):
     student = made / "distilled"
     config = json.loads((student / "config.json").read_text())
     assert (config["epochs"], config["hidden"], config["hold_out"]) == (3, [16], 0.2)
@@ -108,42 +88,42 @@ def test_the_student_is_a_run_like_any_other(made, seeds, main, digits):
     kept = np.load(student / "predictions.npz")["probabilities"][:5]
     np.testing.assert_allclose(found, kept, rtol=1e-4, atol=1e-6)
     given = (f"--members={seeds}", f"--workdir={made}", "--distil", "--epochs=3", "--nofigures")
-    status, _, err = main(ensemble.main, *given, "--temperature=3")
+    status, _, err = any_main(ensemble.main, *given, "--temperature=3")
     assert status == 1
     assert "learns from something else (temperature 2.0)" in err
-    status, out, err = main(ensemble.main, *given, "--temperature=2")
+    status, out, err = any_main(ensemble.main, *given, "--temperature=2")
     assert status == 0, err
     assert "holds this run, finished: nothing to train" in out
 
 
-def test_predict_and_export_take_the_folder(made, main, tmp_path):
+def test_predict_and_export_take_the_folder(made, any_main, tmp_path):
     picture = tmp_path / "three.png"
     Image.fromarray(np.arange(64, dtype=np.uint8).reshape(8, 8) * 3).save(picture)
     flag = f"--checkpoint={made}"
-    status, text, err = main(export.main, flag, f"--out={tmp_path}/e.zip", "--platforms=cpu")
+    status, text, err = any_main(export.main, flag, f"--out={tmp_path}/e.zip", "--platforms=cpu")
     assert status == 0, err
     assert "at most in a probability" in text
     results = [
-        main(predict.main, f"--checkpoint={of}", "--format=json", "--top=10", picture)[1]
+        any_main(predict.main, f"--checkpoint={of}", "--format=json", "--top=10", picture)[1]
         for of in (made, tmp_path / "e.zip")
     ]
     assert results[0] == results[1]
     grid = tmp_path / "grid.png"
-    assert main(predict.main, flag, f"--grid={grid}", picture)[0] == 0
+    assert any_main(predict.main, flag, f"--grid={grid}", picture)[0] == 0
     assert pixels(grid).std() > 10
 
 
 def test_without_a_shared_split_weights_are_equal_and_the_reason_is_said(
-    seeds, main, fmnist_main, tmp_path, digits
+    seeds, any_main, fmnist_main, tmp_path, digits
 ):
     other = tmp_path / "other"
     assert fmnist_main(*QUICK, "--lr=0.01", "--nofigures", f"--workdir={other}")[0] == 0
     given = (f"--members={seeds / 'seed-0'},{other}", f"--workdir={tmp_path / 'out'}")
-    status, _, err = main(ensemble.main, *given, "--weighting=greedy")
+    status, _, err = any_main(ensemble.main, *given, "--weighting=greedy")
     assert status == 1
     assert "--weighting=greedy needs a validation split that the members share" in err
     # Nothing was done in the folder yet, so that it can still become another ensemble.
-    status, text, err = main(ensemble.main, *given, "--nofigures")
+    status, text, err = any_main(ensemble.main, *given, "--nofigures")
     assert status == 0, err
     assert "equal weights, since the members did not all hold out a part" in text
     # Of one seed, they share a start: the soup is the mean of their parameters.
@@ -156,7 +136,7 @@ def test_without_a_shared_split_weights_are_equal_and_the_reason_is_said(
     assert found["accuracy"] == pytest.approx(right)
 
 
-def test_folds_are_joined_and_what_they_cannot_say_is_said(main, seeds, tmp_path):
+def test_folds_are_joined_and_what_they_cannot_say_is_said(any_main, seeds, tmp_path):
     """The runs' folders say that they are folds; the command asks for nothing else."""
     folder = shutil.copytree(seeds, tmp_path / "folds")
     for fold in (0, 1):
@@ -165,10 +145,10 @@ def test_folds_are_joined_and_what_they_cannot_say_is_said(main, seeds, tmp_path
         path.write_text(json.dumps(json.loads(path.read_text()) | of_photos))
     out = tmp_path / "out"
     members = (f"--members={folder}", f"--workdir={out}")
-    status, _, err = main(ensemble.main, *members, "--distil")
+    status, _, err = any_main(ensemble.main, *members, "--distil")
     assert status == 1
     assert "--distil needs examples that no member trained on" in err
-    status, text, err = main(ensemble.main, *members)
+    status, text, err = any_main(ensemble.main, *members)
     assert status == 0, err
     assert "nothing is left to measure the ensemble on" in text
     found = json.loads((out / "summary.json").read_text())["out_of_fold"]
@@ -178,7 +158,7 @@ def test_folds_are_joined_and_what_they_cannot_say_is_said(main, seeds, tmp_path
     assert len(predictor.load(out).class_names) == 10
     path = folder / "seed-1" / "config.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"split_seed": 7}))
-    status, _, err = main(ensemble.main, members[0], f"--workdir={tmp_path / 'other'}")
+    status, _, err = any_main(ensemble.main, members[0], f"--workdir={tmp_path / 'other'}")
     assert status == 1
     assert "are not of one cross-validation" in err
 
@@ -197,12 +177,12 @@ def test_folds_are_joined_and_what_they_cannot_say_is_said(main, seeds, tmp_path
         (("--members=SEEDS,OTHER",), "are of different data (dataset is fashion_mnist and digits)"),
     ],
 )
-def test_bad_input_is_one_clear_sentence(arguments, says, main, seeds, tmp_path):
+def test_bad_input_is_one_clear_sentence(arguments, says, any_main, seeds, tmp_path):
     other = shutil.copytree(seeds / "seed-0", tmp_path / "other")
     config = json.loads((other / "config.json").read_text()) | {"dataset": "fashion_mnist"}
     (other / "config.json").write_text(json.dumps(config))
     arguments = [a.replace("SEEDS", str(seeds)).replace("OTHER", str(other)) for a in arguments]
-    status, _, err = main(ensemble.main, *arguments, f"--workdir={tmp_path / 'out'}")
+    status, _, err = any_main(ensemble.main, *arguments, f"--workdir={tmp_path / 'out'}")
     assert status == 1
     assert says in err
     assert err.startswith("error: ")
@@ -210,11 +190,11 @@ def test_bad_input_is_one_clear_sentence(arguments, says, main, seeds, tmp_path)
     assert not (tmp_path / "out" / "summary.json").exists()
 
 
-def test_a_member_of_other_data_is_refused(main, seeds, tmp_path):
+def test_a_member_of_other_data_is_refused(any_main, seeds, tmp_path):
     other = shutil.copytree(seeds / "seed-0", tmp_path / "other")
     record = json.loads((other / "network.json").read_text()) | {"data": "0123456789abcdef"}
     (other / "network.json").write_text(json.dumps(record))
     given = (f"--members={seeds},{other}", f"--workdir={tmp_path / 'out'}")
-    status, _, err = main(ensemble.main, *given)
+    status, _, err = any_main(ensemble.main, *given)
     assert status == 1
     assert "was made of other data than digits as it is now" in err

@@ -6,32 +6,12 @@ import shutil
 
 import numpy as np
 import pytest
-from absl import flags
 from conftest import QUICK
 from figure_helpers import NAMES, count, pixels
 from PIL import Image
 
 from experiments import export, predict
-from experiments.cli import flags as cli
 from imgcls_jax.report.sheets import prediction_sheet
-
-
-@pytest.fixture
-def main(capsys):
-    """Runs an entry point in this process: (its main, *arguments) -> (exit status, out, err)."""
-
-    def call(function, *arguments):
-        for name in flags.FLAGS:
-            flags.FLAGS[name].unparse()
-        status = 0
-        try:
-            takes = function is predict.main
-            cli.run(function, argv=["main", *map(str, arguments)], takes_arguments=takes)
-        except SystemExit as exit_:
-            status = exit_.code or 0
-        return status, *capsys.readouterr()
-
-    return call
 
 
 @pytest.fixture(scope="module")
@@ -60,10 +40,10 @@ def photos(tmp_path_factory, digits):
     return folder
 
 
-def test_a_folder_becomes_a_table_csv_json_and_a_grid(main, run, photos, digits, tmp_path):
+def test_a_folder_becomes_a_table_csv_json_and_a_grid(any_main, run, photos, digits, tmp_path):
     expected = np.load(run / "predictions.npz")["probabilities"][:10]
     flag = f"--checkpoint={run}"
-    status, out, err = main(predict.main, flag, "--top=2", f"--grid={tmp_path}/g.png", photos)
+    status, out, err = any_main(predict.main, flag, "--top=2", f"--grid={tmp_path}/g.png", photos)
     assert status == 0
     assert len(out.splitlines()) == 1 + 2 * 10
     assert err.count("skipped:") == 2
@@ -71,7 +51,7 @@ def test_a_folder_becomes_a_table_csv_json_and_a_grid(main, run, photos, digits,
     assert "10 pictures classified, 2 of 12 files skipped" in err
     assert pixels(tmp_path / "g.png").std() > 20
 
-    assert main(predict.main, flag, f"--out={tmp_path}/p.csv", photos)[:2] == (0, "")
+    assert any_main(predict.main, flag, f"--out={tmp_path}/p.csv", photos)[:2] == (0, "")
     with (tmp_path / "p.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert [row["class_1"] for row in rows] == [str(c) for c in expected.argmax(1)]
@@ -79,7 +59,7 @@ def test_a_folder_becomes_a_table_csv_json_and_a_grid(main, run, photos, digits,
     found = [float(row["probability_1"]) for row in rows]
     np.testing.assert_allclose(found, expected.max(1), atol=2e-6)
 
-    _, out, _ = main(predict.main, flag, "--format=json", "--top=10", photos / "3.png")
+    _, out, _ = any_main(predict.main, flag, "--format=json", "--top=10", photos / "3.png")
     (record,) = json.loads(out)
     assert record["file"] == str(photos / "3.png")
     values = {entry["class"]: entry["probability"] for entry in record["top"]}
@@ -87,13 +67,13 @@ def test_a_folder_becomes_a_table_csv_json_and_a_grid(main, run, photos, digits,
     np.testing.assert_allclose(found, expected[3], atol=2e-6)
 
 
-def test_the_exported_file_predicts_the_same(main, run, photos, tmp_path):
-    status, out, err = main(export.main, f"--checkpoint={run}")
+def test_the_exported_file_predicts_the_same(any_main, run, photos, tmp_path):
+    status, out, err = any_main(export.main, f"--checkpoint={run}")
     assert status == 0, err
     path = run / "model.stablehlo.zip"
     assert str(path) in out
     results = [
-        main(predict.main, f"--checkpoint={checkpoint}", "--format=csv", photos)[1]
+        any_main(predict.main, f"--checkpoint={checkpoint}", "--format=csv", photos)[1]
         for checkpoint in (run, path)
     ]
     table, exported = (list(csv.DictReader(text.splitlines())) for text in results)
@@ -102,29 +82,29 @@ def test_the_exported_file_predicts_the_same(main, run, photos, tmp_path):
         assert ours["class_1"] == theirs["class_1"]
         assert float(ours["probability_1"]) == pytest.approx(float(theirs["probability_1"]), 1e-4)
 
-    status, _, err = main(
+    status, _, err = any_main(
         predict.main, f"--checkpoint={path}", f"--grid={tmp_path}/g.png", "--saliency", photos
     )
     assert status == 1
     assert "--saliency needs the network's code" in err
 
 
-def test_where_nothing_can_be_predicted_the_status_says_so(main, run, photos, tmp_path):
+def test_where_nothing_can_be_predicted_the_status_says_so(any_main, run, photos, tmp_path):
     flag, out = f"--checkpoint={run}", tmp_path / "p.json"
     bad = (photos / "empty.jpg", photos / "text.jpg", photos / "none.jpg")
-    status, _, err = main(predict.main, flag, f"--out={out}", *bad)
+    status, _, err = any_main(predict.main, flag, f"--out={out}", *bad)
     assert status == 1
     assert err.count("skipped:") == 3
     assert "error: could not classify any of the 3 files" in err
     assert not out.exists()
     (tmp_path / "nothing").mkdir()
-    status, _, err = main(predict.main, flag, tmp_path / "nothing")
+    status, _, err = any_main(predict.main, flag, tmp_path / "nothing")
     assert status == 1
     assert "there are no images in" in err
 
 
-def test_saliency_of_a_network_without_a_map_is_refused(main, run, photos, tmp_path):
-    status, _, err = main(
+def test_saliency_of_a_network_without_a_map_is_refused(any_main, run, photos, tmp_path):
+    status, _, err = any_main(
         predict.main, f"--checkpoint={run}", f"--grid={tmp_path}/g.png", "--saliency", photos
     )
     assert status == 1
@@ -143,27 +123,27 @@ def test_saliency_of_a_network_without_a_map_is_refused(main, run, photos, tmp_p
         (["--checkpoint=CUT", "a.jpg"], "is no exported network"),
     ],
 )
-def test_bad_input_is_one_clear_sentence(arguments, says, main, run, tmp_path):
+def test_bad_input_is_one_clear_sentence(arguments, says, any_main, run, tmp_path):
     untrained = shutil.copytree(run, tmp_path / "untrained")
     shutil.rmtree(untrained / "checkpoints")
     (tmp_path / "cut").write_bytes(b"PK\x03\x04")
     places = {"RUN": run, "UNTRAINED": untrained, "CUT": tmp_path / "cut"}
     for word, place in places.items():
         arguments = [argument.replace(f"={word}", f"={place}") for argument in arguments]
-    status, _, err = main(predict.main, *arguments)
+    status, _, err = any_main(predict.main, *arguments)
     assert status == 1
     assert says in err
     assert err.startswith("error: ")
     assert err.count("\n") == 1
 
 
-def test_export_takes_the_folder_of_a_run(main, tmp_path):
+def test_export_takes_the_folder_of_a_run(any_main, tmp_path):
     for arguments, says in (
         ([], "add --checkpoint=RUN"),
         ([f"--checkpoint={tmp_path}/none"], "is no folder"),
         ([f"--checkpoint={tmp_path}"], "holds no run"),
     ):
-        status, _, err = main(export.main, *arguments)
+        status, _, err = any_main(export.main, *arguments)
         assert status == 1
         assert says in err
 

@@ -12,6 +12,7 @@ import pytest
 
 from experiments import tables
 from experiments.documented import RUNS
+from experiments.evidence.plan import slug
 from experiments.tables import runs, speed
 from imgcls_jax.errors import UserError
 
@@ -51,7 +52,7 @@ def test_a_folder_with_few_files_has_their_sections_only(tmp_path):
 
 
 def test_result_files_have_names_of_their_own():
-    names = [tables.slug(run, reading) for run in RUNS.values() for reading in run.readings]
+    names = [slug(run, reading) for run in RUNS.values() for reading in run.readings]
     assert len(set(names)) == len(names)
     assert "run5_lr0.0008" in names
 
