@@ -31,23 +31,15 @@ def shuffle_permutation(seed: int, num_examples: int) -> np.ndarray:
     return np.array(indices, np.int32)
 
 
-def visiting_orders(
-    num_examples: int, *, num_classes: int, epochs: int, shuffle: bool = True, seed: int = 42
+def permutations(
+    num_examples: int, *, num_classes: int, shuffle: bool = True, seed: int = 42
 ) -> np.ndarray:
-    """Returns the example that each class visits at each update, int32 (epochs * N, C).
+    """Returns the example that each class visits at each update of a pass, int32 (N, C).
 
-    Every pass applies the same permutation to the order of the pass before.
+    It is the first pass, and what every further pass applies to the order of the pass before.
     """
     if not shuffle:
         order = np.arange(num_examples, dtype=np.int32)
-        return np.broadcast_to(
-            np.tile(order, epochs)[:, None], (epochs * num_examples, num_classes)
-        )
-    columns = []
-    for class_seed in shuffle_seeds(seed, num_classes):
-        permutation = shuffle_permutation(class_seed, num_examples)
-        passes = [permutation]
-        while len(passes) < epochs:
-            passes.append(passes[-1][permutation])
-        columns.append(np.concatenate(passes))
-    return np.stack(columns, axis=1)
+        return np.broadcast_to(order[:, None], (num_examples, num_classes))
+    seeds = shuffle_seeds(seed, num_classes)
+    return np.stack([shuffle_permutation(one, num_examples) for one in seeds], axis=1)

@@ -26,30 +26,25 @@ import dataclasses
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from imgcls_jax.errors import UserError
-from imgcls_jax.optim.sklearn_orders import visiting_orders
-
-# scikit-learn stops a class once five passes in a row fail to improve on its best objective by
-# tol = 1e-3. The first pass always improves on infinity, so the rule cannot act before the sixth
-# pass is complete; it is not written here, and more passes are refused.
-MAX_EPOCHS = 6
-
-# Width of the slices in which a score's products are added up: the fastest of those tried.
-_LANES = 56
+from imgcls_jax.optim.sklearn_orders import permutations
+from imgcls_jax.optim.sklearn_passes import Shared, solve
 
 
 class LinearModel(NamedTuple):
-    """Holds one linear score per class: coef (..., C, D) for x * scale, intercept (..., C)."""
+    """Holds one linear score per class: coef (..., C, D) for x * scale, intercept (..., C).
+
+    passes (..., C) is how often each class' problem went through the examples before it stopped.
+    """
 
     coef: np.ndarray
     intercept: np.ndarray
+    passes: np.ndarray
 
 
 class CrossValidation(NamedTuple):
@@ -57,7 +52,7 @@ class CrossValidation(NamedTuple):
 
     Attributes:
       scores: (F,), the held-out accuracy of each fold.
-      model: coef (F, C, D), intercept (F, C).
+      model: coef (F, C, D), intercept and passes (F, C).
       confusion_matrix: (C, C) counts summed over the held-out folds, true classes in rows.
     """
 
@@ -66,20 +61,15 @@ class CrossValidation(NamedTuple):
     confusion_matrix: np.ndarray
 
 
-def _row_sums(products):
-    """Sums over axis 1, by slices first: XLA's CPU backend fuses and vectorises that far better."""
-    lanes = jnp.pad(products, ((0, 0), (0, -products.shape[1] % _LANES)))
-    partial_sums = sum(jnp.split(lanes, lanes.shape[1] // _LANES, axis=1))
-    return jnp.sum(jax.lax.optimization_barrier(partial_sums), axis=1)
-
-
 @dataclasses.dataclass(frozen=True)
 class Settings:
     """The settings of a fit.
 
     Attributes:
       num_classes: C.
-      epochs: passes over the training examples, 1 to `MAX_EPOCHS`.
+      epochs: most passes over the training examples; after the sixth a class stops as soon as five
+        passes in a row have not improved its objective by 1e-3 (`max_iter`, `tol=1e-3`,
+        `n_iter_no_change=5`).
       alpha: strength of the penalty, in (0, 1); also gives the learning rate.
       shuffle: False visits the examples in their order.
       seed: of the shuffles.
@@ -97,11 +87,8 @@ class Settings:
 
     def __post_init__(self):
         """Raises UserError for the first setting out of its range."""
-        if not 1 <= self.epochs <= MAX_EPOCHS:
-            raise UserError(
-                f"`epochs={self.epochs}` is not in 1..{MAX_EPOCHS}: scikit-learn may stop earlier "
-                "than that in longer runs, which this program does not imitate, so choose fewer."
-            )
+        if self.epochs < 1:
+            raise UserError(f"`epochs={self.epochs}` is not at least 1: choose for example 5.")
         if not 0 < self.alpha < 1:
             raise UserError(f"alpha={self.alpha} is not between 0 and 1: choose for example 1e-4.")
         if self.num_classes < 3:
@@ -111,60 +98,14 @@ class Settings:
             )
 
 
-class _Shared(NamedTuple):
-    """The inputs that all problems of a scan share.
-
-    x (N, D) of any number type, labels (N,), train (F, n) examples of each fold, orders (T, C)
-    positions in `train`; decay (T,) times v.x is the score w.x, eta (T,) and `step` are the steps
-    of b and of v.
-    """
-
-    x: Any
-    labels: Any
-    train: Any
-    orders: Any
-    decay: Any
-    eta: Any
-    step: Any
-
-
-@partial(jax.jit, static_argnames="dtype")
-def _scan(shared, fold, cls, *, dtype):
-    """Returns weights v (P, D) and intercepts (P,) of P problems after one visit per update.
-
-    fold (P,) and cls (P,) are the fold and the class of each problem.
-    """
-    x, labels, train, orders, decay, eta, step = shared
-
-    def update(carry, inputs):
-        v, b = carry
-        order, decay_t, eta_t = inputs
-        example = train[fold, order[cls]]
-        row = x[example].astype(dtype)
-        score = decay_t * _row_sums(v * row) + b
-        gradient = jax.nn.sigmoid(score) - (labels[example] == cls)
-        return (v - (step * gradient)[:, None] * row, b - eta_t * gradient), None
-
-    zeros = (jnp.zeros((len(cls), x.shape[1]), dtype), jnp.zeros(len(cls), dtype))
-    return jax.lax.scan(update, zeros, (orders, decay, eta))[0]
-
-
 def _fit_folds(x, labels, train, settings: Settings) -> LinearModel:
     """Returns a model with coef (F, C, D) for folds of equal size, train (F, n)."""
     alpha, scale, dtype = settings.alpha, settings.scale, np.dtype(settings.dtype)
     classes = settings.num_classes
-    orders = visiting_orders(
-        train.shape[1],
-        num_classes=classes,
-        epochs=settings.epochs,
-        shuffle=settings.shuffle,
-        seed=settings.seed,
+    order = permutations(
+        train.shape[1], num_classes=classes, shuffle=settings.shuffle, seed=settings.seed
     )
-    t0 = alpha**-0.75
-    t = np.arange(1, len(orders) + 1)
-    decay = (scale * (t0 - 1) / (t0 + t - 2)).astype(dtype)
-    eta = (1 / (alpha * (t0 + t - 1))).astype(dtype)
-    step = np.asarray(scale / (alpha * (t0 - 1)), dtype)
+    step = np.asarray(scale / (alpha * (alpha**-0.75 - 1)), dtype)
     fold, cls = np.divmod(np.arange(len(train) * classes, dtype=np.int32), classes)
 
     num_groups = 1
@@ -172,18 +113,18 @@ def _fit_folds(x, labels, train, settings: Settings) -> LinearModel:
         num_groups = min(os.cpu_count() or 1, len(fold))
     # The 64-bit mode is per thread and scoped: the caller's setting stays as it is.
     with jax.enable_x64(dtype == np.float64):
-        shared = jax.device_put(_Shared(x, labels, train, orders, decay, eta, step))
+        shared = jax.device_put(Shared(x, labels, train, step))
 
-    def solve(group):
+    def fitted(group):
         with jax.enable_x64(dtype == np.float64):
-            return jax.device_get(_scan(shared, *group, dtype=dtype))
+            return solve(shared, order, *group, epochs=settings.epochs, alpha=alpha, scale=scale)
 
     groups = zip(np.array_split(fold, num_groups), np.array_split(cls, num_groups), strict=True)
     with ThreadPoolExecutor(num_groups) as pool:
-        v, b = (np.concatenate(parts) for parts in zip(*pool.map(solve, groups), strict=True))
-    final_decay = (t0 - 1) / (t0 + len(orders) - 1)
+        parts = zip(*pool.map(fitted, groups), strict=True)
+        coef, intercept, passes = (np.concatenate(part) for part in parts)
     shape = (len(train), classes)
-    return LinearModel((v * dtype.type(final_decay)).reshape(*shape, -1), b.reshape(shape))
+    return LinearModel(coef.reshape(*shape, -1), intercept.reshape(shape), passes.reshape(shape))
 
 
 def _check(x, labels, train_indices, num_classes: int) -> None:
@@ -206,13 +147,15 @@ def _fit_all(x, labels, train_indices, settings: Settings) -> LinearModel:
     _check(x, labels, train_indices, settings.num_classes)
     shape = (len(train_indices), settings.num_classes)
     dtype = np.dtype(settings.dtype)
-    model = LinearModel(np.empty((*shape, x.shape[1]), dtype), np.empty(shape, dtype))
+    model = LinearModel(
+        np.empty((*shape, x.shape[1]), dtype), np.empty(shape, dtype), np.empty(shape, int)
+    )
     sizes = np.array([len(indices) for indices in train_indices])
     for size in np.unique(sizes):
         members = np.flatnonzero(sizes == size)
         train = np.stack([train_indices[m] for m in members]).astype(np.int32)
-        fitted = _fit_folds(x, labels, train, settings)
-        model.coef[members], model.intercept[members] = fitted
+        for part, fitted in zip(model, _fit_folds(x, labels, train, settings), strict=True):
+            part[members] = fitted
     if not all(np.isfinite(part).all() for part in model):
         raise UserError(
             "Logistic regression by SGD diverged to weights that are not finite: "
@@ -230,13 +173,13 @@ def fit(x: np.ndarray, labels: np.ndarray, **settings: Any) -> LinearModel:
       **settings: the fields of `Settings`; num_classes is needed, the others have defaults.
 
     Returns:
-      coef (C, D) and intercept (C,) in the settings' dtype.
+      coef (C, D) and intercept (C,) in the settings' dtype, passes (C,).
 
     Raises:
       UserError: for settings outside the supported range, missing classes and divergence.
     """
     model = _fit_all(x, labels, [np.arange(len(x))], Settings(**settings))
-    return LinearModel(model.coef[0], model.intercept[0])
+    return LinearModel(*(part[0] for part in model))
 
 
 def predict(model: LinearModel, x: np.ndarray, *, scale: float = 1.0) -> np.ndarray:
@@ -262,8 +205,8 @@ def cross_validate(
     model = _fit_all(x, labels, [train for train, _ in folds], chosen)
     scores = []
     confusion_matrix = np.zeros((chosen.num_classes,) * 2, np.int64)
-    for coef, intercept, (_, held_out) in zip(*model, folds, strict=True):
-        predicted = predict(LinearModel(coef, intercept), x[held_out], scale=chosen.scale)
+    for *parts, (_, held_out) in zip(*model, folds, strict=True):
+        predicted = predict(LinearModel(*parts), x[held_out], scale=chosen.scale)
         scores.append(np.mean(predicted == labels[held_out]))
         np.add.at(confusion_matrix, (labels[held_out], predicted), 1)
     return CrossValidation(np.array(scores), model, confusion_matrix)
