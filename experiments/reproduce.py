@@ -25,8 +25,8 @@ from experiments.cli import out_flag
 from experiments.cli.out_flag import OUT
 from experiments.documented import DocumentedRun
 from experiments.evidence import pictures, plan, show, verdicts, work
-from experiments.evidence.claims import CLAIMS
-from experiments.evidence.store import Store
+from experiments.evidence.claims import CLAIMS, COMPUTED
+from experiments.evidence.store import Store, results_folder
 from imgcls_jax import data
 from imgcls_jax.config import Config
 from imgcls_jax.errors import UserError
@@ -38,7 +38,9 @@ flags.adopt_module_key_flags(cli)
 flags.adopt_module_key_flags(out_flag)
 _RUNS = flags.DEFINE_list("runs", ["1-9"], "documented runs to measure, such as 1-9 or 5,10")
 _CLAIMS = flags.DEFINE_list(
-    "claims", [], f"claims of the documents to measure in place of runs: {', '.join(CLAIMS)}"
+    "claims",
+    [],
+    f"claims of the documents to measure in place of runs: {', '.join([*CLAIMS, *COMPUTED])}",
 )
 _READINGS = flags.DEFINE_bool(
     "readings", False, "say what the author of a run with several readings most probably ran"
@@ -80,6 +82,9 @@ def main() -> None:
         )
     if _CLAIMS.value:
         chosen, units = [], _units_of_claims()
+        if not units:
+            _answer(store)
+            return
     else:
         chosen = _without_photos_among_others(plan.chosen_runs(_RUNS.value))
         _require_one_folder_of_photos(chosen)
@@ -110,9 +115,10 @@ def _units_of_claims() -> list[plan.Unit]:
     Raises:
       UserError: for a claim that there is none of.
     """
-    if unknown := sorted(set(_CLAIMS.value) - set(CLAIMS)):
-        raise UserError(f"there is no claim {unknown[0]!r}; choose from {', '.join(CLAIMS)}.")
-    claims = [CLAIMS[name] for name in _CLAIMS.value]
+    known = [*CLAIMS, *COMPUTED]
+    if unknown := sorted(set(_CLAIMS.value) - set(known)):
+        raise UserError(f"there is no claim {unknown[0]!r}; choose from {', '.join(known)}.")
+    claims = [CLAIMS[name] for name in _CLAIMS.value if name in CLAIMS]
     return [u for claim in claims for u in plan.units(claim.targets(), _SEEDS.value or claim.seeds)]
 
 
@@ -134,6 +140,16 @@ def _measure(units: list[plan.Unit], store: Store, chosen: list[DocumentedRun]) 
         found = {stem: store.read(stem) for stem in sorted({target.stem for target in targets})}
         show.measured(found)
         console.paths("Figures", map(str, pictures.draw(found, Path(_FIGURES.value))))
+        _answer(store)
+
+
+def _answer(store: Store) -> None:
+    """Answers the chosen claims that need no training of their own, and shows the answers."""
+    for name in COMPUTED:
+        if name in _CLAIMS.value:
+            claim = COMPUTED[name]
+            store.write(claim.stem, content := claim.content(store.need))
+            show.claim(content)
 
 
 def _processes() -> int:
@@ -189,11 +205,6 @@ def _loaded(name: str, unit: plan.Unit) -> data.Dataset:
             cli.load_dataset(Config.of(**unit.settings)) if photos else cli.load_data(name)
         )
     return _LOADED[name]
-
-
-def results_folder(package: Path = Path(__file__).parent) -> Path:
-    """Returns the folder of the result files: a checkout's own; an installed copy has none."""
-    return package / "results" if (package / "results").is_dir() else Path("results")
 
 
 if __name__ == "__main__":

@@ -186,11 +186,11 @@ def keras_steps(config: Config, train: data.Split, count: int) -> dict[str, Turn
     try:
         import keras
 
-        from experiments.benchmarks import keras_cifar10
+        from experiments.benchmarks import keras_network
     except ImportError:
         print("Keras, or its backend, is not installed; compared without it.")
         return {}
-    model = keras_cifar10.documented_cnn(softmax=False, dropout=0.0)
+    model = keras_network.documented_cnn(softmax=False, dropout=0.0)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile(optimizer="adam", loss=loss, metrics=["accuracy"])
     size = count * config.train.batch_size

@@ -1,6 +1,6 @@
 """Runs 10 and 11 as their documents print them, in Keras itself: the figures ours are held against.
 
-    python -m experiments.benchmarks.keras_cifar10 --run=10 --seeds=2 --out=keras_run10.json
+    python -m experiments.benchmarks.keras_cifar10 --run=10 --seeds=5
     KERAS_BACKEND=torch python -m experiments.benchmarks.keras_cifar10 --run=11
 
 Needs Keras 3 and one of its backends, which are no dependency of this project.
@@ -11,63 +11,35 @@ if __name__ == "__main__":  # before anything heavy is imported
 
     huge_pages.ask()
 
-import json
-import os
-import statistics
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from absl import flags
 
+from experiments.benchmarks.keras_network import documented_cnn
 from experiments.cli import flags as cli
 from experiments.cli import out_flag
 from experiments.cli.out_flag import OUT
 from experiments.documented import RUNS
+from experiments.evidence import show
+from experiments.evidence.store import Store, results_folder, said_of
+from experiments.presets import choose
 from imgcls_jax import metrics
 from imgcls_jax.data import Dataset
 from imgcls_jax.errors import UserError
-from imgcls_jax.files import replacing
-from imgcls_jax.report import console
 from imgcls_jax.workdir import environment
-
-
-def documented_cnn(*, softmax: bool, dropout: float) -> Any:
-    """Builds the network of runs 10 and 11, a `keras.Model` of (N, 32, 32, 3) -> (N, 10).
-
-    Args:
-      softmax: whether the last layer gives probabilities, as in run 11, or logits.
-      dropout: its rate before the last layer; 0 for none, as in run 10.
-
-    Raises:
-      ImportError: if Keras or its backend is not installed.
-    """
-    import keras
-    from keras import layers
-
-    stack = [
-        keras.Input((32, 32, 3)),
-        layers.Conv2D(32, (3, 3), activation="relu"),
-        layers.MaxPooling2D((2, 2)),
-        layers.Conv2D(64, (3, 3), activation="relu"),
-        layers.MaxPooling2D((2, 2)),
-        layers.Conv2D(64, (3, 3), activation="relu"),
-        layers.Flatten(),
-        layers.Dense(64, activation="relu"),
-        *([layers.Dropout(dropout)] if dropout else []),
-        layers.Dense(10, activation="softmax" if softmax else None),
-    ]
-    return keras.Sequential(stack)
 
 
 def train(dataset: Dataset, *, run: int, epochs: int, seed: int) -> dict[str, Any]:
     """Trains as the program of one run does; the test set is its validation set, as documented.
 
     Returns:
-      The last epoch's figures (fractions, nats), the best epoch's accuracy, the history, the
-      confusion matrix, the seconds of `fit` and the bytes of the saved network.
+      A seed's entry of a result file: the last epoch's figures (fractions, nats) and all epochs',
+      the confusion matrix, the seconds of `fit` and the bytes of the saved network.
     """
     import keras
 
@@ -93,16 +65,25 @@ def train(dataset: Dataset, *, run: int, epochs: int, seed: int) -> dict[str, An
     return {
         "seed": seed,
         "parameters": model.count_params(),
-        "test_accuracy": accuracy,
-        "test_loss": loss,
-        "train_accuracy": history.history["accuracy"][-1],
-        "train_loss": history.history["loss"][-1],
-        "best_epoch_accuracy": max(history.history["val_accuracy"]),
-        "history": history.history,
+        "test_accuracy": round(accuracy, 6),
+        "test_loss": round(loss, 6),
+        "train_accuracy": round(history.history["accuracy"][-1], 6),
+        "train_loss": round(history.history["loss"][-1], 6),
         "confusion_matrix": matrix.tolist(),
-        "fit_seconds": seconds,
+        "fit_seconds": round(seconds, 3),
+        "by_epoch": by_epoch(history.history),
         "saved_bytes": _saved_bytes(model),
     }
+
+
+def by_epoch(history: Mapping[str, list[float]]) -> dict[str, list[float]]:
+    """Returns Keras' history under this project's names, its validation set being the test set."""
+    names = {
+        f"{kind}{what}": f"{split}_{what}"
+        for kind, split in (("", "train"), ("val_", "test"))
+        for what in ("loss", "accuracy")
+    }
+    return {name: [round(value, 6) for value in history[of]] for of, name in names.items()}
 
 
 def _saved_bytes(model: Any) -> dict[str, int]:
@@ -116,7 +97,7 @@ def _saved_bytes(model: Any) -> dict[str, int]:
 
 
 def main() -> None:
-    """Trains every seed that --out does not hold yet, writes it there, and prints the figures.
+    """Trains every seed that the results' folder does not hold yet, and prints what came out.
 
     Raises:
       UserError: if Keras or its backend is not installed.
@@ -132,45 +113,22 @@ def main() -> None:
     run = int(given.run)
     epochs = given.epochs or RUNS[run].settings["epochs"]
     dataset = cli.load_data("cifar10")
-    result = {
-        "run": f"run {run} in Keras",
-        "keras": keras.__version__,
-        "backend": keras.backend.backend(),
-        "cores": len(os.sched_getaffinity(0)),
-        "epochs": epochs,
-        "data_verified": dataset.verified,
-        "seeds": _finished(run, epochs),
-    } | environment()
-    for seed in range(len(result["seeds"]), given.seeds):
-        result["seeds"].append(train(dataset, run=run, epochs=epochs, seed=seed))
-        accuracies = [found["test_accuracy"] for found in result["seeds"]]
-        result["mean_test_accuracy"] = statistics.mean(accuracies)
-        if OUT.value:
-            with replacing(Path(OUT.value), advice="choose another --out") as temporary:
-                temporary.write_text(json.dumps(result, indent=1) + "\n")
-    console.heading(result["run"])
-    for found in result["seeds"]:
-        names = ("seed", "test_accuracy", "best_epoch_accuracy", "train_accuracy", "saved_bytes")
-        console.pairs({name: found[name] for name in names})
-
-
-def _finished(run: int, epochs: int) -> list[dict[str, Any]]:
-    """Returns the seeds that --out already holds, from 0 on.
-
-    Raises:
-      UserError: if the file is not one of this run and these epochs.
-    """
-    if not OUT.value or not Path(OUT.value).exists():
-        return []
-    try:
-        held = json.loads(Path(OUT.value).read_text())
-        if (held["run"], held["epochs"]) == (f"run {run} in Keras", epochs):
-            return held["seeds"]
-    except (OSError, ValueError, KeyError, TypeError):
-        pass
-    raise UserError(
-        f"--out={OUT.value} holds something else than {epochs} epochs of run {run}; give another."
-    )
+    store, stem = Store(OUT.value or results_folder()), f"keras_run{run}"
+    header = {
+        "run": run,
+        "reading": "in Keras itself",
+        "title": RUNS[run].title,
+        "config": {"epochs": epochs, "backend": keras.backend.backend()},
+        "documented": choose.report(RUNS[run], RUNS[run].readings[0]),
+        "watched": "test",
+    } | said_of(dataset)
+    place = environment()
+    place["versions"] |= {"keras": keras.__version__}
+    for seed in range(given.seeds):
+        if (None, seed) not in store.seeds(stem, header):
+            entry = train(dataset, run=run, epochs=epochs, seed=seed)
+            store.add(stem, header, entry, place)
+    show.measured({stem: store.read(stem)})
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from experiments.evidence.claims import SHORT
 from imgcls_jax.report import seeds as charts
 from imgcls_jax.report.seeds import Row
 from imgcls_jax.statistics import prediction_interval
@@ -28,26 +29,26 @@ def draw(found: Mapping[str, dict[str, Any]], folder: Path) -> list[Path]:
 
 
 def _of_claim(stem: str, result: dict[str, Any], folder: Path) -> Path:
-    """Draws train and test accuracy of a claim's variants."""
+    """Draws the accuracy of a claim's variants, on the training set too where it is known."""
     path, variants = folder / f"{stem}.png", result["variants"]
     configs = [result["config"][name] for name in variants]
     varied = [name for name, value in configs[0].items() if any(c[name] != value for c in configs)]
     x = [config[varied[0]] for config in configs]
+    figure = result.get("figure", "test_accuracy")
+    shown = {"train": "train_accuracy", SHORT[figure]: figure}
+    shown = {name: of for name, of in shown.items() if of in result["spread"][variants[0]]}
     if len(varied) > 1 or not isinstance(x[0], int | float):
         rows = [
             _row(f"{name}, {split}", 100 * np.array(entry["values"]), None)
             for name in variants
-            for split in ("train", "test")
-            for entry in [result["spread"][name][f"{split}_accuracy"]]
+            for split, of in shown.items()
+            for entry in [result["spread"][name][of]]
         ]
         return charts.intervals(rows, path, title=result["says"], unit="accuracy, %")
-    seeds = min(len(result["spread"][name]["test_accuracy"]["values"]) for name in variants)
+    seeds = min(len(result["spread"][name][figure]["values"]) for name in variants)
     series = {
-        split: 100
-        * np.array(
-            [result["spread"][name][f"{split}_accuracy"]["values"][:seeds] for name in variants]
-        ).T
-        for split in ("train", "test")
+        split: 100 * np.array([result["spread"][name][of]["values"][:seeds] for name in variants]).T
+        for split, of in shown.items()
     }
     labels = ("learning rate" if varied == ["lr"] else varied[0], "accuracy, %")
     return charts.against(x, series, path, labels=labels, title=result["says"], log=True)

@@ -1,9 +1,10 @@
 """What was measured, at the terminal."""
 
+import textwrap
 from collections.abc import Mapping
 from typing import Any
 
-from experiments.evidence.claims import answer
+from experiments.evidence import claims
 from experiments.evidence.readings import KINDS
 from imgcls_jax.report import console
 
@@ -17,7 +18,7 @@ def measured(found: Mapping[str, dict[str, Any]]) -> None:
     rows = []
     for stem, result in found.items():
         if "variants" in result:
-            _claim(result)
+            claim(result)
             continue
         for name, entry in result["spread"].items():
             if "documented" in entry or name == "test_accuracy":
@@ -28,26 +29,12 @@ def measured(found: Mapping[str, dict[str, Any]]) -> None:
         console.table(header, rows)
 
 
-def _claim(result: dict[str, Any]) -> None:
-    """Prints a claim's variants: accuracy, and the difference to the base with its interval."""
+def claim(result: Mapping[str, Any]) -> None:
+    """Prints a claim, its table and what it comes to."""
+    table, answer = claims.shown(result)
     console.heading(result["says"])
-    rows = []
-    for name in result["variants"]:
-        if not result["spread"][name]:
-            continue
-        test, train = (result["spread"][name][f"{of}_accuracy"] for of in ("test", "train"))
-        paired = result["paired"].get(name)
-        cells = ["-", "-", "-"]
-        if paired:
-            low, high = paired["interval"]
-            cells = [f"{paired['difference']:+.4f}", f"[{low:+.4f}, {high:+.4f}]"]
-            cells.append(f"{paired['p']:.2g}")
-        gap = train["mean"] - test["mean"]
-        shown = (f"{test['mean']:.4f}", f"{test['std']:.4f}", f"{train['mean']:.4f}", f"{gap:+.4f}")
-        rows.append((name, *shown, str(len(test["values"])), *cells))
-    less = f"less {result['base']}"
-    console.table(("", "test", "std", "train", "gap", "seeds", less, "95 %", "p"), rows)
-    print(f"\n  {answer(result)}")
+    console.table(*table)
+    print("\n" + textwrap.fill(answer, initial_indent="  ", subsequent_indent="  ", width=100))
 
 
 def readings(content: dict[str, Any]) -> None:

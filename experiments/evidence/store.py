@@ -1,6 +1,7 @@
 """The folder of result files that grows seed by seed, whoever measures them."""
 
 import contextlib
+import functools
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,6 +12,8 @@ import filelock
 import numpy as np
 
 from imgcls_jax import files, statistics
+from imgcls_jax.data import Dataset
+from imgcls_jax.data.dataset import identity
 from imgcls_jax.errors import UserError
 from imgcls_jax.train.summary import spread
 
@@ -51,6 +54,17 @@ class Store:
                 f"{path} was changed by hand: its content no longer has the digest it was written "
                 "with; bring the written one back, or move it away to measure anew."
             )
+        return found
+
+    def need(self, stem: str, command: str) -> dict[str, Any]:
+        """Returns the content of a result file.
+
+        Raises:
+          UserError: as `read`, and if it is missing; `command` makes it.
+        """
+        found = self.read(stem)
+        if found is None:
+            raise UserError(f"{stem}.json is missing in {self.folder}; make it first: {command}")
         return found
 
     def seeds(self, stem: str, header: Mapping[str, Any]) -> set[tuple[str | None, int]]:
@@ -144,6 +158,22 @@ class Store:
         return filelock.FileLock(self.unfinished / name)
 
 
+@functools.cache
+def said_of(dataset: Dataset) -> dict[str, Any]:
+    """Returns what a result file says of its data."""
+    return {
+        "dataset": dataset.name,
+        "class_names": list(dataset.class_names),
+        "data": identity(dataset),
+        "data_verified": dataset.verified,
+    }
+
+
+def results_folder(package: Path = Path(__file__).parents[1]) -> Path:
+    """Returns the folder of the result files: a checkout's own; an installed copy has none."""
+    return package / "results" if (package / "results").is_dir() else Path("results")
+
+
 def summarised(found: Mapping[str, Any]) -> dict[str, Any]:
     """Returns what a file's seeds come to: `spread` and, if they have matrices, their mean.
 
@@ -161,7 +191,8 @@ def summarised(found: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _compared(found: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns `spread` of each variant, and `paired`: its test accuracy less that of the base."""
+    """Returns `spread` of each variant, and `paired`: its figure less that of the base."""
+    figure = found.get("figure", "test_accuracy")
     seeds = {
         name: {entry["seed"]: entry for entry in found["seeds"] if entry["variant"] == name}
         for name in found["variants"]
@@ -170,7 +201,7 @@ def _compared(found: Mapping[str, Any]) -> dict[str, Any]:
     for name, of in seeds.items():
         both = sorted(set(of) & set(base))
         if name != found["base"] and len(both) > 1:
-            ours, theirs = ([side[seed]["test_accuracy"] for seed in both] for side in (of, base))
+            ours, theirs = ([side[seed][figure] for seed in both] for side in (of, base))
             differences[name] = statistics.paired(ours, theirs)
     spreads = {name: spread(list(of.values()), None) for name, of in seeds.items()}
     return {"spread": spreads, "paired": differences}

@@ -159,10 +159,13 @@ def measure_logistic(unit: Unit, dataset: Dataset) -> dict[str, Any]:
     pixels = np.random.default_rng(unit.seed).permutation(size) if unit.seed else None
     started = time.perf_counter()
     result, _ = logistic.validate(dataset, unit.settings, pixels)
+    (target,) = unit.targets
     return {
         "seed": unit.seed,
+        **({"variant": target.variant} if target.variant else {}),
         "cross_validation_accuracy": float(result.scores.mean()),
         "fold_accuracy": result.scores.tolist(),
+        "passes": result.model.passes.tolist(),
         "confusion_matrix": result.confusion_matrix.tolist(),
         "seconds_with_compilation": round(time.perf_counter() - started, 3),
     }

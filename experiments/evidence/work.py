@@ -5,7 +5,6 @@ long on one core as on both, so that two processes are twice as fast as one.
 """
 
 import contextlib
-import functools
 import itertools
 import os
 import shutil
@@ -19,11 +18,10 @@ from typing import Any
 import jax
 
 from experiments.evidence.plan import Target, Unit, program
-from experiments.evidence.store import Store
+from experiments.evidence.store import Store, said_of
 from experiments.evidence.unit import measure, measure_logistic, measure_together
 from imgcls_jax.config import Config
 from imgcls_jax.data import Dataset
-from imgcls_jax.data.dataset import identity
 from imgcls_jax.errors import Interrupted, UserError
 from imgcls_jax.train.build import training_splits
 from imgcls_jax.train.many import gains
@@ -149,7 +147,7 @@ class _Worker:
                 print(f"  {len(mine)} trainings like {mine[0].title}: {seconds:.0f} s", flush=True)
 
     def _add(self, target: Target, entry: dict[str, Any], dataset: Dataset) -> None:
-        self._store.add(target.stem, target.header | _data(dataset), entry, environment())
+        self._store.add(target.stem, target.header | said_of(dataset), entry, environment())
 
     def _measured(self, unit: Unit) -> Iterator[str]:
         """Runs one training, adds its seed to every file it fills, and yields the accuracies."""
@@ -160,9 +158,9 @@ class _Worker:
             self._add(target, entry, dataset)
             yield f"{entry['cross_validation_accuracy']:.4f}"
             return
-        folder = Workdir(self._store.unfinished / f"{unit.name}-{_data(dataset)['data'][:8]}")
+        folder = Workdir(self._store.unfinished / f"{unit.name}-{said_of(dataset)['data'][:8]}")
         for target in unit.targets:  # before it is trained for
-            self._store.seeds(target.stem, target.header | _data(dataset))
+            self._store.seeds(target.stem, target.header | said_of(dataset))
         trainer = self._trainer(unit, dataset)
         try:
             for target, entry in measure(unit, trainer, dataset, folder, self._progress):
@@ -179,17 +177,6 @@ class _Worker:
             with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere):
                 self._built = (course, make_trainer(Config.of(**unit.settings), dataset))
         return self._built[1]
-
-
-@functools.cache
-def _data(dataset: Dataset) -> dict[str, Any]:
-    """Returns what a result file says of its data."""
-    return {
-        "dataset": dataset.name,
-        "class_names": list(dataset.class_names),
-        "data": identity(dataset),
-        "data_verified": dataset.verified,
-    }
 
 
 def _supervise(processes: int) -> None:

@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from experiments.evidence.claims import CLAIMS, answer
+from experiments.evidence.claims import CLAIMS, COMPUTED, shown
 from experiments.evidence.readings import KINDS
 from experiments.evidence.verdicts import STEM
-from experiments.tables.files import Files, measured, table
+from experiments.tables.files import Files, table
 
 READINGS_NOTE = """\
 Probabilities of the readings of a run, all equally likely before: by the test accuracy alone, by
@@ -16,32 +16,15 @@ be trusted: the second table takes each seed out, and asks which reading it is o
 def claims(files: Files) -> list[str]:
     """Returns a section for each claim that has a file."""
     lines: list[str] = []
-    for claim in CLAIMS.values():
+    for claim in (*CLAIMS.values(), *COMPUTED.values()):
         for stem, result in files.take([claim.stem]).items():
             machine, link = files.made({stem: result})
             command = f"`python -m experiments.reproduce --claims={claim.name}`"
             lines += [f"### {result['says']}", ""]
             lines += [f"From {result['source']}. {command}, machine {machine}, {link}.", ""]
-            lines += [*_variants(result), "", answer(result), ""]
+            cells, answer = shown(result)
+            lines += [*table(*cells), "", answer, ""]
     return lines[:-1]
-
-
-def _variants(result: dict[str, Any]) -> list[str]:
-    rows = []
-    for name in result["variants"]:
-        if not result["spread"][name]:
-            continue
-        test, train = (result["spread"][name][f"{of}_accuracy"] for of in ("test", "train"))
-        cells = ["-", "-", "-"]
-        if paired := result["paired"].get(name):
-            low, high = (100 * end for end in paired["interval"])
-            cells = [f"{100 * paired['difference']:+.2f}", f"{low:+.2f} to {high:+.2f}"]
-            cells.append(f"{paired['p']:.2g}")
-        gap = 100 * (train["mean"] - test["mean"])
-        accuracies = [measured(of["values"], "accuracy") for of in (test, train)]
-        rows.append((name, *accuracies, f"{gap:+.2f}", str(len(test["values"])), *cells))
-    less = f"test, less {result['base']}"
-    return table(("", "test", "train", "train less test", "n", less, "95 %", "p"), rows)
 
 
 def readings(files: Files) -> list[str]:

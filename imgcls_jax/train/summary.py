@@ -143,6 +143,7 @@ FIGURES = (
     "validation_loss",
     "train_accuracy",
     "train_loss",
+    "cross_validation_accuracy",
 )
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from experiments.documented import RUNS
 from experiments.evidence import plan
-from experiments.evidence.claims import CLAIMS, answer
+from experiments.evidence.claims import CLAIMS
 from imgcls_jax.config import Config
 from imgcls_jax.errors import UserError
 
@@ -80,23 +80,3 @@ def test_another_network_for_photos_is_compared_with_nothing():
 def test_programs_are_shared_by_seeds_and_rates():
     units = plan.units(CLAIMS["learning_rate"].targets(), 2)
     assert len({plan.program(unit) for unit in units}) == 1
-
-
-def test_claims_compare_with_a_variant_they_have():
-    for claim in CLAIMS.values():
-        assert claim.base in claim.variants
-        assert claim.seeds >= 2
-        for target in claim.targets():
-            assert Config.of(**target.settings)
-
-
-def test_an_answer_tells_what_differs_from_the_base_and_what_does_not():
-    paired = {
-        "b": {"difference": 0.01, "p": 0.001},
-        "c": {"difference": -0.02, "p": 0.002},
-        "d": {"difference": 0.03, "p": 0.04},  # not below 0.05, as one of three
-        "e": {"difference": 0.0, "p": 0.9},
-    }
-    assert answer({"base": "a", "paired": paired}) == (
-        "On test: b better than a; c worse than a; d, e not told apart from a."
-    )

@@ -7,7 +7,7 @@ _CODE = """
 import sys
 from pathlib import Path
 
-from experiments.reproduce import results_folder
+from experiments.evidence.store import results_folder
 
 assert list(results_folder().glob("run5*.json")), "the checkout's own"
 given = Path(sys.argv[1])

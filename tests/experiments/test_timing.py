@@ -52,6 +52,13 @@ def test_keras_is_asked_for_where_it_is_not_installed(monkeypatch):
         keras_cifar10.main()
 
 
+def test_keras_history_has_our_names_and_its_validation_set_is_the_test_set():
+    history = {"accuracy": [0.5], "loss": [1.25], "val_accuracy": [0.4], "val_loss": [1.50000004]}
+    assert keras_cifar10.by_epoch(history) == {
+        "train_loss": [1.25], "train_accuracy": [0.5], "test_loss": [1.5], "test_accuracy": [0.4]
+    }  # fmt: skip
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("module", ["benchmark", "benchmarks.keras_cifar10"])
 def test_a_command_shows_its_flags(module):

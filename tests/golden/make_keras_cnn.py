@@ -13,7 +13,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from golden import documented_cnn as case
 
-from experiments.benchmarks.keras_cifar10 import documented_cnn
+from experiments.benchmarks.keras_network import documented_cnn
 
 
 def build() -> keras.Model:
