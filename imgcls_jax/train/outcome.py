@@ -11,7 +11,8 @@ from imgcls_jax.config import Config
 from imgcls_jax.data.dataset import Dataset
 from imgcls_jax.errors import UserError
 from imgcls_jax.losses import is_absurd
-from imgcls_jax.train.loop import Evaluation, History
+from imgcls_jax.train.ledger import History
+from imgcls_jax.train.loop import Evaluation
 from imgcls_jax.train.summary import difference, summarise
 from imgcls_jax.train.trainer import Trainer
 from imgcls_jax.workdir import Workdir

@@ -22,7 +22,8 @@ from imgcls_jax.train.kept import (
     require_same_data,
     require_same_teacher,
 )
-from imgcls_jax.train.loop import History, evaluate, fit
+from imgcls_jax.train.ledger import History
+from imgcls_jax.train.loop import evaluate, fit
 from imgcls_jax.train.outcome import require_sense, summarised, written
 from imgcls_jax.train.progress import Observer, collect_signals, tensorboard
 from imgcls_jax.train.repeat import each, over
