@@ -30,13 +30,18 @@ def each(
                 if stop:
                     raise Interrupted(f"stopped between {kind}s.")
                 print(f"{kind} {value}, {number} of {len(configs)}")
-                runs.append(run_one(one, Workdir(workdir.path / f"{kind}-{value}"), stop))
+                runs.append(run_one(one, of_one(workdir, kind, one), stop))
             except Interrupted as interrupted:
                 raise Interrupted(
                     f"stopped at {kind} {value}; run the same command with "
                     f"`workdir={workdir.path}` `{kind}s={len(configs)}` to continue."
                 ) from interrupted
     return runs
+
+
+def of_one(workdir: Workdir, kind: str, config: Config) -> Workdir:
+    """Returns the folder of one configuration, called by its seed or its fold."""
+    return Workdir(workdir.path / f"{kind}-{config.flat()[kind]}")
 
 
 def over(

@@ -12,23 +12,24 @@ from imgcls_jax.checkpoint import Checkpoints
 from imgcls_jax.config import Config
 from imgcls_jax.data.dataset import Dataset, Split
 from imgcls_jax.errors import Interrupted, UserError
-from imgcls_jax.train.build import build
+from imgcls_jax.train.build import build, training_splits
 from imgcls_jax.train.distil import Teacher
 from imgcls_jax.train.kept import (
     as_begun,
     keep_evaluated,
-    network_record,
+    keep_network,
     photos_replaceable,
     require_same_data,
-    require_same_teacher,
 )
 from imgcls_jax.train.ledger import History
 from imgcls_jax.train.loop import evaluate, fit
+from imgcls_jax.train.many import considered
 from imgcls_jax.train.outcome import require_sense, summarised, written
 from imgcls_jax.train.progress import Observer, collect_signals, tensorboard
-from imgcls_jax.train.repeat import each, over
+from imgcls_jax.train.repeat import each, of_one, over
 from imgcls_jax.train.setup import make_model
 from imgcls_jax.train.summary import evaluated_record
+from imgcls_jax.train.together import train_together
 from imgcls_jax.train.trainer import Trainer
 from imgcls_jax.workdir import Workdir
 
@@ -79,7 +80,8 @@ def train(
             trainer = anew(resumed=bool(done)) if shared_trainer is None else shared_trainer()
             if stop:  # a signal during compilation, which cannot be broken off
                 raise Interrupted("stopped before training began; run the same command to start.")
-            _begin(workdir, trainer, dataset, done=done)
+            keep_network(workdir, trainer, dataset)
+            _say_where(trainer, done)
             watch = _observer(trainer, stop=stop, board=board, done=done)
             with contextlib.closing(watch):
                 at = {"workdir": workdir, "checkpoints": checkpoints, "progress": watch}
@@ -104,10 +106,16 @@ def repeat(
     documented: Mapping[str, Any] | None = None,
     with_tensorboard: bool = False,
     teacher: Teacher | None = None,
+    vectorize: str = "off",
 ) -> dict[str, Any]:
     """Runs `config` with `seeds` consecutive seeds, each in its own folder, compiled once.
 
-    Seeds already finished in `workdir` are not run again.
+    Seeds already finished in `workdir` are not run again, and those already begun go on one by one.
+
+    Args:
+      vectorize: whether the seeds that are not begun are trained in one program: "on", "off" or
+        "auto", see `many.considered`. Each differs from the same seed alone by rounding only; if
+        it is stopped, see `together.train_together`, the seeds go on one by one.
 
     Returns:
       The content of `summary.json`: every seed's figures, their mean and standard deviation
@@ -116,6 +124,17 @@ def repeat(
     configs = [config.replace(seed=config.train.seed + k) for k in range(seeds)]
     workdir.claim(config, several=True)
     shared = functools.cache(lambda: make_trainer(config, dataset, teacher=teacher))
+    if considered(vectorize, config):
+        _test_split(dataset)
+        trainer = train_together(
+            configs,
+            [of_one(workdir, "seed", one) for one in configs],
+            lambda: (shared(), training_splits(config, dataset)[0]),
+            dataset,
+            tried=vectorize == "on",
+            with_tensorboard=with_tensorboard,
+        )
+        shared = shared if trainer is None else lambda: trainer
 
     def run_one(one: Config, folder: Workdir, stop: list[int]) -> dict[str, Any]:
         return train(
@@ -134,6 +153,8 @@ def repeat(
         "seeds": [summary["seed"] for summary in runs],
         "data_verified": dataset.verified,
     }
+    together = [summary.get("together", 1) for summary in runs]
+    result |= {"together": together} if max(together) > 1 else {}
     workdir.write_json("summary.json", result)
     return result
 
@@ -238,11 +259,11 @@ def make_trainer(
     return build(config, dataset, pretrained=loaded.variables, teacher=teacher)
 
 
-def _begin(workdir: Workdir, trainer: Trainer, dataset: Dataset, *, done: int) -> None:
-    """Writes what the network is, and says where a run goes on."""
-    require_same_teacher(workdir, trainer.teacher)
-    workdir.write_json("network.json", network_record(trainer, dataset))
-    if done:
+def _say_where(trainer: Trainer, done: int) -> None:
+    """Says where a run goes on."""
+    if done == trainer.total_steps:
+        print(f"all {done} steps are made, the test set is left")
+    elif done:
         print(f"resuming from step {done} of {trainer.total_steps}")
 
 
