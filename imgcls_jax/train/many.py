@@ -93,14 +93,17 @@ class Many:
         self.state: steps.TrainState
         with _fitting(self.size):
             begun = [trainer.start(seed) for seed in seeds]
-            self.state, self._zeros = jax.tree.map(
-                lambda *leaves: jnp.stack(leaves), *((one.state, one.sums) for one in begun)
+            self.state = jax.tree.map(
+                lambda *leaves: jnp.stack(leaves), *(one.state for one in begun)
             )
             self._source = resident.put(train)
         ones = np.ones(self.size, np.float32)
         self._scales = jnp.asarray(ones if scales is None else np.asarray(scales, np.float32))
-        orders = jax.vmap(partial(resident.epoch_order, size=self._examples), (0, None), out_axes=1)
-        self._orders = self._compiled(jax.jit(orders), self.state.key, np.int32(0))
+        # On the host: what a call is given there is copied, and not donated.
+        self._zeros = jax.tree.map(
+            lambda leaf: np.zeros((self.size, *leaf.shape), leaf.dtype), begun[0].sums
+        )
+        self._orders = self._compiled(jax.jit(self._drawn), self.state.key, np.int32(0))
         self._train: dict[int, Any] = {}
         side = config.evaluation.eval_size
         evaluate = steps.make_evaluate(
@@ -155,16 +158,22 @@ class Many:
         }
         return [record | shared for record in records]
 
+    def _drawn(self, keys: jax.Array, epoch: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """Draws the members' orders (N, members) of an epoch, and the part for its last batch."""
+        draw = partial(resident.epoch_order, size=self._examples)
+        order = jax.vmap(draw, (0, None), out_axes=1)(keys, epoch)
+        return order, order[self._examples // self._batch_size * self._batch_size :]
+
     def _trained(self, steps_at_most: int | None) -> tuple[steps.Metrics, float]:
         """Trains for an epoch; returns the members' summed metrics and each one's seconds."""
         started, compiled = time.perf_counter(), self.compile_seconds
-        order = self._orders(self.state.key, np.int32(self.epochs))
+        order, last = self._orders(self.state.key, np.int32(self.epochs))
         full, rest = divmod(self._examples, self._batch_size)
         count = full if steps_at_most is None else min(full, steps_at_most)
-        carry = (self.state, jax.tree.map(jnp.copy, self._zeros))
+        carry = (self.state, self._zeros)
         carry = self._run(self._batch_size, carry, order, count)
         if rest and count == full:
-            carry = self._run(rest, carry, order[full * self._batch_size :], 1)
+            carry = self._run(rest, carry, last, 1)
         self.state, sums = jax.block_until_ready(carry)
         self.epochs += 1
         compiled = self.compile_seconds - compiled
