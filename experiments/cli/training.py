@@ -169,8 +169,10 @@ def train(preset: choose.Preset, *, experiment: str) -> None:
 
 def _repeat(config: Config, seeds: int, *, name: str, dataset: Dataset, workdir: Workdir, **more):
     """Runs all seeds and shows what they come to."""
-    more |= {"vectorize": VECTORIZE.value}
-    result = run.repeat(config, seeds=seeds, name=name, dataset=dataset, workdir=workdir, **more)
+    of = {"seeds": seeds, "dataset": dataset, "workdir": workdir}
+    of["with_tensorboard"] = more.pop("with_tensorboard")
+    trainer = run.begin_together(config, vectorize=VECTORIZE.value, **of)
+    result = run.repeat(config, name=name, shared_trainer=trainer, **of, **more)
     console.heading(f"{name}: {seeds} seeds")
     console.spread(result["spread"])
     console.times(result)

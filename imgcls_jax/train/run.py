@@ -5,9 +5,7 @@ import functools
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import numpy as np
-
-from imgcls_jax import metrics, pretrained, steps
+from imgcls_jax import pretrained
 from imgcls_jax.checkpoint import Checkpoints
 from imgcls_jax.config import Config
 from imgcls_jax.data.dataset import Dataset, Split
@@ -21,14 +19,12 @@ from imgcls_jax.train.kept import (
     photos_replaceable,
     require_same_data,
 )
-from imgcls_jax.train.ledger import History
 from imgcls_jax.train.loop import evaluate, fit
 from imgcls_jax.train.many import considered
-from imgcls_jax.train.outcome import require_sense, summarised, written
+from imgcls_jax.train.outcome import best_state, require_sense, summarised, written
 from imgcls_jax.train.progress import Observer, collect_signals, tensorboard
-from imgcls_jax.train.repeat import each, of_one, over
+from imgcls_jax.train.repeat import each, of_one, over, pooled
 from imgcls_jax.train.setup import make_model
-from imgcls_jax.train.summary import evaluated_record
 from imgcls_jax.train.together import train_together
 from imgcls_jax.train.trainer import Trainer
 from imgcls_jax.workdir import Workdir
@@ -87,7 +83,7 @@ def train(
                 at = {"workdir": workdir, "checkpoints": checkpoints, "progress": watch}
                 state, history = fit(trainer, seed=config.train.seed, **at)
         if config.evaluation.evaluate == "best" and config.train.epochs:
-            state = _best(trainer, history, checkpoints)
+            state = best_state(trainer, history, checkpoints)
         evaluation = evaluate(trainer, state, test)
         keep_evaluated(checkpoints, evaluation.state)
     require_sense(evaluation, dataset)
@@ -105,36 +101,21 @@ def repeat(
     workdir: Workdir,
     documented: Mapping[str, Any] | None = None,
     with_tensorboard: bool = False,
-    teacher: Teacher | None = None,
-    vectorize: str = "off",
+    shared_trainer: Callable[[], Trainer] | None = None,
 ) -> dict[str, Any]:
     """Runs `config` with `seeds` consecutive seeds, each in its own folder, compiled once.
 
-    Seeds already finished in `workdir` are not run again, and those already begun go on one by one.
+    Seeds already finished in `workdir` are not run again.
 
     Args:
-      vectorize: whether the seeds that are not begun are trained in one program: "on", "off" or
-        "auto", see `many.considered`. Each differs from the same seed alone by rounding only; if
-        it is stopped, see `together.train_together`, the seeds go on one by one.
+      shared_trainer: gives the trainer of all seeds, see `train` and `begin_together`.
 
     Returns:
       The content of `summary.json`: every seed's figures, their mean and standard deviation
       (n - 1), and where the documented figure falls in that distribution.
     """
-    configs = [config.replace(seed=config.train.seed + k) for k in range(seeds)]
     workdir.claim(config, several=True)
-    shared = functools.cache(lambda: make_trainer(config, dataset, teacher=teacher))
-    if considered(vectorize, config):
-        _test_split(dataset)
-        trainer = train_together(
-            configs,
-            [of_one(workdir, "seed", one) for one in configs],
-            lambda: (shared(), training_splits(config, dataset)[0]),
-            dataset,
-            tried=vectorize == "on",
-            with_tensorboard=with_tensorboard,
-        )
-        shared = shared if trainer is None else lambda: trainer
+    shared = functools.cache(shared_trainer or (lambda: make_trainer(config, dataset)))
 
     def run_one(one: Config, folder: Workdir, stop: list[int]) -> dict[str, Any]:
         return train(
@@ -148,7 +129,7 @@ def repeat(
             stop=stop,
         )
 
-    runs = each(configs, "seed", workdir, run_one)
+    runs = each(_of_seeds(config, seeds), "seed", workdir, run_one)
     result = over(runs, config, name, documented) | {
         "seeds": [summary["seed"] for summary in runs],
         "data_verified": dataset.verified,
@@ -157,6 +138,51 @@ def repeat(
     result |= {"together": together} if max(together) > 1 else {}
     workdir.write_json("summary.json", result)
     return result
+
+
+def begin_together(
+    config: Config,
+    *,
+    seeds: int,
+    dataset: Dataset,
+    workdir: Workdir,
+    vectorize: str,
+    with_tensorboard: bool = False,
+) -> Callable[[], Trainer]:
+    """Trains seeds in one program before `repeat` goes on, where they may share one.
+
+    Each differs from the same seed alone by rounding only. Seeds that are already begun in
+    `workdir` are left to go on one by one.
+
+    Args:
+      vectorize: "on", "off", or "auto" where it is found faster, see `many.considered`.
+
+    Returns:
+      what `repeat` takes as `shared_trainer`.
+
+    Raises:
+      Interrupted, UserError: as `together.train_together`; for "on" and settings that do not allow
+        it as well.
+    """
+    shared = functools.cache(lambda: make_trainer(config, dataset))
+    if not considered(vectorize, config):
+        return shared
+    _test_split(dataset)
+    workdir.claim(config, several=True)
+    configs = _of_seeds(config, seeds)
+    trainer = train_together(
+        configs,
+        [of_one(workdir, "seed", one) for one in configs],
+        lambda: (shared(), training_splits(config, dataset)[0]),
+        dataset,
+        tried=vectorize == "on",
+        with_tensorboard=with_tensorboard,
+    )
+    return shared if trainer is None else lambda: trainer
+
+
+def _of_seeds(config: Config, seeds: int) -> list[Config]:
+    return [config.replace(seed=config.train.seed + k) for k in range(seeds)]
 
 
 def cross_validate(
@@ -200,16 +226,9 @@ def cross_validate(
         return summary
 
     runs = each(configs, "fold", workdir, run_one)
-    matrix = sum(np.array(summary["confusion_matrix"]) for summary in runs)
     result = over(runs, config, name, documented) | {
         "folds": config.data.folds,
-        "pooled": {
-            "test_accuracy": float(np.trace(matrix) / matrix.sum()),
-            "test_accuracy_interval": list(metrics.accuracy_interval(matrix)),
-            "test_balanced_accuracy": metrics.balanced_accuracy(matrix),
-            "test_balanced_accuracy_interval": list(metrics.balanced_accuracy_interval(matrix)),
-            "confusion_matrix": matrix.tolist(),
-        },
+        "pooled": pooled(runs),
     }
     workdir.write_json("summary.json", result)
     return result
@@ -265,17 +284,6 @@ def _say_where(trainer: Trainer, done: int) -> None:
         print(f"all {done} steps are made, the test set is left")
     elif done:
         print(f"resuming from step {done} of {trainer.total_steps}")
-
-
-def _best(trainer: Trainer, history: History, checkpoints: Checkpoints) -> steps.TrainState:
-    """Returns the state with the best validation accuracy, as the history has it."""
-    wanted, kept = evaluated_record(history, trainer.config)["step"], checkpoints.step("best")
-    if kept != wanted:
-        raise UserError(
-            f"the best epoch ended at step {wanted}, but the 'best' checkpoint is of step {kept}; "
-            "train again in a new `workdir`."
-        )
-    return checkpoints.restore("best", trainer.blank()).state
 
 
 def _test_split(dataset: Dataset) -> Split:

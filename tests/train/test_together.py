@@ -22,8 +22,10 @@ from imgcls_jax.workdir import Workdir
 CONFIG = SMALL.replace(epochs=2, hold_out=0.2, evaluate="best")
 
 
-def repeat(digits, folder, config=CONFIG, **more):
-    return run.repeat(config, name="small", dataset=digits, workdir=Workdir(folder), **more)
+def repeat(digits, folder, config=CONFIG, *, seeds, vectorize="off"):
+    of = {"seeds": seeds, "dataset": digits, "workdir": Workdir(folder)}
+    trainer = run.begin_together(config, vectorize=vectorize, **of)
+    return run.repeat(config, name="small", shared_trainer=trainer, **of)
 
 
 @pytest.fixture(scope="module", autouse=True)
