@@ -30,6 +30,8 @@ def main() -> None:
     if preset.name == "speedrun":
         if training.TENSORBOARD.value:
             raise UserError("a speed run takes no --tensorboard; leave it out.")
+        if training.VECTORIZE.value == "on":
+            raise UserError("a speed run takes no --vectorize=on; leave it out.")
         workdir = training.workdir_of("cifar10", preset)
         config = Config.of(**{**preset.settings, **given})
         speedrun.main(config, seeds=training.SEEDS.value or 1, workdir=workdir)

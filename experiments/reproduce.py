@@ -21,8 +21,9 @@ from absl import flags
 
 from experiments import tables
 from experiments.cli import flags as cli
-from experiments.cli import out_flag
+from experiments.cli import out_flag, vectorize_flag
 from experiments.cli.out_flag import OUT
+from experiments.cli.vectorize_flag import VECTORIZE
 from experiments.documented import DocumentedRun
 from experiments.evidence import pictures, plan, show, verdicts, work
 from experiments.evidence.claims import CLAIMS, COMPUTED
@@ -36,6 +37,7 @@ from imgcls_jax.workdir import Workdir
 
 flags.adopt_module_key_flags(cli)
 flags.adopt_module_key_flags(out_flag)
+flags.adopt_module_key_flags(vectorize_flag)
 _RUNS = flags.DEFINE_list("runs", ["1-9"], "documented runs to measure, such as 1-9 or 5,10")
 _CLAIMS = flags.DEFINE_list(
     "claims",
@@ -55,12 +57,6 @@ _PROCESSES = flags.DEFINE_integer(
     "processes", None, "processes at a time, by default one per core on a CPU", lower_bound=1
 )
 _FIGURES = flags.DEFINE_string("figures", "runs/reproduce", "folder to draw the figures into")
-_VECTORIZE = flags.DEFINE_enum(
-    "vectorize",
-    "auto",
-    ["auto", "on", "off"],
-    "train seeds and learning rates in one program: auto where a trial on a GPU or TPU is faster",
-)
 _TABLE = flags.DEFINE_bool("table", False, "write the result files as tables, README.md, and exit")
 
 
@@ -133,7 +129,7 @@ def _measure(units: list[plan.Unit], store: Store, chosen: list[DocumentedRun]) 
         store,
         load=functools.partial(_load, chosen),
         processes=_processes(),
-        vectorize=_VECTORIZE.value,
+        vectorize=VECTORIZE.value,
     )
     if not work.is_worker():
         store.tidy([unit.name for unit in units] + [target.stem for target in targets])
@@ -156,7 +152,7 @@ def _processes() -> int:
     """Returns how many processes share the work."""
     if _PROCESSES.value:
         return _PROCESSES.value
-    return 1 if _VECTORIZE.value == "on" else default_jobs()
+    return 1 if VECTORIZE.value == "on" else default_jobs()
 
 
 def _without_photos_among_others(chosen: list[DocumentedRun]) -> list[DocumentedRun]:

@@ -185,13 +185,14 @@ def distil(
         ]
     for folder in folders:
         require_same_teacher(folder, teacher.facts())
-    common = {"name": f"distilled from {len(members)} networks", "dataset": dataset}
+    make = functools.partial(run.make_trainer, config, dataset, teacher=teacher)
+    name = f"distilled from {len(members)} networks"
+    common = {"name": name, "dataset": dataset, "shared_trainer": make}
     try:
         if seeds is None:
-            make = functools.partial(run.make_trainer, config, dataset, teacher=teacher)
-            runs = [run.train(config, workdir=workdir, shared_trainer=make, **common)]
+            runs = [run.train(config, workdir=workdir, **common)]
         else:
-            run.repeat(config, seeds=seeds, workdir=workdir, teacher=teacher, **common)
+            run.repeat(config, seeds=seeds, workdir=workdir, **common)
             runs = [folder.summary() for folder in folders]
     except Interrupted as stop:
         raise Interrupted(

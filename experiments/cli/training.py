@@ -8,6 +8,7 @@ import numpy as np
 from absl import flags
 
 from experiments.cli import flags as cli
+from experiments.cli.vectorize_flag import VECTORIZE
 from experiments.documented import RUNS
 from experiments.presets import choose
 from imgcls_jax import models
@@ -42,8 +43,8 @@ AUGMENTATIONS = flags.DEFINE_string(
 TENSORBOARD = flags.DEFINE_bool("tensorboard", False, "write TensorBoard event files")
 
 _OF_THE_RUN = (
-    "run", "preset", "list_runs", "seeds", "workdir", "figures", "show_config", "augmentations",
-    "tensorboard",
+    "run", "preset", "list_runs", "seeds", "vectorize", "workdir", "figures", "show_config",
+    "augmentations", "tensorboard",
 )  # fmt: skip
 _HEADINGS = {
     "data": "Data", "model": "Network", "optim": "Optimiser", "train": "Training",
@@ -113,6 +114,11 @@ def workdir_of(experiment: str, preset: choose.Preset) -> Workdir:
     """Returns the folder that --workdir names, or a new one."""
     if SEEDS.value is not None and SEEDS.value < 1:
         raise UserError(f"--seeds={SEEDS.value} cannot be used; it must be at least 1.")
+    if VECTORIZE.value == "on" and (SEEDS.value or 1) < 2:
+        raise UserError(
+            "--vectorize=on trains several seeds in one program; give --seeds=2 or more, or leave "
+            "it out."
+        )
     return Workdir(WORKDIR.value) if WORKDIR.value else cli.new_workdir(experiment, preset.name)
 
 
@@ -163,7 +169,10 @@ def train(preset: choose.Preset, *, experiment: str) -> None:
 
 def _repeat(config: Config, seeds: int, *, name: str, dataset: Dataset, workdir: Workdir, **more):
     """Runs all seeds and shows what they come to."""
-    result = run.repeat(config, seeds=seeds, name=name, dataset=dataset, workdir=workdir, **more)
+    of = {"seeds": seeds, "dataset": dataset, "workdir": workdir}
+    of["with_tensorboard"] = more.pop("with_tensorboard")
+    trainer = run.begin_together(config, vectorize=VECTORIZE.value, **of)
+    result = run.repeat(config, name=name, shared_trainer=trainer, **of, **more)
     console.heading(f"{name}: {seeds} seeds")
     console.spread(result["spread"])
     console.times(result)

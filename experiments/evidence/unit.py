@@ -9,7 +9,6 @@ import numpy as np
 
 from experiments import logistic
 from experiments.evidence.plan import Target, Unit
-from imgcls_jax import steps
 from imgcls_jax.checkpoint import Checkpoints
 from imgcls_jax.config import Config
 from imgcls_jax.data import Dataset
@@ -84,11 +83,7 @@ def measure_together(
     for epoch in range(1, units[0].targets[-1].epochs + 1):
         if progress.stop_requested():
             raise Interrupted("stopped between epochs; run the same command to go on.")
-        records = many.train_epoch()
-        if trainer.watched is not None:
-            name, split = trainer.watched
-            for record, sums in zip(records, many.evaluate(split)[0], strict=True):
-                record |= {f"{name}_{what}": of for what, of in steps.means(sums).items()}
+        records = many.train_epoch(trainer.watched)
         for history, record in zip(histories, records, strict=True):
             history.append(record)
         if any(target.epochs == epoch for unit in units for target in unit.targets):

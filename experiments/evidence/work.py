@@ -15,8 +15,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-import jax
-
 from experiments.evidence.plan import Target, Unit, program
 from experiments.evidence.store import Store, said_of
 from experiments.evidence.unit import measure, measure_logistic, measure_together
@@ -24,11 +22,11 @@ from imgcls_jax.config import Config
 from imgcls_jax.data import Dataset
 from imgcls_jax.errors import Interrupted, UserError
 from imgcls_jax.train.build import training_splits
-from imgcls_jax.train.many import gains
+from imgcls_jax.train.many import considered, gains
 from imgcls_jax.train.progress import Progress, collect_signals
 from imgcls_jax.train.run import make_trainer
 from imgcls_jax.train.trainer import Trainer
-from imgcls_jax.train.workers import pinned
+from imgcls_jax.train.workers import Stop, pinned
 from imgcls_jax.workdir import Workdir, environment
 
 _POLL_SECONDS = 2.0  # between looks at what other processes have in hand
@@ -62,12 +60,12 @@ def run(
       load: gives the data of a training.
       processes: how many to start, each with this very command line; 1 works in this one.
       vectorize: whether seeds and learning rates are trained in one program: "on", "off", or "auto"
-        where a few steps side by side take less time each than alone (never on a CPU, where a
-        benchmark found none).
+        where that is found faster, see `many.considered`.
 
     Raises:
       Interrupted: at a signal; what is finished is kept, and a long training goes on next time.
-      UserError: if a process ended with an error, which it has printed.
+      UserError: if a process ended with an error, which it has printed, or for "on" and trainings
+        that cannot share a program.
     """
     if not is_worker() and processes > 1 and len(missing(units, store)) > 1:
         _supervise(processes)
@@ -79,8 +77,7 @@ def run(
             signal.signal(signal.SIGINT, signal.SIG_IGN)
         worker = _Worker(store, load, _Quiet(stop))
         while left := missing(order, store):
-            if vectorize == "on" or (vectorize == "auto" and jax.default_backend() != "cpu"):
-                worker.take_together(left, tried=vectorize == "on")
+            if worker.take_together(left, vectorize):
                 left = missing(left, store)
             if not any([worker.take(unit) for unit in left]):
                 worker.stop_if_asked()
@@ -91,11 +88,10 @@ class _Quiet(Progress):
     """Stops at a signal, or when the process that started this one is gone."""
 
     def __init__(self, stop: list[int]):
-        self._stop, self._parent = stop, os.getppid()
+        self._stop = Stop(lambda: bool(stop), parent=os.getppid() if is_worker() else None)
 
     def stop_requested(self) -> bool:
-        orphan = is_worker() and os.getppid() != self._parent
-        return bool(self._stop) or orphan
+        return bool(self._stop)
 
 
 class _Worker:
@@ -121,30 +117,42 @@ class _Worker:
             print(f"  {unit.title}: {'  '.join(found)}   {seconds:.0f} s", flush=True)
         return True
 
-    def take_together(self, units: Sequence[Unit], *, tried: bool) -> None:
-        """Measures trainings in one program where they can share one, and where it is faster.
+    def take_together(self, units: Sequence[Unit], vectorize: str) -> bool:
+        """Measures trainings in one program where they can share one; returns whether any did."""
+        units = [u for u in units if not u.is_logistic]
+        groups = itertools.groupby(sorted(units, key=program), key=program)
+        together = [list(group) for _, group in groups]
+        together = [
+            group
+            for group in together
+            if len(group) > 1 and considered(vectorize, Config.of(**group[0].settings))
+        ]
+        return any([self._take_group(group, tried=vectorize == "on") for group in together])
+
+    def _take_group(self, group: list[Unit], *, tried: bool) -> bool:
+        """Measures trainings in one program, if it is faster; returns whether it did.
 
         Args:
           tried: whether it is known to be faster.
         """
-        for _, group in itertools.groupby(sorted(units, key=program), key=program):
-            with contextlib.ExitStack() as stack:
-                mine = [u for u in group if stack.enter_context(self._store.claim(u.name))]
-                mine = [u for u in missing(mine, self._store) if not u.is_logistic]
-                if len(mine) < 2:
-                    continue
-                self.stop_if_asked()
-                started, dataset = time.perf_counter(), self._load(mine[0])
-                trainer = self._trainer(mine[0], dataset)
-                train, _ = training_splits(trainer.config, dataset)
-                if not tried and not gains(trainer, train):
-                    continue
-                folder = Workdir(self._store.unfinished / mine[0].name)
-                together = measure_together(mine, trainer, dataset, folder, self._progress)
-                for target, entry in together:
-                    self._add(target, entry, dataset)
-                seconds = time.perf_counter() - started
-                print(f"  {len(mine)} trainings like {mine[0].title}: {seconds:.0f} s", flush=True)
+        with contextlib.ExitStack() as stack:
+            mine = [u for u in group if stack.enter_context(self._store.claim(u.name))]
+            mine = missing(mine, self._store)
+            if len(mine) < 2:
+                return False
+            self.stop_if_asked()
+            started, dataset = time.perf_counter(), self._load(mine[0])
+            trainer = self._trainer(mine[0], dataset)
+            train, _ = training_splits(trainer.config, dataset)
+            if not tried and not gains(trainer, train, members=len(mine)):
+                return False
+            folder = Workdir(self._store.unfinished / mine[0].name)
+            together = measure_together(mine, trainer, dataset, folder, self._progress)
+            for target, entry in together:
+                self._add(target, entry, dataset)
+            seconds = time.perf_counter() - started
+            print(f"  {len(mine)} trainings like {mine[0].title}: {seconds:.0f} s", flush=True)
+        return True
 
     def _add(self, target: Target, entry: dict[str, Any], dataset: Dataset) -> None:
         self._store.add(target.stem, target.header | said_of(dataset), entry, environment())

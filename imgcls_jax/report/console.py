@@ -127,6 +127,8 @@ def times(result: Mapping[str, Any]) -> None:
     seconds = result["train_seconds"]
     mean = sum(seconds) / len(seconds)
     line = f"{mean:.2f} s on average, {min(seconds):.2f} to {max(seconds):.2f} s"
+    if "together" in result:
+        line += ", shares of a program of several seeds"
     pairs({"training": line} | documented_seconds(result["documented"]))
 
 

@@ -96,6 +96,12 @@ def require_same_teacher(workdir: Workdir, teacher: Mapping[str, Any] | None) ->
     )
 
 
+def keep_network(workdir: Workdir, trainer: Trainer, dataset: Dataset) -> None:
+    """Writes what the network is, unless the folder's learns from somebody else."""
+    require_same_teacher(workdir, trainer.teacher)
+    workdir.write_json("network.json", network_record(trainer, dataset))
+
+
 def keep_evaluated(checkpoints: Checkpoints, state: steps.TrainState) -> None:
     """Writes the variables that a run is evaluated with."""
     checkpoints.save("evaluated", int(state.step), state.variables)

@@ -1,4 +1,4 @@
-"""The end of a run: a check that its test figures mean anything, its summary, its files."""
+"""The end of a run: the state that is evaluated, a check of its test figures, its files."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -7,14 +7,27 @@ from typing import Any
 import numpy as np
 
 from imgcls_jax import steps
+from imgcls_jax.checkpoint import Checkpoints
 from imgcls_jax.config import Config
 from imgcls_jax.data.dataset import Dataset
 from imgcls_jax.errors import UserError
 from imgcls_jax.losses import is_absurd
-from imgcls_jax.train.loop import Evaluation, History
-from imgcls_jax.train.summary import difference, summarise
+from imgcls_jax.train.ledger import History
+from imgcls_jax.train.loop import Evaluation
+from imgcls_jax.train.summary import difference, evaluated_record, summarise
 from imgcls_jax.train.trainer import Trainer
 from imgcls_jax.workdir import Workdir
+
+
+def best_state(trainer: Trainer, history: History, checkpoints: Checkpoints) -> steps.TrainState:
+    """Returns the state with the best validation accuracy, as the history has it."""
+    wanted, kept = evaluated_record(history, trainer.config)["step"], checkpoints.step("best")
+    if kept != wanted:
+        raise UserError(
+            f"the best epoch ended at step {wanted}, but the 'best' checkpoint is of step {kept}; "
+            "train again in a new `workdir`."
+        )
+    return checkpoints.restore("best", trainer.blank()).state
 
 
 def require_sense(evaluation: Evaluation, dataset: Dataset) -> None:

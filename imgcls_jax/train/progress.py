@@ -91,9 +91,7 @@ class Observer(ProgressBar):
     def epoch(self, record: dict[str, Any]) -> None:
         super().epoch(record)
         if self._board is not None:
-            for name, value in record.items():
-                if name not in ("epoch", "step"):
-                    self._board.add_scalar(name.replace("_", "/", 1), value, record["step"])
+            write_scalars(self._board, record)
 
     def stop_requested(self) -> bool:
         return bool(self._stop)
@@ -118,6 +116,13 @@ def tensorboard(workdir: Workdir, *, done: int) -> Any:
             "or leave the flag out."
         ) from error
     return SummaryWriter(str(workdir.path / "tensorboard"), purge_step=done + 1)
+
+
+def write_scalars(board: Any, record: dict[str, Any]) -> None:
+    """Writes the figures of an epoch's record as scalars, such as train/loss."""
+    for name, value in record.items():
+        if name not in ("epoch", "step", "together"):
+            board.add_scalar(name.replace("_", "/", 1), value, record["step"])
 
 
 @contextlib.contextmanager

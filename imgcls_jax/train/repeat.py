@@ -3,6 +3,9 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import numpy as np
+
+from imgcls_jax import metrics
 from imgcls_jax.config import Config
 from imgcls_jax.errors import Interrupted
 from imgcls_jax.train.progress import collect_signals
@@ -30,13 +33,18 @@ def each(
                 if stop:
                     raise Interrupted(f"stopped between {kind}s.")
                 print(f"{kind} {value}, {number} of {len(configs)}")
-                runs.append(run_one(one, Workdir(workdir.path / f"{kind}-{value}"), stop))
+                runs.append(run_one(one, of_one(workdir, kind, one), stop))
             except Interrupted as interrupted:
                 raise Interrupted(
                     f"stopped at {kind} {value}; run the same command with "
                     f"`workdir={workdir.path}` `{kind}s={len(configs)}` to continue."
                 ) from interrupted
     return runs
+
+
+def of_one(workdir: Workdir, kind: str, config: Config) -> Workdir:
+    """Returns the folder of one configuration, called by its seed or its fold."""
+    return Workdir(workdir.path / f"{kind}-{config.flat()[kind]}")
 
 
 def over(
@@ -50,3 +58,15 @@ def over(
         "train_seconds": [round(summary["train_seconds"], 3) for summary in runs],
         "documented": dict(documented) if documented else None,
     } | environment()
+
+
+def pooled(runs: list[dict[str, Any]]) -> dict[str, Any]:
+    """Returns the accuracies over all folds' examples, each counted once, with 95 % intervals."""
+    matrix = sum(np.array(summary["confusion_matrix"]) for summary in runs)
+    return {
+        "test_accuracy": float(np.trace(matrix) / matrix.sum()),
+        "test_accuracy_interval": list(metrics.accuracy_interval(matrix)),
+        "test_balanced_accuracy": metrics.balanced_accuracy(matrix),
+        "test_balanced_accuracy_interval": list(metrics.balanced_accuracy_interval(matrix)),
+        "confusion_matrix": matrix.tolist(),
+    }

@@ -5,29 +5,27 @@ import functools
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import numpy as np
-
-from imgcls_jax import metrics, pretrained, steps
+from imgcls_jax import pretrained
 from imgcls_jax.checkpoint import Checkpoints
 from imgcls_jax.config import Config
 from imgcls_jax.data.dataset import Dataset, Split
 from imgcls_jax.errors import Interrupted, UserError
-from imgcls_jax.train.build import build
+from imgcls_jax.train.build import build, training_splits
 from imgcls_jax.train.distil import Teacher
 from imgcls_jax.train.kept import (
     as_begun,
     keep_evaluated,
-    network_record,
+    keep_network,
     photos_replaceable,
     require_same_data,
-    require_same_teacher,
 )
-from imgcls_jax.train.loop import History, evaluate, fit
-from imgcls_jax.train.outcome import require_sense, summarised, written
+from imgcls_jax.train.loop import evaluate, fit
+from imgcls_jax.train.many import considered
+from imgcls_jax.train.outcome import best_state, require_sense, summarised, written
 from imgcls_jax.train.progress import Observer, collect_signals, tensorboard
-from imgcls_jax.train.repeat import each, over
+from imgcls_jax.train.repeat import each, of_one, over, pooled
 from imgcls_jax.train.setup import make_model
-from imgcls_jax.train.summary import evaluated_record
+from imgcls_jax.train.together import train_together
 from imgcls_jax.train.trainer import Trainer
 from imgcls_jax.workdir import Workdir
 
@@ -78,13 +76,14 @@ def train(
             trainer = anew(resumed=bool(done)) if shared_trainer is None else shared_trainer()
             if stop:  # a signal during compilation, which cannot be broken off
                 raise Interrupted("stopped before training began; run the same command to start.")
-            _begin(workdir, trainer, dataset, done=done)
+            keep_network(workdir, trainer, dataset)
+            _say_where(trainer, done)
             watch = _observer(trainer, stop=stop, board=board, done=done)
             with contextlib.closing(watch):
                 at = {"workdir": workdir, "checkpoints": checkpoints, "progress": watch}
                 state, history = fit(trainer, seed=config.train.seed, **at)
         if config.evaluation.evaluate == "best" and config.train.epochs:
-            state = _best(trainer, history, checkpoints)
+            state = best_state(trainer, history, checkpoints)
         evaluation = evaluate(trainer, state, test)
         keep_evaluated(checkpoints, evaluation.state)
     require_sense(evaluation, dataset)
@@ -102,19 +101,21 @@ def repeat(
     workdir: Workdir,
     documented: Mapping[str, Any] | None = None,
     with_tensorboard: bool = False,
-    teacher: Teacher | None = None,
+    shared_trainer: Callable[[], Trainer] | None = None,
 ) -> dict[str, Any]:
     """Runs `config` with `seeds` consecutive seeds, each in its own folder, compiled once.
 
     Seeds already finished in `workdir` are not run again.
 
+    Args:
+      shared_trainer: gives the trainer of all seeds, see `train` and `begin_together`.
+
     Returns:
       The content of `summary.json`: every seed's figures, their mean and standard deviation
       (n - 1), and where the documented figure falls in that distribution.
     """
-    configs = [config.replace(seed=config.train.seed + k) for k in range(seeds)]
     workdir.claim(config, several=True)
-    shared = functools.cache(lambda: make_trainer(config, dataset, teacher=teacher))
+    shared = functools.cache(shared_trainer or (lambda: make_trainer(config, dataset)))
 
     def run_one(one: Config, folder: Workdir, stop: list[int]) -> dict[str, Any]:
         return train(
@@ -128,13 +129,60 @@ def repeat(
             stop=stop,
         )
 
-    runs = each(configs, "seed", workdir, run_one)
+    runs = each(_of_seeds(config, seeds), "seed", workdir, run_one)
     result = over(runs, config, name, documented) | {
         "seeds": [summary["seed"] for summary in runs],
         "data_verified": dataset.verified,
     }
+    together = [summary.get("together", 1) for summary in runs]
+    result |= {"together": together} if max(together) > 1 else {}
     workdir.write_json("summary.json", result)
     return result
+
+
+def begin_together(
+    config: Config,
+    *,
+    seeds: int,
+    dataset: Dataset,
+    workdir: Workdir,
+    vectorize: str,
+    with_tensorboard: bool = False,
+) -> Callable[[], Trainer]:
+    """Trains seeds in one program before `repeat` goes on, where they may share one.
+
+    Each differs from the same seed alone by rounding only. Seeds that are already begun in
+    `workdir` are left to go on one by one.
+
+    Args:
+      vectorize: "on", "off", or "auto" where it is found faster, see `many.considered`.
+
+    Returns:
+      what `repeat` takes as `shared_trainer`.
+
+    Raises:
+      Interrupted, UserError: as `together.train_together`; for "on" and settings that do not allow
+        it as well.
+    """
+    shared = functools.cache(lambda: make_trainer(config, dataset))
+    if not considered(vectorize, config):
+        return shared
+    _test_split(dataset)
+    workdir.claim(config, several=True)
+    configs = _of_seeds(config, seeds)
+    trainer = train_together(
+        configs,
+        [of_one(workdir, "seed", one) for one in configs],
+        lambda: (shared(), training_splits(config, dataset)[0]),
+        dataset,
+        tried=vectorize == "on",
+        with_tensorboard=with_tensorboard,
+    )
+    return shared if trainer is None else lambda: trainer
+
+
+def _of_seeds(config: Config, seeds: int) -> list[Config]:
+    return [config.replace(seed=config.train.seed + k) for k in range(seeds)]
 
 
 def cross_validate(
@@ -178,16 +226,9 @@ def cross_validate(
         return summary
 
     runs = each(configs, "fold", workdir, run_one)
-    matrix = sum(np.array(summary["confusion_matrix"]) for summary in runs)
     result = over(runs, config, name, documented) | {
         "folds": config.data.folds,
-        "pooled": {
-            "test_accuracy": float(np.trace(matrix) / matrix.sum()),
-            "test_accuracy_interval": list(metrics.accuracy_interval(matrix)),
-            "test_balanced_accuracy": metrics.balanced_accuracy(matrix),
-            "test_balanced_accuracy_interval": list(metrics.balanced_accuracy_interval(matrix)),
-            "confusion_matrix": matrix.tolist(),
-        },
+        "pooled": pooled(runs),
     }
     workdir.write_json("summary.json", result)
     return result
@@ -237,23 +278,12 @@ def make_trainer(
     return build(config, dataset, pretrained=loaded.variables, teacher=teacher)
 
 
-def _begin(workdir: Workdir, trainer: Trainer, dataset: Dataset, *, done: int) -> None:
-    """Writes what the network is, and says where a run goes on."""
-    require_same_teacher(workdir, trainer.teacher)
-    workdir.write_json("network.json", network_record(trainer, dataset))
-    if done:
+def _say_where(trainer: Trainer, done: int) -> None:
+    """Says where a run goes on."""
+    if done == trainer.total_steps:
+        print(f"all {done} steps are made, the test set is left")
+    elif done:
         print(f"resuming from step {done} of {trainer.total_steps}")
-
-
-def _best(trainer: Trainer, history: History, checkpoints: Checkpoints) -> steps.TrainState:
-    """Returns the state with the best validation accuracy, as the history has it."""
-    wanted, kept = evaluated_record(history, trainer.config)["step"], checkpoints.step("best")
-    if kept != wanted:
-        raise UserError(
-            f"the best epoch ended at step {wanted}, but the 'best' checkpoint is of step {kept}; "
-            "train again in a new `workdir`."
-        )
-    return checkpoints.restore("best", trainer.blank()).state
 
 
 def _test_split(dataset: Dataset) -> Split:

@@ -142,10 +142,10 @@ def make_setup(
         step_loss, augment_fn = teach(loss_fn, augment_fn)
     train_fn, head_fn = _trained(config, network, frozen)
 
-    def step_with(schedule):
+    def step_by(tx):
         return steps.make_train_step(
             apply_fn=train_fn,
-            tx=_optimizer(config, network.model, schedule)[0],
+            tx=tx,
             loss_fn=step_loss,
             augment_fn=augment_fn,
             accumulate=config.train.accumulate,
@@ -162,8 +162,8 @@ def make_setup(
         schedule=schedule,
         tx=tx,
         loss_fn=loss_fn,
-        train_step=step_with(schedule),
-        step_with=step_with,
+        train_step=step_by(tx),
+        step_with=lambda other: step_by(_optimizer(config, network.model, other)[0]),
         steps_per_epoch=length,
     )
 

@@ -32,7 +32,8 @@ def summarise(
 
     Sizes are in megabytes of 10**6 bytes: `parameters_mb` is that of the parameters in float32,
     `checkpoint_mb` that of the files that hold them and what else the network keeps, None where
-    there are none.
+    there are none. `together` says how many seeds shared a program, where there were several: the
+    seconds of training are then this one's share.
     """
     labels = dataset.test.labels
     probabilities = np.asarray(jax.nn.softmax(logits))
@@ -62,6 +63,8 @@ def summarise(
         "per_class": metrics.per_class(matrix, list(dataset.class_names)),
     }
     summary |= _seconds(history, facts) | _of_epochs(config, history)
+    if (together := max((record.get("together", 1) for record in history), default=1)) > 1:
+        summary["together"] = together
     if config.data.dataset == "folder":
         summary["ranking"] = metrics.scores(labels, probabilities, dataset.class_names)
     return summary | environment(), {"labels": labels, "probabilities": probabilities}

@@ -1,5 +1,6 @@
 """Whoever measures: what is finished stays, what was begun goes on, and nobody works twice."""
 
+import dataclasses
 import os
 import signal
 import subprocess
@@ -7,6 +8,7 @@ import sys
 import time
 from pathlib import Path
 
+import jax
 import pytest
 
 from experiments.evidence import plan, work
@@ -14,7 +16,7 @@ from experiments.evidence.store import Store
 from experiments.evidence.unit import measure
 from imgcls_jax import data
 from imgcls_jax.config import Config
-from imgcls_jax.errors import Interrupted
+from imgcls_jax.errors import Interrupted, UserError
 from imgcls_jax.train import run
 from imgcls_jax.train.progress import Progress
 from imgcls_jax.workdir import Workdir
@@ -106,6 +108,20 @@ def test_one_program_gives_what_trainings_alone_give(tmp_path):
         ours, theirs = (s.read(target.stem)["spread"] for s in (together, alone))
         for figure in ("test_accuracy", "test_loss", "train_loss"):
             assert ours[figure]["values"] == pytest.approx(theirs[figure]["values"], rel=1e-4)
+
+
+def test_trainings_that_cannot_share_a_program_are_made_one_by_one_or_refused(
+    tmp_path, monkeypatch
+):
+    (target,) = _targets(1)
+    settings = target.settings | {"ema": 0.9}
+    target = dataclasses.replace(target, settings=settings)
+    target.header["config"] = plan.config_of(settings)
+    with pytest.raises(UserError, match=r"averaged weights \(`ema`\) do not share a program"):
+        _run(tmp_path, [target], vectorize="on")
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    store = _run(tmp_path, [target], vectorize="auto")
+    assert [entry["seed"] for entry in store.read(target.stem)["seeds"]] == [0, 1]
 
 
 def test_work_in_hand_elsewhere_is_left_until_it_is_done(tmp_path, monkeypatch):

@@ -122,6 +122,24 @@ def test_seeds_give_mean_and_deviation(fmnist_main, tmp_path):
     assert f"{entry['mean']:.4f}" in out
 
 
+def test_seeds_in_one_program(fmnist_main, tmp_path):
+    common = (*QUICK, "--vectorize=on", "--nofigures", f"--workdir={tmp_path}")
+    status, out, err = fmnist_main(*common, "--seeds=2", "--tensorboard")
+    assert (status, err) == (0, "")
+    assert "seeds 0, 1 in one program" in out
+    assert "shares of a program of several seeds" in out
+    assert json.loads((tmp_path / "summary.json").read_text())["together"] == [2, 2]
+    for seed in (0, 1):
+        assert list((tmp_path / f"seed-{seed}" / "tensorboard").glob("events.out.tfevents.*"))
+    for flags, sentence in (
+        (("--seeds=1",), "--vectorize=on trains several seeds in one program; give --seeds=2"),
+        (("--seeds=2", "--ema=0.9", f"--workdir={tmp_path / 'b'}"), "averaged weights (--ema) do"),
+    ):
+        status, _, err = fmnist_main(*common, *flags)
+        assert (status, err.count("\n")) == (1, 1)
+        assert sentence in err
+
+
 def test_run_8_cross_validates_and_has_its_own_settings(fmnist_main, tmp_path):
     status, out, err = fmnist_main("--run=8", "--dataset=digits", f"--workdir={tmp_path / 'a'}")
     assert (status, err) == (0, "")

@@ -179,11 +179,6 @@ _LOOP = (
             "train/test_resume.py",
             "train/test_loop.py",
         ),
-        the_best_is_forgotten=(
-            "the best checkpoint is forgotten on resuming",
-            'max((r.get("validation_accuracy", -1.0) for r in self.history), default=-1.0)',
-            "-1.0",
-        ),
         the_rate_is_the_next=(
             "the learning rate recorded is that of the step to come",
             "trainer.setup.schedule(step - 1)",
@@ -196,15 +191,20 @@ _LOOP = (
         ),
     )
     + plant(
-        "imgcls_jax/train/loop.py",
+        "imgcls_jax/train/ledger.py",
         (
             "train/test_resume.py",
             "train/test_loop.py::test_best_is_chosen_by_validation",
         ),
+        the_best_is_forgotten=(
+            "the best checkpoint is forgotten on resuming",
+            'max((r.get("validation_accuracy", -1.0) for r in self.history), default=-1.0)',
+            "-1.0",
+        ),
         the_last_of_equals_is_best=(
             "of equal epochs the last is kept, and the record names the first",
-            'record.get("validation_accuracy", -1.0) > self._best',
-            'record.get("validation_accuracy", -1.0) >= self._best',
+            "accuracy > self._best",
+            "accuracy >= self._best",
         ),
     )
     + plant(
@@ -225,7 +225,7 @@ _LOOP = (
         ),
     )
     + plant(
-        "imgcls_jax/train/loop.py",
+        "imgcls_jax/train/ledger.py",
         ("train/test_features.py",),
         patience_ends_at_equals=(
             "patience is up although an epoch was as good and better",

@@ -298,7 +298,7 @@ def test_binary_is_for_two_classes(photos):
 
 
 def test_patience_ends_a_run_that_no_longer_improves():
-    from imgcls_jax.train.loop import is_over
+    from imgcls_jax.train.ledger import is_over
 
     history = [{"validation_accuracy": a} for a in (0.1, 0.5, 0.4, 0.5)]
     assert [is_over(history[:n], 2) for n in range(5)] == [False, False, False, False, True]

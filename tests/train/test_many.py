@@ -62,7 +62,7 @@ def test_which_is_faster_is_found_by_trying(monkeypatch):
         clock = iter(np.cumsum([0, 1 + 7 * cost, 0, 1]))
         monkeypatch.setattr("imgcls_jax.train.many.Many", lambda *a, **k: _Idle())
         monkeypatch.setattr("imgcls_jax.train.many.time.perf_counter", lambda c=clock: next(c))
-        assert gains(trainer, train) is expected
+        assert gains(trainer, train, members=8) is expected
 
 
 class _Idle:

@@ -7,7 +7,7 @@ import pytest
 from conftest import SMALL
 from sklearn.model_selection import train_test_split
 
-from imgcls_jax import steps
+from imgcls_jax import optim, steps
 from imgcls_jax.config import Config
 from imgcls_jax.data import Split
 from imgcls_jax.train.build import training_splits
@@ -89,3 +89,14 @@ def test_the_held_out_part_is_drawn_by_its_seed(digits):
         expected = train_test_split(digits.train.labels, test_size=0.2, random_state=seed)
         np.testing.assert_array_equal(train.labels, expected[0])
         np.testing.assert_array_equal(watched.split.labels, expected[1])
+
+
+def test_the_optimiser_is_built_once_and_anew_for_another_rate(monkeypatch):
+    real, rates = optim.create, []
+    monkeypatch.setattr(
+        optim, "create", lambda *a, **k: rates.append(k["learning_rate"]) or real(*a, **k)
+    )
+    made = setup()
+    assert rates == [made.schedule]
+    made.step_with(lambda step: 0.2)
+    assert [float(rate(0)) for rate in rates] == pytest.approx([0.1, 0.2])

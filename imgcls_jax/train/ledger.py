@@ -1,0 +1,146 @@
+"""The books of one training in its folder: a record per epoch, and when to write checkpoints."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from imgcls_jax.checkpoint import Checkpoints
+from imgcls_jax.config import Config
+from imgcls_jax.errors import UserError
+from imgcls_jax.losses import is_absurd
+from imgcls_jax.workdir import Workdir
+
+_SAVE_SECONDS = 2.0  # between checkpoints: below this, redoing the work is cheaper than saving it
+_OVERDUE_SECONDS = 120.0  # without a checkpoint: one within the epoch
+
+History = list[dict[str, Any]]
+
+
+def is_over(history: History, patience: int) -> bool:
+    """Returns whether the last `patience` epochs brought no better accuracy; 0 waits for ever."""
+    accuracies = [record["validation_accuracy"] for record in history] if patience else []
+    return len(accuracies) > patience and max(accuracies[-patience:]) <= max(accuracies[:-patience])
+
+
+class Ledger:
+    """The history of one training and its checkpoints, from where the folder stands.
+
+    Attributes:
+      history: one record per epoch.
+      saver: writes its checkpoints, each a `trainer.Position`.
+
+    Args:
+      num_classes: the number of logits.
+      epochs: how many whole epochs are behind the state that training begins with.
+      of: the number of trainings that save one after the other: the more, the more seldom.
+
+    Raises:
+      UserError: if the folder's history is shorter than that.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        workdir: Workdir,
+        checkpoints: Checkpoints,
+        *,
+        num_classes: int,
+        epochs: int = 0,
+        of: int = 1,
+    ):
+        self._train, self._num_classes = config.train, num_classes
+        self._workdir, self._checkpoints = workdir, checkpoints
+        self.saver = Saver(checkpoints, seconds=of * _SAVE_SECONDS)
+        self.history = workdir.history()[:epochs]
+        if len(self.history) < epochs:
+            raise UserError(
+                f"{workdir.path / 'metrics.jsonl'} has {len(self.history)} epochs but the "
+                f"checkpoint is of epoch {epochs}; bring the file back or start in a new "
+                "`workdir`."
+            )
+        workdir.set_history(self.history)
+        self._best = max((r.get("validation_accuracy", -1.0) for r in self.history), default=-1.0)
+
+    def is_over(self) -> bool:
+        """Returns whether all epochs are done, or patience is at its end."""
+        of = self._train
+        return len(self.history) >= of.epochs or is_over(self.history, of.patience)
+
+    def note(self, record: dict[str, Any]) -> None:
+        """Writes the record of an epoch that ended."""
+        self.history.append(record)
+        self._workdir.append_history(record)
+
+    def keep(self, here: Callable[[], Any]) -> None:
+        """Saves the checkpoints that are due after the epoch that was noted.
+
+        Args:
+          here: gives the position at the beginning of the next epoch.
+        """
+        accuracy = self.history[-1].get("validation_accuracy", -1.0)
+        if accuracy > self._best:
+            self._best = accuracy
+            self.saver.set_best(here())
+        if self.is_over() or self.saver.is_due():
+            self.saver.save(here())
+
+    def check(self, loss: float, params: Any) -> None:
+        """Raises UserError where nothing is learned any more, in the epoch after the history."""
+        if is_absurd(loss, self._num_classes):
+            what = f"the loss is {loss:.3g}"
+        elif not _finite(params):
+            what = "a parameter is no longer finite"
+        else:
+            return
+        self._checkpoints.wait()
+        kept = self._checkpoints.step("last")
+        saved = (
+            f"the checkpoint of step {kept} in {self._workdir.checkpoints} is intact"
+            if kept
+            else "nothing was saved yet"
+        )
+        raise UserError(
+            f"training diverged in epoch {len(self.history) + 1}: {what}; use a smaller `lr` in a "
+            f"new `workdir` ({saved})."
+        )
+
+
+@jax.jit
+def _finite(params: Any) -> jax.Array:
+    return jnp.all(jnp.stack([jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(params)]))
+
+
+class Saver:
+    """Writes checkpoints, the best before the last, so that no `last` outruns its `best`.
+
+    Args:
+      seconds: that an epoch's end must be away from the last checkpoint, to be worth one.
+    """
+
+    def __init__(self, checkpoints: Checkpoints, *, seconds: float):
+        self._checkpoints, self._seconds = checkpoints, seconds
+        self._best = None
+        self._saved = time.perf_counter()
+
+    def is_due(self) -> bool:
+        """Returns whether an epoch's end is worth a checkpoint."""
+        return time.perf_counter() - self._saved > self._seconds
+
+    def is_overdue(self) -> bool:
+        """Returns whether the epoch is so long that a crash would cost too much of it."""
+        return time.perf_counter() - self._saved > _OVERDUE_SECONDS
+
+    def set_best(self, position: Any) -> None:
+        """Notes the best position so far; it is written with the next `save`."""
+        self._best = jax.tree.map(jnp.copy, position)
+
+    def save(self, position: Any) -> None:
+        if self._best is not None:
+            self._checkpoints.save("best", int(self._best.state.step), self._best)
+            self._checkpoints.wait()  # two managers write in parallel
+            self._best = None
+        self._checkpoints.save("last", int(position.state.step), position)
+        self._saved = time.perf_counter()
