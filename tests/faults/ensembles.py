@@ -4,7 +4,7 @@ from .fault import plant
 
 _ENSEMBLE = plant(
     "imgcls_jax/predict/ensemble.py",
-    ("predict/test_ensemble.py",),
+    ("predict/test_ensemble.py", "predict/test_members.py"),
     logits_are_averaged=(
         "an ensemble averages logits, not probabilities",
         "        return sum(\n"
@@ -47,7 +47,7 @@ _ENSEMBLE = plant(
 )
 _MEMBERS = plant(
     "imgcls_jax/predict/members.py",
-    ("predict/test_ensemble.py",),
+    ("predict/test_members.py", "predict/test_ensemble.py"),
     the_worst_are_best=(
         "members of the lowest validation accuracy are kept",
         "key=lambda path: -accuracies[path]",
@@ -67,11 +67,6 @@ _MEMBERS = plant(
         "members that met another test set of the same size are averaged",
         'if not np.array_equal(arrays["labels"], labels):',
         'if len(arrays["labels"]) != len(labels):',
-    ),
-    a_member_comes_twice=(
-        "a member that is given twice counts twice",
-        "if path in paths[:number]:",
-        "if path in paths[: number - 1]:",
     ),
     half_of_the_seeds_take_part=(
         "a run over seeds that is not finished gives the seeds it has",
@@ -111,7 +106,11 @@ _WEIGHTING = plant(
 )
 _GAINS = plant(
     "imgcls_jax/predict/gains.py",
-    ("predict/test_ensemble.py", "experiments/test_ensemble_main.py"),
+    (
+        "predict/test_members.py",
+        "predict/test_ensemble.py",
+        "experiments/test_ensemble_main.py",
+    ),
     gains_count_members_as_examples=(
         "the interval of a gain takes the members' predictions for independent ones",
         "differences.std(ddof=1)) / math.sqrt(len(labels))",
@@ -145,7 +144,7 @@ _GAINS = plant(
 )
 _FOLDS = plant(
     "imgcls_jax/predict/folds.py",
-    ("experiments/test_ensemble_main.py",),
+    ("predict/test_members.py", "experiments/test_ensemble_main.py"),
     one_member_stands_for_a_fold=(
         "of several members of a fold the first alone counts",
         'averaged(np.stack([arrays["probabilities"] for arrays in kept]))',
@@ -236,7 +235,7 @@ _DISTIL = plant(
         "known[: len(index)]",
     ),
 )
-_COMMAND = ("experiments/test_ensemble_main.py",)
+_COMMAND = ("experiments/test_ensembling.py", "experiments/test_ensemble_main.py")
 _DECISIONS = plant(
     "experiments/cli/ensembling.py",
     _COMMAND,

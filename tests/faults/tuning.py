@@ -4,7 +4,7 @@ from .fault import plant
 
 _TRIALS = plant(
     "imgcls_jax/train/trials.py",
-    ("train/test_tune.py",),
+    ("train/test_trials.py", "train/test_tune.py"),
     trials_have_the_test_set=(
         "trials are given the test set",
         "blind = dataclasses.replace(dataset, test=None)",
@@ -53,7 +53,7 @@ _TRIALS = plant(
 )
 _STUDY = plant(
     "imgcls_jax/train/study.py",
-    ("train/test_tune.py",),
+    ("train/test_trials.py", "train/test_tune.py"),
     the_lowest_is_sought=(
         "proposals and pruning seek the lowest accuracy",
         'direction="maximize"',
@@ -107,7 +107,7 @@ _STUDY = plant(
 )
 _SEARCH = plant(
     "imgcls_jax/train/search.py",
-    ("train/test_tune.py",),
+    ("train/test_trials.py", "train/test_tune.py"),
     what_is_fixed_may_differ=(
         "a study goes on with other settings of its trials",
         "for name, value in self.fixed.items():",
@@ -120,7 +120,7 @@ _SEARCH = plant(
     ),
 ) + plant(
     "imgcls_jax/train/search_space.py",
-    ("train/test_search_space.py", "train/test_tune.py"),
+    ("train/test_search_space.py", "train/test_trials.py"),
     a_scale_is_forgotten=(
         ":log behind a range does nothing",
         "_number(name, high), bool(colon))",
@@ -139,7 +139,7 @@ _SEARCH = plant(
 )
 _TUNE = plant(
     "imgcls_jax/train/tune.py",
-    ("train/test_tune.py",),
+    ("train/test_trials.py", "train/test_tune.py"),
     the_lowest_wins=(
         "the trial of the lowest accuracy wins",
         "return max(finished",
