@@ -26,7 +26,7 @@ from imgcls_jax.data import Dataset
 from imgcls_jax.data.dataset import identity
 from imgcls_jax.errors import Interrupted, UserError
 from imgcls_jax.train.build import training_splits
-from imgcls_jax.train.many import gains
+from imgcls_jax.train.many import gains, shares_program
 from imgcls_jax.train.progress import Progress, collect_signals
 from imgcls_jax.train.run import make_trainer
 from imgcls_jax.train.trainer import Trainer
@@ -132,7 +132,7 @@ class _Worker:
         for _, group in itertools.groupby(sorted(units, key=program), key=program):
             with contextlib.ExitStack() as stack:
                 mine = [u for u in group if stack.enter_context(self._store.claim(u.name))]
-                mine = [u for u in missing(mine, self._store) if not u.is_logistic]
+                mine = [u for u in missing(mine, self._store) if _shares_program(u)]
                 if len(mine) < 2:
                     continue
                 self.stop_if_asked()
@@ -179,6 +179,10 @@ class _Worker:
             with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere):
                 self._built = (course, make_trainer(Config.of(**unit.settings), dataset))
         return self._built[1]
+
+
+def _shares_program(unit: Unit) -> bool:
+    return not unit.is_logistic and shares_program(Config.of(**unit.settings))
 
 
 @functools.cache

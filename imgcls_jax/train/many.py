@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from imgcls_jax import steps
+from imgcls_jax.config import Config
 from imgcls_jax.data import resident
 from imgcls_jax.data.batching import eval_batch_size
 from imgcls_jax.data.dataset import Split
@@ -22,6 +23,12 @@ from imgcls_jax.train.trainer import Trainer
 
 _TRIED_STEPS = 30  # that `gains` times
 _TRIED_SEEDS = 8
+
+
+def shares_program(config: Config) -> bool:
+    """Says whether trainings of these settings can be one program: see `Many`."""
+    apart = config.optim.ema or config.features_once or config.data.feed == "streamed"
+    return not apart
 
 
 class Many:
@@ -46,7 +53,7 @@ class Many:
         scales: Sequence[float] | None = None,
     ):
         config = trainer.config
-        if config.optim.ema or config.features_once or config.data.feed == "streamed":
+        if not shares_program(config):
             raise UserError(
                 "trainings with averaged weights, fixed features or a stream do not share a "
                 "program; train them one by one."

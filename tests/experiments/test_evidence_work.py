@@ -182,6 +182,20 @@ def test_a_stop_keeps_what_was_begun(tmp_path, monkeypatch):
     assert [path for path in tmp_path.glob(f".unfinished/{unit.name}-*") if path.is_dir()]
 
 
+@pytest.mark.parametrize("apart", [{"ema": 0.9}, {"model": "logistic_sgd"}])
+def test_trainings_that_share_no_program_are_left_to_be_trained_alone(tmp_path, apart):
+    """As frozen photos are on a GPU, where one program is tried without being asked for."""
+    target = plan.Target("a", SETTINGS | apart, {})
+    units = plan.units([target], 2)
+
+    def load(unit):
+        raise AssertionError("nothing is begun")
+
+    worker = work._Worker(Store(tmp_path), load, work._Quiet([]))
+    worker.take_together(units, tried=False)
+    assert work.missing(units, Store(tmp_path)) == units
+
+
 def test_every_order_of_the_pixels_is_another_and_the_first_the_stored_one(monkeypatch):
     orders = []
 
