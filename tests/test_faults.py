@@ -16,7 +16,7 @@ def test_every_fault_has_a_name_of_its_own_and_changes_something():
     names = Counter(fault.name for fault in catalogue.FAULTS)
     assert not [name for name, count in names.items() if count > 1]
     assert all(fault.old != fault.new and fault.tests for fault in catalogue.FAULTS)
-    assert len(names) >= 100
+    assert len(names) >= 250
 
 
 def test_every_fault_can_be_planted_and_its_tests_are_there():

@@ -4,7 +4,7 @@ from .fault import plant
 
 _ENSEMBLE = plant(
     "imgcls_jax/predict/ensemble.py",
-    ("predict/test_ensemble.py", "predict/test_members.py"),
+    ("predict/test_members.py", "predict/test_ensemble.py"),
     logits_are_averaged=(
         "an ensemble averages logits, not probabilities",
         "        return sum(\n"
@@ -77,11 +77,6 @@ _MEMBERS = plant(
 _WEIGHTING = plant(
     "imgcls_jax/predict/weighting.py",
     ("predict/test_ensemble.py",),
-    a_fit_ends_early=(
-        "weights are fitted until they are nearly as good as the best",
-        "_GAP = 1e-7",
-        "_GAP = 1e-2",
-    ),
     a_selection_keeps_all=(
         "choices after the best beginning count too",
         "kept = chosen[: int(np.argmin(losses)) + 1]",
@@ -291,11 +286,6 @@ _DECISIONS = plant(
         "soft_share does nothing",
         '"share": _SOFT_SHARE.value',
         '"share": 0.9',
-    ),
-    figures_of_equal_weights=(
-        "an ensemble of fitted weights is measured with equal ones",
-        "gains.described(weighed.weights, ",
-        "gains.described(np.full(len(found), 1 / len(found)), ",
     ),
     candidates_are_all_the_chosen=(
         "the test figures of every weighting are those of the chosen one",

@@ -192,9 +192,16 @@ _CLAIMS = plant(
         'if of["difference"] < 0 else worse',
     ),
 )
+_WORK_TESTS = "experiments/test_evidence_work.py"
 _UNIT = plant(
     "experiments/evidence/unit.py",
-    ("experiments/test_evidence_work.py",),
+    (
+        f"{_WORK_TESTS}::test_every_order_of_the_pixels_is_another_and_the_first_the_stored_one",
+        f"{_WORK_TESTS}::test_rates_of_one_program_are_those_of_the_settings_given_or_not",
+        f"{_WORK_TESTS}::test_a_training_that_was_stopped_goes_on_to_the_same_end",
+        f"{_WORK_TESTS}::test_one_program_gives_what_trainings_alone_give",
+        _WORK_TESTS,
+    ),
     seeds_of_a_unit_are_alike=(
         "every training has the same seed",
         "fit(staged, seed=unit.seed, **at)",
@@ -233,7 +240,11 @@ _UNIT = plant(
 )
 _WORK = plant(
     "experiments/evidence/work.py",
-    ("experiments/test_evidence_work.py",),
+    (
+        f"{_WORK_TESTS}::test_what_some_file_or_variant_lacks_is_missing",
+        f"{_WORK_TESTS}::test_a_stop_keeps_what_was_begun",
+        _WORK_TESTS,
+    ),
     one_variant_is_all=(
         "a seed of one variant is taken for the others' too",
         "(t.variant, u.seed) not in held[t.stem]",

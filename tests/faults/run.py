@@ -1,6 +1,6 @@
 """Plants one fault at a time in a copy of the repository and says which of them tests notice.
 
-    python -m tests.faults.run                         # all faults, about half an hour on one core
+    python -m tests.faults.run                         # all faults, about an hour on one core
     python -m tests.faults.run --only=cache --list
     python -m tests.faults.run --only=train --jobs=2 --out=/tmp/noticed.json
     python -m tests.faults.run --out=tests/faults/noticed.json --again

@@ -51,63 +51,80 @@ _TRIALS = plant(
         '        trial.set_user_attr("reason", "interrupted")\n        raise _Failed from None',
     ),
 )
-_STUDY = plant(
-    "imgcls_jax/train/study.py",
-    ("train/test_trials.py", "train/test_tune.py"),
-    the_lowest_is_sought=(
-        "proposals and pruning seek the lowest accuracy",
-        'direction="maximize"',
-        'direction="minimize"',
-    ),
-    trials_are_queued_for_ever=(
-        "a lost trial is queued again at every look",
-        "trial.number not in again and _is_open",
-        "_is_open",
-    ),
-    a_queued_trial_forgets_its_values=(
-        "a lost trial comes back with other settings",
-        "                        trial.params, user_attrs",
-        "                        {}, user_attrs",
-    ),
-    a_queued_trial_forgets_it_is_first=(
-        "the trial to beat comes back as one of the others",
-        'user_attrs={"repeats": trial.number} | first',
-        'user_attrs={"repeats": trial.number}',
-    ),
-    lost_trials_use_up_the_budget=(
-        "trials that were lost count as done",
-        "return len(_counted(found)) < trials",
-        "return len(found) < trials",
-    ),
-    a_pruned_trial_can_win=(
-        "a trial that was given up has a value",
-        'trial.value if trial.state.name == "COMPLETE" else None',
-        "trial.value",
-    ),
-    rates_are_drawn_evenly=(
-        "a logarithmic range is searched as an even one",
-        "trial.suggest_float(name, found.low, found.high, log=found.log)",
-        "trial.suggest_float(name, found.low, found.high)",
-    ),
-    whole_numbers_are_drawn_evenly=(
-        "a logarithmic range of whole numbers is searched as an even one",
-        "int(found.low), int(found.high), log=found.log)",
-        "int(found.low), int(found.high))",
-    ),
-    another_space_of_equal_names=(
-        "a study goes on with other ranges of the same settings",
-        "if held[part] == wanted[part]:",
-        "if [*held[part]] == [*wanted[part]]:",
-    ),
-    epochs_come_in_any_order=(
-        "the accuracies of a trial are sorted by their size",
-        "[value for _, value in sorted(trial.intermediate_values.items())]",
-        "sorted(trial.intermediate_values.values())",
-    ),
+_STUDY = (
+    plant(
+        "imgcls_jax/train/study.py",
+        ("train/test_trials.py", "train/test_tune.py"),
+        trials_are_queued_for_ever=(
+            "a lost trial is queued again at every look",
+            "trial.number not in again and _is_open",
+            "_is_open",
+        ),
+        a_queued_trial_forgets_its_values=(
+            "a lost trial comes back with other settings",
+            "                        trial.params, user_attrs",
+            "                        {}, user_attrs",
+        ),
+        a_queued_trial_forgets_it_is_first=(
+            "the trial to beat comes back as one of the others",
+            'user_attrs={"repeats": trial.number} | first',
+            'user_attrs={"repeats": trial.number}',
+        ),
+        lost_trials_use_up_the_budget=(
+            "trials that were lost count as done",
+            "return len(_counted(found)) < trials",
+            "return len(found) < trials",
+        ),
+        a_pruned_trial_can_win=(
+            "a trial that was given up has a value",
+            'trial.value if trial.state.name == "COMPLETE" else None',
+            "trial.value",
+        ),
+        rates_are_drawn_evenly=(
+            "a logarithmic range is searched as an even one",
+            "trial.suggest_float(name, found.low, found.high, log=found.log)",
+            "trial.suggest_float(name, found.low, found.high)",
+        ),
+        whole_numbers_are_drawn_evenly=(
+            "a logarithmic range of whole numbers is searched as an even one",
+            "int(found.low), int(found.high), log=found.log)",
+            "int(found.low), int(found.high))",
+        ),
+    )
+    + plant(
+        "imgcls_jax/train/study.py",
+        (
+            "train/test_tune.py::test_another_study_in_its_place_is_refused",
+            "train/test_tune.py::test_the_test_set_is_not_there_while_trials_run",
+        ),
+        another_space_of_equal_names=(
+            "a study goes on with other ranges of the same settings",
+            "if held[part] == wanted[part]:",
+            "if [*held[part]] == [*wanted[part]]:",
+        ),
+        epochs_come_in_any_order=(
+            "the accuracies of a trial are sorted by their size",
+            "[value for _, value in sorted(trial.intermediate_values.items())]",
+            "sorted(trial.intermediate_values.values())",
+        ),
+    )
+    + plant(
+        "imgcls_jax/train/study.py",
+        ("train/test_tune.py::test_the_study_seeks_the_winner",),
+        the_lowest_is_sought=(
+            "proposals and pruning seek the lowest accuracy",
+            'direction="maximize"',
+            'direction="minimize"',
+        ),
+    )
 )
 _SEARCH = plant(
     "imgcls_jax/train/search.py",
-    ("train/test_trials.py", "train/test_tune.py"),
+    (
+        "train/test_trials.py",
+        "train/test_tune.py::test_another_study_in_its_place_is_refused",
+        "train/test_tune.py::test_the_first_trial_has_the_settings_to_beat_and_all_are_of_the_space",
+    ),
     what_is_fixed_may_differ=(
         "a study goes on with other settings of its trials",
         "for name, value in self.fixed.items():",
@@ -139,7 +156,11 @@ _SEARCH = plant(
 )
 _TUNE = plant(
     "imgcls_jax/train/tune.py",
-    ("train/test_trials.py", "train/test_tune.py"),
+    (
+        "train/test_trials.py",
+        "train/test_tune.py::test_the_share_of_selection_is_what_the_test_set_does_not_confirm",
+        "train/test_tune.py::test_the_first_trial_has_the_settings_to_beat_and_all_are_of_the_space",
+    ),
     the_lowest_wins=(
         "the trial of the lowest accuracy wins",
         "return max(finished",

@@ -84,6 +84,16 @@ def test_what_is_said_of_members_is_of_all_of_them():
     assert summary["test_accuracy"] == 1.0
 
 
+def test_probabilities_are_averaged_by_weight_and_so_are_their_logarithms():
+    logits = np.array([[[3.0, 0.0], [-1.0, 0.0]], [[-2.0, 0.0], [1.0, 0.0]]])
+    networks = tuple(types.SimpleNamespace(logits=lambda images, k=k: logits[k]) for k in (0, 1))
+    of = ensemble.Ensemble(networks, (0.7, 0.3))
+    said = np.exp(logits) / np.exp(logits).sum(-1, keepdims=True)
+    mixed = 0.7 * said[0] + 0.3 * said[1]
+    np.testing.assert_allclose(of.probabilities(np.zeros(2)), mixed, rtol=1e-5)
+    np.testing.assert_allclose(of.log_probabilities(np.zeros(2)), np.log(mixed), rtol=1e-4)
+
+
 def test_a_map_is_the_weighted_mean_of_the_members_maps(monkeypatch):
     maps = {"a": [[1.0, 0.0]], "b": [[0.0, 1.0]]}
     networks = tuple(

@@ -191,6 +191,12 @@ def test_a_trial_that_the_deadline_cuts_is_queued_again(tmp_path, digits):
     assert of.open().left(2)  # the one that was cut is not one of two
 
 
+def test_the_study_seeks_the_winner(found):
+    of, records = found
+    values = [record["value"] for record in records]
+    assert of.open().of.best_value == tune.winner(records)["value"] == max(values) > min(values)
+
+
 def test_one_trial_too_many_gives_way(found):
     of, _ = found
     study = of.open()
