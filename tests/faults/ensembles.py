@@ -2,9 +2,14 @@
 
 from .fault import plant
 
+_FOLDERS = "predict/test_ensemble.py"
 _ENSEMBLE = plant(
     "imgcls_jax/predict/ensemble.py",
-    ("predict/test_members.py", "predict/test_ensemble.py"),
+    (
+        "predict/test_members.py",
+        f"{_FOLDERS}::test_a_folder_that_holds_something_else_is_refused",
+        f"{_FOLDERS}::test_a_moved_changed_or_unfinished_member_is_one_sentence",
+    ),
     logits_are_averaged=(
         "an ensemble averages logits, not probabilities",
         "        return sum(\n"
@@ -39,15 +44,10 @@ _ENSEMBLE = plant(
         "{name: held.get(name) for name in settings} != settings:",
         'len(held["members"]) != len(settings["members"]):',
     ),
-    a_restored_ensemble_weighs_alike=(
-        "the weights of an ensemble are not read",
-        'Ensemble(networks, tuple(record["weights"]))',
-        "Ensemble(networks, (1 / len(networks),) * len(networks))",
-    ),
 )
 _MEMBERS = plant(
     "imgcls_jax/predict/members.py",
-    ("predict/test_members.py", "predict/test_ensemble.py"),
+    ("predict/test_members.py", f"{_FOLDERS}::test_members_are_found_in_every_kind_of_folder"),
     the_worst_are_best=(
         "members of the lowest validation accuracy are kept",
         "key=lambda path: -accuracies[path]",
@@ -68,20 +68,10 @@ _MEMBERS = plant(
         'if not np.array_equal(arrays["labels"], labels):',
         'if len(arrays["labels"]) != len(labels):',
     ),
-    half_of_the_seeds_take_part=(
-        "a run over seeds that is not finished gives the seeds it has",
-        'if found and (source / "summary.json").exists():',
-        "if found:",
-    ),
 )
 _WEIGHTING = plant(
     "imgcls_jax/predict/weighting.py",
     ("predict/test_ensemble.py",),
-    a_selection_keeps_all=(
-        "choices after the best beginning count too",
-        "kept = chosen[: int(np.argmin(losses)) + 1]",
-        "kept = chosen",
-    ),
     a_selection_forgets_the_last=(
         "the choice that made a selection best does not count",
         "kept = chosen[: int(np.argmin(losses)) + 1]",
@@ -93,33 +83,14 @@ _WEIGHTING = plant(
         "after[chosen] = np.inf if len(chosen) < len(after) else after[chosen]\n"
         "        chosen.append(int(after.argmin()))",
     ),
-    averages_forget_their_weights=(
-        "measured probabilities weigh members alike",
-        "np.tensordot(weights, probabilities, 1)",
-        "probabilities.mean(0)",
-    ),
 )
 _GAINS = plant(
     "imgcls_jax/predict/gains.py",
-    (
-        "predict/test_members.py",
-        "predict/test_ensemble.py",
-        "experiments/test_ensemble_main.py",
-    ),
+    ("predict/test_members.py", f"{_FOLDERS}::test_gain_disagreement_and_what_is_kept_by_hand"),
     gains_count_members_as_examples=(
         "the interval of a gain takes the members' predictions for independent ones",
         "differences.std(ddof=1)) / math.sqrt(len(labels))",
         "differences.std(ddof=1)) / math.sqrt(len(labels) * len(members))",
-    ),
-    one_order_stands_for_thirty=(
-        "all orders of many members are one",
-        "[rng.permutation(members).tolist() for _ in range(_ORDERS)]",
-        "[rng.permutation(members).tolist()] * _ORDERS",
-    ),
-    sizes_are_of_the_first_members=(
-        "an ensemble of k members is always that of the first k",
-        "averaged(probabilities[list(subset)])",
-        "averaged(probabilities[: len(subset)])",
     ),
     members_deviate_too_little=(
         "the deviation of members divides by their number",
@@ -165,16 +136,6 @@ _SOUP = plant(
         "if any(config.model != first.model for config in configs):",
         "if any(config.model.model != first.model.model for config in configs):",
     ),
-    statistics_are_averaged=(
-        "a soup keeps the mean of its members' statistics",
-        "if len(variables) == 1 or not mixed",
-        "if variables or not mixed",
-    ),
-    frozen_norms_are_estimated=(
-        "norms that were frozen get statistics of their own",
-        "        for path in fresh\n            if any(",
-        "        for path in fresh\n            if True or any(",
-    ),
     a_soup_begins_with_the_worst=(
         "networks are added worst first",
         "key=lambda k: -alone[k]",
@@ -209,11 +170,6 @@ _DISTIL = plant(
         "learned = temperature**2 * cross_entropy",
         "learned = cross_entropy",
     ),
-    shares_are_exchanged=(
-        "the teacher has the labels' part of the loss",
-        "(1 - share) * loss_fn(logits, hard) + share * learned",
-        "share * loss_fn(logits, hard) + (1 - share) * learned",
-    ),
     the_teacher_sees_other_images=(
         "the teacher is asked for the images before they were changed",
         "bool(config.train.augment) or config.data.random_crop is not None",
@@ -230,7 +186,11 @@ _DISTIL = plant(
         "known[: len(index)]",
     ),
 )
-_COMMAND = ("experiments/test_ensembling.py", "experiments/test_ensemble_main.py")
+_COMMAND = (
+    "experiments/test_ensembling.py",
+    "experiments/test_ensemble_main.py::test_the_folder_tells_the_whole_story",
+    "experiments/test_ensemble_main.py::test_the_student_is_a_run_like_any_other",
+)
 _DECISIONS = plant(
     "experiments/cli/ensembling.py",
     _COMMAND,
@@ -273,11 +233,6 @@ _DECISIONS = plant(
         "a student goes on with a teacher of other weights",
         'f"{m.digest}:{w:.9g}" for m, w',
         "m.digest for m, _",
-    ),
-    data_of_the_first_member=(
-        "the data of the first member alone are checked",
-        "    for member in members:\n        require_same_data",
-        "    for member in members[:1]:\n        require_same_data",
     ),
 ) + plant(
     "experiments/ensemble.py",
