@@ -23,7 +23,7 @@ ROOMS = {
     module.__name__.rpartition(".")[2]: module.FAULTS
     for module in (
         core, optim, augment, models, networks, train, runs, data, photos, pretrained, outputs,
-        seeds, evidence, ensembles, tuning,
+        evidence, ensembles, tuning, seeds,
     )
 }  # fmt: skip
 FAULTS: tuple[Fault, ...] = tuple(fault for faults in ROOMS.values() for fault in faults)

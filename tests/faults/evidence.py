@@ -200,7 +200,6 @@ _UNIT = plant(
         f"{_WORK_TESTS}::test_rates_of_one_program_are_those_of_the_settings_given_or_not",
         f"{_WORK_TESTS}::test_a_training_that_was_stopped_goes_on_to_the_same_end",
         f"{_WORK_TESTS}::test_one_program_gives_what_trainings_alone_give",
-        _WORK_TESTS,
     ),
     seeds_of_a_unit_are_alike=(
         "every training has the same seed",
@@ -243,7 +242,7 @@ _WORK = plant(
     (
         f"{_WORK_TESTS}::test_what_some_file_or_variant_lacks_is_missing",
         f"{_WORK_TESTS}::test_a_stop_keeps_what_was_begun",
-        _WORK_TESTS,
+        f"{_WORK_TESTS}::test_one_program_gives_what_trainings_alone_give",
     ),
     one_variant_is_all=(
         "a seed of one variant is taken for the others' too",
