@@ -1,17 +1,22 @@
 """The planted faults keep up with the library: see `python -m tests.faults.run --help`."""
 
+import dataclasses
+import json
 from collections import Counter
 
 import pytest
-from faults import catalogue
+from faults import catalogue, run
 from faults.fault import Fault
+
+LATE = Fault("late", "a.py", "is late", "now", "later", ("tests/test_a.py",))
+CHANGES = ({"new": "tomorrow"}, {"old": "today"}, {"file": "b.py"}, {"breaks": "is too late"})
 
 
 def test_every_fault_has_a_name_of_its_own_and_changes_something():
     names = Counter(fault.name for fault in catalogue.FAULTS)
     assert not [name for name, count in names.items() if count > 1]
     assert all(fault.old != fault.new and fault.tests for fault in catalogue.FAULTS)
-    assert len(names) >= 100
+    assert len(names) >= 250
 
 
 def test_every_fault_can_be_planted_and_its_tests_are_there():
@@ -26,8 +31,32 @@ def test_every_fault_leaves_a_program():
 
 
 def test_a_fault_whose_text_is_gone_or_there_twice_is_refused():
-    fault = Fault("late", "a.py", "is late", "now", "later", ("tests/test_a.py",))
-    assert fault.planted_in("do it now") == "do it later"
+    assert LATE.planted_in("do it now") == "do it later"
     for text, count in (("do it", 0), ("now and now", 2)):
         with pytest.raises(ValueError, match=f"fault late stands {count} times in a.py, not once"):
-            fault.planted_in(text)
+            LATE.planted_in(text)
+
+
+def _told(fault, by="tests/test_a.py::test_time"):
+    named = {name: getattr(fault, name) for name in ("name", "file", "breaks", "digest")}
+    return named | {"by": by, "seconds": 1.0}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_fault_that_changed_in_any_part_is_planted_again(change, tmp_path, monkeypatch):
+    other = dataclasses.replace(LATE, name="other")
+    path = tmp_path / "noticed.json"
+    path.write_text(json.dumps({"faults": [_told(LATE), _told(other)]}))
+    monkeypatch.setattr(run, "FAULTS", (LATE, other))
+    assert list(run._known(str(path))) == ["late", "other"]
+    monkeypatch.setattr(run, "FAULTS", (dataclasses.replace(LATE, **change), other))
+    assert list(run._known(str(path))) == ["other"]
+
+
+def test_more_tests_change_no_fault_and_one_not_noticed_is_planted_again(tmp_path, monkeypatch):
+    path = tmp_path / "noticed.json"
+    unknown = _told(LATE) | {"name": "older"}
+    del unknown["digest"]  # as an older version wrote it
+    path.write_text(json.dumps({"faults": [_told(LATE), _told(LATE, by=None), unknown]}))
+    monkeypatch.setattr(run, "FAULTS", (dataclasses.replace(LATE, tests=("tests/test_b.py",)),))
+    assert run._known(str(path)) == {"late": _told(LATE)}

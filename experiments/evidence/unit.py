@@ -77,7 +77,7 @@ def measure_together(
       UserError: if a training diverges.
     """
     train, _ = training_splits(trainer.config, dataset)
-    rates = np.array([unit.settings.get("lr", 1.0) for unit in units])
+    rates = np.array([Config.of(**unit.settings).optim.lr for unit in units])
     many = Many(trainer, train, seeds=[unit.seed for unit in units], scales=rates / rates[0])
     histories: list[list[dict[str, Any]]] = [[] for _ in units]
     for epoch in range(1, units[0].targets[-1].epochs + 1):

@@ -187,7 +187,7 @@ def _number(name: str, text: str) -> float:
 
 def _choices(name: str, text: str) -> Choices:
     values = tuple(_value(name, part) for part in text.split("|"))
-    if len(set(values)) != len(values):
+    if len({text_of(value) for value in values}) != len(values):  # by which they are stored
         raise UserError(f"`space={name}={text}` gives a value twice; give it once.")
     return Choices(values)
 

@@ -37,7 +37,8 @@ def made(root, seeds, any_main):
     out = root / "out"
     if not out.exists():
         given = (f"--members={seeds}", f"--workdir={out}", f"--out={root}/copy.json", "--distil")
-        status, text, err = any_main(ensemble.main, *given, "--epochs=3", "--temperature=2")
+        student = ("--epochs=3", "--temperature=2", "--soft_share=0.8")
+        status, text, err = any_main(ensemble.main, *given, *student)
         assert status == 0, err
         (root / "printed.txt").write_text(text)
     return out
@@ -56,6 +57,10 @@ def test_the_folder_tells_the_whole_story(made, root, digits):
     fitted, equal = candidates["fitted"]["validation"], candidates["equal"]["validation"]
     assert fitted["loss"] <= equal["loss"] + 1e-7
     arrays = np.load(made / "predictions.npz")
+    for candidate in candidates.values():
+        of = np.tensordot(candidate["weights"], arrays["members"], 1)
+        loss = -np.log(of[np.arange(len(of)), digits.test.labels]).mean()
+        assert candidate["test"]["loss"] == pytest.approx(loss, rel=1e-5)
     mixed = np.tensordot(record["weights"], arrays["members"], 1)
     np.testing.assert_allclose(arrays["probabilities"], mixed, atol=1e-6)
     right = (mixed.argmax(1) == digits.test.labels).mean()
@@ -83,11 +88,13 @@ def test_the_student_is_a_run_like_any_other(made, seeds, any_main, digits):
         json.loads((made / name / "summary.json").read_text()) for name in ("", "distilled")
     )
     assert summary["distilled"]["accuracy"] == of["test_accuracy"]
-    assert summary["distilled"]["teacher"]["temperature"] == 2
+    teacher = summary["distilled"]["teacher"]
+    assert (teacher["temperature"], teacher["soft_share"]) == (2, 0.8)
     found = predictor.load(student).probabilities(digits.test.images[:5])
     kept = np.load(student / "predictions.npz")["probabilities"][:5]
     np.testing.assert_allclose(found, kept, rtol=1e-4, atol=1e-6)
     given = (f"--members={seeds}", f"--workdir={made}", "--distil", "--epochs=3", "--nofigures")
+    given = (*given, "--soft_share=0.8")
     status, _, err = any_main(ensemble.main, *given, "--temperature=3")
     assert status == 1
     assert "learns from something else (temperature 2.0)" in err

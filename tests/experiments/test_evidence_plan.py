@@ -38,9 +38,9 @@ def test_runs_with_equal_settings_are_one_training():
     assert {target.stem for target in unit.targets} == {"run1_lr0.01", "run3_twolayers"}
 
 
-def test_a_schedule_or_a_convolution_keeps_trainings_apart():
-    apart = RUNS[2].settings | {"schedule": "cosine"}
-    for settings in (apart, RUNS[10].settings):
+def test_what_ends_with_the_training_or_a_convolution_keeps_trainings_apart():
+    apart = ({"schedule": "cosine"}, {"warmup_epochs": 1}, {"ema": 0.9})
+    for settings in (*(RUNS[2].settings | of for of in apart), RUNS[10].settings):
         targets = [plan.Target(f"a{n}", {**settings, "epochs": n}, {}) for n in (2, 4)]
         assert [len(unit.targets) for unit in plan.units(targets, 1)] == [1, 1]
 
@@ -80,3 +80,5 @@ def test_another_network_for_photos_is_compared_with_nothing():
 def test_programs_are_shared_by_seeds_and_rates():
     units = plan.units(CLAIMS["learning_rate"].targets(), 2)
     assert len({plan.program(unit) for unit in units}) == 1
+    apart = [plan.Target(f"a{n}", RUNS[10].settings | {"epochs": n}, {}) for n in (2, 4)]
+    assert len({plan.program(unit) for unit in plan.units(apart, 1)}) == 2

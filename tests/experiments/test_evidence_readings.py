@@ -4,7 +4,16 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from experiments.evidence.readings import Judge, Seeds, _errors, _fitted, _log_rows, _log_student
+from experiments.evidence.readings import (
+    KINDS,
+    Judge,
+    Seeds,
+    _errors,
+    _fitted,
+    _log_rows,
+    _log_student,
+    posterior,
+)
 from experiments.evidence.verdicts import _verdict
 
 
@@ -56,6 +65,38 @@ def test_a_fitted_concentration_is_near_that_of_the_draws():
     assert 150 < of[300] < 800
 
 
+def test_the_fitted_concentration_makes_each_seed_likeliest_by_the_others():
+    errors = _errors(_drawn(np.random.default_rng(4), 0.95, LEFT, n=3, concentration=5).matrices)
+
+    def score(concentration):
+        total = 0.0
+        for k, one in enumerate(errors):
+            others = np.delete(errors, k, axis=0).sum(0) + 0.5
+            for row, counts in zip(others, one.astype(int), strict=True):
+                alphas = concentration * row / row.sum()
+                total += stats.dirichlet_multinomial(alphas, counts.sum()).logpmf(counts)
+        return total
+
+    tried = np.geomspace(3, 30_000, 60)
+    assert _fitted(errors) == pytest.approx(max(tried, key=score))
+
+
+def test_the_temperature_is_that_of_the_errors_alone():
+    scores = {"a": np.zeros(2), "b": np.array([-1.0, -8.0])}
+    for kind, apart in (("accuracy", 1), ("errors", 2), ("both", 3)):
+        chances = posterior(scores, kind, 4.0)
+        assert chances["a"] / chances["b"] == pytest.approx(np.exp(apart))
+
+
+def test_a_runs_readings_are_told_apart_from_each_other_only():
+    """The first reading, of another run, is as likely as the second one wherever it is asked."""
+    rng = np.random.default_rng(5)
+    shared, apart = _drawn(rng, 0.8, LEFT), _drawn(rng, 0.8, RIGHT)
+    judge = Judge({"other run": shared, "left": shared, "right": apart})
+    assert judge.assigned("errors", ["left", "right"]) == (16, 16)
+    assert judge.assigned("errors") == (16, 24)
+
+
 def test_readings_with_other_errors_are_told_apart_and_equal_ones_are_not():
     rng = np.random.default_rng(1)
     apart = Judge({"left": _drawn(rng, 0.8, LEFT), "right": _drawn(rng, 0.8, RIGHT)})
@@ -69,6 +110,13 @@ def test_readings_with_other_errors_are_told_apart_and_equal_ones_are_not():
     assert same.temperature["errors"] > apart.temperature["errors"]
     found = same.weigh(0.8, _drawn(rng, 0.8, LEFT).matrices[0], ["a", "b"])
     assert 0.1 < found["both"]["a"] < 0.9
+
+
+def test_a_training_of_two_readings_knows_its_seed_in_neither():
+    """Left out of both, a seed is as likely by the one as by the other: the first is named."""
+    shared = _drawn(np.random.default_rng(3), 0.8, LEFT)
+    judge = Judge({"15 epochs": shared, "20 epochs": shared})
+    assert {kind: judge.assigned(kind) for kind in KINDS} == dict.fromkeys(KINDS, (8, 16))
 
 
 def test_accuracies_alone_tell_readings_apart_that_err_alike():

@@ -36,9 +36,24 @@ def test_a_finished_seed_stays_and_each_tells_where_it_was_made(tmp_path):
     store.add("a", HEADER, _entry(0, 0.80), PLACE)
     store.add("a", HEADER, _entry(0, 0.99), PLACE)
     store.add("a", HEADER, _entry(1, 0.85), PLACE | {"git_commit": "def"})
+    store.add("a", HEADER, _entry(2, 0.90), PLACE)
     found = store.read("a")
-    assert [(e["test_accuracy"], e["made"]) for e in found["seeds"]] == [(0.80, 0), (0.85, 1)]
+    made = [(entry["test_accuracy"], entry["made"]) for entry in found["seeds"]]
+    assert made == [(0.80, 0), (0.85, 1), (0.90, 0)]
     assert [place["git_commit"] for place in found["environments"]] == ["abc", "def"]
+
+
+def test_a_watched_test_set_is_the_documents_validation(tmp_path):
+    """As in `train.summary`: the document's program took one for the other."""
+    header = {"config": {}, "documented": {"figures": {"validation_accuracy": 0.81}}}
+    for watched, found in (("test", 0.815), (None, None)):
+        store = Store(tmp_path / str(watched))
+        for seed, accuracy in enumerate((0.80, 0.83)):
+            store.add(
+                "a", header | {"watched": watched}, _entry(seed, accuracy, test_loss=0.5), PLACE
+            )
+        compared = store.read("a")["spread"].get("validation_accuracy", {"mean": None})
+        assert compared["mean"] == pytest.approx(found)
 
 
 def test_variants_are_paired_seed_by_seed(tmp_path):
@@ -49,6 +64,8 @@ def test_variants_are_paired_seed_by_seed(tmp_path):
         store.add("c", header, {"seed": seed, "variant": "a", "test_accuracy": a}, PLACE)
     found = store.read("c")
     assert found["paired"]["b"]["difference"] == pytest.approx(0.02)
+    # Of the differences 0.02, 0.03 and 0.01, whose deviation is 0.01; unpaired it would be 0.24.
+    assert found["paired"]["b"]["t"] == pytest.approx(0.02 / (0.01 / 3**0.5))
     assert found["spread"]["a"]["test_accuracy"]["mean"] == pytest.approx(0.8)
 
 

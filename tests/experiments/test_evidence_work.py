@@ -6,12 +6,15 @@ import signal
 import subprocess
 import sys
 import time
+import types
 from pathlib import Path
 
 import jax
+import numpy as np
 import pytest
 
 from experiments.evidence import plan, work
+from experiments.evidence import unit as unit_module
 from experiments.evidence.store import Store
 from experiments.evidence.unit import measure
 from imgcls_jax import data
@@ -29,10 +32,10 @@ SETTINGS = {
 }  # fmt: skip
 
 
-def _targets(*epochs, lr=0.01):
+def _targets(*epochs, lr=0.01, **more):
     found = []
     for n in epochs:
-        settings = SETTINGS | {"epochs": n, "lr": lr}
+        settings = SETTINGS | {"epochs": n, "lr": lr} | more
         header = {"config": plan.config_of(settings), "documented": {"figures": {}}}
         found.append(plan.Target(f"digits_{n}_{lr:g}", settings, header))
     return found
@@ -98,16 +101,127 @@ def test_a_training_that_was_stopped_goes_on_to_the_same_end(tmp_path):
     entries(went_on, "stopped", Progress())
     entries(whole, "whole", Progress())
     assert went_on == whole
+    lost = measure(unit, trainer, DIGITS, Workdir(tmp_path / "lost"), Progress())
+    assert next(lost)[0].epochs == 1
+    lost.close()  # the process died, and its file has no entry
+    found_again = []
+    entries(found_again, "lost", Progress())
+    assert found_again == whole
 
 
-def test_one_program_gives_what_trainings_alone_give(tmp_path):
-    targets = [*_targets(1, 2), *_targets(2, lr=0.003)]
+def test_one_program_gives_what_trainings_alone_give(tmp_path, monkeypatch):
+    rates, train_epoch = [], unit_module.Many.train_epoch
+
+    def noted(many):
+        records = train_epoch(many)
+        rates.append([record["learning_rate"] for record in records])
+        return records
+
+    monkeypatch.setattr(unit_module.Many, "train_epoch", noted)
+    targets = [*_targets(1, 2, hold_out=0.2), *_targets(2, lr=0.003, hold_out=0.2)]
     alone = _run(tmp_path / "alone", targets)
     together = _run(tmp_path / "together", targets, vectorize="on")
     for target in targets:
         ours, theirs = (s.read(target.stem)["spread"] for s in (together, alone))
-        for figure in ("test_accuracy", "test_loss", "train_loss"):
+        for figure in ("test_accuracy", "test_loss", "train_loss", "validation_loss"):
             assert ours[figure]["values"] == pytest.approx(theirs[figure]["values"], rel=1e-4)
+    assert rates == [pytest.approx([0.01, 0.01, 0.003, 0.003])] * 2
+
+
+def test_rates_of_one_program_are_those_of_the_settings_given_or_not(monkeypatch):
+    """A setting that is left out has its default, as it has alone."""
+    default = Config().optim.lr
+    targets = [plan.Target(f"a{lr}", SETTINGS | {"lr": lr}, {}) for lr in (default, 4 * default)]
+    left_out = {name: value for name, value in SETTINGS.items() if name != "lr"}
+    targets[0] = plan.Target("a", left_out, {})
+    units = plan.units(targets, 1)
+    assert plan.program(units[0]) == plan.program(units[1])
+    asked = {}
+
+    def made(trainer, train, **of):
+        asked.update(of)
+        raise Interrupted("that is all.")
+
+    monkeypatch.setattr(unit_module, "Many", made)
+    trainer = types.SimpleNamespace(config=Config.of(**left_out))
+    with pytest.raises(Interrupted):
+        next(unit_module.measure_together(units, trainer, DIGITS, None, Progress()))
+    np.testing.assert_allclose(asked["scales"], [1, 4])
+
+
+def test_what_some_file_or_variant_lacks_is_missing(tmp_path):
+    """One training fills two files, and another the second variant of a third."""
+    store, place = Store(tmp_path), {"device": "cpu"}
+    (unit,) = plan.units(targets := _targets(1, 2), 1)
+    entry = {"seed": 0, "test_accuracy": 0.5}
+    store.add(targets[0].stem, targets[0].header, entry, place)
+    assert work.missing([unit], store) == [unit]
+    store.add(targets[1].stem, targets[1].header, entry, place)
+    assert work.missing([unit], store) == []
+    header = {"variants": ["a", "b"], "base": "a"}
+    variants = [
+        plan.Target("c", SETTINGS | {"lr": lr}, header, v) for lr, v in ((1, "a"), (2, "b"))
+    ]
+    units = plan.units(variants, 1)
+    store.add("c", header, entry | {"variant": "a"}, place)
+    assert work.missing(units, store) == [u for u in units if u.targets[0].variant == "b"]
+
+
+def test_a_stop_keeps_what_was_begun(tmp_path, monkeypatch):
+    stop, (unit,) = [], plan.units(_targets(1), 1)
+
+    def begun(unit, trainer, dataset, workdir, progress):
+        workdir.path.mkdir(parents=True)
+        stop.append(signal.SIGTERM)
+        raise Interrupted("stopped.")
+        yield
+
+    monkeypatch.setattr(work, "measure", begun)
+    monkeypatch.setattr(work, "make_trainer", lambda config, dataset: None)
+    worker = work._Worker(Store(tmp_path), lambda unit: DIGITS, work._Quiet(stop))
+    with pytest.raises(Interrupted, match="run the same command to go on"):
+        worker.take(unit)
+    assert [path for path in tmp_path.glob(f".unfinished/{unit.name}-*") if path.is_dir()]
+
+
+@pytest.mark.parametrize("apart", [{"ema": 0.9}, {"model": "logistic_sgd"}])
+def test_trainings_that_share_no_program_are_left_to_be_trained_alone(tmp_path, monkeypatch, apart):
+    """As frozen photos are on a GPU, where one program is tried without being asked for."""
+    target = plan.Target("a", SETTINGS | apart, {})
+    units = plan.units([target], 2)
+
+    def load(unit):
+        raise AssertionError("nothing is begun")
+
+    worker = work._Worker(Store(tmp_path), load, work._Quiet([]))
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    worker.take_together(units, "auto")
+    assert work.missing(units, Store(tmp_path)) == units
+
+
+def test_every_order_of_the_pixels_is_another_and_the_first_the_stored_one(monkeypatch):
+    orders = []
+
+    def validate(dataset, settings, pixels):
+        orders.append(pixels)
+        matrix = np.eye(2, dtype=int)
+        return types.SimpleNamespace(
+            scores=np.array([0.7, 0.8]),
+            confusion_matrix=matrix,
+            model=types.SimpleNamespace(passes=np.ones((5, 10), int)),
+        ), 0.0
+
+    monkeypatch.setattr(unit_module.logistic, "validate", validate)
+    target = plan.Target("run8", {"model": "logistic_sgd", "epochs": 1}, {})
+    entries = [
+        unit_module.measure_logistic(plan.Unit(target.settings, (target,), seed), DIGITS)
+        for seed in range(3)
+    ]
+    assert orders[0] is None
+    assert all(sorted(order) == list(range(64)) for order in orders[1:])
+    assert list(orders[1]) != list(orders[2])
+    assert [entry["seed"] for entry in entries] == [0, 1, 2]
+    assert entries[0]["cross_validation_accuracy"] == pytest.approx(0.75)
 
 
 def test_trainings_that_cannot_share_a_program_are_made_one_by_one_or_refused(

@@ -21,6 +21,8 @@ from experiments.cli import flags as cli
 from experiments.cli import tuning
 from experiments.presets import choose, spaces
 from imgcls_jax.config import Config
+from imgcls_jax.data.dataset import identity
+from imgcls_jax.errors import UserError
 from imgcls_jax.train import search_space
 
 ROOT = Path(__file__).parents[2]
@@ -164,7 +166,23 @@ def test_a_study_on_cifar10_starts_from_run_10_and_never_watches_the_test_set(tm
     later = plan.search.configure({**plan.search.fixed, **plan.search.given})
     assert (later.model.model, later.optim.optimizer) == ("speednet", "airbench")
     assert plan.search.trials is None
-    assert "--nowatch_test" in tuning.setting_flags(plan.search.given)
+    winning = tuning.setting_flags(plan.search.given)
+    assert {"--nowatch_test", "--hold_out=0"} <= set(winning)
+    assert plan.search.data == identity(plan.whole)
+
+
+def test_the_winners_command_starts_from_what_its_study_did(tmp_path):
+    name = next(name for name in choose.NAMED["cifar10"] if name != "speedrun")
+    _planned("cifar10", "--dataset=digits", f"--preset={name}", folder=tmp_path / "preset")
+    assert f"--preset={name}" in tuning.command("cifar10", ["--lr=0.1"])
+    _planned("fmnist", "--dataset=digits", "--run=2", folder=tmp_path / "run")
+    assert tuning.command("fmnist", ["--lr=0.1"])[3:5] == ["--run=2", "--lr=0.1"]
+
+
+def test_a_folder_belongs_to_a_study_in_its_storage(tmp_path):
+    _planned("fmnist", "--dataset=digits", folder=tmp_path)
+    with pytest.raises(UserError, match=r"a study whose storage is sqlite.*, here sqlite:///else"):
+        _planned("fmnist", "--dataset=digits", "--storage=sqlite:///else.db", folder=tmp_path)
 
 
 def test_spaces_for_photos_can_be_searched():

@@ -4,6 +4,8 @@ from . import (
     augment,
     core,
     data,
+    ensembles,
+    evidence,
     models,
     networks,
     optim,
@@ -11,14 +13,17 @@ from . import (
     photos,
     pretrained,
     runs,
+    seeds,
     train,
+    tuning,
 )
 from .fault import ROOT, Fault
 
 ROOMS = {
     module.__name__.rpartition(".")[2]: module.FAULTS
     for module in (
-        core, optim, augment, models, networks, train, runs, data, photos, pretrained, outputs
+        core, optim, augment, models, networks, train, runs, data, photos, pretrained, outputs,
+        evidence, ensembles, tuning, seeds,
     )
 }  # fmt: skip
 FAULTS: tuple[Fault, ...] = tuple(fault for faults in ROOMS.values() for fault in faults)

@@ -1,6 +1,8 @@
 """A fault as a careless programmer would make it: one piece of text in one file of the library."""
 
 import dataclasses
+import hashlib
+import json
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -25,6 +27,12 @@ class Fault:
     old: str
     new: str
     tests: tuple[str, ...]
+
+    @property
+    def digest(self) -> str:
+        """Tells this fault from any other, by all but its tests: more of them can only help."""
+        whole = [self.name, self.file, self.breaks, self.old, self.new]
+        return hashlib.sha256(json.dumps(whole).encode()).hexdigest()[:16]
 
     def planted_in(self, text: str) -> str:
         """Returns the text of the file with the fault in it.

@@ -1,6 +1,6 @@
 """Plants one fault at a time in a copy of the repository and says which of them tests notice.
 
-    python -m tests.faults.run                         # all faults, about half an hour on one core
+    python -m tests.faults.run                         # all faults, about an hour on one core
     python -m tests.faults.run --only=cache --list
     python -m tests.faults.run --only=train --jobs=2 --out=/tmp/noticed.json
     python -m tests.faults.run --out=tests/faults/noticed.json --again
@@ -9,7 +9,8 @@ First the tests that the chosen faults name must all pass in the copy as it is. 
 the files of tests that are named for it, the likeliest first, until one fails; with `--all` a fault
 that they do not notice meets the whole default suite. With `--again` the faults that the file of
 `--out` has as noticed are taken over from it, and only the others are planted: after a run that was
-broken off, or once there are more tests. `tests/faults/noticed.json` holds the last complete run.
+broken off, or once there are more tests. A fault whose texts changed since is planted again.
+`tests/faults/noticed.json` holds the last complete run.
 The exit status is 1 where a fault was not noticed.
 """
 
@@ -134,8 +135,8 @@ def _all_tested(
             free.put(copy)
         seconds = round(time.perf_counter() - started, 1)
         return {
-            "name": fault.name, "file": fault.file, "breaks": fault.breaks, "by": by,
-            "seconds": seconds,
+            "name": fault.name, "file": fault.file, "breaks": fault.breaks,
+            "digest": fault.digest, "by": by, "seconds": seconds,
         }  # fmt: skip
 
     with ThreadPoolExecutor(len(copies)) as pool:
@@ -211,13 +212,9 @@ def _known(path: str | None) -> dict[str, dict[str, Any]]:
     """Returns by name what a file of an earlier run has as noticed, of faults that are still so."""
     if path is None or not Path(path).is_file():
         return {}
-    now = {fault.name: (fault.file, fault.breaks) for fault in FAULTS}
+    now = {fault.digest for fault in FAULTS}
     found = json.loads(Path(path).read_text())["faults"]
-    return {
-        one["name"]: one
-        for one in found
-        if one["by"] is not None and now.get(one["name"]) == (one["file"], one["breaks"])
-    }
+    return {one["name"]: one for one in found if one["by"] is not None and one.get("digest") in now}
 
 
 def _write(path: str | None, found: list[dict[str, Any]]) -> None:

@@ -261,6 +261,9 @@ def test_a_folder_that_holds_something_else_is_refused(made, seeds, tmp_path):
     ensemble.claim(Workdir(made), settings)  # its own again
     with pytest.raises(UserError, match="holds another ensemble"):
         ensemble.claim(Workdir(made), {"members": settings["members"][:2]})
+    changed = [member | {"digest": "0" * 16} for member in settings["members"]]
+    with pytest.raises(UserError, match="or members that changed since"):
+        ensemble.claim(Workdir(made), {"members": changed})
     with pytest.raises(UserError, match="holds a run over seeds or folds"):
         ensemble.claim(Workdir(seeds), settings)
     with pytest.raises(UserError, match="holds an ensemble; choose another"):

@@ -92,6 +92,18 @@ def test_the_teacher_is_asked_for_the_images_that_the_student_sees(augment):
     np.testing.assert_allclose(found["label"][:, 10:], expected, rtol=1e-5, atol=1e-5)
 
 
+def test_the_teacher_sees_the_part_that_a_random_crop_left():
+    config = SMALL.replace(dataset="folder", image_size=8, feed="streamed", random_crop=0.5)
+    train, teacher = small().train, Teacher(asked, "t")
+    of = {"config": config, "train": train, "num_classes": 10}
+    _, labelled = with_teacher(teacher, cross_entropy, None, **of)
+    index = jnp.array([3, 0, 39])
+    cropped = jnp.asarray(train.images[index], jnp.float32) / 510
+    batch = {"image": cropped, "label": jnp.asarray(train.labels)[index], "index": index}
+    found = labelled(jax.random.key(0), batch)["label"][:, 10:]
+    np.testing.assert_allclose(found, asked(cropped), rtol=1e-5, atol=1e-5)
+
+
 def test_without_a_share_the_student_learns_as_without_a_teacher(digits, small_trainer):
     teacher = Teacher(asked, "t", temperature=3.0, share=0.0)
     alone = small_trainer.feed.train(begun(small_trainer, 3), 0, 0, 5)

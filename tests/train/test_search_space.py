@@ -37,6 +37,7 @@ def test_a_space_is_read_as_it_is_spelled():
         ("lr=nan..1", "LOW..HIGH"),
         ("batch_size=64..128.5", "whole numbers"),
         ("batch_size=64|64", "a value twice"),
+        ("lr=0.0123456|0.01234561", "a value twice"),
         ("lr=1|2,lr=3|4", "lr twice"),
         ("nesterov=yes|no", "true or false"),
         ("hidden=a|1", "256+128|512"),

@@ -87,13 +87,15 @@ def test_the_same_study_again_runs_nothing_more(found, digits):
     [
         ({"space": "lr=1e-3..1:log"}, "another search space (lr is"),
         ({"seed": 3}, "other fixed settings (seed is not there, here 3)"),
+        ({"fixed": {"optimizer": "sgd"}}, "optimizer of trials is adamw, here sgd"),
         ({"data": "else"}, "other data (digits there, else here)"),
     ],
 )
 def test_another_study_in_its_place_is_refused(found, changed, said):
     of, records = found
+    fixed = {"fixed": changed.pop("fixed")} if "fixed" in changed else {}
     with pytest.raises(UserError) as caught:
-        _search(of.folder, **changed).open()
+        dataclasses.replace(_search(of.folder, **changed), **fixed).open()
     assert said in str(caught.value)
     assert of.open().records() == records
 
@@ -102,12 +104,17 @@ def test_the_test_set_is_not_there_while_trials_run(tmp_path, digits, monkeypatc
     seen = []
 
     def train(config, trial, dataset, stop):
-        seen.append(dataset)
-        return _trained(config, trial, dataset, stop)
+        seen.append((dataset.test, config.optim.optimizer))
+        for epoch, accuracy in ((1, 0.5), (2, 0.4)):
+            trial.report(accuracy, epoch)
+        of = {"epoch": 2, "validation_accuracy": 0.4, "validation_loss": 1, "train_accuracy": 1}
+        return of, 10, 144
 
     monkeypatch.setattr("imgcls_jax.train.trials._train", train)
-    run_trials(_search(tmp_path), digits, jobs=1, deadline=None)
-    assert [dataset.test for dataset in seen] == [None] * 3
+    of = _search(tmp_path)
+    run_trials(of, digits, jobs=1, deadline=None)
+    assert seen == [(None, "adam"), (None, "adamw"), (None, "adamw")]
+    assert [record["by_epoch"] for record in of.open().records()] == [[0.5, 0.4]] * 3
 
 
 def test_a_trial_that_diverges_keeps_its_reason_and_the_study_goes_on(tmp_path, digits):
@@ -128,6 +135,7 @@ def test_hopeless_trials_are_pruned_but_the_first_is_not(tmp_path, digits, monke
     pruned = [record for record in records if record["state"] == "pruned"]
     assert pruned
     assert all(len(record["by_epoch"]) < 9 for record in pruned)
+    assert all(record["value"] is None for record in pruned)
     assert all(record["reason"].startswith("pruned after epoch") for record in pruned)
     assert records[0]["state"] == "complete"
     shares = of.open().importances()
@@ -180,6 +188,13 @@ def test_a_trial_that_the_deadline_cuts_is_queued_again(tmp_path, digits):
     assert [t.state.name for t in of.open().of.get_trials()] == ["FAIL"]
     run_trials(of, digits, jobs=1, deadline=None)
     assert [record["state"] for record in of.open().records()] == ["complete"]
+    assert of.open().left(2)  # the one that was cut is not one of two
+
+
+def test_the_study_seeks_the_winner(found):
+    of, records = found
+    values = [record["value"] for record in records]
+    assert of.open().of.best_value == tune.winner(records)["value"] == max(values) > min(values)
 
 
 def test_one_trial_too_many_gives_way(found):
@@ -258,14 +273,18 @@ def test_the_share_of_selection_is_what_the_test_set_does_not_confirm():
         return {"spread": {"test_accuracy": {"values": list(values)}}}
 
     records = [record(0, 0.90, True), record(1, 0.94), record(2, 0.94), record(3, None)]
-    outcome = tune.outcome(records, {0: test(0.89, 0.91), 1: test(0.90, 0.94)})
+    outcome = tune.outcome(records, {0: test(0.89, 0.91), 1: test(0.89, 0.93)})
     assert (outcome["winner"]["trial"], outcome["first"]["trial"]) == (1, 0)
     found = outcome["selection"]
     assert found["validation_gain"] == pytest.approx(0.04)
-    assert found["test_gain"] == pytest.approx(0.02)
-    assert found["share"] == pytest.approx(0.5)
-    # Student's with one degree of freedom: 12.706 x sd / sqrt(2), of the paired gains 0.01, 0.03.
-    assert found["test_gain_interval"][1] - 0.02 == pytest.approx(0.12706, rel=1e-3)
+    assert found["test_gain"] == pytest.approx(0.01)
+    assert found["share"] == pytest.approx(0.75)
+    # Student's with one degree of freedom: 12.706 x sd / sqrt(2), of the paired gains 0, 0.02.
+    assert found["test_gain_interval"][1] - 0.01 == pytest.approx(0.12706, rel=1e-3)
+    error = ((0.90 * 0.10 + 0.94 * 0.06) / 1000) ** 0.5  # of two independent shares
+    assert found["validation_gain_interval"] == pytest.approx(
+        [0.04 - 1.96 * error, 0.04 + 1.96 * error]
+    )
     assert tune.outcome(records[:1], {0: test(0.9)})["selection"] is None
     with pytest.raises(UserError, match="no trial was finished"):
         tune.winner(records[3:])
