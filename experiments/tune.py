@@ -26,10 +26,12 @@ from absl import flags
 from experiments.cli import flags as cli
 from experiments.cli import out_flag, training, tuning
 from experiments.cli.out_flag import OUT
-from imgcls_jax.files import lock, replacing
+from imgcls_jax.files import replacing
 from imgcls_jax.report import console, study_figures
 from imgcls_jax.train import trials, tune
-from imgcls_jax.train.study import without_password
+from imgcls_jax.train.storage import without_password
+from imgcls_jax.train.study import Study
+from imgcls_jax.train.together import Commands, Elsewhere
 from imgcls_jax.workdir import Workdir, environment
 
 flags.adopt_module_key_flags(out_flag)
@@ -45,7 +47,7 @@ def main(arguments: list[str]) -> None:
         name=training.preset_name(experiment),
         folder=training.WORKDIR.value,
     )
-    found, workdir = plan.search, plan.workdir
+    found = plan.search
     console.heading(f"Study {found.name}")
     console.pairs({**found.given, **{name: str(of) for name, of in found.space.items()}})
     print("  first the settings to beat; all others start from")
@@ -54,33 +56,44 @@ def main(arguments: list[str]) -> None:
     console.heading("Trials")
     minutes = tuning.MINUTES.value
     deadline = time.time() + 60 * minutes if minutes else None
-    trials.run_trials(found, plan.dataset, jobs=plan.jobs, deadline=deadline)
-    study = found.open()
-    records = study.records()
+    try:
+        trials.run_trials(found, plan.dataset, jobs=plan.jobs, deadline=deadline)
+        study = found.open()
+        folder = Workdir(plan.workdir.path / "finals")
+        commands = Commands(study, found.folder)
+        with commands.finals(folder):
+            _finals(experiment, plan, study, folder)
+            commands.finished()
+    except Elsewhere as other:
+        print(f"\n{other}")
+
+
+def _finals(experiment: str, plan: tuning.Plan, study: Study, folder: Workdir) -> None:
+    """Trains the winner, meets the test set, and writes and shows what the study came to."""
+    found, workdir, records = plan.search, plan.workdir, study.records()
     best = tune.winner(records)
-    winning = tuning.setting_flags(found.settings(best))
+    winning = tuning.setting_flags(tune.final_settings(found, best))
     command = shlex.join(tuning.command(experiment, winning))
     workdir.write_text("best_flags.txt", "\n".join(winning) + "\n")
     console.heading(f"The winner: trial {best['number']}")
     print(f"  {command}")
     console.heading("Train and validation together, met by the test set")
-    folder = Workdir(workdir.path / "finals")
-    folder.path.mkdir(exist_ok=True)
-    with lock(folder.path, "trains the winner"):
-        seeds = training.SEEDS.value or SEEDS
-        tests = tune.finals(found, records, plan.whole, seeds=seeds, jobs=plan.jobs, workdir=folder)
+    seeds, whole = training.SEEDS.value or SEEDS, tuning.load_whole(plan)
+    tests = tune.finals(found, records, whole, seeds=seeds, jobs=plan.jobs, workdir=folder)
     outcome, importances = tune.outcome(records, tests), study.importances()
-    budget = {"trials": found.trials, "minutes": minutes, "jobs": plan.jobs, "seeds": seeds}
     summary = {
         "study": found.name,
         "storage": without_password(found.url),
         "experiment": experiment,
         **found.definition(),
-        "data": {
-            "identity": found.data, "source": plan.whole.source, "verified": plan.whole.verified
-        },
+        "data": {"identity": found.data, "source": whole.source, "verified": whole.verified},
         "pruner": found.pruner,
-        "budget": budget,
+        "budget": {
+            "trials": found.trials,
+            "minutes": tuning.MINUTES.value,
+            "jobs": plan.jobs,
+            "seeds": seeds,
+        },
         **outcome,
         "flags": winning,
         "command": command,
@@ -88,7 +101,7 @@ def main(arguments: list[str]) -> None:
         "importances": importances,
         "trials": records,
         "optuna": importlib.metadata.version("optuna"),
-    } | environment()  # fmt: skip
+    } | environment()
     workdir.write_json("summary.json", summary)
     if OUT.value:
         _write_result(Path(OUT.value), summary)

@@ -4,24 +4,27 @@ import contextlib
 import dataclasses
 import io
 import time
+import traceback
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import jax
-
 from imgcls_jax.config import Config
 from imgcls_jax.data.dataset import Dataset
-from imgcls_jax.errors import Interrupted, UserError
+from imgcls_jax.errors import Interrupted, UnreadablePhoto, UserError
 from imgcls_jax.train import study as studies
 from imgcls_jax.train.loop import fit
 from imgcls_jax.train.progress import Progress
 from imgcls_jax.train.run import make_trainer
 from imgcls_jax.train.search import Search
 from imgcls_jax.train.search_space import text_of
+from imgcls_jax.train.storage import StorageFailed, import_optuna
+from imgcls_jax.train.together import Commands
 from imgcls_jax.train.workers import Stop, spread
 
 _FAILURES = 10  # trials in a row that fail before a study ends
+_REASON, _TRACEBACK = 300, 4000  # characters that are kept
+_LOOK_SECONDS = 1.0  # between two looks for trials that a dead command left
 
 
 def run_trials(of: Search, dataset: Dataset, *, jobs: int, deadline: float | None) -> None:
@@ -33,14 +36,31 @@ def run_trials(of: Search, dataset: Dataset, *, jobs: int, deadline: float | Non
 
     Raises:
       UserError: see `study.Study` and `work`.
+      Elsewhere: another command still runs trials of the study.
       Interrupted: a signal asked to stop; trials that ran are queued for the next call.
     """
-    of.open().begin(of.preset.flat(), of.space)
+    study = of.open()
+    study.begin(of.preset.flat(), of.space)
+    commands = Commands(study, of.folder)
     blind = dataclasses.replace(dataset, test=None)
-    if spread(work, [(of, blind, number) for number in range(jobs)], deadline=deadline):
-        raise Interrupted(
-            f"stopped; the study in {of.folder} is intact, run the same command to go on."
-        )
+    more = True
+    while more:
+        with commands.present("trials"):
+            if spread(work, [(of, blind, number) for number in range(jobs)], deadline=deadline):
+                raise Interrupted(
+                    f"stopped; the study in {of.folder} is intact, run the same command to go on."
+                )
+        commands.leave_trials()
+        more = _left_behind(study, deadline)
+
+
+def _left_behind(study: studies.Study, deadline: float | None) -> bool:
+    """Says whether there are trials to run whose command died; waits until that is certain."""
+    while deadline is None or time.time() < deadline:
+        if not study.requeue():
+            return study.waiting()
+        time.sleep(_LOOK_SECONDS)
+    return False
 
 
 def work(search: Search, dataset: Dataset, number: int, *, stop: Stop) -> None:
@@ -51,7 +71,8 @@ def work(search: Search, dataset: Dataset, number: int, *, stop: Stop) -> None:
       number: that of this process, for proposals of its own.
 
     Raises:
-      UserError: the settings of the first trial cannot be used, or ten trials in a row failed.
+      UserError: the settings of the first trial cannot be used, ten trials in a row failed, a
+        file cannot be read or written, or the storage cannot be used.
     """
     study = search.open()
     seed = number + 1000 * len(study.records())
@@ -92,7 +113,7 @@ class _Reporting(Progress):
         if not self._first and epoch < self._epochs and self._trial.should_prune():
             reason = f"pruned after epoch {epoch} with validation accuracy {found:.4f}"
             self._trial.set_user_attr("reason", reason)
-            raise studies.import_optuna().TrialPruned(reason)
+            raise import_optuna().TrialPruned(reason)
 
     def stop_requested(self) -> bool:
         return bool(self._stop)
@@ -143,7 +164,7 @@ def _run(
         _propose_held(trial, search)
     else:
         params = studies.suggest(trial, search.space)
-    pruned = studies.import_optuna().TrialPruned
+    pruned = import_optuna().TrialPruned
     try:
         config = search.configure({**({} if first else search.fixed), **search.given, **params})
         record, parameters, examples = _train(config, trial, dataset, stop)
@@ -153,27 +174,37 @@ def _run(
         failures.clear()
         _say(trial, str(error), params, started)
         raise
-    except (UserError, jax.errors.JaxRuntimeError, MemoryError) as error:
-        reason = str(error).partition(";")[0].strip().splitlines()[0][:300] or "no memory is left"
+    except (StorageFailed, UnreadablePhoto, import_optuna().exceptions.UpdateFinishedTrialError):
+        raise  # no fault of the settings: queued again, without a reason
+    except OSError as error:
+        raise UserError(
+            f"trial {trial.number} cannot go on ({error}); mend that, then run the same command "
+            "again."
+        ) from error
+    except Exception as error:
+        reason = _reason(error)
         diverged = reason.startswith("training diverged")
-        if first and not diverged:
-            trial.set_user_attr("reason", reason)
-            raise
         trial.set_user_attr("reason", reason)
+        if isinstance(error, UserError) and first and not diverged:
+            raise
+        if not isinstance(error, UserError):
+            trial.set_user_attr("traceback", traceback.format_exc()[-_TRACEBACK:])
         _say(trial, reason, params, started)
         failures.append(reason)
         # Pruned, and not failed: proposals keep away from where training diverges.
         raise (pruned(reason) if diverged else _Failed(reason)) from None
     failures.clear()
-    for name in ("validation_loss", "train_accuracy"):
-        trial.set_user_attr(name, record[name])
-    trial.set_user_attr("epochs", record["epoch"])
-    trial.set_user_attr("parameters", parameters)
-    trial.set_user_attr("examples", examples)
-    accuracy = record["validation_accuracy"]
-    what = f"validation accuracy {accuracy:.4f} after {record['epoch']} epochs"
-    _say(trial, what, params, started)
-    return accuracy
+    return _noted(trial, record, parameters, examples, params, started)
+
+
+def _reason(error: Exception) -> str:
+    """Returns in a line why a trial has no result."""
+    lines = str(error).strip().splitlines() or [""]
+    if isinstance(error, UserError):
+        return lines[0].partition(";")[0][:_REASON]
+    memory = isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in str(error)
+    what = "memory ran out" if memory else type(error).__name__
+    return f"{what}: {lines[0]}"[:_REASON] if lines[0] else what
 
 
 def _train(
@@ -193,6 +224,26 @@ def _train(
         progress=progress,
     )
     return history[-1], trainer.parameters, len(trainer.watched.split)
+
+
+def _noted(
+    trial: Any,
+    record: Mapping[str, Any],
+    parameters: int,
+    examples: int,
+    params: Mapping[str, Any],
+    started: float,
+) -> float:
+    """Keeps what is known of a finished trial and returns its validation accuracy."""
+    for name in ("validation_loss", "train_accuracy"):
+        trial.set_user_attr(name, record[name])
+    trial.set_user_attr("epochs", record["epoch"])
+    trial.set_user_attr("parameters", parameters)
+    trial.set_user_attr("examples", examples)
+    accuracy = record["validation_accuracy"]
+    what = f"validation accuracy {accuracy:.4f} after {record['epoch']} epochs"
+    _say(trial, what, params, started)
+    return accuracy
 
 
 def _propose_held(trial: Any, search: Search) -> None:

@@ -9,13 +9,11 @@ import subprocess
 import sys
 import time
 
-import numpy as np
 import pytest
 
 from imgcls_jax.config import Config
-from imgcls_jax.data.dataset import Split
 from imgcls_jax.errors import UserError
-from imgcls_jax.train import trials, tune, workers
+from imgcls_jax.train import signs, trials, tune, workers
 from imgcls_jax.train.search import Search
 from imgcls_jax.train.search_space import parse
 from imgcls_jax.train.trials import run_trials, work
@@ -151,7 +149,7 @@ def test_a_trial_whose_process_died_is_queued_again_once(tmp_path, digits, monke
     of = _search(tmp_path, trials=2)
     study = of.open()
     study.begin(of.preset.flat(), of.space)
-    for process in (dead, workers.this_process()):  # the other one still runs
+    for process in (dead, signs.this_process()):  # the other one still runs
         trial = study.of.ask()
         trial.suggest_float("lr", 1e-3, 1e-1, log=True)
         trial.set_user_attr("process", process)
@@ -241,18 +239,11 @@ def test_a_stop_is_a_wish_a_deadline_or_a_lost_parent():
     assert workers.Stop(lambda: False, None, os.getppid() + 1)
 
 
-def test_validation_joins_the_training_set(digits):
-    part = Split(digits.test.images[:10], digits.test.labels[:10])
-    whole = tune.joined(dataclasses.replace(digits, validation=part))
-    assert whole.validation is None
-    assert len(whole.train) == len(digits.train) + 10
-    np.testing.assert_array_equal(whole.train.labels[-10:], part.labels)
-    assert tune.joined(digits) is digits
-
-
 def test_the_share_of_selection_is_what_the_test_set_does_not_confirm():
     def record(number, value, first=False):
-        return {"number": number, "value": value, "first": first, "examples": 1000}
+        return {
+            "number": number, "value": value, "first": first, "examples": 1000, "state": "running"
+        }  # fmt: skip
 
     def test(*values):
         return {"spread": {"test_accuracy": {"values": list(values)}}}
@@ -269,3 +260,6 @@ def test_the_share_of_selection_is_what_the_test_set_does_not_confirm():
     assert tune.outcome(records[:1], {0: test(0.9)})["selection"] is None
     with pytest.raises(UserError, match="no trial was finished"):
         tune.winner(records[3:])
+    failed = {"state": "fail", "reason": "memory ran out"}
+    with pytest.raises(UserError, match="the last one since: memory ran out"):
+        tune.winner([record(3, None) | failed])
