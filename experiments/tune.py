@@ -50,8 +50,11 @@ def main(arguments: list[str]) -> None:
     found = plan.search
     console.heading(f"Study {found.name}")
     console.pairs({**found.given, **{name: str(of) for name, of in found.space.items()}})
-    print("  first the settings to beat; all others start from")
-    console.pairs(found.fixed or {"nothing else": ""})
+    if found.fixed:
+        print("  first the settings to beat; all others start from")
+        console.pairs(found.fixed)
+    else:
+        print("  first the settings to beat")
     console.dataset(plan.dataset)
     console.heading("Trials")
     minutes = tuning.MINUTES.value

@@ -11,7 +11,7 @@ from experiments.cli import flags as cli
 from experiments.presets import choose, spaces
 from imgcls_jax.config import Config
 from imgcls_jax.data.dataset import Dataset, identity
-from imgcls_jax.errors import UserError
+from imgcls_jax.errors import UserError, printable
 from imgcls_jax.files import lock
 from imgcls_jax.train import search_space
 from imgcls_jax.train.search import Search
@@ -47,7 +47,7 @@ JOBS = flags.DEFINE_integer(
 )
 HOLD_OUT = 0.1  # of the training set, where neither the data nor a flag has a validation split
 
-_STUDY = "study.json"
+_STUDY, _DATABASE = "study.json", "study.db"
 _OWN = ("trials", "minutes", "space", "pruner", "storage", "study_name", "jobs", "out")
 _USELESS = ("list_runs", "show_config", "augmentations", "tensorboard")
 _MEANINGLESS = {  # settings that a study cannot have, and why
@@ -107,8 +107,8 @@ def plan(experiment: str, *, number: int | None, name: str | None, folder: str |
         fixed=fixed,
         space=space,
         data=identity(whole),
-        url=STORAGE.value or f"sqlite:///{workdir.path / 'study.db'}",
-        name=STUDY_NAME.value or f"{experiment} {config.data.dataset}",
+        url=STORAGE.value or f"sqlite:///{workdir.path / _DATABASE}",
+        name=STUDY_NAME.value or _held(workdir, "name") or f"{experiment} {printable(whole.name)}",
         folder=workdir.path,
         pruner=PRUNER.value,
         trials=TRIALS.value or (None if MINUTES.value else 20),
@@ -210,13 +210,24 @@ def claim(workdir: Workdir, experiment: str, search: Search) -> None:
         raise UserError(
             f"{path} cannot be read ({error}); bring it back or choose another `workdir`."
         ) from error
-    for key in ("experiment", "name", "storage"):
+    own = (workdir.path / _DATABASE).exists() and about["storage"].endswith(f"/{_DATABASE}")
+    moved = own and not STORAGE.value  # with the folder
+    for key in ("experiment", "name", "storage")[: 2 if moved else 3]:
         if about[key] != wanted[key]:
             raise UserError(
                 f"{workdir.path} holds a study whose {key} is {about[key]}, here {wanted[key]}; "
                 "give its own, or choose another `workdir`."
             )
     require_same(about, wanted, f"the study in {workdir.path}")
+
+
+def _held(workdir: Workdir, key: str) -> str | None:
+    """Returns what the study that a folder holds says of itself; None without one."""
+    try:
+        found = json.loads((workdir.path / _STUDY).read_text())[key]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return found if isinstance(found, str) else None
 
 
 def experiment_of(arguments: Sequence[str]) -> str:

@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import io
+import textwrap
 import time
 import traceback
 from collections.abc import Mapping
@@ -24,6 +25,7 @@ from imgcls_jax.train.workers import Stop, spread
 
 _FAILURES = 10  # trials in a row that fail before a study ends
 _REASON, _TRACEBACK = 300, 4000  # characters that are kept
+_QUIET_SECONDS, _COLUMNS = 15.0, 100  # between two lines about one trial, and of a line
 _LOOK_SECONDS = 1.0  # between two looks for trials that a dead command left
 
 
@@ -105,10 +107,14 @@ class _Reporting(Progress):
     def __init__(self, trial: Any, *, epochs: int, stop: Stop):
         self._trial, self._epochs, self._stop = trial, epochs, stop
         self._first = trial.user_attrs.get("first", False)
+        self._said = time.monotonic()
 
     def epoch(self, record: dict[str, Any]) -> None:
         epoch, found = record["epoch"], record["validation_accuracy"]
         self._trial.report(found, epoch)
+        if epoch < self._epochs and time.monotonic() > self._said + _QUIET_SECONDS:
+            self._said = time.monotonic()
+            _say(self._trial, f"epoch {epoch} of {self._epochs}, validation accuracy {found:.4f}")
         # The first trial is what the winner is compared with.
         if not self._first and epoch < self._epochs and self._trial.should_prune():
             reason = f"pruned after epoch {epoch} with validation accuracy {found:.4f}"
@@ -164,6 +170,8 @@ def _run(
         _propose_held(trial, search)
     else:
         params = studies.suggest(trial, search.space)
+    chosen = "  ".join(f"{name}={text_of(value)}" for name, value in params.items())
+    _say(trial, f"begins, {'the settings to beat' if first else chosen}")
     pruned = import_optuna().TrialPruned
     try:
         config = search.configure({**({} if first else search.fixed), **search.given, **params})
@@ -172,7 +180,7 @@ def _run(
         raise _Failed from None  # without a reason: queued again
     except pruned as error:
         failures.clear()
-        _say(trial, str(error), params, started)
+        _say(trial, f"{error}, {_seconds(started)}")
         raise
     except (StorageFailed, UnreadablePhoto, import_optuna().exceptions.UpdateFinishedTrialError):
         raise  # no fault of the settings: queued again, without a reason
@@ -189,12 +197,12 @@ def _run(
             raise
         if not isinstance(error, UserError):
             trial.set_user_attr("traceback", traceback.format_exc()[-_TRACEBACK:])
-        _say(trial, reason, params, started)
+        _say(trial, f"{reason}, {_seconds(started)}")
         failures.append(reason)
         # Pruned, and not failed: proposals keep away from where training diverges.
         raise (pruned(reason) if diverged else _Failed(reason)) from None
     failures.clear()
-    return _noted(trial, record, parameters, examples, params, started)
+    return _noted(trial, record, parameters, examples, started)
 
 
 def _reason(error: Exception) -> str:
@@ -231,7 +239,6 @@ def _noted(
     record: Mapping[str, Any],
     parameters: int,
     examples: int,
-    params: Mapping[str, Any],
     started: float,
 ) -> float:
     """Keeps what is known of a finished trial and returns its validation accuracy."""
@@ -241,8 +248,8 @@ def _noted(
     trial.set_user_attr("parameters", parameters)
     trial.set_user_attr("examples", examples)
     accuracy = record["validation_accuracy"]
-    what = f"validation accuracy {accuracy:.4f} after {record['epoch']} epochs"
-    _say(trial, what, params, started)
+    epochs = f"{record['epoch']} epoch{'s' * (record['epoch'] != 1)}"
+    _say(trial, f"validation accuracy {accuracy:.4f} after {epochs}, {_seconds(started)}")
     return accuracy
 
 
@@ -253,8 +260,19 @@ def _propose_held(trial: Any, search: Search) -> None:
     studies.suggest(trial, held)
 
 
-def _say(trial: Any, what: str, params: Mapping[str, Any], started: float) -> None:
-    seconds = time.perf_counter() - started
-    chosen = "  ".join(f"{name}={text_of(value)}" for name, value in params.items())
-    chosen = chosen or "the settings to beat"
-    print(f"  trial {trial.number}: {what}, {seconds:.1f} s  {chosen}", flush=True)
+def _seconds(started: float) -> str:
+    return f"{time.perf_counter() - started:.1f} s"
+
+
+def _say(trial: Any, what: str) -> None:
+    """Prints a line about a trial, and goes on below where it is too long."""
+    start = f"  trial {trial.number}: "
+    for line in textwrap.wrap(
+        what,
+        _COLUMNS,
+        initial_indent=start,
+        subsequent_indent=" " * len(start),
+        break_long_words=False,
+        break_on_hyphens=False,
+    ):
+        print(line, flush=True)

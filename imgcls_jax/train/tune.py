@@ -98,6 +98,7 @@ def finals(
         folder.claim(config, several=True)
         for seed in range(config.train.seed, config.train.seed + seeds):
             items.append((number, seed, config.replace(seed=seed), folder))
+    print(f"  trials {', '.join(map(str, configs))}, {seeds} seeds each", flush=True)
     jobs = min(jobs, len(items))
     name = f"{of.name}: trial"
     if spread(_train_finals, [(items[k::jobs], dataset, name) for k in range(jobs)]):
@@ -125,6 +126,9 @@ def _train_finals(
     for number, seed, config, folder in items:
         if stop:
             return
+        finished = Workdir(folder.path / f"seed-{seed}").summary() is not None
+        if not finished:
+            print(f"  trial {number}, seed {seed}: begins", flush=True)
         quiet = io.StringIO()
         with contextlib.redirect_stdout(quiet), contextlib.redirect_stderr(quiet):
             try:
