@@ -68,7 +68,8 @@ def main(arguments: list[str]) -> None:
             _finals(experiment, plan, study, folder)
             commands.finished()
     except Elsewhere as other:
-        print(f"\n{other}")
+        said = str(other)
+        print(f"\n{said[0].upper()}{said[1:]}")
 
 
 def _finals(experiment: str, plan: tuning.Plan, study: Study, folder: Workdir) -> None:

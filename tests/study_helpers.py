@@ -2,6 +2,9 @@
 
 import functools
 
+from absl import flags
+
+from experiments.cli import tuning
 from imgcls_jax.config import Config
 from imgcls_jax.train import trials
 from imgcls_jax.train.search import Search
@@ -38,3 +41,11 @@ def trained(config, trial, dataset, stop):
         record = {"epoch": epoch, "validation_accuracy": min(config.optim.lr, 1.0)}
         progress.epoch(record)
     return record | {"validation_loss": 1.0, "train_accuracy": 0.5}, 10, 144
+
+
+def planned(*arguments, folder):
+    """Returns what a command line comes to."""
+    for name in flags.FLAGS:
+        flags.FLAGS[name].unparse()
+    flags.FLAGS(["tune", *arguments])
+    return tuning.plan(arguments[0], number=None, name=None, folder=str(folder))

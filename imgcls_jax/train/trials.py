@@ -25,6 +25,7 @@ from imgcls_jax.train.workers import Stop, spread
 
 _FAILURES = 10  # trials in a row that fail before a study ends
 _REASON, _TRACEBACK = 300, 4000  # characters that are kept
+_MOST_JOBS = 1000  # the distance of two commands' seeds
 _QUIET_SECONDS, _COLUMNS = 15.0, 100  # between two lines about one trial, and of a line
 _LOOK_SECONDS = 1.0  # between two looks for trials that a dead command left
 
@@ -47,8 +48,9 @@ def run_trials(of: Search, dataset: Dataset, *, jobs: int, deadline: float | Non
     blind = dataclasses.replace(dataset, test=None)
     more = True
     while more:
-        with commands.present("trials"):
-            if spread(work, [(of, blind, number) for number in range(jobs)], deadline=deadline):
+        with commands.present("trials") as mine:
+            seeds = range(_MOST_JOBS * mine, _MOST_JOBS * mine + jobs)
+            if spread(work, [(of, blind, seed) for seed in seeds], deadline=deadline):
                 raise Interrupted(
                     f"stopped; the study in {of.folder} is intact, run the same command to go on."
                 )
@@ -65,19 +67,18 @@ def _left_behind(study: studies.Study, deadline: float | None) -> bool:
     return False
 
 
-def work(search: Search, dataset: Dataset, number: int, *, stop: Stop) -> None:
+def work(search: Search, dataset: Dataset, seed: int, *, stop: Stop) -> None:
     """Runs trials until there are enough, or `stop` is true.
 
     Args:
       dataset: has no test set.
-      number: that of this process, for proposals of its own.
+      seed: of the proposals; each process of a study needs one of its own.
 
     Raises:
       UserError: the settings of the first trial cannot be used, ten trials in a row failed, a
         file cannot be read or written, or the storage cannot be used.
     """
     study = search.open()
-    seed = number + 1000 * len(study.records())
     epochs = search.configure({**search.fixed, **search.given}).train.epochs
     study.use(seed=seed, pruner=search.pruner, epochs=epochs)
     failures: list[str] = []

@@ -98,7 +98,9 @@ def finals(
         folder.claim(config, several=True)
         for seed in range(config.train.seed, config.train.seed + seeds):
             items.append((number, seed, config.replace(seed=seed), folder))
-    print(f"  trials {', '.join(map(str, configs))}, {seeds} seeds each", flush=True)
+    best, *base = configs
+    beaten = f" and the settings to beat, trial {base[0]}," if base else ""
+    print(f"  the winner, trial {best},{beaten} with {seeds} seeds each", flush=True)
     jobs = min(jobs, len(items))
     name = f"{of.name}: trial"
     if spread(_train_finals, [(items[k::jobs], dataset, name) for k in range(jobs)]):

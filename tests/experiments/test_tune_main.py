@@ -12,19 +12,17 @@ from pathlib import Path
 
 import pytest
 from absl import flags
-from photo_helpers import write_photos
 from PIL import Image
+from study_helpers import planned
 
 pytest.importorskip("optuna")
 
-from experiments import ensemble, tune
+from experiments import tune
 from experiments.cli import flags as cli
 from experiments.cli import tuning
 from experiments.presets import choose, spaces
 from imgcls_jax.config import Config
-from imgcls_jax.data.dataset import identity
 from imgcls_jax.train import search_space
-from imgcls_jax.train import tune as library
 from imgcls_jax.train.together import Elsewhere
 
 ROOT = Path(__file__).parents[2]
@@ -34,14 +32,6 @@ SMALL = (
     "--schedule=constant", "--ema=0", "--dropout=0", "--weight_decay=0.01",
     "--label_smoothing=0.1", "--jobs=1",
 )  # fmt: skip
-
-
-def _planned(*arguments, folder):
-    """Returns what a command line comes to."""
-    for name in flags.FLAGS:
-        flags.FLAGS[name].unparse()
-    flags.FLAGS(["tune", *arguments])
-    return tuning.plan(arguments[0], number=None, name=None, folder=str(folder))
 
 
 @pytest.fixture
@@ -161,7 +151,7 @@ def test_every_space_can_be_searched(experiment):
 
 
 def test_a_study_on_cifar10_starts_from_run_10_and_never_watches_the_test_set(tmp_path):
-    plan = _planned("cifar10", "--dataset=digits", "--minutes=1", folder=tmp_path)
+    plan = planned("cifar10", "--dataset=digits", "--minutes=1", folder=tmp_path)
     first = plan.search.preset
     assert (first.model.model, first.evaluation.watch_test) == ("documented_cnn", False)
     assert first.data.hold_out == tuning.HOLD_OUT
@@ -178,61 +168,12 @@ def test_spaces_for_photos_can_be_searched():
         search_space.check(search_space.parse(",".join(searched.space)), settings)
 
 
-@pytest.fixture(scope="module")
-def divided(tmp_path_factory):
-    """Photos that have a validation split of their own."""
-    folder = tmp_path_factory.mktemp("divided")
-    for seed, split in enumerate(("train", "valid", "test")):
-        write_photos(folder / split, each=8 - 2 * seed, seed=seed)
-    return folder
-
-
-PHOTOS = (
-    "transfer", "--image_size=32", "--model=mobilenet_v3_small", "--weights=none",
-    "--trainable=all",
-)  # fmt: skip
-
-
-@pytest.mark.parametrize("feed", ["resident", "streamed"])
-def test_the_printed_command_trains_on_what_the_finals_do(divided, tmp_path, monkeypatch, feed):
-    monkeypatch.setenv("IMGCLS_CACHE", str(tmp_path / "cache"))
-    call = (*PHOTOS, f"--data_dir={divided}", f"--feed={feed}")
-    plan = _planned(*call, folder=tmp_path / "study")
-    assert {name: len(split) for name, split in plan.dataset.splits.items()} == {
-        "train": 24, "validation": 18, "test": 12
-    }  # fmt: skip
-    whole = tuning.load_whole(plan)
-    assert {name: len(split) for name, split in whole.splits.items()} == {"train": 42, "test": 12}
-    settings = library.final_settings(plan.search, {"first": True})
-    printed = tuning.command("transfer", tuning.setting_flags(settings))
-    assert "--join_validation" in printed
-    for name in flags.FLAGS:
-        flags.FLAGS[name].unparse()
-    flags.FLAGS(printed[2:])
-    config = tuning.configured("transfer", None, None, cli.given_settings())
-    assert config == library.final_config(plan.search, {"first": True})
-    assert identity(cli.load_dataset(config)) == identity(whole) != plan.search.data
-
-
-def test_photos_without_a_validation_split_have_none_to_join(tune_main, tmp_path, monkeypatch):
-    monkeypatch.setenv("IMGCLS_CACHE", str(tmp_path / "cache"))
-    plan = _planned(
-        *PHOTOS, f"--data_dir={write_photos(tmp_path / 'plain')}", folder=tmp_path / "study"
-    )
-    settings = library.final_settings(plan.search, {"first": True})
-    assert tuning.setting_flags(settings)[-1:] == ["--hold_out=0"]
-    assert tuning.load_whole(plan).validation is None
-    status, _, err = tune_main(*PHOTOS, "--join_validation", f"--workdir={tmp_path / 'new'}")
-    assert (status, err.count("\n")) == (1, 1)
-    assert "takes no --join_validation: its trials choose by that split" in err
-
-
 def test_a_study_moved_with_its_folder_goes_on(tmp_path):
     call = ("fmnist", "--dataset=digits", "--study_name=mine")
-    first = _planned(*call, folder=tmp_path / "here").search
+    first = planned(*call, folder=tmp_path / "here").search
     first.open()
     (tmp_path / "here").rename(tmp_path / "there")
-    moved = _planned(*call[:2], folder=tmp_path / "there").search
+    moved = planned(*call[:2], folder=tmp_path / "there").search
     assert (moved.name, moved.url) == ("mine", first.url.replace("here", "there"))
 
 
@@ -243,26 +184,7 @@ def test_a_command_that_leaves_the_rest_to_another_ends_well(tune_main, tmp_path
     monkeypatch.setattr("imgcls_jax.train.trials.run_trials", elsewhere)
     status, out, err = tune_main(*SMALL, "--trials=1", f"--workdir={tmp_path / 'study'}")
     assert (status, err) == (0, "")
-    assert out.endswith("another one does that.\n")
-
-
-@pytest.mark.slow
-def test_a_study_of_photos_with_a_validation_split_makes_an_ensemble(
-    tune_main, any_main, divided, tmp_path, monkeypatch
-):
-    monkeypatch.setenv("IMGCLS_CACHE", str(tmp_path / "cache"))
-    status, _, err = tune_main(
-        *PHOTOS, f"--data_dir={divided}", "--epochs=1", "--batch_size=6", "--trials=1",
-        "--seeds=2", "--jobs=1", "--nofigures", f"--workdir={tmp_path / 'study'}",
-    )  # fmt: skip
-    assert (status, err) == (0, "")
-    status, out, err = any_main(
-        ensemble.main,
-        f"--members={tmp_path / 'study'}", "--best=2", f"--data_dir={divided}", "--nofigures",
-        f"--workdir={tmp_path / 'both'}",
-    )  # fmt: skip
-    assert (status, err) == (0, "")
-    assert "42 train, 12 test" in out
+    assert out.endswith("\nAnother one does that.\n")
 
 
 @pytest.mark.slow
@@ -276,7 +198,13 @@ def test_two_commands_on_one_folder_train_nothing_twice(tmp_path):
     told = [process.communicate(timeout=290) for process in both]
     assert [process.returncode for process in both] == [0, 0], told
     assert sum("Result" in out for out, _ in told) == 1
-    assert sum("the command" in out or "are done" in out for out, _ in told) == 1
+    assert (
+        sum(
+            "The trials of this" in out or "The command" in out or "are done" in out
+            for out, _ in told
+        )
+        == 1
+    )
     summary = json.loads((tmp_path / "study" / "summary.json").read_text())
     assert [record["state"] for record in summary["trials"]].count("running") == 0
     assert len(summary["trials"]) == 4

@@ -33,6 +33,7 @@ def machines(tmp_path, request):
 @pytest.fixture
 def soon(monkeypatch):
     monkeypatch.setattr(signs, "GRACE_SECONDS", 0.3)
+    monkeypatch.setattr(signs, "BEAT_SECONDS", 1000.0)
     monkeypatch.setattr("imgcls_jax.train.together._LOOK_SECONDS", 0.05)
     monkeypatch.setattr("imgcls_jax.train.trials._LOOK_SECONDS", 0.05)
 
@@ -100,6 +101,7 @@ def test_a_machine_without_a_sign_of_life_is_dead(machines, digits, monkeypatch,
 
 
 def test_a_machine_that_counts_on_lives(machines, monkeypatch, soon):
+    monkeypatch.setattr(signs, "GRACE_SECONDS", 600.0)
     monkeypatch.setattr(signs, "BEAT_SECONDS", 0.05)
     monkeypatch.setattr(signs, "this_process", lambda: AFAR)
     here, there = (Commands(of.open(), of.folder) for of in machines)
@@ -118,6 +120,22 @@ def test_a_command_leaves_the_finals_to_the_one_that_still_runs_trials(
         run_trials(machines[1], digits, jobs=1, deadline=None)
     run_trials(machines[1], digits, jobs=1, deadline=None)
     assert len(machines[0].open().records()) == 2
+
+
+def test_commands_of_a_study_propose_by_seeds_of_their_own(machines, digits, monkeypatch):
+    seeds = []
+
+    def work(search, dataset, seed, *, stop):
+        seeds.append(seed)
+
+    monkeypatch.setattr("imgcls_jax.train.trials.work", work)
+    for of in machines:
+        study = of.open()
+        run_trials(of, digits, jobs=1, deadline=0.0)
+    with Commands(study, machines[0].folder).present("trials"):
+        commands = Commands(study, machines[1].folder)
+        with commands.present("trials") as mine:
+            assert len({*seeds, 1000 * mine}) == 3
 
 
 def test_one_command_at_a_time_has_the_finals_and_they_stay_in_its_folder(machines):
