@@ -5,8 +5,10 @@ python -m experiments.tune fmnist --dataset=digits --trials=20 --epochs=20
 python -m experiments.tune cifar10 --minutes=30 --space='lr=0.05..0.2:log,widths=16+32+64|16+64+64'
 python -m experiments.tune transfer --data_dir=PHOTOS --trials=30 --seeds=3
 python -m experiments.tune fmnist --trials=200 --storage=postgresql://HOST/DB   # several machines
+python -m experiments.tune fmnist --trials=200 --storage=journal:////SHARED/study.log    # likewise
 
-The same command goes on after any interruption. It needs Optuna: pip install '.[tune]'
+The same command goes on after any interruption, and may run several times at once: the trials are
+shared, and the command that ends last trains the winner. It needs Optuna: pip install '.[tune]'
 """
 
 if __name__ == "__main__":  # before anything heavy is imported
@@ -143,7 +145,7 @@ def show(summary: dict[str, Any]) -> None:
                 f"{figures['validation_accuracy']:.4f}",
                 _interval(figures["validation_interval"]),
                 f"{figures['test_accuracy']:.4f}",
-                _interval(figures["test_interval"]),
+                _interval(_of_shares(figures["test_interval"])),
             )
         )
     found = summary["selection"]
@@ -164,6 +166,11 @@ def show(summary: dict[str, Any]) -> None:
     if others := sorted(set(summary["test_met_by"]) - shown):
         met = ", ".join(map(str, others))
         print(f"  the test set was also met by winners of earlier calls: trial {met}.")
+
+
+def _of_shares(interval: list[float] | None) -> list[float] | None:
+    """Returns the part of an interval that accuracies can lie in; few seeds make a wide one."""
+    return None if interval is None else [min(max(end, 0.0), 1.0) for end in interval]
 
 
 def _interval(interval: list[float] | None, form: str = ".4f") -> str:

@@ -47,7 +47,7 @@ def history(trials: Sequence[Record], best: int, path: Path) -> Path:
     finished = _points(trials, "complete")
     pruned = _points(trials, "pruned")
     style = {"zorder": 3, "linewidths": 0}
-    axes.scatter(*pruned.T, s=18, color="#c4c8cc", label="pruned, when it was", **style)
+    axes.scatter(*pruned.T, s=18, color="#c4c8cc", label="pruned, accuracy then", **style)
     axes.scatter(*finished.T, s=26, color=_BLUE, label="finished", **style)
     if len(finished):
         so_far = np.maximum.accumulate(finished[:, 1])
