@@ -15,7 +15,7 @@ from imgcls_jax.errors import UserError, printable
 from imgcls_jax.files import lock
 from imgcls_jax.train import search_space
 from imgcls_jax.train.search import Search
-from imgcls_jax.train.storage import import_optuna, without_password
+from imgcls_jax.train.storage import connect, import_optuna, without_password
 from imgcls_jax.train.study import PRUNERS, require_same
 from imgcls_jax.train.workers import default_jobs
 from imgcls_jax.workdir import Workdir
@@ -87,6 +87,8 @@ def plan(experiment: str, *, number: int | None, name: str | None, folder: str |
     """
     _check_numbers()
     import_optuna()
+    if STORAGE.value:
+        connect(STORAGE.value)  # before a folder is claimed for it
     configure = functools.partial(configured, experiment, number, name)
     given = _given()
     if configure(given).evaluation.watch_test:  # as run 10's document does

@@ -23,7 +23,10 @@ from experiments.cli import tuning
 from experiments.presets import choose, spaces
 from imgcls_jax.config import Config
 from imgcls_jax.train import search_space
+from imgcls_jax.train.search_space import Range
+from imgcls_jax.train.study import stored
 from imgcls_jax.train.together import Elsewhere
+from imgcls_jax.train.tune import final_config, final_settings
 
 ROOT = Path(__file__).parents[2]
 # One setting is searched; the others are fixed, small or without a cost of compiling.
@@ -119,6 +122,8 @@ def test_a_study_writes_its_winner_whose_command_runs(tune_main, fmnist_main, tm
         (("fmnist", "--lr=0.1", "--space=lr=1|2"), "--space searches lr, which a flag fixes"),
         (("fmnist", "--space=rate=1|2"), "--space=rate=1|2 names no setting"),
         ((*SMALL, "--lr=0.1"), "needs a setting to search"),
+        ((*SMALL, "--storage=study.db"), "the --storage study.db cannot be read; give sqlite:"),
+        ((*SMALL, "--storage=journal:////nowhere/study.log"), "No such file or directory"),
     ],
 )
 def test_bad_input_is_one_sentence(tune_main, tmp_path, arguments, said):
@@ -159,6 +164,21 @@ def test_a_study_on_cifar10_starts_from_run_10_and_never_watches_the_test_set(tm
     assert (later.model.model, later.optim.optimizer) == ("speednet", "airbench")
     assert plan.search.trials is None
     assert "--nowatch_test" in tuning.setting_flags(plan.search.given)
+
+
+@pytest.mark.parametrize("experiment", ["fmnist", "cifar10"])
+@pytest.mark.parametrize("first", [True, False])
+def test_the_printed_command_has_the_settings_of_the_finals(experiment, first, tmp_path):
+    of = planned(experiment, "--dataset=digits", folder=tmp_path).search
+    ends = {k: d.low if isinstance(d, Range) else d.values[-1] for k, d in of.space.items()}
+    params = {name: stored(of.space[name], value) for name, value in ends.items()}
+    record = {"first": first, "params": params}
+    printed = tuning.command(experiment, tuning.setting_flags(final_settings(of, record)))
+    for name in flags.FLAGS:
+        flags.FLAGS[name].unparse()
+    flags.FLAGS(printed[2:])
+    found = tuning.configured(experiment, None, None, cli.given_settings())
+    assert found == final_config(of, record)
 
 
 def test_spaces_for_photos_can_be_searched():
