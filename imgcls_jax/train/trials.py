@@ -276,4 +276,4 @@ def _say(trial: Any, what: str) -> None:
         break_long_words=False,
         break_on_hyphens=False,
     ):
-        print(line, flush=True)
+        print(f"{line}\n", end="", flush=True)  # at once: other processes print too
