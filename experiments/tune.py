@@ -161,7 +161,8 @@ def show(summary: dict[str, Any]) -> None:
         share = "all" if found["share"] >= 1 else share
         print(f"  {share} of the gain on validation is selection.")
     else:
-        print("  the settings to beat won, or have no result: there is no gain to speak of.")
+        won = "won" if summary["first"] else "have no result"
+        print(f"  the settings to beat {won}: there is no gain to speak of.")
     shown = {summary[name]["trial"] for name in ("winner", "first") if summary[name]}
     if others := sorted(set(summary["test_met_by"]) - shown):
         met = ", ".join(map(str, others))
