@@ -100,7 +100,10 @@ def finals(
             items.append((number, seed, config.replace(seed=seed), folder))
     best, *base = configs
     beaten = f" and the settings to beat, trial {base[0]}," if base else ""
-    print(f"  the winner, trial {best},{beaten} with {seeds} seeds each", flush=True)
+    print(
+        f"  the winner, trial {best},{beaten} with {seeds} seed{'s' * (seeds != 1)} each",
+        flush=True,
+    )
     jobs = min(jobs, len(items))
     name = f"{of.name}: trial"
     if spread(_train_finals, [(items[k::jobs], dataset, name) for k in range(jobs)]):
