@@ -33,7 +33,7 @@ from imgcls_jax.report import console, study_figures
 from imgcls_jax.train import trials, tune
 from imgcls_jax.train.storage import without_password
 from imgcls_jax.train.study import Study
-from imgcls_jax.train.together import Commands, Elsewhere
+from imgcls_jax.train.commands import Commands, Elsewhere
 from imgcls_jax.workdir import Workdir, environment
 
 flags.adopt_module_key_flags(out_flag)

@@ -20,7 +20,7 @@ from imgcls_jax.train.run import make_trainer
 from imgcls_jax.train.search import Search
 from imgcls_jax.train.search_space import text_of
 from imgcls_jax.train.storage import StorageFailed, import_optuna
-from imgcls_jax.train.together import Commands
+from imgcls_jax.train.commands import Commands
 from imgcls_jax.train.workers import Stop, spread
 
 _FAILURES = 10  # trials in a row that fail before a study ends

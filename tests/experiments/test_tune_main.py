@@ -25,7 +25,7 @@ from imgcls_jax.config import Config
 from imgcls_jax.train import search_space
 from imgcls_jax.train.search_space import Range
 from imgcls_jax.train.study import stored
-from imgcls_jax.train.together import Elsewhere
+from imgcls_jax.train.commands import Elsewhere
 from imgcls_jax.train.tune import final_config, final_settings
 
 ROOT = Path(__file__).parents[2]

@@ -10,7 +10,7 @@ from study_helpers import search, trained
 
 from imgcls_jax.errors import UserError
 from imgcls_jax.train import signs
-from imgcls_jax.train.together import Commands, Elsewhere
+from imgcls_jax.train.commands import Commands, Elsewhere
 from imgcls_jax.train.trials import run_trials
 from imgcls_jax.workdir import Workdir
 
@@ -34,7 +34,7 @@ def machines(tmp_path, request):
 def soon(monkeypatch):
     monkeypatch.setattr(signs, "GRACE_SECONDS", 0.3)
     monkeypatch.setattr(signs, "BEAT_SECONDS", 1000.0)
-    monkeypatch.setattr("imgcls_jax.train.together._LOOK_SECONDS", 0.05)
+    monkeypatch.setattr("imgcls_jax.train.commands._LOOK_SECONDS", 0.05)
     monkeypatch.setattr("imgcls_jax.train.trials._LOOK_SECONDS", 0.05)
 
 
