@@ -5,8 +5,10 @@ python -m experiments.tune fmnist --dataset=digits --trials=20 --epochs=20
 python -m experiments.tune cifar10 --minutes=30 --space='lr=0.05..0.2:log,widths=16+32+64|16+64+64'
 python -m experiments.tune transfer --data_dir=PHOTOS --trials=30 --seeds=3
 python -m experiments.tune fmnist --trials=200 --storage=postgresql://HOST/DB   # several machines
+python -m experiments.tune fmnist --trials=200 --storage=journal:////SHARED/study.log    # likewise
 
-The same command goes on after any interruption. It needs Optuna: pip install '.[tune]'
+The same command goes on after any interruption, and may run several times at once: the trials are
+shared, and the command that ends last trains the winner. It needs Optuna: pip install '.[tune]'
 """
 
 if __name__ == "__main__":  # before anything heavy is imported
@@ -26,10 +28,12 @@ from absl import flags
 from experiments.cli import flags as cli
 from experiments.cli import out_flag, training, tuning
 from experiments.cli.out_flag import OUT
-from imgcls_jax.files import lock, replacing
+from imgcls_jax.files import replacing
 from imgcls_jax.report import console, study_figures
 from imgcls_jax.train import trials, tune
-from imgcls_jax.train.study import without_password
+from imgcls_jax.train.commands import Commands, Elsewhere
+from imgcls_jax.train.storage import without_password
+from imgcls_jax.train.study import Study
 from imgcls_jax.workdir import Workdir, environment
 
 flags.adopt_module_key_flags(out_flag)
@@ -45,42 +49,57 @@ def main(arguments: list[str]) -> None:
         name=training.preset_name(experiment),
         folder=training.WORKDIR.value,
     )
-    found, workdir = plan.search, plan.workdir
+    found = plan.search
     console.heading(f"Study {found.name}")
     console.pairs({**found.given, **{name: str(of) for name, of in found.space.items()}})
-    print("  first the settings to beat; all others start from")
-    console.pairs(found.fixed or {"nothing else": ""})
+    if found.fixed:
+        print("  first the settings to beat; all others start from")
+        console.pairs(found.fixed)
+    else:
+        print("  first the settings to beat")
     console.dataset(plan.dataset)
     console.heading("Trials")
     minutes = tuning.MINUTES.value
     deadline = time.time() + 60 * minutes if minutes else None
-    trials.run_trials(found, plan.dataset, jobs=plan.jobs, deadline=deadline)
-    study = found.open()
-    records = study.records()
+    try:
+        trials.run_trials(found, plan.dataset, jobs=plan.jobs, deadline=deadline)
+        study = found.open()
+        folder = Workdir(plan.workdir.path / "finals")
+        commands = Commands(study, found.folder)
+        with commands.finals(folder):
+            _finals(experiment, plan, study, folder)
+            commands.finished()
+    except Elsewhere as other:
+        said = str(other)
+        print(f"\n{said[0].upper()}{said[1:]}")
+
+
+def _finals(experiment: str, plan: tuning.Plan, study: Study, folder: Workdir) -> None:
+    """Trains the winner, meets the test set, and writes and shows what the study came to."""
+    found, workdir, records = plan.search, plan.workdir, study.records()
     best = tune.winner(records)
-    winning = tuning.setting_flags(found.settings(best))
+    winning = tuning.setting_flags(tune.final_settings(found, best))
     command = shlex.join(tuning.command(experiment, winning))
     workdir.write_text("best_flags.txt", "\n".join(winning) + "\n")
     console.heading(f"The winner: trial {best['number']}")
     print(f"  {command}")
     console.heading("Train and validation together, met by the test set")
-    folder = Workdir(workdir.path / "finals")
-    folder.path.mkdir(exist_ok=True)
-    with lock(folder.path, "trains the winner"):
-        seeds = training.SEEDS.value or SEEDS
-        tests = tune.finals(found, records, plan.whole, seeds=seeds, jobs=plan.jobs, workdir=folder)
+    seeds, whole = training.SEEDS.value or SEEDS, tuning.load_whole(plan)
+    tests = tune.finals(found, records, whole, seeds=seeds, jobs=plan.jobs, workdir=folder)
     outcome, importances = tune.outcome(records, tests), study.importances()
-    budget = {"trials": found.trials, "minutes": minutes, "jobs": plan.jobs, "seeds": seeds}
     summary = {
         "study": found.name,
         "storage": without_password(found.url),
         "experiment": experiment,
         **found.definition(),
-        "data": {
-            "identity": found.data, "source": plan.whole.source, "verified": plan.whole.verified
-        },
+        "data": {"identity": found.data, "source": whole.source, "verified": whole.verified},
         "pruner": found.pruner,
-        "budget": budget,
+        "budget": {
+            "trials": found.trials,
+            "minutes": tuning.MINUTES.value,
+            "jobs": plan.jobs,
+            "seeds": seeds,
+        },
         **outcome,
         "flags": winning,
         "command": command,
@@ -88,7 +107,7 @@ def main(arguments: list[str]) -> None:
         "importances": importances,
         "trials": records,
         "optuna": importlib.metadata.version("optuna"),
-    } | environment()  # fmt: skip
+    } | environment()
     workdir.write_json("summary.json", summary)
     if OUT.value:
         _write_result(Path(OUT.value), summary)
@@ -126,7 +145,7 @@ def show(summary: dict[str, Any]) -> None:
                 f"{figures['validation_accuracy']:.4f}",
                 _interval(figures["validation_interval"]),
                 f"{figures['test_accuracy']:.4f}",
-                _interval(figures["test_interval"]),
+                _interval(_of_shares(figures["test_interval"])),
             )
         )
     found = summary["selection"]
@@ -142,11 +161,17 @@ def show(summary: dict[str, Any]) -> None:
         share = "all" if found["share"] >= 1 else share
         print(f"  {share} of the gain on validation is selection.")
     else:
-        print("  the settings to beat won, or have no result: there is no gain to speak of.")
+        won = "won" if summary["first"] else "have no result"
+        print(f"  the settings to beat {won}: there is no gain to speak of.")
     shown = {summary[name]["trial"] for name in ("winner", "first") if summary[name]}
     if others := sorted(set(summary["test_met_by"]) - shown):
         met = ", ".join(map(str, others))
         print(f"  the test set was also met by winners of earlier calls: trial {met}.")
+
+
+def _of_shares(interval: list[float] | None) -> list[float] | None:
+    """Returns the part of an interval that accuracies can lie in; few seeds make a wide one."""
+    return None if interval is None else [min(max(end, 0.0), 1.0) for end in interval]
 
 
 def _interval(interval: list[float] | None, form: str = ".4f") -> str:

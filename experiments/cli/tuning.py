@@ -11,11 +11,12 @@ from experiments.cli import flags as cli
 from experiments.presets import choose, spaces
 from imgcls_jax.config import Config
 from imgcls_jax.data.dataset import Dataset, identity
-from imgcls_jax.errors import UserError
+from imgcls_jax.errors import UserError, printable
 from imgcls_jax.files import lock
 from imgcls_jax.train import search_space
 from imgcls_jax.train.search import Search
-from imgcls_jax.train.study import PRUNERS, import_optuna, require_same, without_password
+from imgcls_jax.train.storage import connect, import_optuna, without_password
+from imgcls_jax.train.study import PRUNERS, require_same
 from imgcls_jax.train.workers import default_jobs
 from imgcls_jax.workdir import Workdir
 
@@ -32,7 +33,11 @@ SPACE = flags.DEFINE_string(
 )
 PRUNER = flags.DEFINE_enum("pruner", "hyperband", PRUNERS, "how hopeless trials are given up")
 STORAGE = flags.DEFINE_string(
-    "storage", None, "Optuna storage URL, for several machines; by default WORKDIR/study.db"
+    "storage",
+    None,
+    "where the trials are kept, for several machines: postgresql://USER@HOST/NAME, "
+    "mysql://USER@HOST/NAME, or journal:///FILE on a file system that they share; by default "
+    "sqlite:///WORKDIR/study.db",
 )
 STUDY_NAME = flags.DEFINE_string(
     "study_name", None, "name of the study in its storage; by default experiment and data set"
@@ -42,10 +47,11 @@ JOBS = flags.DEFINE_integer(
 )
 HOLD_OUT = 0.1  # of the training set, where neither the data nor a flag has a validation split
 
-_STUDY = "study.json"
+_STUDY, _DATABASE = "study.json", "study.db"
 _OWN = ("trials", "minutes", "space", "pruner", "storage", "study_name", "jobs", "out")
 _USELESS = ("list_runs", "show_config", "augmentations", "tensorboard")
 _MEANINGLESS = {  # settings that a study cannot have, and why
+    "join_validation": "its trials choose by that split, and the winner is trained on it",
     "patience": "the winner is trained without a validation split to stop by",
     "evaluate": "the winner is trained without a validation split to choose by",
     "watch_test": "a study meets the test set at its end",
@@ -59,13 +65,13 @@ class Plan(NamedTuple):
 
     Attributes:
       dataset: the data that trials are given.
-      whole: the same, with nothing held out.
+      identified: the data by which the study is known, with nothing held out.
       jobs: how many processes share the work.
     """
 
     search: Search
     dataset: Dataset
-    whole: Dataset
+    identified: Dataset
     workdir: Workdir
     jobs: int
 
@@ -81,6 +87,8 @@ def plan(experiment: str, *, number: int | None, name: str | None, folder: str |
     """
     _check_numbers()
     import_optuna()
+    if STORAGE.value:
+        connect(STORAGE.value)  # before a folder is claimed for it
     configure = functools.partial(configured, experiment, number, name)
     given = _given()
     if configure(given).evaluation.watch_test:  # as run 10's document does
@@ -101,17 +109,18 @@ def plan(experiment: str, *, number: int | None, name: str | None, folder: str |
         fixed=fixed,
         space=space,
         data=identity(whole),
-        url=STORAGE.value or f"sqlite:///{workdir.path / 'study.db'}",
-        name=STUDY_NAME.value or f"{experiment} {config.data.dataset}",
+        url=STORAGE.value or f"sqlite:///{workdir.path / _DATABASE}",
+        name=STUDY_NAME.value or _held(workdir, "name") or f"{experiment} {printable(whole.name)}",
         folder=workdir.path,
         pruner=PRUNER.value,
         trials=TRIALS.value or (None if MINUTES.value else 20),
+        whole={} if whole.validation is None else {"join_validation": True},
     )
     claim(workdir, experiment, found)
     return Plan(
         search=found,
         dataset=cli.load_dataset(config) if again else whole,
-        whole=whole,
+        identified=whole,
         workdir=workdir,
         jobs=JOBS.value or default_jobs(),
     )
@@ -147,16 +156,23 @@ def command(experiment: str, arguments: Sequence[str]) -> list[str]:
     return [*module, *start, *arguments, *cli.data_arguments()]
 
 
+def load_whole(found: Plan) -> Dataset:
+    """Loads the data as a run on train and validation together has it."""
+    of = found.search
+    if not of.whole:
+        return found.identified
+    return cli.load_dataset(of.configure({**of.given, **of.whole}))
+
+
 def setting_flags(settings: Mapping[str, Any]) -> list[str]:
-    """Returns settings as flags of a training command, without a split to choose by."""
-    found = ["--hold_out=0"] if "hold_out" in settings else []  # a preset may have one
+    """Returns settings as flags of a training command."""
+    found = []
     for name, value in settings.items():
-        if name == "hold_out":
-            continue
         if isinstance(value, bool):
             found.append(f"--{'' if value else 'no'}{name}")
         else:
             text = ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+            text = text.removesuffix(".0")
             found.append(f"--{name}={text}")
     return found
 
@@ -196,13 +212,24 @@ def claim(workdir: Workdir, experiment: str, search: Search) -> None:
         raise UserError(
             f"{path} cannot be read ({error}); bring it back or choose another `workdir`."
         ) from error
-    for key in ("experiment", "name", "storage"):
+    own = (workdir.path / _DATABASE).exists() and about["storage"].endswith(f"/{_DATABASE}")
+    moved = own and not STORAGE.value  # with the folder
+    for key in ("experiment", "name", "storage")[: 2 if moved else 3]:
         if about[key] != wanted[key]:
             raise UserError(
                 f"{workdir.path} holds a study whose {key} is {about[key]}, here {wanted[key]}; "
                 "give its own, or choose another `workdir`."
             )
     require_same(about, wanted, f"the study in {workdir.path}")
+
+
+def _held(workdir: Workdir, key: str) -> str | None:
+    """Returns what the study that a folder holds says of itself; None without one."""
+    try:
+        found = json.loads((workdir.path / _STUDY).read_text())[key]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return found if isinstance(found, str) else None
 
 
 def experiment_of(arguments: Sequence[str]) -> str:

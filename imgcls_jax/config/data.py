@@ -26,6 +26,11 @@ class DataConfig:
         holds=lambda x: 0 <= x < 1,
         wanted="at least 0 and below 1",
     )
+    join_validation: bool = setting(
+        PhotoOptions.join_validation,
+        "train on the photos of the folder's validation split too",
+        of="photos",
+    )
     split_seed: int = setting(
         PhotoOptions.split_seed,
         "seed of that split, as scikit-learn's random_state",

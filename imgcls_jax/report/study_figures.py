@@ -47,7 +47,7 @@ def history(trials: Sequence[Record], best: int, path: Path) -> Path:
     finished = _points(trials, "complete")
     pruned = _points(trials, "pruned")
     style = {"zorder": 3, "linewidths": 0}
-    axes.scatter(*pruned.T, s=18, color="#c4c8cc", label="pruned, when it was", **style)
+    axes.scatter(*pruned.T, s=18, color="#c4c8cc", label="pruned, accuracy then", **style)
     axes.scatter(*finished.T, s=26, color=_BLUE, label="finished", **style)
     if len(finished):
         so_far = np.maximum.accumulate(finished[:, 1])
@@ -77,7 +77,13 @@ def importances(shares: Mapping[str, float], path: Path) -> Path:
         axes.tick_params(axis="y", length=0, labelsize=10)
     else:
         axes.set(xticks=[], yticks=[])
-        axes.text(0.5, 0.5, "needs at least four finished trials", ha="center", color=FAINT)
+        axes.text(
+            0.5,
+            0.5,
+            "needs at least four finished trials whose results differ",
+            ha="center",
+            color=FAINT,
+        )
     title = "Importance of the settings"
     return _finish(figure, axes, title, "Share of the variance (PED-ANOVA)", "", path, grid="")
 
@@ -99,7 +105,7 @@ def parallel_coordinates(
     drawn = figure.add_subplot(xlim=(-0.25, len(axes) - 0.75), ylim=(-0.06, 1.06))
     values = [trial["value"] for trial in finished] or [0.0]
     # The best half has the colours; a trial that never learned would take them all.
-    norm = Normalize(min(np.median(values), max(values) - 1e-4), max(values))
+    norm = Normalize(min(np.median(values), max(values) - 2e-3), max(values))
     colours = colormaps["viridis_r"]
     rng = np.random.RandomState(0)  # lines of one choice lie beside each other
     for trial in finished:

@@ -23,6 +23,7 @@ class Search:
       url, name, folder: the study's, see `study.Study`.
       pruner: one of `study.PRUNERS`.
       trials: how many there are to be in all; None for as many as the time allows.
+      whole: settings by which a run trains on the validation split too; `hold_out=0` if empty.
     """
 
     configure: Callable[[Mapping[str, Any]], Config]
@@ -35,6 +36,7 @@ class Search:
     folder: Path
     pruner: str
     trials: int | None
+    whole: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     @property
     def preset(self) -> Config:

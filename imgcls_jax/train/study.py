@@ -1,8 +1,8 @@
-"""The memory of a search: an Optuna study in a database, which any number of processes share.
+"""The memory of a search: an Optuna study in a storage, which any number of processes share.
 
 A trial whose process died is queued again: at once where the process was on this machine, after a
-minute without a sign of life where it was on another. Optuna is imported here, and only where a
-study is opened.
+minute without a sign of life where it was on another. Two machines may queue a trial at once; the
+first of equals counts, and the others are never run.
 """
 
 import contextlib
@@ -13,11 +13,13 @@ from typing import Any
 
 from imgcls_jax.errors import UserError
 from imgcls_jax.files import lock
+from imgcls_jax.train import repeats, signs
 from imgcls_jax.train.search_space import Choices, Dimension, Space, is_whole, text_of
-from imgcls_jax.train.workers import has_died, this_process
+from imgcls_jax.train.storage import Guarded, connect, explained, import_optuna, without_password
 
 PRUNERS = ("hyperband", "median", "none")
-_BEAT_SECONDS, _GRACE_SECONDS = 10, 60
+_DEATHS = 3  # of the process of one trial, after which it is not tried again
+_KILLED = f"its process was killed {_DEATHS} times, as where memory runs out"
 _DEFINITION = "definition"
 _WORDS = {"space": "another search space", "fixed": "other fixed settings", "data": "other data"}
 
@@ -26,7 +28,7 @@ class Study:
     """An open study.
 
     Args:
-      url: the storage, as SQLAlchemy spells it.
+      url: of the storage, see `storage`.
       name: that of the study in the storage.
       folder: where processes of this machine lock each other out.
       definition: what the study is of, as JSON: `space`, `fixed` and `data`, which every process
@@ -39,28 +41,44 @@ class Study:
 
     def __init__(self, url: str, name: str, folder: Path, definition: Mapping[str, Any]):
         self._optuna = import_optuna()
-        self._folder, self._shown = folder, without_password(url)
-        with _explained(self._shown), lock(folder, "opens the study"):
-            self.of = self._open(url, name)
+        self._url, self._name, self._folder = url, name, folder
+        self._watch = signs.Watch()
+        with self._alone("opens the study"):
+            self._storage = connect(url)
+            self.of = self.part("")
             held = self.of.user_attrs.get(_DEFINITION)
             if held is None:
                 self.of.set_user_attr(_DEFINITION, dict(definition))
                 held = self.of.user_attrs[_DEFINITION]
-        require_same(held, definition, f"the study {name} in {self._shown}")
+        require_same(held, definition, f"the study {name} in {without_password(url)}")
 
-    def _open(self, url: str, name: str) -> Any:
-        options = {"timeout": 60} if url.startswith("sqlite") else {}
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", self._optuna.exceptions.ExperimentalWarning)
-            storage = self._optuna.storages.RDBStorage(
-                url,
-                engine_kwargs={"connect_args": options} if options else None,
-                heartbeat_interval=_BEAT_SECONDS,
-                grace_period=_GRACE_SECONDS,
+    def part(self, of: str) -> Any:
+        """Returns the study as Optuna's object, or a second one beside it, called by `of`."""
+        with self.explained():
+            return self._optuna.create_study(
+                storage=self._storage,
+                study_name=f"{self._name}, {of}" if of else self._name,
+                direction="maximize",
+                load_if_exists=True,
             )
-        return self._optuna.create_study(
-            storage=storage, study_name=name, direction="maximize", load_if_exists=True
-        )
+
+    def explained(self) -> contextlib.AbstractContextManager[None]:
+        """Tells the storage's troubles in the block as such, see `storage.explained`."""
+        return explained(self._url)
+
+    @contextlib.contextmanager
+    def _alone(self, doing: str) -> Iterator[None]:
+        """Keeps other processes of the folder out of the block."""
+        with contextlib.ExitStack() as stack:
+            try:
+                stack.enter_context(lock(self._folder, doing))
+            except OSError as error:
+                raise UserError(
+                    f"cannot write into {self._folder} ({error.strerror}); free some space or "
+                    "choose another `workdir`."
+                ) from error
+            stack.enter_context(self.explained())
+            yield
 
     def use(self, *, seed: int, pruner: str, epochs: int) -> None:
         """Chooses how trials are proposed, and when a trial is given up.
@@ -90,7 +108,7 @@ class Study:
         Args:
           values: those settings; the ones that the space holds count as proposed.
         """
-        with _explained(self._shown), lock(self._folder, "begins the study"):
+        with self._alone("begins the study"):
             if self.of.get_trials(deepcopy=False):
                 return
             held = {
@@ -99,36 +117,55 @@ class Study:
             params = {name: stored(space[name], value) for name, value in held.items()}
             self.of.enqueue_trial(params, user_attrs={"first": True})
 
-    def requeue(self) -> None:
-        """Queues again, once each, the trials that ended without a result or a reason."""
-        state = self._optuna.trial.TrialState
-        with _explained(self._shown), lock(self._folder, "queues trials"):
+    def requeue(self) -> int:
+        """Queues again, once each, the trials that ended without a result or a reason.
+
+        Returns:
+          how many trials run in other processes that live or are not known to have died.
+        """
+        state, running = self._optuna.trial.TrialState, 0
+        with self._alone("queues trials"):
             for trial in self.of.get_trials(deepcopy=False, states=(state.RUNNING,)):
-                if has_died(trial.user_attrs.get("process", "")):
-                    with contextlib.suppress(ValueError, RuntimeError):  # another was faster
-                        self.of.tell(trial.number, state=state.FAIL)
+                process = trial.user_attrs.get("process", "")
+                if self._watch.lives(trial) is not False:
+                    running += process != signs.this_process()
+                    continue
+                with contextlib.suppress(ValueError, RuntimeError):  # another was faster
+                    if signs.has_died(process):
+                        known = self._optuna.trial.Trial(self.of, trial._trial_id)
+                        known.set_user_attr("died", True)
+                    self.of.tell(trial.number, state=state.FAIL)
             trials = self.of.get_trials(deepcopy=False)
-            again = _repeated(trials)
-            for trial in trials:
-                if trial.state == state.FAIL and trial.number not in again and _is_open(trial):
-                    first = {"first": True} if trial.user_attrs.get("first") else {}
-                    self.of.enqueue_trial(
-                        trial.params, user_attrs={"repeats": trial.number} | first
-                    )
+            for trial in repeats.unfinished(trials):
+                if trial.state == state.FAIL and repeats.deaths(trial, trials) < _DEATHS:
+                    self._repeat(trial)
+        return running
+
+    def _repeat(self, trial: Any) -> None:
+        first = {"first": True} if trial.user_attrs.get("first") else {}
+        self.of.enqueue_trial(trial.params, user_attrs={"repeats": trial.number} | first)
+
+    def waiting(self) -> bool:
+        """Says whether a queued trial has to be run."""
+        with self.explained():
+            trials = self.of.get_trials(deepcopy=False)
+        queued = {t.number for t in trials if t.state == self._optuna.trial.TrialState.WAITING}
+        return bool(queued - repeats.doubles(trials))
 
     def left(self, trials: int | None) -> bool:
         """Says whether there is a trial to run before there are so many."""
-        state = self._optuna.trial.TrialState
-        with _explained(self._shown):
-            found = self.of.get_trials(deepcopy=False)
-        if trials is None or any(trial.state == state.WAITING for trial in found):
+        if trials is None or self.waiting():
             return True
-        return len(_counted(found)) < trials
+        with self.explained():
+            return len(repeats.counted(self.of.get_trials(deepcopy=False))) < trials
 
     def is_surplus(self, number: int, trials: int | None) -> bool:
-        """Says whether a trial was begun by one process too many."""
-        with _explained(self._shown):
-            before = [t for t in _counted(self.of.get_trials(deepcopy=False)) if t.number < number]
+        """Says whether a trial was begun by one process too many, or queued twice."""
+        with self.explained():
+            found = self.of.get_trials(deepcopy=False)
+        if number in repeats.doubles(found):
+            return True
+        before = [t for t in repeats.counted(found) if t.number < number]
         return trials is not None and len(before) >= trials
 
     def run_next(self, objective: Callable[[Any], float], caught: tuple[type[Exception], ...]):
@@ -138,20 +175,42 @@ class Study:
           objective: trial -> value; raises `optuna.TrialPruned` for one that is given up.
           caught: the exceptions of a trial that do not end the study.
         """
+        lost = self._optuna.exceptions.UpdateFinishedTrialError  # taken for dead, queued again
+        of_trial: list[Exception] = []
 
         def begun(trial: Any) -> float:
-            trial.set_user_attr("process", this_process())
-            return objective(trial)
+            guarded = Guarded(trial, self._url)
+            with signs.given(trial):
+                guarded.set_user_attr("process", signs.this_process())
+                try:
+                    return objective(guarded)
+                except Exception as error:
+                    of_trial.append(error)
+                    raise
 
-        lost = self._optuna.exceptions.UpdateFinishedTrialError  # taken for dead, queued again
-        with _explained(self._shown), contextlib.suppress(lost):
+        try:
             self.of.optimize(begun, n_trials=1, catch=caught)
+        except lost:
+            pass
+        except Exception as error:
+            if error in of_trial:  # no trouble of the storage, even if it looks like it
+                raise
+            with self.explained():
+                raise
 
     def records(self) -> list[dict[str, Any]]:
         """Returns the trials as JSON, without those that were queued again."""
-        with _explained(self._shown):
+        with self.explained():
             trials = self.of.get_trials(deepcopy=False)
-        kept = ("validation_loss", "train_accuracy", "examples", "parameters", "epochs", "reason")
+        kept = (
+            "validation_loss",
+            "train_accuracy",
+            "examples",
+            "parameters",
+            "epochs",
+            "reason",
+            "traceback",
+        )
         return [
             {
                 "number": trial.number,
@@ -162,8 +221,9 @@ class Study:
                 "by_epoch": [value for _, value in sorted(trial.intermediate_values.items())],
                 "seconds": trial.duration.total_seconds() if trial.duration else None,
             }
+            | ({"reason": _KILLED} if repeats.deaths(trial, trials) >= _DEATHS else {})
             | {name: trial.user_attrs[name] for name in kept if name in trial.user_attrs}
-            for trial in _counted(trials)
+            for trial in repeats.counted(trials)
         ]
 
     def importances(self) -> dict[str, float]:
@@ -171,33 +231,16 @@ class Study:
 
         By PED-ANOVA (Watanabe et al. 2023).
         """
-        trials = self.of.get_trials(
-            deepcopy=False, states=(self._optuna.trial.TrialState.COMPLETE,)
-        )
+        with self.explained():
+            trials = self.of.get_trials(
+                deepcopy=False, states=(self._optuna.trial.TrialState.COMPLETE,)
+            )
         if len(trials) < 4 or len({trial.value for trial in trials}) < 2:
             return {}
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             found = self._optuna.importance.get_param_importances(self.of)
         return {name: float(share) for name, share in found.items()}
-
-
-def import_optuna() -> Any:
-    """Returns the package.
-
-    Raises:
-      UserError: it is not installed.
-    """
-    try:
-        import optuna
-
-        optuna.logging.set_verbosity(optuna.logging.CRITICAL)  # what it logs is said elsewhere
-    except ImportError as error:
-        raise UserError(
-            "a study needs the package optuna; pip install 'imgcls_jax[tune]', or '.[tune]' in a "
-            "checkout."
-        ) from error
-    return optuna
 
 
 def suggest(trial: Any, space: Space) -> dict[str, Any]:
@@ -246,47 +289,3 @@ def _difference(held: Any, wanted: Any) -> str:
         f"{name} is {held.get(name, 'not there')}, here {wanted.get(name, 'not given')}"
         for name in names
     )
-
-
-def without_password(url: str) -> str:
-    """Returns a storage's address for people to read."""
-    scheme, found, rest = url.partition("://")
-    account, at, place = rest.rpartition("@")
-    user, colon, _ = account.partition(":")
-    return f"{scheme}{found}{user}{':***' if colon else ''}{at}{place}"
-
-
-@contextlib.contextmanager
-def _explained(shown: str) -> Iterator[None]:
-    """Turns what a database says into a sentence."""
-    import sqlalchemy.exc
-
-    optuna = import_optuna()
-    failures = (
-        sqlalchemy.exc.SQLAlchemyError, optuna.exceptions.StorageInternalError, ImportError, OSError
-    )  # fmt: skip
-    try:
-        yield
-    except (*failures, RuntimeError, KeyError, ValueError) as error:
-        if not isinstance(error, failures) and "alembic" not in str(error).lower():
-            raise
-        cause = error.__cause__ or error
-        said = str(getattr(cause, "orig", None) or cause).strip().splitlines()[0][:200]
-        raise UserError(
-            f"the study's storage {shown} cannot be used ({said}); check the address and that it "
-            "can be reached and written, then run the same command again."
-        ) from error
-
-
-def _is_open(trial: Any) -> bool:
-    return not {"reason", "surplus"} & set(trial.user_attrs)
-
-
-def _repeated(trials: list[Any]) -> set[int]:
-    """Returns the numbers of the trials that were queued again."""
-    return {t.user_attrs["repeats"] for t in trials if "repeats" in t.user_attrs}
-
-
-def _counted(trials: list[Any]) -> list[Any]:
-    again = _repeated(trials)
-    return [t for t in trials if t.number not in again and "surplus" not in t.user_attrs]

@@ -2,7 +2,7 @@
 
     trials.run_trials(of, dataset, jobs=2, deadline=None)
     records = of.open().records()
-    tests = tune.finals(of, records, dataset, seeds=5, jobs=2, workdir=workdir)
+    tests = tune.finals(of, records, whole, seeds=5, jobs=2, workdir=workdir)
     tune.outcome(records, tests)
 
 All trials choose by one validation split. The winner's figure on it is flattering, the more so the
@@ -11,7 +11,6 @@ after training on all examples that are no test, says by how much.
 """
 
 import contextlib
-import dataclasses
 import io
 import math
 from collections.abc import Mapping, Sequence
@@ -20,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from imgcls_jax.config import Config
-from imgcls_jax.data.dataset import Dataset, Split
+from imgcls_jax.data.dataset import Dataset
 from imgcls_jax.errors import Interrupted, UserError
 from imgcls_jax.metrics import wilson_interval
 from imgcls_jax.statistics import mean_interval
@@ -40,6 +39,13 @@ def winner(records: Sequence[Record]) -> Record:
       UserError: no trial was finished.
     """
     finished = [record for record in records if record["value"] is not None]
+    failed = [record for record in records if record["state"] in ("fail", "pruned")]
+    reasons = [record["reason"] for record in failed if "reason" in record]
+    if not finished and records and len(reasons) == len(records):
+        raise UserError(
+            f"no trial has a result, the last one since: {reasons[-1]}; change the `space` or the "
+            "fixed settings, in a new `workdir`."
+        )
     if not finished:
         raise UserError("no trial was finished; run the same command again, with more `minutes`.")
     return max(finished, key=lambda record: (record["value"], -record["number"]))
@@ -53,7 +59,12 @@ def first(records: Sequence[Record]) -> Record | None:
 
 def final_config(of: Search, record: Record) -> Config:
     """Returns the settings that a trial is trained with on train and validation together."""
-    return of.configure({**of.settings(record), "hold_out": 0.0})
+    return of.configure(final_settings(of, record))
+
+
+def final_settings(of: Search, record: Record) -> dict[str, Any]:
+    """Returns the same as settings beside those that the trial starts from."""
+    return {**of.settings(record), **(of.whole or {"hold_out": 0.0})}
 
 
 def finals(
@@ -71,7 +82,7 @@ def finals(
     not run again.
 
     Args:
-      dataset: all examples, split as a run without `hold_out` has them.
+      dataset: all examples, split as a run of `final_config` has them.
 
     Returns:
       by trial number, what `run.repeat` returns.
@@ -81,15 +92,21 @@ def finals(
     """
     chosen = {r["number"]: r for r in (winner(records), first(records)) if r is not None}
     configs = {number: final_config(of, record) for number, record in chosen.items()}
-    whole, items = joined(dataset), []
+    items = []
     for number, config in configs.items():
         folder = Workdir(workdir.path / f"trial-{number}")
         folder.claim(config, several=True)
         for seed in range(config.train.seed, config.train.seed + seeds):
             items.append((number, seed, config.replace(seed=seed), folder))
+    best, *base = configs
+    beaten = f" and the settings to beat, trial {base[0]}," if base else ""
+    print(
+        f"  the winner, trial {best},{beaten} with {seeds} seed{'s' * (seeds != 1)} each",
+        flush=True,
+    )
     jobs = min(jobs, len(items))
     name = f"{of.name}: trial"
-    if spread(_train_finals, [(items[k::jobs], whole, name) for k in range(jobs)]):
+    if spread(_train_finals, [(items[k::jobs], dataset, name) for k in range(jobs)]):
         raise Interrupted(
             f"stopped before every seed met the test set; the study in {of.folder} is intact, run "
             "the same command to go on."
@@ -101,7 +118,7 @@ def finals(
                 config,
                 seeds=seeds,
                 name=f"{name} {number}",
-                dataset=whole,
+                dataset=dataset,
                 workdir=Workdir(workdir.path / f"trial-{number}"),
             )
     return results
@@ -114,6 +131,9 @@ def _train_finals(
     for number, seed, config, folder in items:
         if stop:
             return
+        finished = Workdir(folder.path / f"seed-{seed}").summary() is not None
+        if not finished:
+            print(f"  trial {number}, seed {seed}: begins", flush=True)
         quiet = io.StringIO()
         with contextlib.redirect_stdout(quiet), contextlib.redirect_stderr(quiet):
             try:
@@ -128,27 +148,6 @@ def _train_finals(
                 return
         accuracy = summary["test_accuracy"]
         print(f"  trial {number}, seed {seed}: test accuracy {accuracy:.4f}", flush=True)
-
-
-def joined(dataset: Dataset) -> Dataset:
-    """Returns the data with the validation split, if it has one, behind the training split.
-
-    Raises:
-      UserError: the images are streamed from files, and so cannot be put together.
-    """
-    train, validation = dataset.train, dataset.validation
-    if validation is None:
-        return dataset
-    if not isinstance(train.images, np.ndarray):
-        raise UserError(
-            f"{dataset.name} has a validation split of its own, which streamed photos cannot be "
-            "trained on together; give `feed=resident`."
-        )
-    whole = Split(
-        np.concatenate([train.images, validation.images]),
-        np.concatenate([train.labels, validation.labels]),
-    )
-    return dataclasses.replace(dataset, train=whole, validation=None)
 
 
 def outcome(records: Sequence[Record], tests: Mapping[int, Mapping[str, Any]]) -> dict[str, Any]:

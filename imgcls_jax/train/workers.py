@@ -9,7 +9,6 @@ import multiprocessing
 import os
 import pickle
 import signal
-import socket
 import sys
 import tempfile
 import time
@@ -178,31 +177,3 @@ def pinned(number: int, of: int) -> Iterator[None]:
         yield
     finally:
         os.sched_setaffinity(0, cores)
-
-
-def this_process() -> str:
-    """Returns a name of this process: machine, number and when it started."""
-    return f"{socket.gethostname()}/{os.getpid()}/{_started(os.getpid())}"
-
-
-def has_died(process: str) -> bool:
-    """Says whether a process, by its name, is known to have ended; False on another machine."""
-    host, _, rest = process.partition("/")
-    number, _, started = rest.partition("/")
-    if host != socket.gethostname() or not number.isdigit():
-        return False
-    try:
-        os.kill(int(number), 0)
-    except ProcessLookupError:
-        return True
-    except OSError:
-        return False
-    return _started(int(number)) != started  # another one with its number
-
-
-def _started(number: int) -> str:
-    """Returns when a process started, in ticks since the machine did; "" where nothing says so."""
-    try:
-        return Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()[19]
-    except (OSError, IndexError):
-        return ""

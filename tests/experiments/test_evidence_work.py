@@ -112,8 +112,8 @@ def test_a_training_that_was_stopped_goes_on_to_the_same_end(tmp_path):
 def test_one_program_gives_what_trainings_alone_give(tmp_path, monkeypatch):
     rates, train_epoch = [], unit_module.Many.train_epoch
 
-    def noted(many):
-        records = train_epoch(many)
+    def noted(many, watched):
+        records = train_epoch(many, watched)
         rates.append([record["learning_rate"] for record in records])
         return records
 

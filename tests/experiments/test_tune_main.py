@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from absl import flags
 from PIL import Image
+from study_helpers import planned
 
 pytest.importorskip("optuna")
 
@@ -24,6 +25,10 @@ from imgcls_jax.config import Config
 from imgcls_jax.data.dataset import identity
 from imgcls_jax.errors import UserError
 from imgcls_jax.train import search_space
+from imgcls_jax.train.commands import Elsewhere
+from imgcls_jax.train.search_space import Range
+from imgcls_jax.train.study import stored
+from imgcls_jax.train.tune import final_config, final_settings
 
 ROOT = Path(__file__).parents[2]
 # One setting is searched; the others are fixed, small or without a cost of compiling.
@@ -32,14 +37,6 @@ SMALL = (
     "--schedule=constant", "--ema=0", "--dropout=0", "--weight_decay=0.01",
     "--label_smoothing=0.1", "--jobs=1",
 )  # fmt: skip
-
-
-def _planned(*arguments, folder):
-    """Returns what a command line comes to."""
-    for name in flags.FLAGS:
-        flags.FLAGS[name].unparse()
-    flags.FLAGS(["tune", *arguments])
-    return tuning.plan(arguments[0], number=None, name=None, folder=str(folder))
 
 
 @pytest.fixture
@@ -127,6 +124,8 @@ def test_a_study_writes_its_winner_whose_command_runs(tune_main, fmnist_main, tm
         (("fmnist", "--lr=0.1", "--space=lr=1|2"), "--space searches lr, which a flag fixes"),
         (("fmnist", "--space=rate=1|2"), "--space=rate=1|2 names no setting"),
         ((*SMALL, "--lr=0.1"), "needs a setting to search"),
+        ((*SMALL, "--storage=study.db"), "the --storage study.db cannot be read; give sqlite:"),
+        ((*SMALL, "--storage=journal:////nowhere/study.log"), "No such file or directory"),
     ],
 )
 def test_bad_input_is_one_sentence(tune_main, tmp_path, arguments, said):
@@ -159,30 +158,46 @@ def test_every_space_can_be_searched(experiment):
 
 
 def test_a_study_on_cifar10_starts_from_run_10_and_never_watches_the_test_set(tmp_path):
-    plan = _planned("cifar10", "--dataset=digits", "--minutes=1", folder=tmp_path)
+    plan = planned("cifar10", "--dataset=digits", "--minutes=1", folder=tmp_path)
     first = plan.search.preset
     assert (first.model.model, first.evaluation.watch_test) == ("documented_cnn", False)
     assert first.data.hold_out == tuning.HOLD_OUT
     later = plan.search.configure({**plan.search.fixed, **plan.search.given})
     assert (later.model.model, later.optim.optimizer) == ("speednet", "airbench")
     assert plan.search.trials is None
-    winning = tuning.setting_flags(plan.search.given)
+    record = {"number": 1, "first": False, "params": {}}
+    winning = tuning.setting_flags(final_settings(plan.search, record))
     assert {"--nowatch_test", "--hold_out=0"} <= set(winning)
-    assert plan.search.data == identity(plan.whole)
+    assert plan.search.data == identity(plan.identified)
 
 
 def test_the_winners_command_starts_from_what_its_study_did(tmp_path):
     name = next(name for name in choose.NAMED["cifar10"] if name != "speedrun")
-    _planned("cifar10", "--dataset=digits", f"--preset={name}", folder=tmp_path / "preset")
+    planned("cifar10", "--dataset=digits", f"--preset={name}", folder=tmp_path / "preset")
     assert f"--preset={name}" in tuning.command("cifar10", ["--lr=0.1"])
-    _planned("fmnist", "--dataset=digits", "--run=2", folder=tmp_path / "run")
+    planned("fmnist", "--dataset=digits", "--run=2", folder=tmp_path / "run")
     assert tuning.command("fmnist", ["--lr=0.1"])[3:5] == ["--run=2", "--lr=0.1"]
 
 
 def test_a_folder_belongs_to_a_study_in_its_storage(tmp_path):
-    _planned("fmnist", "--dataset=digits", folder=tmp_path)
+    planned("fmnist", "--dataset=digits", folder=tmp_path)
     with pytest.raises(UserError, match=r"a study whose storage is sqlite.*, here sqlite:///else"):
-        _planned("fmnist", "--dataset=digits", "--storage=sqlite:///else.db", folder=tmp_path)
+        planned("fmnist", "--dataset=digits", "--storage=sqlite:///else.db", folder=tmp_path)
+
+
+@pytest.mark.parametrize("experiment", ["fmnist", "cifar10"])
+@pytest.mark.parametrize("first", [True, False])
+def test_the_printed_command_has_the_settings_of_the_finals(experiment, first, tmp_path):
+    of = planned(experiment, "--dataset=digits", folder=tmp_path).search
+    ends = {k: d.low if isinstance(d, Range) else d.values[-1] for k, d in of.space.items()}
+    params = {name: stored(of.space[name], value) for name, value in ends.items()}
+    record = {"first": first, "params": params}
+    printed = tuning.command(experiment, tuning.setting_flags(final_settings(of, record)))
+    for name in flags.FLAGS:
+        flags.FLAGS[name].unparse()
+    flags.FLAGS(printed[2:])
+    found = tuning.configured(experiment, None, None, cli.given_settings())
+    assert found == final_config(of, record)
 
 
 def test_spaces_for_photos_can_be_searched():
@@ -190,6 +205,50 @@ def test_spaces_for_photos_can_be_searched():
         settings = Config.of(**choose.NAMED["transfer"][name])
         searched = spaces.space_of("transfer", None, settings.train.trainable)
         search_space.check(search_space.parse(",".join(searched.space)), settings)
+
+
+def test_a_study_moved_with_its_folder_goes_on(tmp_path):
+    call = ("fmnist", "--dataset=digits", "--study_name=mine")
+    first = planned(*call, folder=tmp_path / "here").search
+    first.open()
+    (tmp_path / "here").rename(tmp_path / "there")
+    moved = planned(*call[:2], folder=tmp_path / "there").search
+    assert (moved.name, moved.url) == ("mine", first.url.replace("here", "there"))
+
+
+def test_a_command_that_leaves_the_rest_to_another_ends_well(tune_main, tmp_path, monkeypatch):
+    def elsewhere(*_, **__):
+        raise Elsewhere("another one does that.")
+
+    monkeypatch.setattr("imgcls_jax.train.trials.run_trials", elsewhere)
+    status, out, err = tune_main(*SMALL, "--trials=1", f"--workdir={tmp_path / 'study'}")
+    assert (status, err) == (0, "")
+    assert out.endswith("\nAnother one does that.\n")
+
+
+@pytest.mark.slow
+def test_two_commands_on_one_folder_train_nothing_twice(tmp_path):
+    call = [
+        sys.executable, "-m", "experiments.tune", *SMALL, "--trials=4", "--seeds=2", "--nofigures",
+        f"--workdir={tmp_path / 'study'}",
+    ]  # fmt: skip
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "cwd": ROOT}
+    both = [subprocess.Popen(call, **pipes) for _ in range(2)]
+    told = [process.communicate(timeout=290) for process in both]
+    assert [process.returncode for process in both] == [0, 0], told
+    assert sum("Result" in out for out, _ in told) == 1
+    assert (
+        sum(
+            "The trials of this" in out or "The command" in out or "are done" in out
+            for out, _ in told
+        )
+        == 1
+    )
+    summary = json.loads((tmp_path / "study" / "summary.json").read_text())
+    assert [record["state"] for record in summary["trials"]].count("running") == 0
+    assert len(summary["trials"]) == 4
+    begun = [line for out, _ in told for line in out.splitlines() if line.endswith(": begins")]
+    assert len(begun) == len(set(begun)) == 2 * len(summary["test_met_by"])
 
 
 @pytest.mark.slow

@@ -32,13 +32,13 @@ _TRIALS = plant(
     ),
     processes_propose_alike=(
         "all processes propose the same settings",
-        "seed = number + 1000 * len(study.records())",
-        "seed = 1000 * len(study.records())",
+        "[(of, blind, seed) for seed in seeds]",
+        "[(of, blind, seeds[0]) for _ in seeds]",
     ),
     a_call_proposes_anew=(
         "a study that goes on proposes what it proposed before",
-        "seed = number + 1000 * len(study.records())",
-        "seed = number",
+        "range(_MOST_JOBS * mine, _MOST_JOBS * mine + jobs)",
+        "range(jobs)",
     ),
     divergence_is_a_failure=(
         "proposals come back to where training diverged",
@@ -55,15 +55,10 @@ _STUDY = (
     plant(
         "imgcls_jax/train/study.py",
         ("train/test_trials.py", "train/test_tune.py"),
-        trials_are_queued_for_ever=(
-            "a lost trial is queued again at every look",
-            "trial.number not in again and _is_open",
-            "_is_open",
-        ),
         a_queued_trial_forgets_its_values=(
             "a lost trial comes back with other settings",
-            "                        trial.params, user_attrs",
-            "                        {}, user_attrs",
+            "self.of.enqueue_trial(trial.params,",
+            "self.of.enqueue_trial({},",
         ),
         a_queued_trial_forgets_it_is_first=(
             "the trial to beat comes back as one of the others",
@@ -72,8 +67,8 @@ _STUDY = (
         ),
         lost_trials_use_up_the_budget=(
             "trials that were lost count as done",
-            "return len(_counted(found)) < trials",
-            "return len(found) < trials",
+            "return len(repeats.counted(self.of.get_trials(deepcopy=False))) < trials",
+            "return len(self.of.get_trials(deepcopy=False)) < trials",
         ),
         a_pruned_trial_can_win=(
             "a trial that was given up has a value",
@@ -173,13 +168,8 @@ _TUNE = plant(
     ),
     the_winner_keeps_its_hold_out=(
         "the winner is trained without the examples that chose it",
-        '{**of.settings(record), "hold_out": 0.0}',
+        '{**of.settings(record), **(of.whole or {"hold_out": 0.0})}',
         "of.settings(record)",
-    ),
-    a_split_of_its_own_is_lost=(
-        "the winner is trained without the validation split that the data have",
-        "whole, items = joined(dataset), []",
-        "whole, items = dataset, []",
     ),
     finals_have_one_seed=(
         "the winner is trained several times with one seed",
@@ -197,18 +187,42 @@ _TUNE = plant(
         "sum(_error(part) for part in (mine, theirs))",
     ),
 )
+_REPEATS = plant(
+    "imgcls_jax/train/repeats.py",
+    ("train/test_trials.py", "train/test_tune.py", "train/test_commands.py"),
+    trials_are_queued_for_ever=(
+        "a lost trial is queued again at every look",
+        "done = repeated(trials) | doubles(trials)",
+        "done = doubles(trials)",
+    ),
+    two_machines_queue_a_trial_twice=(
+        "a trial that two processes queued is run twice",
+        "done = repeated(trials) | doubles(trials)",
+        "done = repeated(trials)",
+    ),
+    a_killing_trial_is_tried_for_ever=(
+        "a trial whose process was killed is tried again without end",
+        "return before + bool(",
+        "return bool(",
+    ),
+)
 _COMMAND = plant(
     "experiments/cli/tuning.py",
-    ("experiments/test_tune_main.py",),
+    ("experiments/test_tune_main.py", "experiments/test_tune_photos.py"),
+    a_split_of_its_own_is_lost=(
+        "the winner is trained without the validation split that the data have",
+        '{} if whole.validation is None else {"join_validation": True}',
+        "{}",
+    ),
     a_study_watches_the_test_set=(
         "trials that start from run 10 are watched on the test set",
         'given["watch_test"] = False',
         'given.pop("watch_test", None)',
     ),
-    the_winners_command_holds_out=(
-        "the command of the winner trains without the held-out part",
-        '["--hold_out=0"] if "hold_out" in settings else []',
-        "[]",
+    what_is_off_is_on_in_the_command=(
+        "the winner's command turns on what the winner has turned off",
+        "f\"--{'' if value else 'no'}{name}\"",
+        'f"--{name}"',
     ),
     the_winners_command_forgets_its_preset=(
         "the command of the winner starts from the defaults",
@@ -222,8 +236,8 @@ _COMMAND = plant(
     ),
     another_storage_is_the_same=(
         "a folder of a study goes on with another storage",
-        'for key in ("experiment", "name", "storage"):',
-        'for key in ("experiment", "name"):',
+        '("experiment", "name", "storage")[: 2 if moved else 3]',
+        '("experiment", "name")',
     ),
     presets_overrule_flags=(
         "a preset's settings stand before those that are given",
@@ -231,4 +245,4 @@ _COMMAND = plant(
         "{**given, **preset.settings}",
     ),
 )
-FAULTS = _TRIALS + _STUDY + _SEARCH + _TUNE + _COMMAND
+FAULTS = _TRIALS + _STUDY + _REPEATS + _SEARCH + _TUNE + _COMMAND

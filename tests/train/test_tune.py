@@ -1,7 +1,6 @@
 """A search on digits: first trial, pruning, divergence, requeued trials, processes, selection."""
 
 import dataclasses
-import functools
 import os
 import socket
 import sqlite3
@@ -9,54 +8,20 @@ import subprocess
 import sys
 import time
 
-import numpy as np
 import pytest
+from study_helpers import search, trained
 
-from imgcls_jax.config import Config
-from imgcls_jax.data.dataset import Split
 from imgcls_jax.errors import UserError
-from imgcls_jax.train import trials, tune, workers
-from imgcls_jax.train.search import Search
-from imgcls_jax.train.search_space import parse
+from imgcls_jax.train import signs, trials, tune, workers
 from imgcls_jax.train.trials import run_trials, work
 
 optuna = pytest.importorskip("optuna")
-
-BASE = {"dataset": "digits", "hidden": (8,), "lr": 0.01, "batch_size": 100, "epochs": 2}
-
-
-def _configure(base, given):
-    return Config.of(**{**base, **given})
-
-
-def _search(folder, *, space="lr=1e-3..1e-1:log", trials=3, data="digits", **changed) -> Search:
-    return Search(
-        configure=functools.partial(_configure, BASE),
-        given={"hold_out": 0.1, **changed},
-        fixed={"optimizer": "adamw"},
-        space=parse(space),
-        data=data,
-        url=f"sqlite:///{folder / 'study.db'}",
-        name="test",
-        folder=folder,
-        pruner="median",
-        trials=trials,
-    )
-
-
-def _trained(config, trial, dataset, stop):
-    """Stands for a training: the larger the rate, the better."""
-    progress = trials._Reporting(trial, epochs=config.train.epochs, stop=stop)
-    for epoch in range(1, config.train.epochs + 1):
-        record = {"epoch": epoch, "validation_accuracy": min(config.optim.lr, 1.0)}
-        progress.epoch(record)
-    return record | {"validation_loss": 1.0, "train_accuracy": 0.5}, 10, 144
 
 
 @pytest.fixture(scope="module")
 def found(tmp_path_factory, digits):
     """A study of three trials, and its records."""
-    of = _search(tmp_path_factory.mktemp("study"))
+    of = search(tmp_path_factory.mktemp("study"), storage="sqlite")
     run_trials(of, digits, jobs=1, deadline=None)
     return of, of.open().records()
 
@@ -95,7 +60,7 @@ def test_another_study_in_its_place_is_refused(found, changed, said):
     of, records = found
     fixed = {"fixed": changed.pop("fixed")} if "fixed" in changed else {}
     with pytest.raises(UserError) as caught:
-        dataclasses.replace(_search(of.folder, **changed), **fixed).open()
+        dataclasses.replace(search(of.folder, storage="sqlite", **changed), **fixed).open()
     assert said in str(caught.value)
     assert of.open().records() == records
 
@@ -111,14 +76,14 @@ def test_the_test_set_is_not_there_while_trials_run(tmp_path, digits, monkeypatc
         return of, 10, 144
 
     monkeypatch.setattr("imgcls_jax.train.trials._train", train)
-    of = _search(tmp_path)
+    of = search(tmp_path)
     run_trials(of, digits, jobs=1, deadline=None)
     assert seen == [(None, "adam"), (None, "adamw"), (None, "adamw")]
     assert [record["by_epoch"] for record in of.open().records()] == [[0.5, 0.4]] * 3
 
 
 def test_a_trial_that_diverges_keeps_its_reason_and_the_study_goes_on(tmp_path, digits):
-    of = _search(tmp_path, space="lr=1e30|1e31", trials=2, optimizer="sgd")
+    of = search(tmp_path, space="lr=1e30|1e31", trials=2, optimizer="sgd")
     run_trials(of, digits, jobs=1, deadline=None)
     records = of.open().records()
     assert [record["state"] for record in records] == ["complete", "pruned"]
@@ -127,8 +92,8 @@ def test_a_trial_that_diverges_keeps_its_reason_and_the_study_goes_on(tmp_path, 
 
 @pytest.mark.parametrize("pruner", ["hyperband", pytest.param("median", marks=pytest.mark.slow)])
 def test_hopeless_trials_are_pruned_but_the_first_is_not(tmp_path, digits, monkeypatch, pruner):
-    monkeypatch.setattr(trials, "_train", _trained)
-    of = _search(tmp_path, trials=12, epochs=9, space="lr=1e-3..1e-1:log")
+    monkeypatch.setattr(trials, "_train", trained)
+    of = search(tmp_path, trials=12, epochs=9, space="lr=1e-3..1e-1:log")
     of = dataclasses.replace(of, pruner=pruner)
     run_trials(of, digits, jobs=1, deadline=None)
     records = of.open().records()
@@ -145,21 +110,21 @@ def test_hopeless_trials_are_pruned_but_the_first_is_not(tmp_path, digits, monke
 
 
 def test_settings_to_beat_that_cannot_be_used_end_the_study(tmp_path, digits):
-    of = _search(tmp_path, batch_size=5000)
+    of = search(tmp_path, batch_size=5000)
     with pytest.raises(UserError, match=r"`batch_size=5000`"):
         run_trials(of, digits, jobs=1, deadline=None)
 
 
 @pytest.mark.filterwarnings("ignore:Heartbeat of storage")  # asked for here without running
 def test_a_trial_whose_process_died_is_queued_again_once(tmp_path, digits, monkeypatch):
-    monkeypatch.setattr("imgcls_jax.train.trials._train", _trained)
+    monkeypatch.setattr("imgcls_jax.train.trials._train", trained)
     ended = subprocess.Popen([sys.executable, "-c", ""])
     dead = f"{socket.gethostname()}/{ended.pid}/1"
     ended.wait()
-    of = _search(tmp_path, trials=2)
+    of = search(tmp_path, trials=2)
     study = of.open()
     study.begin(of.preset.flat(), of.space)
-    for process in (dead, workers.this_process()):  # the other one still runs
+    for process in (dead, signs.this_process()):  # the other one still runs
         trial = study.of.ask()
         trial.suggest_float("lr", 1e-3, 1e-1, log=True)
         trial.set_user_attr("process", process)
@@ -176,7 +141,7 @@ def test_a_trial_whose_process_died_is_queued_again_once(tmp_path, digits, monke
 
 
 def test_a_trial_that_the_deadline_cuts_is_queued_again(tmp_path, digits):
-    of = _search(tmp_path, trials=1)
+    of = search(tmp_path, trials=1)
     of.open().begin(of.preset.flat(), of.space)
     stops = iter([False, True, True, True])
 
@@ -205,32 +170,16 @@ def test_one_trial_too_many_gives_way(found):
     assert study.left(4)
 
 
-def test_a_storage_that_cannot_be_used_is_one_sentence(tmp_path):
-    (tmp_path / "study.db").write_bytes(b"no database" * 100)
-    of = _search(tmp_path)
-    for url, said in (
-        (of.url, "file is not a database"),
-        ("sqlite:////nowhere/study.db", "unable to open database file"),
-        ("nothing", "Could not parse"),
-        ("postgresql://me:secret@nowhere/db", "postgresql://me:***@nowhere/db"),
-    ):
-        with pytest.raises(UserError) as caught:
-            dataclasses.replace(of, url=url).open()
-        assert said in str(caught.value)
-        assert "secret" not in str(caught.value)
-        assert "\n" not in str(caught.value)
-
-
 def test_a_missing_optuna_says_how_to_install_it(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "optuna", None)
     with pytest.raises(UserError, match=r"\.\[tune\]"):
-        _search(tmp_path).open()
+        search(tmp_path).open()
 
 
 def test_a_locked_database_is_waited_for(tmp_path):
-    of = _search(tmp_path)
+    of = search(tmp_path, storage="sqlite")
     of.open()
-    held = sqlite3.connect(tmp_path / "study.db")
+    held = sqlite3.connect(tmp_path / "study")
     held.execute("BEGIN")
     assert of.open().records() == []
     held.close()
@@ -256,18 +205,11 @@ def test_a_stop_is_a_wish_a_deadline_or_a_lost_parent():
     assert workers.Stop(lambda: False, None, os.getppid() + 1)
 
 
-def test_validation_joins_the_training_set(digits):
-    part = Split(digits.test.images[:10], digits.test.labels[:10])
-    whole = tune.joined(dataclasses.replace(digits, validation=part))
-    assert whole.validation is None
-    assert len(whole.train) == len(digits.train) + 10
-    np.testing.assert_array_equal(whole.train.labels[-10:], part.labels)
-    assert tune.joined(digits) is digits
-
-
 def test_the_share_of_selection_is_what_the_test_set_does_not_confirm():
     def record(number, value, first=False):
-        return {"number": number, "value": value, "first": first, "examples": 1000}
+        return {
+            "number": number, "value": value, "first": first, "examples": 1000, "state": "running"
+        }  # fmt: skip
 
     def test(*values):
         return {"spread": {"test_accuracy": {"values": list(values)}}}
@@ -288,3 +230,6 @@ def test_the_share_of_selection_is_what_the_test_set_does_not_confirm():
     assert tune.outcome(records[:1], {0: test(0.9)})["selection"] is None
     with pytest.raises(UserError, match="no trial was finished"):
         tune.winner(records[3:])
+    failed = {"state": "fail", "reason": "memory ran out"}
+    with pytest.raises(UserError, match="the last one since: memory ran out"):
+        tune.winner([record(3, None) | failed])

@@ -71,6 +71,15 @@ class Folder:
         others = {name: files for name, files in self.splits.items() if name != split}
         return dataclasses.replace(self, splits=parts | others)
 
+    def join(self, split: str, to: str) -> "Folder":
+        """Puts the images of one split behind those of another."""
+        first, second = self.splits[to], self.splits[split]
+        labels = np.concatenate([first.labels, second.labels])
+        others = {name: files for name, files in self.splits.items() if name != split}
+        return dataclasses.replace(
+            self, splits=others | {to: Files(first.paths + second.paths, labels)}
+        )
+
 
 def scan(path: str | os.PathLike) -> Folder:
     """Finds the images below `path`.

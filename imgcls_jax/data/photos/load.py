@@ -128,6 +128,13 @@ def _divided(folder: Folder, options: PhotoOptions) -> Folder:
         raise UserError(f"{printable(folder.path)} has a validation split; leave out `hold_out`.")
     if options.hold_out:
         folder = _hold_out(folder, "train", "validation", options.hold_out, seed)
+    if options.join_validation:
+        if "validation" not in folder.splits:
+            raise UserError(
+                f"{printable(folder.path)} has no validation split beside its test split; leave "
+                "out `join_validation`."
+            )
+        folder = folder.join("validation", "train")
     return folder
 
 

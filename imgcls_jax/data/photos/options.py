@@ -21,6 +21,7 @@ class PhotoOptions:
       duplicates: "report" copies across splits and classes, or "drop" them from evaluation.
       test_fraction: share of the photos to evaluate on, where no folder is set aside for that.
       hold_out: share of the training photos held out for validation; 0 for none.
+      join_validation: whether to train on the folder's validation split too.
       split_seed: seed of these stratified splits.
       folds: number of parts for cross-validation; 0 for none.
       fold: which of the parts is evaluated on.
@@ -38,6 +39,7 @@ class PhotoOptions:
     duplicates: str = "report"
     test_fraction: float = 0.2
     hold_out: float = 0.0
+    join_validation: bool = False
     split_seed: int = 42
     folds: int = 0
     fold: int = 0
@@ -70,6 +72,12 @@ class PhotoOptions:
                 raise UserError(
                     f"`{name}={getattr(self, name)}` cannot be used; it must be {wanted}."
                 )
+        if self.join_validation and (self.hold_out or self.folds):
+            other = "hold_out" if self.hold_out else "folds"
+            raise UserError(
+                f"`join_validation` is for folders with a validation split, and `{other}` for "
+                "those without; leave one out."
+            )
         if crop is not None and self.feed != "streamed":
             raise UserError(
                 "`random_crop` is for `feed=streamed`; give both, or `augment=resized_crop`."

@@ -1,0 +1,93 @@
+"""Signs of life: who runs a trial, or a command, counts on in the storage while it does.
+
+Others see by clocks of their own whether the count goes on, so that machines whose clocks differ
+and storages without a clock are alike. A process of this machine is known to have ended at once.
+"""
+
+import contextlib
+import os
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+BEAT_SECONDS, GRACE_SECONDS = 10.0, 60.0
+
+
+@contextlib.contextmanager
+def given(trial: Any) -> Iterator[None]:
+    """Counts in the user attribute `beat` of a running trial, in a thread, until the block ends."""
+    ended = threading.Event()
+
+    def beat() -> None:
+        count = 0
+        while not ended.wait(BEAT_SECONDS):
+            count += 1
+            with contextlib.suppress(Exception):  # the next one may reach the storage again
+                trial.set_user_attr("beat", count)
+
+    thread = threading.Thread(target=beat, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+
+
+class Watch:
+    """Watches running trials, each by its number."""
+
+    def __init__(self):
+        self._seen: dict[int, tuple[int, float, bool]] = {}
+
+    def lives(self, trial: Any) -> bool | None:
+        """Says whether a trial's process lives; None while that is not certain.
+
+        It is certain of another machine's once its count went on, or stood for a minute.
+        """
+        process = trial.user_attrs.get("process", "")
+        if is_here(process):
+            return not has_died(process)
+        count, now = trial.user_attrs.get("beat", 0), time.monotonic()
+        before, since, moved = self._seen.setdefault(trial.number, (count, now, False))
+        if count != before:
+            self._seen[trial.number] = (count, now, True)
+            return True
+        if now - since > GRACE_SECONDS:
+            return False
+        return True if moved else None
+
+
+def this_process() -> str:
+    """Returns a name of this process: machine, number and when it started."""
+    return f"{socket.gethostname()}/{os.getpid()}/{_started(os.getpid())}"
+
+
+def is_here(process: str) -> bool:
+    """Says whether a process, by its name, is or was one of this machine."""
+    return process.partition("/")[0] == socket.gethostname()
+
+
+def has_died(process: str) -> bool:
+    """Says whether a process, by its name, is known to have ended; False on another machine."""
+    number, _, started = process.partition("/")[2].partition("/")
+    if not is_here(process) or not number.isdigit():
+        return False
+    try:
+        os.kill(int(number), 0)
+    except ProcessLookupError:
+        return True
+    except OSError:
+        return False
+    return _started(int(number)) != started  # another one with its number
+
+
+def _started(number: int) -> str:
+    """Returns when a process started, in ticks since the machine did; "" where nothing says so."""
+    try:
+        return Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()[19]
+    except (OSError, IndexError):
+        return ""
