@@ -30,10 +30,10 @@ from experiments.cli import out_flag, training, tuning
 from experiments.cli.out_flag import OUT
 from imgcls_jax.files import replacing
 from imgcls_jax.report import console, study_figures
-from imgcls_jax.train import trials, tune
-from imgcls_jax.train.commands import Commands, Elsewhere
-from imgcls_jax.train.storage import without_password
-from imgcls_jax.train.study import Study
+from imgcls_jax.train.tuning import trials, tune
+from imgcls_jax.train.tuning.commands import Commands, Elsewhere
+from imgcls_jax.train.tuning.storage import without_password
+from imgcls_jax.train.tuning.study import Study
 from imgcls_jax.workdir import Workdir, environment
 
 flags.adopt_module_key_flags(out_flag)

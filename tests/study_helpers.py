@@ -6,9 +6,9 @@ from absl import flags
 
 from experiments.cli import tuning
 from imgcls_jax.config import Config
-from imgcls_jax.train import trials
-from imgcls_jax.train.search import Search
-from imgcls_jax.train.search_space import parse
+from imgcls_jax.train.tuning import trials
+from imgcls_jax.train.tuning.search import Search
+from imgcls_jax.train.tuning.search_space import parse
 
 BASE = {"dataset": "digits", "hidden": (8,), "lr": 0.01, "batch_size": 100, "epochs": 2}
 

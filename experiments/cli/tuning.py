@@ -13,10 +13,10 @@ from imgcls_jax.config import Config
 from imgcls_jax.data.dataset import Dataset, identity
 from imgcls_jax.errors import UserError, printable
 from imgcls_jax.files import lock
-from imgcls_jax.train import search_space
-from imgcls_jax.train.search import Search
-from imgcls_jax.train.storage import connect, import_optuna, without_password
-from imgcls_jax.train.study import PRUNERS, require_same
+from imgcls_jax.train.tuning import search_space
+from imgcls_jax.train.tuning.search import Search
+from imgcls_jax.train.tuning.storage import connect, import_optuna, without_password
+from imgcls_jax.train.tuning.study import PRUNERS, require_same
 from imgcls_jax.train.workers import default_jobs
 from imgcls_jax.workdir import Workdir
 

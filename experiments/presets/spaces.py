@@ -1,6 +1,6 @@
 """The spaces that `experiments.tune` searches, by experiment and network.
 
-A space is spelled as --space spells it (`imgcls_jax.train.search_space`). `fixed` is what its
+A space is spelled as --space spells it (`train.tuning.search_space`). `fixed` is what its
 trials start from beside the preset; only the first trial, the preset itself, is without it. The
 batch sizes divide both the usual sets and what a tenth held out leaves of them: a smaller last
 batch would be compiled for each trial too.

@@ -24,11 +24,11 @@ from experiments.presets import choose, spaces
 from imgcls_jax.config import Config
 from imgcls_jax.data.dataset import identity
 from imgcls_jax.errors import UserError
-from imgcls_jax.train import search_space
-from imgcls_jax.train.commands import Elsewhere
-from imgcls_jax.train.search_space import Range
-from imgcls_jax.train.study import stored
-from imgcls_jax.train.tune import final_config, final_settings
+from imgcls_jax.train.tuning import search_space
+from imgcls_jax.train.tuning.commands import Elsewhere
+from imgcls_jax.train.tuning.search_space import Range
+from imgcls_jax.train.tuning.study import stored
+from imgcls_jax.train.tuning.tune import final_config, final_settings
 
 ROOT = Path(__file__).parents[2]
 # One setting is searched; the others are fixed, small or without a cost of compiling.
@@ -220,7 +220,7 @@ def test_a_command_that_leaves_the_rest_to_another_ends_well(tune_main, tmp_path
     def elsewhere(*_, **__):
         raise Elsewhere("another one does that.")
 
-    monkeypatch.setattr("imgcls_jax.train.trials.run_trials", elsewhere)
+    monkeypatch.setattr("imgcls_jax.train.tuning.trials.run_trials", elsewhere)
     status, out, err = tune_main(*SMALL, "--trials=1", f"--workdir={tmp_path / 'study'}")
     assert (status, err) == (0, "")
     assert out.endswith("\nAnother one does that.\n")

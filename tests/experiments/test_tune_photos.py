@@ -11,7 +11,7 @@ from experiments import ensemble, tune
 from experiments.cli import flags as cli
 from experiments.cli import tuning
 from imgcls_jax.data.dataset import identity
-from imgcls_jax.train import tune as library
+from imgcls_jax.train.tuning import tune as library
 
 
 @pytest.fixture(autouse=True)

@@ -3,8 +3,8 @@
 from .fault import plant
 
 _TRIALS = plant(
-    "imgcls_jax/train/trials.py",
-    ("train/test_trials.py", "train/test_tune.py"),
+    "imgcls_jax/train/tuning/trials.py",
+    ("train/tuning/test_trials.py", "train/tuning/test_tune.py"),
     trials_have_the_test_set=(
         "trials are given the test set",
         "blind = dataclasses.replace(dataset, test=None)",
@@ -53,8 +53,8 @@ _TRIALS = plant(
 )
 _STUDY = (
     plant(
-        "imgcls_jax/train/study.py",
-        ("train/test_trials.py", "train/test_tune.py"),
+        "imgcls_jax/train/tuning/study.py",
+        ("train/tuning/test_trials.py", "train/tuning/test_tune.py"),
         a_queued_trial_forgets_its_values=(
             "a lost trial comes back with other settings",
             "self.of.enqueue_trial(trial.params,",
@@ -87,10 +87,10 @@ _STUDY = (
         ),
     )
     + plant(
-        "imgcls_jax/train/study.py",
+        "imgcls_jax/train/tuning/study.py",
         (
-            "train/test_tune.py::test_another_study_in_its_place_is_refused",
-            "train/test_tune.py::test_the_test_set_is_not_there_while_trials_run",
+            "train/tuning/test_tune.py::test_another_study_in_its_place_is_refused",
+            "train/tuning/test_tune.py::test_the_test_set_is_not_there_while_trials_run",
         ),
         another_space_of_equal_names=(
             "a study goes on with other ranges of the same settings",
@@ -104,8 +104,8 @@ _STUDY = (
         ),
     )
     + plant(
-        "imgcls_jax/train/study.py",
-        ("train/test_tune.py::test_the_study_seeks_the_winner",),
+        "imgcls_jax/train/tuning/study.py",
+        ("train/tuning/test_tune.py::test_the_study_seeks_the_winner",),
         the_lowest_is_sought=(
             "proposals and pruning seek the lowest accuracy",
             'direction="maximize"',
@@ -114,11 +114,11 @@ _STUDY = (
     )
 )
 _SEARCH = plant(
-    "imgcls_jax/train/search.py",
+    "imgcls_jax/train/tuning/search.py",
     (
-        "train/test_trials.py",
-        "train/test_tune.py::test_another_study_in_its_place_is_refused",
-        "train/test_tune.py::test_the_first_trial_has_the_settings_to_beat_and_all_are_of_the_space",
+        "train/tuning/test_trials.py",
+        "train/tuning/test_tune.py::test_another_study_in_its_place_is_refused",
+        "train/tuning/test_tune.py::test_the_first_trial_has_the_settings_to_beat_and_all_are_of_the_space",
     ),
     what_is_fixed_may_differ=(
         "a study goes on with other settings of its trials",
@@ -131,8 +131,8 @@ _SEARCH = plant(
         'if not record["params"]:',
     ),
 ) + plant(
-    "imgcls_jax/train/search_space.py",
-    ("train/test_search_space.py", "train/test_trials.py"),
+    "imgcls_jax/train/tuning/search_space.py",
+    ("train/tuning/test_search_space.py", "train/tuning/test_trials.py"),
     a_scale_is_forgotten=(
         ":log behind a range does nothing",
         "_number(name, high), bool(colon))",
@@ -150,11 +150,11 @@ _SEARCH = plant(
     ),
 )
 _TUNE = plant(
-    "imgcls_jax/train/tune.py",
+    "imgcls_jax/train/tuning/tune.py",
     (
-        "train/test_trials.py",
-        "train/test_tune.py::test_the_share_of_selection_is_what_the_test_set_does_not_confirm",
-        "train/test_tune.py::test_the_first_trial_has_the_settings_to_beat_and_all_are_of_the_space",
+        "train/tuning/test_trials.py",
+        "train/tuning/test_tune.py::test_the_share_of_selection_is_what_the_test_set_does_not_confirm",
+        "train/tuning/test_tune.py::test_the_first_trial_has_the_settings_to_beat_and_all_are_of_the_space",
     ),
     the_lowest_wins=(
         "the trial of the lowest accuracy wins",
@@ -188,8 +188,8 @@ _TUNE = plant(
     ),
 )
 _REPEATS = plant(
-    "imgcls_jax/train/repeats.py",
-    ("train/test_trials.py", "train/test_tune.py", "train/test_commands.py"),
+    "imgcls_jax/train/tuning/repeats.py",
+    ("train/tuning/test_trials.py", "train/tuning/test_tune.py", "train/tuning/test_commands.py"),
     trials_are_queued_for_ever=(
         "a lost trial is queued again at every look",
         "done = repeated(trials) | doubles(trials)",

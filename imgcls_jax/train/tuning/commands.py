@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from imgcls_jax.errors import UserError
-from imgcls_jax.train import signs
-from imgcls_jax.train.storage import import_optuna
+from imgcls_jax.train.tuning import signs
+from imgcls_jax.train.tuning.storage import import_optuna
 from imgcls_jax.workdir import Workdir
 
 _LOOK_SECONDS = 1.0

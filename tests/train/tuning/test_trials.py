@@ -5,9 +5,10 @@ import types
 import pytest
 
 from imgcls_jax.config import Config
-from imgcls_jax.train import study, trials, tune, workers
-from imgcls_jax.train.search import Search
-from imgcls_jax.train.search_space import Range, parse
+from imgcls_jax.train import workers
+from imgcls_jax.train.tuning import study, trials, tune
+from imgcls_jax.train.tuning.search import Search
+from imgcls_jax.train.tuning.search_space import Range, parse
 from imgcls_jax.workdir import Workdir
 
 optuna = pytest.importorskip("optuna")

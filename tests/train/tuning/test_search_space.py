@@ -4,7 +4,7 @@ import pytest
 
 from imgcls_jax.config import Config
 from imgcls_jax.errors import UserError
-from imgcls_jax.train.search_space import Choices, Range, check, parse
+from imgcls_jax.train.tuning.search_space import Choices, Range, check, parse
 
 
 def test_a_space_is_read_as_it_is_spelled():

@@ -24,8 +24,8 @@ from imgcls_jax.errors import Interrupted, UserError
 from imgcls_jax.metrics import wilson_interval
 from imgcls_jax.statistics import mean_interval
 from imgcls_jax.train import run
-from imgcls_jax.train.search import Search
-from imgcls_jax.train.search_space import Choices
+from imgcls_jax.train.tuning.search import Search
+from imgcls_jax.train.tuning.search_space import Choices
 from imgcls_jax.train.workers import Stop, spread
 from imgcls_jax.workdir import Workdir
 

@@ -13,9 +13,15 @@ from typing import Any
 
 from imgcls_jax.errors import UserError
 from imgcls_jax.files import lock
-from imgcls_jax.train import repeats, signs
-from imgcls_jax.train.search_space import Choices, Dimension, Space, is_whole, text_of
-from imgcls_jax.train.storage import Guarded, connect, explained, import_optuna, without_password
+from imgcls_jax.train.tuning import repeats, signs
+from imgcls_jax.train.tuning.search_space import Choices, Dimension, Space, is_whole, text_of
+from imgcls_jax.train.tuning.storage import (
+    Guarded,
+    connect,
+    explained,
+    import_optuna,
+    without_password,
+)
 
 PRUNERS = ("hyperband", "median", "none")
 _DEATHS = 3  # of the process of one trial, after which it is not tried again

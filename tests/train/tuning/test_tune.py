@@ -12,8 +12,9 @@ import pytest
 from study_helpers import search, trained
 
 from imgcls_jax.errors import UserError
-from imgcls_jax.train import signs, trials, tune, workers
-from imgcls_jax.train.trials import run_trials, work
+from imgcls_jax.train import workers
+from imgcls_jax.train.tuning import signs, trials, tune
+from imgcls_jax.train.tuning.trials import run_trials, work
 
 optuna = pytest.importorskip("optuna")
 
@@ -75,7 +76,7 @@ def test_the_test_set_is_not_there_while_trials_run(tmp_path, digits, monkeypatc
         of = {"epoch": 2, "validation_accuracy": 0.4, "validation_loss": 1, "train_accuracy": 1}
         return of, 10, 144
 
-    monkeypatch.setattr("imgcls_jax.train.trials._train", train)
+    monkeypatch.setattr("imgcls_jax.train.tuning.trials._train", train)
     of = search(tmp_path)
     run_trials(of, digits, jobs=1, deadline=None)
     assert seen == [(None, "adam"), (None, "adamw"), (None, "adamw")]
@@ -117,7 +118,7 @@ def test_settings_to_beat_that_cannot_be_used_end_the_study(tmp_path, digits):
 
 @pytest.mark.filterwarnings("ignore:Heartbeat of storage")  # asked for here without running
 def test_a_trial_whose_process_died_is_queued_again_once(tmp_path, digits, monkeypatch):
-    monkeypatch.setattr("imgcls_jax.train.trials._train", trained)
+    monkeypatch.setattr("imgcls_jax.train.tuning.trials._train", trained)
     ended = subprocess.Popen([sys.executable, "-c", ""])
     dead = f"{socket.gethostname()}/{ended.pid}/1"
     ended.wait()

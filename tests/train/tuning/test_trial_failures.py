@@ -6,9 +6,9 @@ import pytest
 from study_helpers import search, trained
 
 from imgcls_jax.errors import UnreadablePhoto, UserError
-from imgcls_jax.train import tune
-from imgcls_jax.train.storage import StorageFailed
-from imgcls_jax.train.trials import run_trials
+from imgcls_jax.train.tuning import tune
+from imgcls_jax.train.tuning.storage import StorageFailed
+from imgcls_jax.train.tuning.trials import run_trials
 
 pytest.importorskip("optuna")
 
@@ -33,7 +33,7 @@ def test_an_unexpected_end_of_the_first_trials_is_recorded(tmp_path, digits, mon
         MemoryError(),
         ZeroDivisionError("division by zero"),
     ]
-    monkeypatch.setattr("imgcls_jax.train.trials._train", _failing(errors))
+    monkeypatch.setattr("imgcls_jax.train.tuning.trials._train", _failing(errors))
     of = search(tmp_path, trials=4)
     run_trials(of, digits, jobs=1, deadline=None)
     records = of.open().records()
@@ -49,7 +49,7 @@ def test_an_unexpected_end_of_the_first_trials_is_recorded(tmp_path, digits, mon
 
 @pytest.mark.parametrize("trials", [2, 20])
 def test_a_study_whose_trials_all_fail_ends_with_the_reason(tmp_path, digits, monkeypatch, trials):
-    monkeypatch.setattr("imgcls_jax.train.trials._train", _failing([MemoryError()] * 20))
+    monkeypatch.setattr("imgcls_jax.train.tuning.trials._train", _failing([MemoryError()] * 20))
     of = search(tmp_path, trials=trials)
 
     def searched():
@@ -72,7 +72,7 @@ def test_a_study_whose_trials_all_fail_ends_with_the_reason(tmp_path, digits, mo
 def test_a_file_that_fails_a_trial_is_no_trouble_of_the_storage(
     tmp_path, digits, monkeypatch, error, said
 ):
-    monkeypatch.setattr("imgcls_jax.train.trials._train", _failing([error]))
+    monkeypatch.setattr("imgcls_jax.train.tuning.trials._train", _failing([error]))
     of = search(tmp_path, trials=1)
     with pytest.raises(UserError, match=said) as caught:
         run_trials(of, digits, jobs=1, deadline=None)
@@ -83,7 +83,7 @@ def test_a_file_that_fails_a_trial_is_no_trouble_of_the_storage(
 
 
 def test_a_storage_that_fails_within_a_trial_ends_the_study(tmp_path, digits, monkeypatch):
-    monkeypatch.setattr("imgcls_jax.train.trials._train", trained)
+    monkeypatch.setattr("imgcls_jax.train.tuning.trials._train", trained)
 
     def full(*_):
         raise OSError(28, "No space left on device")

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from imgcls_jax.config import Config
-from imgcls_jax.train import study as studies
-from imgcls_jax.train.search_space import Space
+from imgcls_jax.train.tuning import study as studies
+from imgcls_jax.train.tuning.search_space import Space
 
 
 @dataclasses.dataclass(frozen=True)

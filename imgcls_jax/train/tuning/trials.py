@@ -13,14 +13,14 @@ from typing import Any
 from imgcls_jax.config import Config
 from imgcls_jax.data.dataset import Dataset
 from imgcls_jax.errors import Interrupted, UnreadablePhoto, UserError
-from imgcls_jax.train import study as studies
-from imgcls_jax.train.commands import Commands
 from imgcls_jax.train.loop import fit
 from imgcls_jax.train.progress import Progress
 from imgcls_jax.train.run import make_trainer
-from imgcls_jax.train.search import Search
-from imgcls_jax.train.search_space import text_of
-from imgcls_jax.train.storage import StorageFailed, import_optuna
+from imgcls_jax.train.tuning import study as studies
+from imgcls_jax.train.tuning.commands import Commands
+from imgcls_jax.train.tuning.search import Search
+from imgcls_jax.train.tuning.search_space import text_of
+from imgcls_jax.train.tuning.storage import StorageFailed, import_optuna
 from imgcls_jax.train.workers import Stop, spread
 
 _FAILURES = 10  # trials in a row that fail before a study ends

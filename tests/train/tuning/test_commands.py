@@ -9,9 +9,9 @@ import pytest
 from study_helpers import search, trained
 
 from imgcls_jax.errors import UserError
-from imgcls_jax.train import signs
-from imgcls_jax.train.commands import Commands, Elsewhere
-from imgcls_jax.train.trials import run_trials
+from imgcls_jax.train.tuning import signs
+from imgcls_jax.train.tuning.commands import Commands, Elsewhere
+from imgcls_jax.train.tuning.trials import run_trials
 from imgcls_jax.workdir import Workdir
 
 pytest.importorskip("optuna")
@@ -34,8 +34,8 @@ def machines(tmp_path, request):
 def soon(monkeypatch):
     monkeypatch.setattr(signs, "GRACE_SECONDS", 0.3)
     monkeypatch.setattr(signs, "BEAT_SECONDS", 1000.0)
-    monkeypatch.setattr("imgcls_jax.train.commands._LOOK_SECONDS", 0.05)
-    monkeypatch.setattr("imgcls_jax.train.trials._LOOK_SECONDS", 0.05)
+    monkeypatch.setattr("imgcls_jax.train.tuning.commands._LOOK_SECONDS", 0.05)
+    monkeypatch.setattr("imgcls_jax.train.tuning.trials._LOOK_SECONDS", 0.05)
 
 
 def _dead():
@@ -58,7 +58,7 @@ def _refused(commands, folder, kind, said):
 
 @pytest.mark.parametrize("machines", STORAGES, indirect=True)
 def test_two_machines_that_queue_at_once_have_each_trial_run_once(machines, digits, monkeypatch):
-    monkeypatch.setattr("imgcls_jax.train.trials._train", trained)
+    monkeypatch.setattr("imgcls_jax.train.tuning.trials._train", trained)
     one, other = (of.open() for of in machines)
     preset, space = machines[0].preset.flat(), machines[0].space
     one.begin(preset, space)
@@ -89,7 +89,7 @@ def test_a_trial_whose_process_is_killed_time_and_again_is_given_up(machines):
 
 
 def test_a_machine_without_a_sign_of_life_is_dead(machines, digits, monkeypatch, soon):
-    monkeypatch.setattr("imgcls_jax.train.trials._train", trained)
+    monkeypatch.setattr("imgcls_jax.train.tuning.trials._train", trained)
     study = machines[0].open()
     study.begin(machines[0].preset.flat(), machines[0].space)
     _begun(study, AFAR)
@@ -114,7 +114,7 @@ def test_a_machine_that_counts_on_lives(machines, monkeypatch, soon):
 def test_a_command_leaves_the_finals_to_the_one_that_still_runs_trials(
     machines, digits, monkeypatch
 ):
-    monkeypatch.setattr("imgcls_jax.train.trials._train", trained)
+    monkeypatch.setattr("imgcls_jax.train.tuning.trials._train", trained)
     commands, said = Commands(machines[0].open(), machines[0].folder), "the one that ends last"
     with commands.present("trials"), pytest.raises(Elsewhere, match=said):
         run_trials(machines[1], digits, jobs=1, deadline=None)
@@ -128,7 +128,7 @@ def test_commands_of_a_study_propose_by_seeds_of_their_own(machines, digits, mon
     def work(search, dataset, seed, *, stop):
         seeds.append(seed)
 
-    monkeypatch.setattr("imgcls_jax.train.trials.work", work)
+    monkeypatch.setattr("imgcls_jax.train.tuning.trials.work", work)
     for of in machines:
         study = of.open()
         run_trials(of, digits, jobs=1, deadline=0.0)

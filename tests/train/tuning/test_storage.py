@@ -5,8 +5,8 @@ import sys
 import pytest
 from study_helpers import search, trained
 
-from imgcls_jax.train.storage import StorageFailed, connect, without_password
-from imgcls_jax.train.trials import run_trials
+from imgcls_jax.train.tuning.storage import StorageFailed, connect, without_password
+from imgcls_jax.train.tuning.trials import run_trials
 
 pytest.importorskip("optuna")
 
@@ -63,7 +63,7 @@ def test_a_password_is_never_shown():
 
 
 def test_a_study_in_a_journal_is_one_like_any_other(tmp_path, digits, monkeypatch):
-    monkeypatch.setattr("imgcls_jax.train.trials._train", trained)
+    monkeypatch.setattr("imgcls_jax.train.tuning.trials._train", trained)
     of = search(tmp_path, storage="journal")
     run_trials(of, digits, jobs=1, deadline=None)
     records = of.open().records()

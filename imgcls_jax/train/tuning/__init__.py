@@ -1,0 +1,1 @@
+"""The search for settings: a study of trials, and its finals."""
