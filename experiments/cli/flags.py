@@ -1,5 +1,6 @@
 """Command-line flags made from the settings, and the one place where errors are printed."""
 
+import dataclasses
 import re
 import sys
 import textwrap
@@ -77,13 +78,14 @@ def given_settings() -> dict[str, Any]:
 
 def load_data(name: str, **options: Any) -> data.Dataset:
     """Loads a data set from where --data_dir, --raw_dir and --offline say."""
-    return data.load(
+    loaded = data.load(
         name,
         data_dir=_DATA_DIR.value,
         raw_dir=_RAW_DIR.value,
         offline=_OFFLINE.value,
         **options,
     )
+    return dataclasses.replace(loaded, notes=tuple(map(with_dashes, loaded.notes)))
 
 
 def load_dataset(config: Config) -> data.Dataset:

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
+from imgcls_jax.data.photos import heif
 from imgcls_jax.errors import UserError, printable
 
 EXTENSIONS = frozenset(
@@ -58,7 +59,14 @@ class BadImage(UserError):
         self.name, self.reason = name, reason
 
     def __str__(self) -> str:
-        return f"{self.name} {self.reason}: replace or remove it."
+        advice = "install that" if self.reason == heif.MISSING else "replace or remove it"
+        return f"{self.name} {self.reason}: {advice}."
+
+
+def is_picture_name(name: str) -> bool:
+    """Says whether a file is a picture that can be read here, by the ending of its name."""
+    suffix = os.path.splitext(name)[1].lower()
+    return suffix in EXTENSIONS or (suffix in heif.SUFFIXES and heif.available())
 
 
 def decode(
@@ -119,8 +127,13 @@ def _open(source: str | os.PathLike | bytes, at_least: tuple[int, int] | None) -
         raise BadImage(name, f"cannot be read ({error.strerror})") from error
     if not content:
         raise BadImage(name, "is empty (0 bytes)")
+    formats = _FORMATS
+    if heif.is_heif(content):
+        if not heif.available():
+            raise BadImage(name, heif.MISSING)
+        formats = ("HEIF",)
     try:
-        with Image.open(io.BytesIO(content), formats=_FORMATS) as image:
+        with Image.open(io.BytesIO(content), formats=formats) as image:
             if at_least and image.format in ("JPEG", "MPO"):
                 lying = _orientation(image) >= 5
                 image.draft(None, at_least if lying else at_least[::-1])
