@@ -42,7 +42,7 @@ _DEFINE = {
     tuple[str, ...]: flags.DEFINE_list,
 }
 _HELP = {"--help", "-help", "--h", "-h", "-?"}
-_SETTING = re.compile(r"`([a-z_]+)((?:=[^`]*)?)`")  # in an error of the library: `lr`, `lr=0.1`
+SETTING = re.compile(r"`([a-z_]+)((?:=[^`]*)?)`")  # in an error of the library: `lr`, `lr=0.1`
 
 
 def define_config_flags() -> None:
@@ -176,7 +176,7 @@ def with_dashes(text: str) -> str:
         known = match[1] in flags.FLAGS or match[1] in settings_by_name()
         return f"--{match[1]}{match[2]}" if known else match[0]
 
-    return _SETTING.sub(spelled, text)
+    return SETTING.sub(spelled, text)
 
 
 def run(

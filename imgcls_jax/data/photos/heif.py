@@ -26,4 +26,4 @@ def is_heif(content: bytes) -> bool:
     if content[4:8] != b"ftyp":
         return False
     end = min(int.from_bytes(content[:4], "big"), 256)
-    return any(content[at : at + 4] in _BRANDS for at in range(8, end, 4))
+    return any(content[at : at + 4] in _BRANDS for at in (8, *range(16, end, 4)))
