@@ -11,6 +11,7 @@ from typing import Any
 
 from absl import app, flags, logging
 
+from experiments.cli.origins import SETTING
 from experiments.cli.pipes import reader_may_leave
 from imgcls_jax import data
 from imgcls_jax.config import Config, settings_by_name
@@ -42,7 +43,6 @@ _DEFINE = {
     tuple[str, ...]: flags.DEFINE_list,
 }
 _HELP = {"--help", "-help", "--h", "-h", "-?"}
-SETTING = re.compile(r"`([a-z_]+)((?:=[^`]*)?)`")  # in an error of the library: `lr`, `lr=0.1`
 
 
 def define_config_flags() -> None:

@@ -1,13 +1,15 @@
 """Where the settings come from that an error names, if the command line does not give them."""
 
 import contextlib
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from absl import flags
 
-from experiments.cli.flags import SETTING
 from imgcls_jax.errors import Interrupted, UserError
+
+SETTING = re.compile(r"`([a-z_]+)((?:=[^`]*)?)`")  # in an error of the library: `lr`, `lr=0.1`
 
 
 @contextlib.contextmanager

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from imgcls_jax.data.batching import eval_batch_size
-from imgcls_jax.data.photos import decode, listing
+from imgcls_jax.data.photos import decode, kinds, listing
 from imgcls_jax.data.photos.decode import in_order
 from imgcls_jax.errors import UserError
 
@@ -174,7 +174,7 @@ def find_images(
         for folder, below, names in os.walk(source, onerror=refuse):
             below[:] = sorted(name for name in below if not listing.is_junk(name))
             for name in sorted(name for name in names if not listing.is_junk(name)):
-                if decode.is_picture_name(name):
+                if kinds.is_picture_name(name):
                     found.append(os.path.join(folder, name))
                 elif passed_over is not None:
                     passed_over[listing.kind_of_name(name)] += 1

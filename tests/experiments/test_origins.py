@@ -1,7 +1,10 @@
 """An error that names a setting which nobody gave says where it comes from."""
 
+import json
+import shutil
+
 import pytest
-from conftest import QUICK
+from golden import behaviour
 
 W = "--weights=none"
 
@@ -57,9 +60,8 @@ def test_a_number_is_the_same_however_it_is_written(cifar10_main, tmp_path):
 
 
 def test_settings_of_a_run_that_goes_on_are_told_as_its_own(fmnist_main, tmp_path):
-    flag = f"--workdir={tmp_path / 'run'}"
-    status, _, err = fmnist_main(*QUICK, "--nofigures", "--batch_size=50", flag)
-    assert (status, err) == (0, "")
-    status, _, err = fmnist_main("--accumulate=7", flag)
+    run = shutil.copytree(behaviour.GOLDEN.with_name("old_runs") / "finished", tmp_path / "run")
+    size = json.loads((run / "config.json").read_text())["batch_size"]
+    status, _, err = fmnist_main("--accumulate=7", f"--workdir={run}")
     assert status == 1
-    assert f"; --batch_size=50 comes from the run in {tmp_path / 'run'}.\n" in err
+    assert err.endswith(f"; --batch_size={size} comes from the run in {run}.\n")

@@ -11,7 +11,7 @@ from figure_helpers import NAMES, count, pixels
 from PIL import Image
 
 from experiments import export, predict
-from imgcls_jax.data.photos import heif
+from imgcls_jax.data.photos import kinds
 from imgcls_jax.report.sheets import prediction_sheet
 
 
@@ -95,7 +95,7 @@ def test_the_exported_file_predicts_the_same(any_main, run, photos, tmp_path):
 def test_where_nothing_can_be_predicted_the_status_says_so(
     any_main, run, photos, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(heif, "available", lambda: False)
+    monkeypatch.setattr(kinds, "heic_is_read", lambda: False)
     flag, out = f"--checkpoint={run}", tmp_path / "p.json"
     bad = (photos / "empty.jpg", photos / "text.jpg", photos / "none.jpg")
     status, _, err = any_main(predict.main, flag, f"--out={out}", *bad)

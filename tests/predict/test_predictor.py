@@ -10,7 +10,7 @@ from PIL import Image
 
 from imgcls_jax import models
 from imgcls_jax.config import Config
-from imgcls_jax.data.photos import heif
+from imgcls_jax.data.photos import kinds
 from imgcls_jax.errors import UserError
 from imgcls_jax.models import tta
 from imgcls_jax.models.layers import last_map, mean_of_pixels
@@ -63,7 +63,7 @@ def test_folders_are_searched_in_order_and_files_taken_as_they_are(tmp_path, mon
     for name in ("b/@eaDir/4.png", "b/Thumbs.db", "b/photo.HEIC", "b/clip.mp4"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes(b"")
-    monkeypatch.setattr(heif, "available", lambda: False)
+    monkeypatch.setattr(kinds, "heic_is_read", lambda: False)
     found = predictor.find_images([text, tmp_path, "none.png"], passed := Counter())
     assert passed == {
         "HEIC (pip install pillow-heif to read them)": 1,

@@ -15,14 +15,9 @@ from typing import Any
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from imgcls_jax.data.photos import heif
+from imgcls_jax.data.photos import kinds
 from imgcls_jax.errors import UserError, printable
 
-EXTENSIONS = frozenset(
-    f".{name}"
-    for names in ("jpg jpeg jpe jfif png apng gif webp avif bmp dib", "tif tiff ppm pgm pbm pnm")
-    for name in names.split()
-)
 # Named, since Pillow would also hand files that look like PostScript over to Ghostscript.
 _FORMATS = ("JPEG", "PNG", "GIF", "BMP", "DIB", "WEBP", "AVIF", "TIFF", "PPM")
 
@@ -59,14 +54,8 @@ class BadImage(UserError):
         self.name, self.reason = name, reason
 
     def __str__(self) -> str:
-        advice = "install that" if self.reason == heif.MISSING else "replace or remove it"
+        advice = "install that" if self.reason == kinds.WITHOUT_HEIC else "replace or remove it"
         return f"{self.name} {self.reason}: {advice}."
-
-
-def is_picture_name(name: str) -> bool:
-    """Says whether a file is a picture that can be read here, by the ending of its name."""
-    suffix = os.path.splitext(name)[1].lower()
-    return suffix in EXTENSIONS or (suffix in heif.SUFFIXES and heif.available())
 
 
 def decode(
@@ -128,9 +117,9 @@ def _open(source: str | os.PathLike | bytes, at_least: tuple[int, int] | None) -
     if not content:
         raise BadImage(name, "is empty (0 bytes)")
     formats = _FORMATS
-    if heif.is_heif(content):
-        if not heif.available():
-            raise BadImage(name, heif.MISSING)
+    if kinds.is_heic(content):
+        if not kinds.heic_is_read():
+            raise BadImage(name, kinds.WITHOUT_HEIC)
         formats = ("HEIF",)
     try:
         with Image.open(io.BytesIO(content), formats=formats) as image:

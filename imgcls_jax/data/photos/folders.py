@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from imgcls_jax.data.photos import heif, listing
+from imgcls_jax.data.photos import kinds, listing
 from imgcls_jax.data.photos.layout import find, look_through
 from imgcls_jax.data.photos.listing import LAYOUT
 from imgcls_jax.errors import UserError, printable
@@ -193,7 +193,7 @@ def _without_images(entry: os.DirEntry, passed: Counter) -> str:
     for kind, count in passed.items():
         if kind.startswith("HEIC"):
             photos = f"{count:,} HEIC photo{'s' * (count != 1)}"
-            return f"{start} that can be read but {photos}: {heif.INSTALL} to read them."
+            return f"{start} that can be read but {photos}: {kinds.INSTALL} to read them."
     return f"{start}: add some or remove it."
 
 

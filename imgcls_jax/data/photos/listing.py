@@ -5,8 +5,7 @@ import unicodedata
 from collections import Counter
 from pathlib import Path
 
-from imgcls_jax.data.photos import heif
-from imgcls_jax.data.photos.decode import is_picture_name
+from imgcls_jax.data.photos import kinds
 from imgcls_jax.errors import UserError, printable
 
 LAYOUT = "give a folder that holds one folder of images for each class, in split folders or not"
@@ -99,7 +98,7 @@ def identity(folder: str | Path) -> tuple[int, int]:
 
 def is_image(entry: os.DirEntry) -> bool:
     """Says whether an entry is a file with the name of a picture that can be read here."""
-    return is_picture_name(entry.name) and entry.is_file()
+    return kinds.is_picture_name(entry.name) and entry.is_file()
 
 
 def kind(entry: os.DirEntry) -> str:
@@ -110,6 +109,6 @@ def kind(entry: os.DirEntry) -> str:
 def kind_of_name(name: str) -> str:
     """Returns the reason for which a file is passed over that is no image by its name."""
     suffix = os.path.splitext(name)[1].lower()
-    if suffix in heif.SUFFIXES:
-        return f"HEIC ({heif.INSTALL} to read them)"
+    if suffix in kinds.HEIC:
+        return f"HEIC ({kinds.INSTALL} to read them)"
     return f"not an image ({printable(suffix) or 'no suffix'})"

@@ -43,7 +43,7 @@ def _test_set(found: Folder, options: PhotoOptions) -> str:
         return ""
     if "validation" not in found.splits:
         return f"No test folder: {share} the train folder's photos, {drawn}"
-    name = printable(found.places["validation"])
+    name = printable(found.places.get("validation", "validation"))
     instead = f"with `hold_out={options.hold_out or 0.1:g}` a part of train is there to choose by"
     return (
         f"No test folder: the {name} folder is the test set, so choose no setting by it; {instead}"

@@ -13,7 +13,7 @@ from sklearn.model_selection import StratifiedKFold
 from sklearn.utils.class_weight import compute_class_weight
 
 from imgcls_jax.data.dataset import k_fold
-from imgcls_jax.data.photos import folders, heif
+from imgcls_jax.data.photos import folders, kinds
 from imgcls_jax.errors import UserError
 from imgcls_jax.losses import balanced_weights
 
@@ -101,7 +101,7 @@ def test_folders_within_a_class_belong_to_it(tmp_path):
 
 
 def test_other_files_are_passed_over_and_counted(tmp_path, monkeypatch):
-    monkeypatch.setattr(heif, "available", lambda: False)
+    monkeypatch.setattr(kinds, "heic_is_read", lambda: False)
     put(tmp_path, "cat/1.jpg", "dog/1.jpg", ".git/1.jpg", "__MACOSX/cat/._1.jpg", "labels.csv")
     put(tmp_path, "cat/.hidden.jpg", "cat/._1.jpg", "cat/Thumbs.db", "cat/notes.TXT", "dog/LICENSE")
     put(tmp_path, "cat/phone.heic", "cat/b.txt", "stray.jpg")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from data.photos.test_folders import put, refused
 
-from imgcls_jax.data.photos import folders, heif, split_names
+from imgcls_jax.data.photos import folders, kinds, split_names
 
 
 def classes(*places: str) -> list[str]:
@@ -172,9 +172,9 @@ def test_what_is_no_folder_of_classes_is_told_apart(tmp_path, files, message):
 
 def test_a_class_of_heic_photos_alone_names_what_reads_them(tmp_path, monkeypatch):
     put(tmp_path, "cat/1.HEIC", "cat/2.heif", "dog/1.jpg", "dog/2.heic")
-    monkeypatch.setattr(heif, "available", lambda: False)
+    monkeypatch.setattr(kinds, "heic_is_read", lambda: False)
     assert "no image that can be read but 2 HEIC photos: pip install pillow-heif" in refused(
         tmp_path
     )
-    monkeypatch.setattr(heif, "available", lambda: True)
+    monkeypatch.setattr(kinds, "heic_is_read", lambda: True)
     assert folders.scan(tmp_path).counts()["all"].tolist() == [2, 2]

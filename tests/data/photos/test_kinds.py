@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from imgcls_jax.data.photos import decode, heif
+from imgcls_jax.data.photos import decode, kinds
 
 BEGINS = b"\0\0\0\x18ftypmif1\0\0\0\0mif1heic" + b"\0" * 40  # as a telephone's file begins
 
@@ -24,11 +24,11 @@ BEGINS = b"\0\0\0\x18ftypmif1\0\0\0\0mif1heic" + b"\0" * 40  # as a telephone's 
     ],
 )
 def test_heic_is_known_by_its_content(content, expected):
-    assert heif.is_heif(content) == expected
+    assert kinds.is_heic(content) == expected
 
 
 def test_without_the_package_the_sentence_names_it(tmp_path, monkeypatch):
-    monkeypatch.setattr(heif, "available", lambda: False)
+    monkeypatch.setattr(kinds, "heic_is_read", lambda: False)
     (tmp_path / "photo.jpg").write_bytes(BEGINS)
     with pytest.raises(decode.BadImage) as error:
         decode.load(tmp_path / "photo.jpg", 8)
@@ -36,8 +36,8 @@ def test_without_the_package_the_sentence_names_it(tmp_path, monkeypatch):
     assert "photo.jpg is a HEIC photo, which takes pillow-heif to read (pip inst" in sentence
     assert sentence.endswith("pillow-heif): install that.")
     assert str(pickle.loads(pickle.dumps(error.value))) == str(error.value)
-    assert not decode.is_picture_name("photo.HEIC")
-    assert decode.is_picture_name("photo.JPG")
+    assert not kinds.is_picture_name("photo.HEIC")
+    assert kinds.is_picture_name("photo.JPG")
 
 
 def test_photos_of_a_telephone_are_read_upright(tmp_path):
@@ -51,7 +51,7 @@ def test_photos_of_a_telephone_are_read_upright(tmp_path):
         stream = io.BytesIO()
         image.save(stream, "HEIF", quality=95, **options)
         (tmp_path / name).write_bytes(stream.getvalue())
-    assert decode.is_picture_name("b.HEIF")
+    assert kinds.is_picture_name("b.HEIF")
     plain, turned = decode.decode(tmp_path / "a.heic"), decode.decode(tmp_path / "b.HEIF")
     assert np.abs(plain.astype(int) - pixels)[[5, 40]].mean() < 12
     assert turned.shape == (64, 48, 3)
