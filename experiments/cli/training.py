@@ -186,7 +186,7 @@ def _show_settings(config: Config, workdir: Workdir) -> None:
     groups: dict[str, dict[str, Any]] = {title: {} for title in _HEADINGS.values()}
     for name, value in shown.items():
         groups[_HEADINGS[settings_by_name()[name][0]]][name] = value
-    console.groups(groups | {"Workdir": {"path": workdir.path}})
+    console.groups(groups | {"Workdir": {"": workdir.path}})
     print("  all other settings have their defaults; --show_config prints them")
 
 

@@ -30,11 +30,15 @@ def _text(value: Any) -> Any:
 
 
 def groups(items: Mapping[str, Mapping[str, Any]]) -> None:
-    """Prints names and values, as name=value, in a line or two for each group that has any."""
+    """Prints names and values, as name=value, in a line or two for each group that has any.
+
+    A value whose name is empty stands alone.
+    """
     width = max(map(len, items))
     for title, values in items.items():
         lines = [""]
-        for pair in (f"{name}={_text(value)}" for name, value in values.items()):
+        for name, value in values.items():
+            pair = f"{name}={_text(value)}" if name else str(value)
             if lines[-1] and len(lines[-1]) + len(pair) > _GROUP:
                 lines.append("")
             lines[-1] += f"  {pair}"

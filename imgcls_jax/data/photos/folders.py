@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from imgcls_jax.data.photos import kinds, listing
-from imgcls_jax.data.photos.layout import find, look_through
+from imgcls_jax.data.photos.layout import find, look_through, unread_table
 from imgcls_jax.data.photos.listing import LAYOUT
 from imgcls_jax.errors import UserError, printable
 
@@ -176,7 +176,7 @@ def _classes(
             passed = Counter()
             images = [os.path.join(within, entry.name, p) for p in _images(entry, above, passed)]
             if not images:
-                raise UserError(_without_images(entry, passed))
+                raise UserError(_without_images(entry, passed, entries))
             ignored.update(passed)
             name = listing.class_name(entry.name)
             classes[name] = sorted(classes.get(name, []) + images)
@@ -187,13 +187,19 @@ def _classes(
     return classes
 
 
-def _without_images(entry: os.DirEntry, passed: Counter) -> str:
-    """Returns the sentence that refuses a class folder without images."""
+def _without_images(entry: os.DirEntry, passed: Counter, among: list[os.DirEntry]) -> str:
+    """Returns the sentence that refuses a class folder without images, among those beside it."""
     start = f"The class folder {printable(entry.path)} has no image"
     for kind, count in passed.items():
         if kind.startswith("HEIC"):
             photos = f"{count:,} HEIC photo{'s' * (count != 1)}"
             return f"{start} that can be read but {photos}: {kinds.INSTALL} to read them."
+    others = [other for other in among if other.is_dir() and other is not entry]
+    if len(others) == 1 and any(
+        inner.is_dir() for inner in listing.entries(Path(others[0].path), Counter())
+    ):  # images/CLASS beside annotations
+        there, name = printable(others[0].path), printable(entry.name)
+        return f"{start}: if the classes are the folders in {there}, move {name} elsewhere."
     return f"{start}: add some or remove it."
 
 
@@ -225,7 +231,7 @@ def _class_names(root: Path, found: Mapping[str, Mapping[str, list[str]]]) -> tu
     if len(names) == 1:
         raise UserError(
             f"The data folder {printable(root)} has one class only, {names[0]}, but at least two "
-            f"are needed: {LAYOUT}."
+            f"are needed{unread_table(root)}: {LAYOUT}."
         )
     for split, classes in others:
         unknown = sorted(set(classes) - set(names))

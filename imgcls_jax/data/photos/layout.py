@@ -93,6 +93,12 @@ def look_through(
         within, entries = os.path.join(within, only.name), below
 
 
+def unread_table(root: Path) -> str:
+    """Returns a clause that names a table beside the folders, whose labels nobody reads."""
+    found = sorted(itertools.chain(root.glob("*.csv"), root.glob("*/*.csv")))
+    return f", and {printable(found[0].relative_to(root))} is not read" if found else ""
+
+
 def _splits(root: Path, folders: list[os.DirEntry]) -> dict[str, str]:
     """Maps splits to the names of their folders; {} if the folders are classes.
 
@@ -118,10 +124,10 @@ def _splits(root: Path, folders: list[os.DirEntry]) -> dict[str, str]:
         return _assigned(root, holding[rests[0]])
     flat = len(alike.get((), [])) - len(plain)
     if plain or several or flat == len(folders) > 0:
-        named = [entry.name for of in alike.values() for _, entry in of]
+        named = _some([entry.name for of in alike.values() for _, entry in of])
         raise UserError(
-            f"{printable(root)} has split folders ({_some(named)}) but none named train that holds "
-            f"class folders{_tables(root)}: put one folder of images for each class into train."
+            f"{printable(root)} has split folders ({named}) but none named train that holds class "
+            f"folders{unread_table(root)}: put one folder of images for each class into train."
         )
     return {}
 
@@ -177,12 +183,6 @@ def _refuse_folders_that_hold_the_same(root: Path, folders: list[os.DirEntry]) -
         f"{seen}: if the outer folders are splits, name them train, validation and test; if they "
         "are classes, put their images right into them."
     )
-
-
-def _tables(root: Path) -> str:
-    """Returns a clause that names a table beside the folders, whose labels nobody reads."""
-    found = sorted(itertools.chain(root.glob("*.csv"), root.glob("*/*.csv")))
-    return f", and {printable(found[0].relative_to(root))} is not read" if found else ""
 
 
 def _some(names: list[str]) -> str:

@@ -1,10 +1,16 @@
 """Split folders as people call them, wrappers, junk, and layouts that are not understood."""
 
+import tempfile
+from pathlib import Path
+
 import numpy as np
 import pytest
 from data.photos.test_folders import put, refused
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from imgcls_jax.data.photos import folders, kinds, split_names
+from imgcls_jax.errors import UserError
 
 
 def classes(*places: str) -> list[str]:
@@ -162,12 +168,27 @@ def test_spaces_at_the_ends_of_a_class_are_not_part_of_it(tmp_path):
         (("labels.csv",), "labels.csv is a table, and photos are labelled by their folders: give"),
         (("flat/1.jpg", "flat/2.jpg"), "but 2 photos, whose classes are not known: put those of"),
         (("flat/1.jpg", "flat/l.csv"), "but 1 photo, whose classes are not known (l.csv is not re"),
+        (
+            ("k/images/1.jpg", "k/l.csv"),
+            "one class only, images, but at least two are needed, and l",
+        ),
+        (
+            ("k/images/a/1.jpg", "k/images/b/1.jpg", "k/annotations/1.xml"),
+            "annotations has no image: if the classes are the folders in",
+        ),
         (("kaggle/archive.zip",), "but archive.zip: unpack that and give the folder it makes."),
     ],
 )
 def test_what_is_no_folder_of_classes_is_told_apart(tmp_path, files, message):
     put(tmp_path, *files)
     assert message in refused(tmp_path / files[0].split("/")[0])
+
+
+def test_labels_moved_elsewhere_leave_a_wrapper(tmp_path):
+    put(tmp_path, *classes("images"), "labels/1.txt")
+    assert f"in {tmp_path}/images, move labels elsewhere." in refused(tmp_path)
+    (tmp_path / "labels").rename(tmp_path / ".labels")
+    assert folders.scan(tmp_path).class_names == ("cat", "dog")
 
 
 def test_a_class_of_heic_photos_alone_names_what_reads_them(tmp_path, monkeypatch):
@@ -178,3 +199,27 @@ def test_a_class_of_heic_photos_alone_names_what_reads_them(tmp_path, monkeypatc
     )
     monkeypatch.setattr(kinds, "heic_is_read", lambda: True)
     assert folders.scan(tmp_path).counts()["all"].tolist() == [2, 2]
+
+
+NAMES = st.sampled_from(["train", "seg_test", "val", "cat", "dog ", "images", "@eaDir", "검증"])
+PLACES = st.lists(NAMES, max_size=4).map(lambda names: "/".join([*names, "1.jpg"]))
+
+
+@settings(deadline=None, max_examples=60)
+@given(files=st.sets(PLACES, max_size=8))
+def test_any_tree_is_read_by_its_folders_or_refused_in_a_sentence(files):
+    with tempfile.TemporaryDirectory() as root:
+        put(Path(root), *files)
+        splits, refusal = {}, "."
+        try:
+            folder = folders.scan(root)
+            splits = folder.splits
+        except UserError as error:
+            refusal = str(error)
+        assert refusal.endswith(".")
+        for split, found in splits.items():
+            assert set(found.paths) <= files
+            for path, label in zip(found.paths, found.labels.tolist(), strict=True):
+                inner = Path(path).relative_to(folder.places[split])
+                assert inner.parts[0].strip() == folder.class_names[label]
+                assert "@eaDir" not in path
