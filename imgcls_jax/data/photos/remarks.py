@@ -21,11 +21,12 @@ def remarks(found: Folder, divided: Folder, options: PhotoOptions) -> list[str]:
 
 
 def _where(found: Folder) -> str:
-    """Says which folders the splits are, where their names are not just those."""
+    """Says which folders the splits are, where their names do not begin as those."""
     places = {split: printable(place) for split, place in found.places.items()}
     if set(places) == {"all"}:
         return f"The class folders are in {places['all']}" if places["all"] else ""
-    if all(split == place for split, place in places.items()):
+    begin = (place.lower().startswith(split[:3]) for split, place in places.items())
+    if all(begin) and not any("/" in place for place in places.values()):
         return ""
     listed = ", ".join(f"{place} is {split}" for split, place in places.items())
     return f"Split folders: {listed}"

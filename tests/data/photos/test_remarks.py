@@ -37,8 +37,9 @@ def test_the_test_set_is_named(tmp_path, places, options, sentence):
     assert sentence in said(put(tmp_path, *many(*places)), **options)
 
 
-def test_nothing_is_said_of_three_plain_splits(tmp_path):
-    places = [f"{split}/{name}" for split in ("train", "test") for name in ("cat", "dog")]
+def test_nothing_is_said_of_plain_splits(tmp_path):
+    splits = ("Training Images", "valid", "test")
+    places = [f"{split}/{name}" for split in splits for name in ("cat", "dog")]
     assert said(put(tmp_path, *many(*places))) == ""
 
 
