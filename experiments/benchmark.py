@@ -20,7 +20,6 @@ import contextlib
 import importlib.metadata
 import json
 from collections.abc import Iterator
-from pathlib import Path
 
 from absl import flags
 
@@ -29,6 +28,7 @@ from experiments.cli import flags as cli
 from experiments.cli import out_flag
 from experiments.cli.out_flag import OUT
 from imgcls_jax.errors import UserError
+from imgcls_jax.files import replacing
 from imgcls_jax.workdir import environment
 
 flags.adopt_module_key_flags(cli)
@@ -61,7 +61,8 @@ def main(names: list[str]) -> None:
     benchmark.show(result)
     result["compared_with"] = dict(_peers())
     if OUT.value:
-        Path(OUT.value).write_text(json.dumps(result, indent=2) + "\n")
+        with replacing(OUT.value, advice="give another --out") as partial:
+            partial.write_text(json.dumps(result, indent=2) + "\n")
 
 
 def _peers() -> Iterator[tuple[str, str]]:

@@ -16,7 +16,7 @@ if __name__ == "__main__":  # before anything heavy is imported
 
 from experiments import speedrun
 from experiments.cli import flags as cli
-from experiments.cli import training
+from experiments.cli import origins, training
 from experiments.presets import choose
 from imgcls_jax.config import Config
 from imgcls_jax.errors import UserError
@@ -33,8 +33,9 @@ def main() -> None:
         if training.VECTORIZE.value == "on":
             raise UserError("a speed run takes no --vectorize=on; leave it out.")
         workdir = training.workdir_of("cifar10", preset)
-        config = Config.of(**{**preset.settings, **given})
-        speedrun.main(config, seeds=training.SEEDS.value or 1, workdir=workdir)
+        with origins.named(preset.settings, preset.title):
+            config = Config.of(**{**preset.settings, **given})
+            speedrun.main(config, seeds=training.SEEDS.value or 1, workdir=workdir)
         return
     training.train(preset, experiment="cifar10")
 

@@ -6,10 +6,11 @@ python -m experiments.predict --checkpoint=RUN --out=predictions.csv folder/
 python -m experiments.predict --checkpoint=RUN --grid=sheet.png --saliency folder/
 python -m experiments.predict --checkpoint=model.stablehlo.zip photo.jpg
 
-Folders are searched with all folders below them. Files that are no usable image are reported and
-skipped; the exit status is 1 if nothing could be classified. Pictures are brought to the network's
-size as in its training, and to grey for networks that take grey images: those of Fashion-MNIST and
-of digits know light things on a dark ground only.
+Folders are searched with all folders below them; files there that have no image's name are passed
+over and counted. Files that are no usable image are reported and skipped; the exit status is 1 if
+nothing could be classified. Pictures are brought to the network's size as in its training, and to
+grey for networks that take grey images: those of Fashion-MNIST and of digits know light things on a
+dark ground only.
 """
 
 if __name__ == "__main__":  # before anything heavy is imported
@@ -19,6 +20,7 @@ if __name__ == "__main__":  # before anything heavy is imported
 
 import os
 import sys
+from collections import Counter
 from pathlib import Path
 
 from absl import flags
@@ -59,9 +61,15 @@ def main(sources: list[str]) -> None:
             "--saliency needs the network's code, and an exported file has none; give the run's "
             "folder as --checkpoint."
         )
-    paths = predictor.find_images(sources)
+    paths = predictor.find_images(sources, passed := Counter())
+    kinds = ", ".join(f"{count:,} {kind}" for kind, count in sorted(passed.items()))
     if not paths:
-        raise UserError(f"there are no images in {', '.join(sources)}; give files or folders.")
+        instead = f" but {kinds}" if kinds else ""
+        raise UserError(
+            f"there are no images in {', '.join(sources)}{instead}; give other files or folders."
+        )
+    if passed:
+        print(f"passed over: {kinds}", file=sys.stderr)
     suffix = Path(OUT.value or "").suffix.lower().removeprefix(".")
     form = _FORMAT.value or (suffix if suffix in output.FORMATS else "table")
     shown, done = [], 0
@@ -110,10 +118,13 @@ def _draw(network: predictor.Predictor, shown: list[predictor.Prediction], done:
     """Draws the pictures with their most probable classes; returns the sheet's path."""
     import numpy as np
 
+    from imgcls_jax.report import lettering
     from imgcls_jax.report.sheets import overlay, prediction_sheet
 
     images = np.stack([prediction.image for prediction in shown])
     probabilities = np.stack([prediction.probabilities for prediction in shown])
+    if notice := lettering.lacking(network.class_names):
+        print(notice, file=sys.stderr)
     overlays = None
     if _SALIENCY.value:
         cams = np.asarray(network.grad_cam(images, probabilities.argmax(axis=1)))

@@ -62,7 +62,7 @@ _TABLE = flags.DEFINE_bool("table", False, "write the result files as tables, RE
 
 def main() -> None:
     """Measures what is missing of the chosen runs, or writes the files' tables."""
-    folder = Path(OUT.value or results_folder())
+    folder = Path(OUT.value or results_folder()).expanduser()
     if _TABLE.value:
         Workdir(folder).write_text("README.md", tables.page(folder))
         print(f"The tables are in {folder / 'README.md'}")

@@ -23,7 +23,7 @@ def whole(path: str | os.PathLike) -> Iterator[Path]:
     Raises:
       OSError: the file cannot be written.
     """
-    path = Path(path)
+    path = Path(path).expanduser()  # shells leave the ~ behind an equals sign
     partial = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")
     path.parent.mkdir(parents=True, exist_ok=True)
     try:

@@ -4,11 +4,11 @@ import subprocess
 import sys
 import time
 
-from imgcls_jax.files import lock
+from imgcls_jax.files import lock, whole
 
 _HOLD = """
 import pathlib, sys, time
-from imgcls_jax.files import lock
+from imgcls_jax.files import lock, whole
 with lock(pathlib.Path(sys.argv[1]), "tests"):
     print("held", flush=True)
     time.sleep(float(sys.argv[2]))
@@ -47,3 +47,11 @@ def test_the_library_imports_where_fcntl_does_not_exist():
     """As on Windows, where Python has no such module."""
     code = "import sys; sys.modules['fcntl'] = None; import imgcls_jax.data.photos.cache"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_home_and_missing_folders_of_a_file_to_write(tmp_path, monkeypatch):
+    """A shell leaves the ~ of --out=~/new/file as it is."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    with whole("~/new/deeper/file") as partial:
+        partial.write_text("all")
+    assert (tmp_path / "new/deeper/file").read_text() == "all"

@@ -8,6 +8,7 @@ import jax
 import numpy as np
 
 from experiments.cli import flags as cli
+from experiments.cli import origins
 from imgcls_jax.config import settings_by_name
 from imgcls_jax.data import Dataset, Split
 from imgcls_jax.errors import Interrupted, UserError
@@ -175,7 +176,9 @@ def distil(
     given = cli.given_settings()
     if wrong := [name for name in given if name in _of_data()]:
         raise UserError(f"`{wrong[0]}` is that of the members; leave it out.")
-    config = members[0].config.replace(**given)
+    first = members[0].config
+    with origins.named(first.flat(), "the first member"):
+        config = first.replace(**given)
     ensemble = Ensemble(tuple(member.restored for member in members), tuple(weights.tolist()))
     teacher = Teacher(ensemble.log_probabilities, name=_name(members, weights), **options)
     folders = [workdir]

@@ -1,5 +1,6 @@
 """Command-line flags made from the settings, and the one place where errors are printed."""
 
+import dataclasses
 import re
 import sys
 import textwrap
@@ -10,6 +11,7 @@ from typing import Any
 
 from absl import app, flags, logging
 
+from experiments.cli.origins import SETTING
 from experiments.cli.pipes import reader_may_leave
 from imgcls_jax import data
 from imgcls_jax.config import Config, settings_by_name
@@ -41,7 +43,6 @@ _DEFINE = {
     tuple[str, ...]: flags.DEFINE_list,
 }
 _HELP = {"--help", "-help", "--h", "-h", "-?"}
-_SETTING = re.compile(r"`([a-z_]+)((?:=[^`]*)?)`")  # in an error of the library: `lr`, `lr=0.1`
 
 
 def define_config_flags() -> None:
@@ -77,13 +78,14 @@ def given_settings() -> dict[str, Any]:
 
 def load_data(name: str, **options: Any) -> data.Dataset:
     """Loads a data set from where --data_dir, --raw_dir and --offline say."""
-    return data.load(
+    loaded = data.load(
         name,
         data_dir=_DATA_DIR.value,
         raw_dir=_RAW_DIR.value,
         offline=_OFFLINE.value,
         **options,
     )
+    return dataclasses.replace(loaded, notes=tuple(map(with_dashes, loaded.notes)))
 
 
 def load_dataset(config: Config) -> data.Dataset:
@@ -174,7 +176,7 @@ def with_dashes(text: str) -> str:
         known = match[1] in flags.FLAGS or match[1] in settings_by_name()
         return f"--{match[1]}{match[2]}" if known else match[0]
 
-    return _SETTING.sub(spelled, text)
+    return SETTING.sub(spelled, text)
 
 
 def run(

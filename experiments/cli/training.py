@@ -8,6 +8,7 @@ import numpy as np
 from absl import flags
 
 from experiments.cli import flags as cli
+from experiments.cli import origins
 from experiments.cli.vectorize_flag import VECTORIZE
 from experiments.documented import RUNS
 from experiments.presets import choose
@@ -16,7 +17,7 @@ from imgcls_jax.config import Config, settings_by_name
 from imgcls_jax.data import Dataset
 from imgcls_jax.errors import UserError
 from imgcls_jax.predict import predictor
-from imgcls_jax.report import console
+from imgcls_jax.report import console, lettering
 from imgcls_jax.report.augmentation_sheet import augmentation_sheet
 from imgcls_jax.report.run_figures import draw
 from imgcls_jax.train import run
@@ -131,40 +132,75 @@ def train(preset: choose.Preset, *, experiment: str) -> None:
     """
     chosen = PRESET.value is not None or RUN.value is not None
     workdir = workdir_of(experiment, preset)
-    seeds, given = SEEDS.value, cli.given_settings()
+    given = cli.given_settings()
     over_folds = bool(given.get("folds")) and "fold" not in given
-    if over_folds and seeds is not None:
+    if over_folds and SEEDS.value is not None:
         raise UserError("--folds and --seeds are not for one command; give --seed with --folds.")
-    config, evaluate_only = cli.resolve(
-        preset.settings, workdir, preset_given=chosen, several=over_folds or seeds is not None
-    )
+    several = over_folds or SEEDS.value is not None
+    held = None if chosen else workdir.config(several=several)
+    settings = preset.settings if held is None else held.flat()
+    source = preset.title if held is None else f"the run in {workdir.path}"
+    with origins.named(settings, source, replaceable=held is None):
+        config, evaluate_only = cli.resolve(
+            preset.settings, workdir, preset_given=chosen, several=several
+        )
+        _train(preset, config, workdir, evaluate_only=evaluate_only, over_folds=over_folds)
+    print(f"\nEverything is in {workdir.path}")
+
+
+def _train(
+    preset: choose.Preset,
+    config: Config,
+    workdir: Workdir,
+    *,
+    evaluate_only: bool,
+    over_folds: bool,
+) -> None:
+    """Shows the settings and does what they say."""
     documented = choose.documented(preset, config)
     name = _name(preset, config, documented)
     photos = config.data.dataset == "folder"
     title = f"Settings of {name}" if photos else f"Documented {name}"
     console.heading(title if documented else f"{name}: no documented run's settings")
-    console.pairs(config.shown(everything=SHOW_CONFIG.value) | {"workdir": workdir.path})
-    if not SHOW_CONFIG.value:
-        print("  all other settings have their defaults; --show_config prints them")
+    _show_settings(config, workdir)
     if over_folds:
         _cross_validate(preset, config, workdir=workdir, documented=documented)
+        return
+    dataset = cli.load_dataset(config)
+    _show_data(dataset)
+    documented = _if_of_these(documented, dataset)
+    name = _name(preset, config, documented)
+    console.heading("Evaluation" if evaluate_only else "Training")
+    common = {"name": name, "dataset": dataset, "workdir": workdir}
+    if evaluate_only:
+        console.closing(run.evaluate_only(config, **common))
+        return
+    common |= {"documented": documented, "with_tensorboard": TENSORBOARD.value}
+    if SEEDS.value is None:
+        console.closing(run.train(config, **common))
+        _draw("Figures", config, dataset, workdir)
     else:
-        dataset = cli.load_dataset(config)
-        console.dataset(dataset)
-        documented = _if_of_these(documented, dataset)
-        name = _name(preset, config, documented)
-        console.heading("Evaluation" if evaluate_only else "Training")
-        common = {"name": name, "dataset": dataset, "workdir": workdir}
-        if evaluate_only:
-            console.closing(run.evaluate_only(config, **common))
-            return
-        common |= {"documented": documented, "with_tensorboard": TENSORBOARD.value}
-        if seeds is None:
-            console.closing(run.train(config, **common))
-            _draw("Figures", config, dataset, workdir)
-        else:
-            _repeat(config, seeds, **common)
-    print(f"\nEverything is in {workdir.path}")
+        _repeat(config, SEEDS.value, **common)
+
+
+def _show_settings(config: Config, workdir: Workdir) -> None:
+    """Shows the settings that are no defaults or always matter, in their groups, or all."""
+    shown = config.shown(everything=SHOW_CONFIG.value)
+    if SHOW_CONFIG.value:
+        console.pairs(shown | {"workdir": workdir.path})
+        return
+    groups: dict[str, dict[str, Any]] = {title: {} for title in _HEADINGS.values()}
+    for name, value in shown.items():
+        groups[_HEADINGS[settings_by_name()[name][0]]][name] = value
+    console.groups(groups | {"Workdir": {"": workdir.path}})
+    print("  all other settings have their defaults; --show_config prints them")
+
+
+def _show_data(dataset: Dataset) -> None:
+    """Shows what the data is, and says if figures will lack letters of its classes' names."""
+    console.dataset(dataset)
+    if FIGURES.value and (notice := lettering.lacking(dataset.class_names)):
+        print(f"  {notice}")
 
 
 def _repeat(config: Config, seeds: int, *, name: str, dataset: Dataset, workdir: Workdir, **more):
@@ -207,7 +243,7 @@ def _cross_validate(
         if event == "finished":
             _draw(f"Figures of fold {one.data.fold}", one, dataset, folder)
         elif one.data.fold == 0:
-            console.dataset(dataset)
+            _show_data(dataset)
 
     result = run.cross_validate(
         config,

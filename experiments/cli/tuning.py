@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from absl import flags
 
 from experiments.cli import flags as cli
+from experiments.cli import origins
 from experiments.presets import choose, spaces
 from imgcls_jax.config import Config
 from imgcls_jax.data.dataset import Dataset, identity
@@ -142,7 +143,8 @@ def configured(
             f"{preset.name} trains by a program of its own, which no study can try; choose other "
             "settings to start from."
         )
-    return Config.of(**{**preset.settings, **given})
+    with origins.named(preset.settings, preset.title):
+        return Config.of(**{**preset.settings, **given})
 
 
 def command(experiment: str, arguments: Sequence[str]) -> list[str]:

@@ -8,6 +8,7 @@ import dataclasses
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from experiments.cli import origins
 from experiments.documented import RUNS, DocumentedRun, Reading
 from experiments.presets import cifar10 as cifar10_presets
 from experiments.presets import fmnist as fmnist_presets
@@ -31,6 +32,11 @@ class Preset:
     name: str
     settings: Mapping[str, Any]
     run: DocumentedRun | None = None
+
+    @property
+    def title(self) -> str:
+        """What a sentence calls the preset."""
+        return f"documented run {self.run.number}" if self.run else f"the preset {self.name}"
 
 
 # Settings by experiment and by the name that --preset takes.
@@ -106,7 +112,9 @@ def transfer(number: int | None, name: str | None, given: Mapping[str, Any]) -> 
         settings["eval_size"] = _eval_size(settings, settings | given)
     if given.get("feed") == "streamed" or given.get("weights") == "none":
         settings.pop("head_epochs", None)
-    return dataclasses.replace(preset, settings=settings | following_weights(settings | given))
+    with origins.named(settings, preset.title):
+        following = following_weights(settings | given)
+    return dataclasses.replace(preset, settings=settings | following)
 
 
 def _eval_size(preset: Mapping[str, Any], named: Mapping[str, Any]) -> int | None:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -12,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from imgcls_jax.data.batching import eval_batch_size
-from imgcls_jax.data.photos import decode
+from imgcls_jax.data.photos import decode, kinds, listing
 from imgcls_jax.data.photos.decode import in_order
 from imgcls_jax.errors import UserError
 
@@ -145,10 +146,16 @@ def from_ensemble(path: str | os.PathLike) -> Predictor:
     )
 
 
-def find_images(sources: Iterable[str | os.PathLike]) -> list[str]:
+def find_images(
+    sources: Iterable[str | os.PathLike], passed_over: Counter | None = None
+) -> list[str]:
     """Returns files as they are, and for a folder the images below it, ordered by path.
 
-    Files in folders are left out if they are hidden or their extension is not that of an image.
+    Files in folders are left out if they are hidden, left there by the system, or if their
+    extension is not that of an image.
+
+    Args:
+      passed_over: is given the number of files that have another extension, by the reason.
 
     Raises:
       UserError: a folder cannot be listed.
@@ -165,12 +172,12 @@ def find_images(sources: Iterable[str | os.PathLike]) -> list[str]:
             found.append(source)
             continue
         for folder, below, names in os.walk(source, onerror=refuse):
-            below[:] = sorted(name for name in below if not name.startswith("."))
-            found += [
-                os.path.join(folder, name)
-                for name in sorted(names)
-                if Path(name).suffix.lower() in decode.EXTENSIONS and not name.startswith(".")
-            ]
+            below[:] = sorted(name for name in below if not listing.is_junk(name))
+            for name in sorted(name for name in names if not listing.is_junk(name)):
+                if kinds.is_picture_name(name):
+                    found.append(os.path.join(folder, name))
+                elif passed_over is not None:
+                    passed_over[listing.kind_of_name(name)] += 1
     return found
 
 

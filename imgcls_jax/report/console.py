@@ -9,6 +9,8 @@ from imgcls_jax import errors
 from imgcls_jax.data.dataset import Dataset
 from imgcls_jax.report import lettering
 
+_GROUP = 68  # columns of name=value beside the title of a group
+
 
 def heading(text: str) -> None:
     print(f"\n{text}\n{'-' * len(text)}")
@@ -18,9 +20,30 @@ def pairs(items: Mapping[str, Any]) -> None:
     """Prints names and values in two aligned columns."""
     width = max(map(len, items))
     for name, value in items.items():
-        if isinstance(value, (tuple, list)):
-            value = ",".join(map(str, value))
-        print(f"  {name:<{width}}  {'-' if value in (None, '') else value}")
+        print(f"  {name:<{width}}  {_text(value)}")
+
+
+def _text(value: Any) -> Any:
+    if isinstance(value, (tuple, list)):
+        value = ",".join(map(str, value))
+    return "-" if value in (None, "") else value
+
+
+def groups(items: Mapping[str, Mapping[str, Any]]) -> None:
+    """Prints names and values, as name=value, in a line or two for each group that has any.
+
+    A value whose name is empty stands alone.
+    """
+    width = max(map(len, items))
+    for title, values in items.items():
+        lines = [""]
+        for name, value in values.items():
+            pair = f"{name}={_text(value)}" if name else str(value)
+            if lines[-1] and len(lines[-1]) + len(pair) > _GROUP:
+                lines.append("")
+            lines[-1] += f"  {pair}"
+        for number, line in enumerate(lines if values else ()):
+            print(f"  {'' if number else title:<{width}}{line}")
 
 
 def paths(title: str, written: Iterable[str]) -> None:

@@ -4,13 +4,16 @@ A folder may be called in Korean, with a line feed or an escape code in it, or b
 text at all; neither a table nor a figure may break.
 """
 
+import contextlib
 import functools
 import unicodedata
+from collections.abc import Iterable
 
 from imgcls_jax.errors import printable
 
 _FONT = "DejaVu Sans"  # Matplotlib's own, always there
 _BOX = "□"  # stands for letters that no font has
+_SHOWN = 8  # missing letters in a notice
 
 
 def width(text: str) -> int:
@@ -56,6 +59,27 @@ def drawable(text: str) -> str:
     return "".join(c if c.isascii() or _font(c) else _BOX for c in printable(text))
 
 
+def lacking(texts: Iterable[str]) -> str | None:
+    """Returns a sentence about letters that no installed font has, with what to install.
+
+    None where figures can show all of them.
+    """
+    letters = dict.fromkeys(c for text in texts for c in printable(text) if not c.isascii())
+    missing = [c for c in letters if not _font(c)]
+    if not missing:
+        return None
+    package = "fonts-noto-cjk" if any(map(_is_east_asian, missing)) else "fonts-noto-core"
+    shown = "".join(missing[:_SHOWN]) + "…" * (len(missing) > _SHOWN)
+    return (
+        f"No installed font has the letters {shown} of class names, so figures show {_BOX} for "
+        f"them; install one, on Debian and Ubuntu by apt-get install {package}"
+    )
+
+
+def _is_east_asian(character: str) -> bool:
+    return unicodedata.name(character, "").startswith(("HANGUL", "CJK", "HIRAGANA", "KATAKANA"))
+
+
 def families(text: str) -> list[str]:
     """Returns font families that together have a `drawable` text's letters, Matplotlib's first."""
     found = (_font(c) for c in text if not c.isascii())
@@ -69,7 +93,28 @@ def _font(character: str) -> str | None:
 
     if ord(character) in _characters(font_manager.findfont(_FONT)):
         return _FONT
-    for entry in font_manager.fontManager.ttflist:
+    found = _among(character, font_manager.fontManager.ttflist)
+    if found is None and _add_new_fonts():
+        found = _among(character, font_manager.fontManager.ttflist)
+    return found
+
+
+@functools.cache
+def _add_new_fonts() -> bool:
+    """Adds fonts that were installed after Matplotlib made its list, which it keeps for ever."""
+    from matplotlib import font_manager
+
+    manager = font_manager.fontManager
+    new = set(font_manager.findSystemFonts()) - {entry.fname for entry in manager.ttflist}
+    for path in sorted(new):
+        with contextlib.suppress(Exception):  # damaged fonts make FreeType raise anything
+            manager.addfont(path)
+    return bool(new)
+
+
+def _among(character: str, fonts: Iterable) -> str | None:
+    """Finds the first family that has a character."""
+    for entry in fonts:
         if entry.style != "normal" or entry.name.startswith("Last Resort"):  # boxes for everything
             continue
         if ord(character) in _characters(entry.fname):

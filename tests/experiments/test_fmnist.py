@@ -97,10 +97,18 @@ def test_settings_that_are_defaults_are_shown_on_request(fmnist_main, tmp_path):
         )
         assert (status, err) == (0, "")
         shown.append(out.partition("Data\n")[0])
-    for out in shown:
-        assert re.search(r"^  hidden +16$", out, re.MULTILINE)
-        assert re.search(r"^  clip_norm +2.0$", out, re.MULTILINE)
-        assert re.search(r"^  seed +0$", out, re.MULTILINE)
+    lines = [line for line in shown[0].splitlines() if "=" in line]
+    assert len(lines) == 4  # a line for each group
+    for group, values in (
+        ("Data", ["dataset=digits"]),
+        ("Network", ["model=mlp", "hidden=16", "init=torch_linear"]),
+        ("Optimiser", ["optimizer=adam", "lr=0.0008", "clip_norm=2.0"]),
+        ("Training", ["batch_size=64", "epochs=2", "seed=0"]),
+    ):
+        assert [group, *values] in [line.split() for line in lines]
+    for pattern in (r"^  hidden +16$", r"^  clip_norm +2.0$", r"^  seed +0$"):
+        assert re.search(pattern, shown[1], re.MULTILINE)
+    assert re.search(rf"^  Workdir +{tmp_path}/0$", shown[0], re.MULTILINE)
     assert "momentum" not in shown[0]
     assert "--show_config prints them" in shown[0]
     assert re.search(r"^  momentum +0.0$", shown[1], re.MULTILINE)

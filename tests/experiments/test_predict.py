@@ -11,6 +11,7 @@ from figure_helpers import NAMES, count, pixels
 from PIL import Image
 
 from experiments import export, predict
+from imgcls_jax.data.photos import kinds
 from imgcls_jax.report.sheets import prediction_sheet
 
 
@@ -49,10 +50,12 @@ def test_a_folder_becomes_a_table_csv_json_and_a_grid(any_main, run, photos, dig
     assert err.count("skipped:") == 2
     assert "empty.jpg is empty (0 bytes)" in err
     assert "10 pictures classified, 2 of 12 files skipped" in err
+    assert "passed over: 1 not an image (.txt)\n" in err
     assert pixels(tmp_path / "g.png").std() > 20
 
-    assert any_main(predict.main, flag, f"--out={tmp_path}/p.csv", photos)[:2] == (0, "")
-    with (tmp_path / "p.csv").open() as file:
+    out = tmp_path / "new" / "deeper" / "p.csv"  # the folders are made
+    assert any_main(predict.main, flag, f"--out={out}", photos)[:2] == (0, "")
+    with out.open() as file:
         rows = list(csv.DictReader(file))
     assert [row["class_1"] for row in rows] == [str(c) for c in expected.argmax(1)]
     assert len(rows[0]) == 11
@@ -89,7 +92,10 @@ def test_the_exported_file_predicts_the_same(any_main, run, photos, tmp_path):
     assert "--saliency needs the network's code" in err
 
 
-def test_where_nothing_can_be_predicted_the_status_says_so(any_main, run, photos, tmp_path):
+def test_where_nothing_can_be_predicted_the_status_says_so(
+    any_main, run, photos, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(kinds, "heic_is_read", lambda: False)
     flag, out = f"--checkpoint={run}", tmp_path / "p.json"
     bad = (photos / "empty.jpg", photos / "text.jpg", photos / "none.jpg")
     status, _, err = any_main(predict.main, flag, f"--out={out}", *bad)
@@ -101,6 +107,10 @@ def test_where_nothing_can_be_predicted_the_status_says_so(any_main, run, photos
     status, _, err = any_main(predict.main, flag, tmp_path / "nothing")
     assert status == 1
     assert "there are no images in" in err
+    (tmp_path / "nothing/a.heic").touch()
+    status, _, err = any_main(predict.main, flag, tmp_path / "nothing")
+    assert status == 1
+    assert "nothing but 1 HEIC (pip install pillow-heif to read them); give other" in err
 
 
 def test_saliency_of_a_network_without_a_map_is_refused(any_main, run, photos, tmp_path):

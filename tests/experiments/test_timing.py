@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+import types
 
 import numpy as np
 import pytest
@@ -44,6 +45,19 @@ def test_a_warm_turn_is_two_calls_of_which_one_counts():
 def test_a_command_without_what_it_measures_is_one_sentence(main, arguments, sentence):
     with pytest.raises(UserError, match=sentence):
         main(arguments)
+
+
+def test_a_result_goes_into_a_folder_that_is_not_there_yet(any_main, tmp_path, monkeypatch):
+    module = types.SimpleNamespace(measure=lambda *_, **__: {"seconds": 1}, show=lambda _: None)
+    monkeypatch.setitem(benchmark._BENCHMARKS, "start", (module, list))
+    out = tmp_path / "new" / "result.json"
+    status, _, err = any_main(benchmark.main, "start", f"--out={out}")
+    assert (status, err) == (0, "")
+    assert json.loads(out.read_text())["seconds"] == 1
+    (tmp_path / "file").touch()
+    status, _, err = any_main(benchmark.main, "start", f"--out={tmp_path}/file/result.json")
+    assert status == 1
+    assert err.endswith("give another --out.\n")
 
 
 def test_keras_is_asked_for_where_it_is_not_installed(monkeypatch):

@@ -1,5 +1,7 @@
 """From files to probabilities: preparing, finding, batching, and what a run or a file gives."""
 
+from collections import Counter
+
 import flax.linen as nn
 import numpy as np
 import pytest
@@ -8,6 +10,7 @@ from PIL import Image
 
 from imgcls_jax import models
 from imgcls_jax.config import Config
+from imgcls_jax.data.photos import kinds
 from imgcls_jax.errors import UserError
 from imgcls_jax.models import tta
 from imgcls_jax.models.layers import last_map, mean_of_pixels
@@ -52,12 +55,21 @@ def test_pictures_are_resized_as_in_training(tmp_path):
     assert fake(resize="crop").prepare(path).min() == 255
 
 
-def test_folders_are_searched_in_order_and_files_taken_as_they_are(tmp_path):
+def test_folders_are_searched_in_order_and_files_taken_as_they_are(tmp_path, monkeypatch):
     for name in ("b/2.JPG", "b/1.png", "a.jpeg", ".hidden/3.png", "b/.4.png", "notes.txt"):
         picture(tmp_path / name, 0) if "." in name[-5:] and name != "notes.txt" else None
     (tmp_path / "notes.txt").write_text("no image")
     text = str(tmp_path / "notes.txt")
-    found = predictor.find_images([text, tmp_path, "none.png"])
+    for name in ("b/@eaDir/4.png", "b/Thumbs.db", "b/photo.HEIC", "b/clip.mp4"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"")
+    monkeypatch.setattr(kinds, "heic_is_read", lambda: False)
+    found = predictor.find_images([text, tmp_path, "none.png"], passed := Counter())
+    assert passed == {
+        "HEIC (pip install pillow-heif to read them)": 1,
+        "not an image (.mp4)": 1,
+        "not an image (.txt)": 1,
+    }
     names = [str(tmp_path / name) for name in ("a.jpeg", "b/1.png", "b/2.JPG")]
     assert found == [text, *names, "none.png"]
 

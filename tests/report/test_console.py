@@ -68,6 +68,20 @@ def test_nothing_is_said_of_seconds_that_no_document_gives(old, capsys):
         assert "documented training" not in capsys.readouterr().out
 
 
+def test_groups_are_short_and_empty_ones_are_left_out(capsys):
+    console.groups(
+        {"Data": {"dataset": "folder", "hold_out": 0.1}, "Nothing": {}, "Training": {"hidden": ()}}
+        | {"Long": {f"name_{k}": (k, "x" * 9) for k in range(5)}, "Alone": {"": "runs/a b"}}
+    )
+    assert capsys.readouterr().out.splitlines() == [
+        "  Data      dataset=folder  hold_out=0.1",
+        "  Training  hidden=-",
+        "  Long      name_0=0,xxxxxxxxx  name_1=1,xxxxxxxxx  name_2=2,xxxxxxxxx",
+        "            name_3=3,xxxxxxxxx  name_4=4,xxxxxxxxx",
+        "  Alone     runs/a b",
+    ]
+
+
 def test_pooled_folds_have_intervals(tmp_path, monkeypatch, capsys):
     matrices = iter(([[8, 2], [0, 3]], [[9, 1], [1, 2]]))
     monkeypatch.setattr(

@@ -58,9 +58,12 @@ def fonts(monkeypatch):
         monkeypatch.setattr(lettering, "_characters", lambda path: letters.get(path, {ord("ü")}))
 
     monkeypatch.setattr(font_manager, "findfont", lambda *_: "DejaVuSans.ttf")
+    monkeypatch.setattr(font_manager, "findSystemFonts", lambda: [])
+    lettering._add_new_fonts.cache_clear()
     lettering._font.cache_clear()
     yield install
     lettering._font.cache_clear()
+    lettering._add_new_fonts.cache_clear()
 
 
 def test_the_first_font_that_has_a_letter_is_taken(fonts):
@@ -73,6 +76,48 @@ def test_a_letter_without_a_font_becomes_a_box(fonts):
     fonts({"Last Resort": "한"})
     assert lettering.drawable("ü 한\n") == r"ü □\n"
     assert lettering.families("ü") == ["DejaVu Sans"]
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        (
+            ("cat", "Zürich", "고양이"),
+            "the letters 고양이 of class names, so figures show □ for them",
+        ),
+        (("고양이", "강아지"), "Debian and Ubuntu by apt-get install fonts-noto-cjk"),
+        (("犬", "ネコ", "いぬ"), "install fonts-noto-cjk"),
+        (("แมว",), "install fonts-noto-core"),
+        (("가나다라마바사아자",), "가나다라마바사아… of"),
+    ],
+)
+def test_letters_without_a_font_are_told_with_what_to_install(fonts, names, expected):
+    fonts({"Last Resort": "".join(names)})
+    assert expected in lettering.lacking(names)
+    fonts({"All": "".join(names)})
+    lettering._font.cache_clear()
+    assert lettering.lacking(names) is None
+
+
+def test_a_font_installed_after_matplotlib_made_its_list_is_found(fonts, monkeypatch):
+    from matplotlib import font_manager
+
+    fonts({"Latin": "a"})
+    manager, added = font_manager.fontManager, []
+
+    def add(path):
+        added.append(path)
+        entry = font_manager.FontEntry(fname=path, name="New", style="normal")
+        manager.ttflist.append(entry)
+
+    monkeypatch.setattr(font_manager, "findSystemFonts", lambda: ["Latin.ttf", "New.ttf"])
+    monkeypatch.setattr(manager, "addfont", add)
+    monkeypatch.setattr(
+        lettering, "_characters", lambda path: {ord("한")} if path == "New.ttf" else ()
+    )
+    assert lettering.lacking(["한"]) is None
+    assert lettering.families("한") == ["DejaVu Sans", "New"]
+    assert added == ["New.ttf"]
 
 
 def test_a_figure_draws_any_name_without_a_warning(tmp_path):

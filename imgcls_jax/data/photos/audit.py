@@ -19,6 +19,8 @@ from imgcls_jax.data.photos import decode
 from imgcls_jax.data.photos.folders import Folder
 from imgcls_jax.errors import UserError
 
+_EXTREME = 10  # times the images of the smallest class, from which weights are advised
+
 Copies = tuple[str, ...]  # paths of images with the same bytes, sorted
 
 
@@ -147,10 +149,11 @@ def _counts(folder: Folder, limit: int | None) -> list[str]:
     if len(shown) < len(order):
         lines.append(f"  and {len(order) - len(shown):,} smaller or equal ones")
     most, least = order[0], order[-1]
+    times = trained[most] / max(trained[least], 1)
+    advice = "; `class_weights` lets all classes count the same" if times >= _EXTREME else ""
     lines.append(
-        f"Imbalance: the largest class, {names[most]}, has "
-        f"{trained[most] / max(trained[least], 1):.1f} times the images of the smallest, "
-        f"{names[least]}"
+        f"Imbalance: the largest class, {names[most]}, has {times:.1f} times the images of the "
+        f"smallest, {names[least]}{advice}"
         if trained[most] > trained[least]
         else "Imbalance: none, all classes are of the same size"
     )

@@ -15,13 +15,9 @@ from typing import Any
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
+from imgcls_jax.data.photos import kinds
 from imgcls_jax.errors import UserError, printable
 
-EXTENSIONS = frozenset(
-    f".{name}"
-    for names in ("jpg jpeg jpe jfif png apng gif webp avif bmp dib", "tif tiff ppm pgm pbm pnm")
-    for name in names.split()
-)
 # Named, since Pillow would also hand files that look like PostScript over to Ghostscript.
 _FORMATS = ("JPEG", "PNG", "GIF", "BMP", "DIB", "WEBP", "AVIF", "TIFF", "PPM")
 
@@ -58,7 +54,8 @@ class BadImage(UserError):
         self.name, self.reason = name, reason
 
     def __str__(self) -> str:
-        return f"{self.name} {self.reason}: replace or remove it."
+        advice = "install that" if self.reason == kinds.WITHOUT_HEIC else "replace or remove it"
+        return f"{self.name} {self.reason}: {advice}."
 
 
 def decode(
@@ -119,8 +116,13 @@ def _open(source: str | os.PathLike | bytes, at_least: tuple[int, int] | None) -
         raise BadImage(name, f"cannot be read ({error.strerror})") from error
     if not content:
         raise BadImage(name, "is empty (0 bytes)")
+    formats = _FORMATS
+    if kinds.is_heic(content):
+        if not kinds.heic_is_read():
+            raise BadImage(name, kinds.WITHOUT_HEIC)
+        formats = ("HEIF",)
     try:
-        with Image.open(io.BytesIO(content), formats=_FORMATS) as image:
+        with Image.open(io.BytesIO(content), formats=formats) as image:
             if at_least and image.format in ("JPEG", "MPO"):
                 lying = _orientation(image) >= 5
                 image.draft(None, at_least if lying else at_least[::-1])

@@ -5,25 +5,18 @@ No pixel is decoded here: 100,000 files take about a second.
 
 import dataclasses
 import os
-import re
-import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from imgcls_jax.data.photos.decode import EXTENSIONS, printable
-from imgcls_jax.errors import UserError
+from imgcls_jax.data.photos import kinds, listing
+from imgcls_jax.data.photos.layout import find, look_through, unread_table
+from imgcls_jax.data.photos.listing import LAYOUT
+from imgcls_jax.errors import UserError, printable
 
-_SPELLINGS = {
-    "train": "train", "training": "train",
-    "val": "validation", "valid": "validation", "validation": "validation", "dev": "validation",
-    "test": "test", "testing": "test",
-}  # fmt: skip
-_SPELLING_END = re.compile("[ _-]?(set|data|images)$")
 _LOOP = "link that leads back to where it lies"
-_LAYOUT = "give a folder that holds one folder of images for each class, in split folders or not"
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -51,12 +44,14 @@ class Folder:
     class_names: sorted; the label is the position.
     splits: "train" and perhaps "validation" and "test", or "all" where the folder has no splits.
     ignored: reason -> number of files or folders that were passed over.
+    places: split -> the folder that holds its class folders, relative to `path`.
     """
 
     path: Path
     class_names: tuple[str, ...]
     splits: Mapping[str, Files]
     ignored: Mapping[str, int]
+    places: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     def counts(self) -> dict[str, np.ndarray]:
         """Counts the images of each class, int (K,), by split."""
@@ -84,30 +79,35 @@ class Folder:
 def scan(path: str | os.PathLike) -> Folder:
     """Finds the images below `path`.
 
-    Layouts: `class/image`, or `split/class/image` with train (training), validation (val, valid,
-    dev) and test (testing), in any case and also as train_set and the like. Folders within a class
-    folder belong to it. Links are followed, except back to where they lie. Hidden files and
+    Layouts: `class/image`, or `split/class/image` with the splits' names as people spell them (see
+    `split_names`). Folders that hold one folder and nothing else are looked through. Folders within
+    a class folder belong to it. Links are followed, except back to where they lie. Junk and
     everything that has no image's name are passed over and counted.
 
     Raises:
       UserError: no such folder, unreadable folders, no image, one class only, a class folder
-        without images, a split twice, no train split or one without some class of the others.
+        without images, a split twice, folders that look like splits and are not understood, no
+        train split or one without some class of the others.
     """
     root = Path(os.path.expanduser(path))
     ignored = Counter()
-    top = _entries(root, ignored)
-    split_folders = _split_folders(root, top)
-    real = root.resolve()
-    above = tuple(_identity(folder) for folder in (real, *real.parents))
-    if split_folders:
-        found = {}
-        for split, folder in split_folders.items():
-            found[split] = _classes(root, folder, _entries(root / folder, ignored), above, ignored)
-        for entry in top:
-            if entry.name not in split_folders.values():
+    layout = find(root, ignored)
+    places, found = dict(layout.splits), {}
+    for split, place in layout.splits.items():
+        known = found.get("train", ())
+        inner, entries = look_through(root, place, ignored, known=known)
+        found[split] = _classes(root, inner, entries, _above(root, root / inner), ignored)
+        places[split] = inner
+    if layout.splits:
+        for entry in layout.entries:
+            if os.path.join(layout.top, entry.name) not in layout.splits.values():
                 ignored[f"{printable(entry.name)}, beside the split folders"] += 1
     else:
-        found = {"all": _classes(root, "", top, above, ignored)}
+        above = _above(root, root / layout.top)
+        found["all"] = _classes(root, layout.top, layout.entries, above, ignored)
+        places["all"] = layout.top
+        if not found["all"]:
+            raise UserError(listing.without_class_folders(root / layout.top, layout.entries))
     class_names = _class_names(root, found)
     splits = {}
     for split, classes in found.items():
@@ -116,7 +116,7 @@ def scan(path: str | os.PathLike) -> Folder:
             paths += classes.get(name, [])
             labels += [label] * len(classes.get(name, []))
         splits[split] = Files(tuple(paths), np.array(labels, np.int32))
-    return Folder(root, class_names, splits, dict(ignored))
+    return Folder(root, class_names, splits, dict(ignored), places)
 
 
 def stratified(
@@ -172,35 +172,6 @@ def stratified(
     return {split: np.sort(np.concatenate(parts)) for split, parts in chosen.items()}
 
 
-def _split_folders(root: Path, top: list[os.DirEntry]) -> dict[str, str]:
-    """Maps splits to the names of their folders; {} if the top folders are classes.
-
-    A split folder holds folders: one with images right inside is a class, whatever its name.
-    """
-    found: dict[str, str] = {}
-    flat = 0
-    folders = [entry for entry in top if entry.is_dir()]
-    for entry in folders:
-        split = _SPELLINGS.get(_SPELLING_END.sub("", entry.name.lower()))
-        if split is None:
-            continue
-        if not any(inner.is_dir() for inner in _entries(Path(entry.path), Counter())):
-            flat += 1
-        elif split in found:
-            raise UserError(
-                f"{printable(root)} has two folders for the {split} split, {found[split]} and "
-                f"{entry.name}: keep one of them."
-            )
-        else:
-            found[split] = entry.name
-    if (found and "train" not in found) or flat == len(folders) > 0:
-        raise UserError(
-            f"{printable(root)} has split folders but none named train that holds class folders: "
-            "put one folder of images for each class into train."
-        )
-    return {split: found[split] for split in ("train", "validation", "test") if split in found}
-
-
 def _classes(
     root: Path, within: str, entries: list[os.DirEntry], above: tuple, ignored: Counter
 ) -> dict[str, list[str]]:
@@ -208,84 +179,68 @@ def _classes(
     classes = {}
     for entry in entries:
         if entry.is_dir():
-            if _identity(entry.path) in above:
+            if listing.identity(entry.path) in above:
                 ignored[_LOOP] += 1
                 continue
-            images = [os.path.join(within, entry.name, p) for p in _images(entry, above, ignored)]
+            passed = Counter()
+            images = [os.path.join(within, entry.name, p) for p in _images(entry, above, passed)]
             if not images:
-                raise UserError(
-                    f"The class folder {printable(entry.path)} has no image: add some or remove it."
-                )
-            # macOS decomposes accents in names, other systems do not: one spelling of both.
-            name = printable(unicodedata.normalize("NFC", entry.name))
+                raise UserError(_without_images(entry, passed, entries))
+            ignored.update(passed)
+            name = listing.class_name(entry.name)
             classes[name] = sorted(classes.get(name, []) + images)
-        elif _is_image(entry.name):
+        elif listing.is_image(entry):
             ignored["image outside the class folders"] += 1
         else:
-            ignored[_kind(entry)] += 1
+            ignored[listing.kind(entry)] += 1
     return classes
+
+
+def _without_images(entry: os.DirEntry, passed: Counter, among: list[os.DirEntry]) -> str:
+    """Returns the sentence that refuses a class folder without images, among those beside it."""
+    start = f"The class folder {printable(entry.path)} has no image"
+    for kind, count in passed.items():
+        if kind.startswith("HEIC"):
+            photos = f"{count:,} HEIC photo{'s' * (count != 1)}"
+            return f"{start} that can be read but {photos}: {kinds.INSTALL} to read them."
+    others = [other for other in among if other.is_dir() and other is not entry]
+    if len(others) == 1 and any(
+        inner.is_dir() for inner in listing.entries(Path(others[0].path), Counter())
+    ):  # images/CLASS beside annotations
+        there, name = printable(others[0].path), printable(entry.name)
+        return f"{start}: if the classes are the folders in {there}, move {name} elsewhere."
+    return f"{start}: add some or remove it."
 
 
 def _images(folder: os.DirEntry, above: tuple, ignored: Counter) -> Iterator[str]:
     """Lists images in and below a folder, relative to it; `above` identifies its parents."""
-    above = (*above, _identity(folder.path))
-    for entry in _entries(Path(folder.path), ignored):
+    above = (*above, listing.identity(folder.path))
+    for entry in listing.entries(Path(folder.path), ignored):
         if entry.is_dir():
-            if _identity(entry.path) in above:
+            if listing.identity(entry.path) in above:
                 ignored[_LOOP] += 1
             else:
                 yield from (f"{entry.name}/{inner}" for inner in _images(entry, above, ignored))
-        elif _is_image(entry.name) and entry.is_file():
+        elif listing.is_image(entry):
             yield entry.name
         else:
-            ignored[_kind(entry)] += 1
+            ignored[listing.kind(entry)] += 1
 
 
-def _entries(folder: Path, ignored: Counter) -> list[os.DirEntry]:
-    """Lists a folder, sorted by name, without hidden files and links that lead nowhere."""
-    try:
-        with os.scandir(folder) as entries:
-            found = sorted(entries, key=lambda entry: entry.name)
-    except OSError as error:
-        raise UserError(
-            f"The folder {printable(folder)} cannot be read ({error.strerror}): {_LAYOUT}."
-        ) from error
-    kept = []
-    for entry in found:
-        if entry.name.startswith(".") or entry.name == "__MACOSX":
-            ignored["hidden"] += 1
-        elif entry.is_symlink() and not os.path.exists(entry.path):
-            ignored["link that leads nowhere"] += 1
-        else:
-            kept.append(entry)
-    return kept
-
-
-def _identity(folder: str | Path) -> tuple[int, int]:
-    status = os.stat(folder)
-    return status.st_dev, status.st_ino
-
-
-def _is_image(name: str) -> bool:
-    return os.path.splitext(name)[1].lower() in EXTENSIONS
-
-
-def _kind(entry: os.DirEntry) -> str:
-    if not entry.is_file():
-        return "neither file nor folder"
-    return f"not an image ({printable(os.path.splitext(entry.name)[1].lower()) or 'no suffix'})"
+def _above(*chain: Path) -> tuple[tuple[int, int], ...]:
+    """Identifies folders and all that they lie in."""
+    real = (folder.resolve() for folder in chain)
+    return tuple({listing.identity(one) for folder in real for one in (folder, *folder.parents)})
 
 
 def _class_names(root: Path, found: Mapping[str, Mapping[str, list[str]]]) -> tuple[str, ...]:
     """Returns the sorted classes of the first split, which has all that the others have."""
     (first, classes), *others = found.items()
     names = tuple(sorted(classes))
-    if not names:
-        raise UserError(f"The data folder {printable(root)} has no class folders: {_LAYOUT}.")
     if len(names) == 1:
         raise UserError(
             f"The data folder {printable(root)} has one class only, {names[0]}, but at least two "
-            f"are needed: {_LAYOUT}."
+            f"are needed{unread_table(root)}: {LAYOUT}."
         )
     for split, classes in others:
         unknown = sorted(set(classes) - set(names))

@@ -10,6 +10,7 @@ from imgcls_jax.data.photos import audit, cache, folders
 from imgcls_jax.data.photos.folders import Folder
 from imgcls_jax.data.photos.lazy import LazyPhotos
 from imgcls_jax.data.photos.options import PhotoOptions
+from imgcls_jax.data.photos.remarks import remarks
 from imgcls_jax.data.photos.sources import FolderPhotos
 from imgcls_jax.errors import UserError, printable
 
@@ -27,9 +28,13 @@ def load(path: str | os.PathLike, options: PhotoOptions) -> Dataset:
     Raises:
       UserError: for whatever is wrong with folder, files or splits.
     """
-    whole = _divided(folders.scan(path), options)
+    found = folders.scan(path)
+    whole = _divided(found, options)
     copies = audit.duplicates(whole)
-    folder, notes = whole, []  # the cache does not depend on the split that is evaluated
+    folder, notes = (
+        whole,
+        remarks(found, whole, options),
+    )  # the cache does not depend on the split that is evaluated
     if options.duplicates == "drop":
         folder, dropped = audit.drop_from_evaluation(whole, copies)
         notes += [f"{len(dropped)} copies are left out of evaluation"] if dropped else []

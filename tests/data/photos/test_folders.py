@@ -13,7 +13,7 @@ from sklearn.model_selection import StratifiedKFold
 from sklearn.utils.class_weight import compute_class_weight
 
 from imgcls_jax.data.dataset import k_fold
-from imgcls_jax.data.photos import folders
+from imgcls_jax.data.photos import folders, kinds
 from imgcls_jax.errors import UserError
 from imgcls_jax.losses import balanced_weights
 
@@ -100,7 +100,8 @@ def test_folders_within_a_class_belong_to_it(tmp_path):
     assert folder.splits["all"].paths == ("cat/2.jpg", "cat/old/deep/1.jpg", "dog/3.jpg")
 
 
-def test_other_files_are_passed_over_and_counted(tmp_path):
+def test_other_files_are_passed_over_and_counted(tmp_path, monkeypatch):
+    monkeypatch.setattr(kinds, "heic_is_read", lambda: False)
     put(tmp_path, "cat/1.jpg", "dog/1.jpg", ".git/1.jpg", "__MACOSX/cat/._1.jpg", "labels.csv")
     put(tmp_path, "cat/.hidden.jpg", "cat/._1.jpg", "cat/Thumbs.db", "cat/notes.TXT", "dog/LICENSE")
     put(tmp_path, "cat/phone.heic", "cat/b.txt", "stray.jpg")
@@ -109,15 +110,16 @@ def test_other_files_are_passed_over_and_counted(tmp_path):
     folder = folders.scan(tmp_path)
     assert folder.splits["all"].paths == ("cat/1.jpg", "dog/1.jpg")
     assert folder.ignored == {
-        "hidden": 4,
+        "HEIC (pip install pillow-heif to read them)": 1,
+        "hidden": 3,
         "image outside the class folders": 1,
         "link that leads nowhere": 1,
         "neither file nor folder": 1,
         "not an image (.csv)": 1,
-        "not an image (.db)": 1,
-        "not an image (.heic)": 1,
         "not an image (.txt)": 2,
         "not an image (no suffix)": 1,
+        "of the system (Thumbs.db)": 1,
+        "of the system (__MACOSX)": 1,
     }
 
 
@@ -167,7 +169,7 @@ def test_names_of_any_bytes(tmp_path):
         ((), "has no class folders"),
         (("1.jpg", "2.jpg"), "has no class folders"),
         (("cat/1.jpg",), "has one class only, cat"),
-        (("archive/train/cat/1.jpg",), "has one class only, archive"),
+        (("archive/train/cat/1.jpg",), "has one class only, cat"),
         (("train/cat/1.jpg", "test/cat/1.jpg"), "has one class only, cat"),
         (("cat/1.jpg", "dog/readme.txt"), "dog has no image"),
         (("train/cat/1.jpg", "train/dog/1.jpg", "test/dog/x.txt"), "test/dog has no image"),
@@ -191,7 +193,7 @@ def test_other_classes_are_named_but_not_all(tmp_path):
 def test_missing_and_unreadable_folders(tmp_path, monkeypatch):
     assert "none cannot be read (No such file or directory)" in refused(tmp_path / "none")
     put(tmp_path, "cat/1.jpg", "dog/1.jpg")
-    assert "1.jpg cannot be read (Not a directory)" in refused(tmp_path / "cat/1.jpg")
+    assert "1.jpg is a file: give a folder that holds one folder" in refused(tmp_path / "cat/1.jpg")
     scandir = os.scandir
 
     def denied(path):
