@@ -9,7 +9,7 @@ import numpy as np
 
 from experiments.cli import flags as cli
 from experiments.cli import origins
-from imgcls_jax.config import settings_by_name
+from imgcls_jax.config import Config, settings_by_name
 from imgcls_jax.data import Dataset, Split
 from imgcls_jax.errors import Interrupted, UserError
 from imgcls_jax.predict import gains, weighting
@@ -173,12 +173,7 @@ def distil(
     Raises:
       UserError: for settings that do not fit, or a folder that holds another run.
     """
-    given = cli.given_settings()
-    if wrong := [name for name in given if name in _of_data()]:
-        raise UserError(f"`{wrong[0]}` is that of the members; leave it out.")
-    first = members[0].config
-    with origins.named(first.flat(), "the first member"):
-        config = first.replace(**given)
+    config = _config_of_student(members[0].config)
     ensemble = Ensemble(tuple(member.restored for member in members), tuple(weights.tolist()))
     teacher = Teacher(ensemble.log_probabilities, name=_name(members, weights), **options)
     folders = [workdir]
@@ -215,6 +210,15 @@ def distil(
         "values": figures,
         **{name: float(np.mean(values)) for name, values in figures.items()},
     }
+
+
+def _config_of_student(first: Config) -> Config:
+    """Returns the first member's settings with those of the command line."""
+    given = cli.given_settings()
+    if wrong := [name for name in given if name in _of_data()]:
+        raise UserError(f"`{wrong[0]}` is that of the members; leave it out.")
+    with origins.named(first.flat(), "the first member"):
+        return first.replace(**given)
 
 
 def _name(members: list[Member], weights: np.ndarray) -> str:
