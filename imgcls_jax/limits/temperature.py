@@ -53,6 +53,18 @@ def probabilities(logits: Any, temperature: float | None = None) -> np.ndarray:
     return weights / weights.sum(axis=1, keepdims=True)
 
 
+def of_probabilities(found: np.ndarray, temperature: float | None) -> np.ndarray:
+    """Returns probabilities (N, C) by a temperature, from those without; the same where None."""
+    if temperature is None:
+        return found
+    return probabilities(logarithms(found), temperature)
+
+
+def logarithms(found: Any) -> np.ndarray:
+    """Returns the logarithms (N, C) of probabilities, finite ones."""
+    return np.log(np.maximum(np.asarray(found, np.float64), np.finfo(np.float32).tiny))
+
+
 def mean_loss(logits: Any, labels: Any, temperature: float | None = None) -> float:
     """Returns the mean negative log-likelihood of the labels (N,), in nats."""
     scaled = np.asarray(logits, np.float64) / (temperature or 1.0)

@@ -65,10 +65,9 @@ def fit(features: Any, labels: Any) -> Statistics:
     residuals = features - means[which]
     covariance = residuals.T @ residuals / len(residuals)
     size = len(covariance)
-    share = shrinkage(residuals, covariance)
-    covariance *= 1 - share
+    share, mean = shrinkage(residuals, covariance), np.trace(covariance) / size
     # A floor, lest features that never vary have no covariance at all.
-    covariance[np.diag_indices(size)] += share * np.trace(covariance) / size + 1e-12
+    covariance = (1 - share) * covariance + (share * mean + 1e-12) * np.eye(size)
     values, vectors = np.linalg.eigh(covariance)
     whiten = vectors / np.sqrt(values)
     return Statistics(whiten.astype(np.float32), (means @ whiten).astype(np.float32))

@@ -6,7 +6,7 @@ trained anew on parts of the training examples, and each says something of the o
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -107,7 +107,7 @@ def find(
             _features(trainer, state, split),
         )
     if trainer.config.features_once and isinstance(trainer.feed, ResidentFeed):
-        return _out_of_fold(trainer, seed)
+        return _of_training_examples(trainer, seed)
     return None
 
 
@@ -151,57 +151,101 @@ def folds_of(labels: np.ndarray, *, folds: int = FOLDS, seed: int = 0) -> np.nda
     return found
 
 
-def _out_of_fold(trainer: Trainer, seed: int) -> HeldOut | None:
-    """Trains heads as the run's was on parts of the training examples; each says what is left.
+class OutOfFold(NamedTuple):
+    """What heads trained on parts of some examples say of the others.
+
+    Attributes:
+      chosen: (N,) which of the M examples are meant, in the order of the logits.
+      logits: (N, C).
+      folds: (M,) of all of them.
+    """
+
+    chosen: np.ndarray
+    logits: np.ndarray
+    folds: np.ndarray
+
+
+def out_of_fold(heads: "Heads", source: Resident, rows: np.ndarray, *, seed: int) -> OutOfFold:
+    """Trains heads on parts of some examples.
 
     Of many examples not every part is left out once: a few thousand are enough.
+
+    Args:
+      heads: trains them, of `size_of_part` examples each.
+      source: features and labels.
+      rows: (M,) which of these are trained on.
     """
+    folds = folds_of(np.asarray(source.labels)[rows])
+    used = min(FOLDS, math.ceil(_ENOUGH / (len(rows) / FOLDS)))
+    pixels, logits = np.asarray(source.pixels), []
+    for k in range(used):
+        head = heads.train(rows[folds != k][: heads.size], seed=seed)
+        logits.append(head(pixels[rows[folds == k]]))
+    chosen = np.concatenate([np.flatnonzero(folds == k) for k in range(used)])
+    return OutOfFold(chosen, np.concatenate(logits), folds)
+
+
+def size_of_part(count: int) -> int:
+    """Returns the examples that a head is trained on if one of the folds of `count` is left out."""
+    return count - math.ceil(count / FOLDS)
+
+
+class Heads:
+    """Trains heads on rows of features as a run trains its own, but for a head fitted before.
+
+    Args:
+      trainer: the run's.
+      source: features (N, F) and labels (N,) on the device.
+      size: how many rows each head is trained on.
+    """
+
+    def __init__(self, trainer: Trainer, source: Resident, *, size: int):
+        config, setup = trainer.config, trainer.setup
+        self.size = size
+        self._trainer, self._source = trainer, source
+        schedule = schedule_of(config, -(-size // config.train.batch_size))
+        train_step = setup.step_with(schedule)
+        self._full, self._rest = divmod(size, config.train.batch_size)
+        self._run = {
+            examples: steps.make_train_many(
+                train_step=train_step, take_fn=resident.take, batch_size=examples
+            )
+            for examples in (config.train.batch_size, self._rest)
+        }
+        self._order = jax.jit(
+            lambda key, epoch, rows: rows[resident.epoch_order(key, epoch, self.size)]
+        )
+        self._apply = jax.jit(lambda variables, rows: setup.head_fn(variables, rows, train=False))
+
+    def train(self, rows: np.ndarray, *, seed: int) -> Callable[[np.ndarray], np.ndarray]:
+        """Trains a head on rows (size,); returns features (B, F) -> logits (B, C)."""
+        trainer, zero = self._trainer, np.int32(0)
+        batch_size, rows = trainer.config.train.batch_size, jnp.asarray(rows, jnp.int32)
+        state, sums = trainer.init(jax.random.key(seed))
+        for epoch in range(trainer.config.train.epochs):
+            order = self._order(state.key, np.int32(epoch), rows)
+            full = (self._source, order, zero, np.int32(self._full))
+            state, sums = self._run[batch_size](state, sums, *full)
+            if self._rest:
+                last = (self._source, order[self._full * batch_size :], zero, np.int32(1))
+                state, sums = self._run[self._rest](state, sums, *last)
+        params = state.average if trainer.config.optim.ema else state.params
+        variables = {"params": params, "batch_stats": state.batch_stats}
+        return lambda features: np.asarray(self._apply(variables, jnp.asarray(features)))
+
+
+def _of_training_examples(trainer: Trainer, seed: int) -> HeldOut | None:
+    """Returns what heads for parts of the training examples say of the others."""
     source, labels = trainer.feed.on_device(trainer.train), np.asarray(trainer.train.labels)
-    fold = folds_of(labels)
-    used = min(FOLDS, math.ceil(_ENOUGH / (len(labels) / FOLDS)))
-    size = min(int((fold != k).sum()) for k in range(FOLDS))
+    size = size_of_part(len(labels))
     if size < trainer.config.train.batch_size:
         return None
-    fit = _make_fit(trainer, source, size=size, seed=seed)
-    found, logits = np.asarray(source.pixels), []
-    for k, head in enumerate(fit(np.flatnonzero(fold != k)[:size] for k in range(used))):
-        logits.append(np.asarray(head(found[fold == k]), np.float32))
+    heads = Heads(trainer, source, size=size)
+    found = out_of_fold(heads, source, np.arange(len(labels)), seed=seed)
     return HeldOut(
         _OUT_OF_FOLD,
         f"{trainer.train.digest.hex()[:16]}-{FOLDS}",
-        np.concatenate([labels[fold == k] for k in range(used)]),
-        np.concatenate(logits),
-        Features(found, labels, folds=fold),
+        labels[found.chosen],
+        found.logits,
+        Features(np.asarray(source.pixels), labels, folds=found.folds),
     )
-
-
-def _make_fit(trainer: Trainer, source: Resident, *, size: int, seed: int) -> Any:
-    """Builds (rows (size,) of each part) -> a head for each: features (B, F) -> logits (B, C)."""
-    config, setup = trainer.config, trainer.setup
-    schedule = schedule_of(config, -(-size // config.train.batch_size))
-    train_step = setup.step_with(schedule)
-    full, rest = divmod(size, config.train.batch_size)
-    run_full, run_rest = (
-        steps.make_train_many(train_step=train_step, take_fn=resident.take, batch_size=examples)
-        for examples in (config.train.batch_size, rest)
-    )
-    make_order = jax.jit(lambda key, epoch, rows: rows[resident.epoch_order(key, epoch, size)])
-    apply_head = jax.jit(lambda variables, rows: setup.head_fn(variables, rows, train=False))
-    zero = np.int32(0)
-
-    def train(rows: jax.Array) -> steps.TrainState:
-        state, sums = trainer.init(jax.random.key(seed))
-        for epoch in range(config.train.epochs):
-            order = make_order(state.key, np.int32(epoch), rows)
-            state, sums = run_full(state, sums, source, order, zero, np.int32(full))
-            if rest:
-                last = order[full * config.train.batch_size :]
-                state, sums = run_rest(state, sums, source, last, zero, np.int32(1))
-        return state.replace(params=state.average) if config.optim.ema else state
-
-    def fit(parts: Any) -> Iterator[Any]:
-        for rows in parts:
-            variables = train(jnp.asarray(rows, jnp.int32)).variables
-            yield lambda held, variables=variables: apply_head(variables, jnp.asarray(held))
-
-    return fit

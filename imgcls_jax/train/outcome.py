@@ -66,12 +66,18 @@ def summarised(
         facts=facts,
     )
     if limits is not None:
-        summary["temperature"] = _of_test(limits, evaluation.logits, dataset.test.labels)
+        summary["temperature"] = of_test(limits, evaluation.logits, dataset.test.labels)
     return summary, arrays
 
 
-def _of_test(limits: Mapping[str, Any], logits: Any, labels: Any) -> dict[str, Any]:
-    """Returns a temperature, where it comes from, and what it changes on the test set."""
+def of_test(limits: Mapping[str, Any], logits: Any, labels: Any) -> dict[str, Any]:
+    """Returns a temperature, where it comes from, and what it changes on the test set.
+
+    Args:
+      limits: what is kept, see `limits.kept.facts`.
+      logits: (N, C) of the test set, or the logarithms of probabilities.
+      labels: (N,).
+    """
     value = limits["temperature"]
     if value is None:
         return {"value": None, "why_not": limits["why_not"]}

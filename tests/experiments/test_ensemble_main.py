@@ -11,6 +11,7 @@ from figure_helpers import pixels
 from PIL import Image
 
 from experiments import ensemble, export, predict
+from imgcls_jax.limits import temperature
 from imgcls_jax.predict import predictor
 from imgcls_jax.predict.restored import restore
 
@@ -70,6 +71,13 @@ def test_the_folder_tells_the_whole_story(made, root, digits):
     assert json.loads((root / "copy.json").read_text()) == summary
     for name in ("members", "calibration", "disagreement"):
         assert pixels(made / "figures" / f"{name}.png").std() > 10
+    learned = summary["temperature"]
+    assert learned["fitted_on"] == {"of": "validation examples", "examples": 288}
+    found = predictor.load(made).probabilities(digits.test.images)
+    expected = temperature.of_probabilities(arrays["probabilities"], learned["value"])
+    np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-5)
+    loss = -np.log(expected[np.arange(len(expected)), digits.test.labels]).mean()
+    assert learned["test_loss"]["after"] == pytest.approx(loss, rel=1e-5)
     printed = (root / "printed.txt").read_text()
     assert "ensemble, fitted weights" in printed
     assert "288 validation examples: no member trained on it" in printed
@@ -86,6 +94,7 @@ def test_the_student_is_a_run_like_any_other(made, seeds, any_main, digits):
     assert summary["distilled"]["teacher"]["temperature"] == 2
     found = predictor.load(student).probabilities(digits.test.images[:5])
     kept = np.load(student / "predictions.npz")["probabilities"][:5]
+    kept = temperature.of_probabilities(kept, of["temperature"]["value"])
     np.testing.assert_allclose(found, kept, rtol=1e-4, atol=1e-6)
     given = (f"--members={seeds}", f"--workdir={made}", "--distil", "--epochs=3", "--nofigures")
     status, _, err = any_main(ensemble.main, *given, "--temperature=3")
@@ -125,6 +134,7 @@ def test_without_a_shared_split_weights_are_equal_and_the_reason_is_said(
     # Nothing was done in the folder yet, so that it can still become another ensemble.
     status, text, err = any_main(ensemble.main, *given, "--nofigures")
     assert status == 0, err
+    assert "none: the members did not hold out the same examples" in text
     assert "equal weights, since the members did not all hold out a part" in text
     # Of one seed, they share a start: the soup is the mean of their parameters.
     found = json.loads((tmp_path / "out" / "summary.json").read_text())["soup"]

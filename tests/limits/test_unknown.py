@@ -50,7 +50,7 @@ def test_classes_without_examples_and_features_that_never_vary_are_no_trouble():
 @pytest.mark.parametrize("way", ["held", "folds"])
 def test_known_examples_are_refused_as_often_as_asked_and_strange_ones_more(way):
     features, labels = made_up(each=300)
-    more, their = made_up(each=300, seed=7)
+    more, _ = made_up(each=300, seed=7)
     if way == "held":
         found = unknown.Features(features, labels, held=more)
     else:
@@ -64,7 +64,6 @@ def test_known_examples_are_refused_as_often_as_asked_and_strange_ones_more(way)
     assert refused.mean() == pytest.approx(0.1, abs=0.03)
     strange = np.random.default_rng(3).normal(size=(500, 12)) * 2
     assert (unknown.distances(found.statistics(), strange) > farthest).mean() > 0.9
-    del their
 
 
 def test_a_fold_is_judged_by_statistics_that_do_not_know_it():
