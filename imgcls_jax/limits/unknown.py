@@ -1,20 +1,58 @@
-"""How far a picture's features are from those of the classes that a network knows."""
+"""How far a picture's features are from those of the classes that a network knows.
+
+The distance is the sum of two angles to the nearest class's mean: one between features as they are,
+scaled to one length (Sun et al. 2022, "Out-of-Distribution Detection with Deep Nearest Neighbors"),
+which tells pictures of another kind; one after centring and whitening by the covariance within the
+classes, one for all (Lee et al. 2018, "A Simple Unified Framework for Detecting Out-of-Distribution
+Samples"; Hatch et al. 2006, "Within-class covariance normalization for SVM-based speaker
+recognition"), which tells pictures of the same kind but another class. Each class is granted half
+of what its own examples fall short by.
+
+This was chosen on training photos: of 100 sports with 10 of them left out, of 5 sports, and eggs
+against sports. Mahalanobis' distance itself, the one relative to all classes together (Ren et al.
+2021) and the nearest neighbours tell a class that was left out less well, and the whitened angle
+alone fails where classes are few.
+"""
 
 from typing import Any, NamedTuple
 
 import numpy as np
+
+_GRANTED = 0.5  # share of a class's own mean cosine that is taken from the cosine to it
+
+
+class Angles(NamedTuple):
+    """The classes' means as unit vectors.
+
+    Attributes:
+      means: (C, F) float32, of classes with examples.
+      offsets: (C,) float32, what is taken from the cosine to each.
+      scale: () float32, by which known examples differ.
+    """
+
+    means: np.ndarray
+    offsets: np.ndarray
+    scale: np.ndarray
 
 
 class Statistics(NamedTuple):
     """What the features of known examples are like.
 
     Attributes:
+      centre: (F,) float32, their mean.
       whiten: (F, F) float32: features times it have unit covariance within each class.
-      means: (C, F) float32, the classes' means so whitened, of classes that have examples.
+      plain_means, plain_offsets, plain_scale: `Angles` of features as they are.
+      means, offsets, scale: `Angles` of centred and whitened features.
     """
 
+    centre: np.ndarray
     whiten: np.ndarray
+    plain_means: np.ndarray
+    plain_offsets: np.ndarray
+    plain_scale: np.ndarray
     means: np.ndarray
+    offsets: np.ndarray
+    scale: np.ndarray
 
 
 class Features(NamedTuple):
@@ -48,40 +86,62 @@ class Features(NamedTuple):
 
 
 def fit(features: Any, labels: Any) -> Statistics:
-    """Returns the statistics of known examples.
-
-    The covariance is one for all classes (Lee et al. 2018, "A Simple Unified Framework for
-    Detecting Out-of-Distribution Samples"), shrunk as `shrinkage` says.
+    """Returns the statistics of known examples; the covariance is shrunk as `shrinkage` says.
 
     Args:
       features: (M, F).
       labels: (M,).
     """
-    features, labels = _scaled(np.asarray(features, np.float64)), np.asarray(labels)
-    classes, which = np.unique(labels, return_inverse=True)
-    means = np.zeros((len(classes), features.shape[1]))
-    np.add.at(means, which, features)
-    means /= np.bincount(which)[:, None]
-    residuals = features - means[which]
+    features = scaled(np.asarray(features, np.float64))
+    _, which = np.unique(labels, return_inverse=True)
+    centre = features.mean(0)
+    centred = features - centre
+    residuals = centred - _class_means(centred, which)[which]
     covariance = residuals.T @ residuals / len(residuals)
-    size = len(covariance)
-    share, mean = shrinkage(residuals, covariance), np.trace(covariance) / size
+    share, size = shrinkage(residuals, covariance), len(covariance)
     # A floor, lest features that never vary have no covariance at all.
-    covariance = (1 - share) * covariance + (share * mean + 1e-12) * np.eye(size)
-    values, vectors = np.linalg.eigh(covariance)
+    floor = share * np.trace(covariance) / size + 1e-12
+    values, vectors = np.linalg.eigh((1 - share) * covariance + floor * np.eye(size))
     whiten = vectors / np.sqrt(values)
-    return Statistics(whiten.astype(np.float32), (means @ whiten).astype(np.float32))
+    both = (*_angles(features, which), *_angles(centred @ whiten, which))
+    return Statistics(*(np.asarray(array, np.float32) for array in (centre, whiten, *both)))
+
+
+def _class_means(features: np.ndarray, which: np.ndarray) -> np.ndarray:
+    """Returns the means (C, F) of classes of numbers `which` (M,)."""
+    sums = np.zeros((which.max() + 1, features.shape[1]))
+    np.add.at(sums, which, features)
+    return sums / np.bincount(which)[:, None]
+
+
+def _angles(features: np.ndarray, which: np.ndarray) -> Angles:
+    """Returns the classes' directions, and offsets by the cosine of each example to the others."""
+    means, counts = _class_means(features, which), np.bincount(which)
+    others = (counts[:, None] * means)[which] - features  # a multiple of the others' mean
+    cosines = (_unit(features) * _unit(others)).sum(1)
+    own, several = np.bincount(which, cosines) / counts, counts > 1
+    own[~several] = own[several].mean() if several.any() else 0.0
+    offsets = _GRANTED * own
+    spread = (cosines - offsets[which])[several[which]]
+    return Angles(_unit(means), offsets, max(float(spread.std()) if spread.size else 1.0, 1e-6))
 
 
 def distances(statistics: Statistics, features: Any) -> Any:
-    """Returns the squared Mahalanobis distance (B,) of features (B, F) to the nearest class.
+    """Returns the distance (B,) of features (B, F) to the known classes.
 
     It computes with NumPy or JAX, whichever the features are of.
     """
-    white = _scaled(features) @ statistics.whiten
-    means = statistics.means
-    found = (white**2).sum(1)[:, None] - 2 * white @ means.T + (means**2).sum(1)
-    return found.min(1)
+    found, features = statistics, scaled(features)
+    plain = Angles(found.plain_means, found.plain_offsets, found.plain_scale)
+    whitened = Angles(found.means, found.offsets, found.scale)
+    white = (features - found.centre) @ found.whiten
+    return _apart(plain, features) + _apart(whitened, white)
+
+
+def _apart(angles: Angles, features: Any) -> Any:
+    """Returns how far features (B, F) are from the nearest mean, in spreads of known examples."""
+    cosines = _unit(features) @ angles.means.T - angles.offsets
+    return (1 - cosines.max(1)) / angles.scale
 
 
 def shrinkage(residuals: np.ndarray, covariance: np.ndarray) -> float:
@@ -100,6 +160,11 @@ def shrinkage(residuals: np.ndarray, covariance: np.ndarray) -> float:
     return float(np.clip(noise / apart, 0, 1)) if apart > 0 else 1.0
 
 
-def _scaled(features: Any) -> Any:
-    """Returns features (B, F) of equal length: how bright or sharp a photo is tells less."""
+def scaled(features: Any) -> Any:
+    """Returns features (B, F) of mean square 1: how bright or sharp a photo is tells less."""
     return features / ((features**2).mean(1)[:, None] + 1e-12) ** 0.5
+
+
+def _unit(rows: Any) -> Any:
+    """Returns vectors (B, F) of length 1."""
+    return rows / ((rows**2).sum(1)[:, None] + 1e-12) ** 0.5

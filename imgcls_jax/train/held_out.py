@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from tqdm import tqdm
 
 from imgcls_jax import models, steps
 from imgcls_jax.config import Config
@@ -21,7 +22,6 @@ from imgcls_jax.data.resident import Resident
 from imgcls_jax.limits import kept
 from imgcls_jax.limits.unknown import Features
 from imgcls_jax.train import features
-from imgcls_jax.train.build import training_splits
 from imgcls_jax.train.feeds import ResidentFeed, evaluation_batch_size
 from imgcls_jax.train.setup import schedule_of
 from imgcls_jax.train.streams import explained
@@ -114,8 +114,7 @@ def find(
 def _validation(trainer: Trainer, dataset: Dataset) -> Split | None:
     """Returns the validation split, also where the test set is watched in its place."""
     if trainer.watched is not None and trainer.watched.name == "test":
-        _, watched = training_splits(trainer.config.replace(watch_test=False), dataset)
-        return watched and watched.split
+        return dataset.validation
     return trainer.watched and trainer.watched.split
 
 
@@ -125,18 +124,25 @@ def _features(trainer: Trainer, state: steps.TrainState, split: Split) -> Featur
         return None
     if trainer.config.features_once and isinstance(trainer.feed, ResidentFeed):
         known, held = map(trainer.feed.on_device, (trainer.train, split))
-        return Features(np.asarray(known.pixels), trainer.train.labels, np.asarray(held.pixels))
+        rows = _some(len(known))
+        known_features = np.asarray(known.pixels)[rows]
+        return Features(known_features, trainer.train.labels[rows], np.asarray(held.pixels))
     batch_size = evaluation_batch_size(trainer.config, split)
     extract = features.make_extract(apply_fn=trainer.setup.network.plain_fn, batch_size=batch_size)
-    count, found = min(_MOST_FEATURES, len(trainer.train)), []
-    # Spread evenly, since photos are sorted by class; a few batches are in memory at a time.
-    rows = np.arange(count) * len(trainer.train) // count
-    for chosen in np.split(rows, range(4 * batch_size, count, 4 * batch_size)):
+    rows, found = _some(len(trainer.train)), []
+    # A few batches are in memory at a time.
+    for chosen in np.split(rows, range(4 * batch_size, len(rows), 4 * batch_size)):
         with explained():
             part = Split(trainer.train.images[chosen], trainer.train.labels[chosen])
         found.append(np.asarray(extract(state.variables, part, "features").pixels))
     held = np.asarray(extract(state.variables, split, "features").pixels)
     return Features(np.concatenate(found), trainer.train.labels[rows], held)
+
+
+def _some(count: int) -> np.ndarray:
+    """Returns which of `count` examples are enough for statistics, spread evenly over them."""
+    enough = min(_MOST_FEATURES, count)
+    return np.arange(enough) * count // enough
 
 
 def folds_of(labels: np.ndarray, *, folds: int = FOLDS, seed: int = 0) -> np.ndarray:
@@ -178,7 +184,7 @@ def out_of_fold(heads: "Heads", source: Resident, rows: np.ndarray, *, seed: int
     folds = folds_of(np.asarray(source.labels)[rows])
     used = min(FOLDS, math.ceil(_ENOUGH / (len(rows) / FOLDS)))
     pixels, logits = np.asarray(source.pixels), []
-    for k in range(used):
+    for k in tqdm(range(used), "heads", leave=False, disable=None):
         head = heads.train(rows[folds != k][: heads.size], seed=seed)
         logits.append(head(pixels[rows[folds == k]]))
     chosen = np.concatenate([np.flatnonzero(folds == k) for k in range(used)])
@@ -240,12 +246,14 @@ def _of_training_examples(trainer: Trainer, seed: int) -> HeldOut | None:
     size = size_of_part(len(labels))
     if size < trainer.config.train.batch_size:
         return None
+    print("limits of predictions: heads trained on parts of the training examples")
     heads = Heads(trainer, source, size=size)
     found = out_of_fold(heads, source, np.arange(len(labels)), seed=seed)
+    some = _some(len(labels))
     return HeldOut(
         _OUT_OF_FOLD,
         f"{trainer.train.digest.hex()[:16]}-{FOLDS}",
         labels[found.chosen],
         found.logits,
-        Features(np.asarray(source.pixels), labels, folds=found.folds),
+        Features(np.asarray(source.pixels)[some], labels[some], folds=found.folds[some]),
     )

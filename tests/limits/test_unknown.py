@@ -1,9 +1,10 @@
-"""Distances against scipy's and scikit-learn's, in NumPy and in JAX, and who is refused."""
+"""Distances by scipy and scikit-learn, in NumPy and in JAX, and who is refused."""
 
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from scipy.spatial.distance import cdist
+from scipy.linalg import sqrtm
+from scipy.spatial.distance import cdist, cosine
 from sklearn.covariance import ledoit_wolf
 
 from imgcls_jax.limits import conformal, unknown
@@ -11,26 +12,36 @@ from imgcls_jax.limits import conformal, unknown
 
 def made_up(classes=4, each=30, size=12, seed=0):
     """Features of classes that share a covariance, and labels."""
-    rng = np.random.default_rng(seed)
-    mix = rng.normal(size=(size, size)) / 4
-    means = np.random.default_rng(1).normal(size=(classes, size)) * 2
+    rng, fixed = np.random.default_rng(seed), np.random.default_rng(1)
+    mix = fixed.normal(size=(size, size)) / 4
+    means = fixed.normal(size=(classes, size)) * 2
     labels = np.repeat(np.arange(classes), each)
     return means[labels] + rng.normal(size=(len(labels), size)) @ mix, labels
 
 
-def unit(features):
-    return features / np.sqrt((features**2).mean(1, keepdims=True))
+def by_scipy(known, labels, new):
+    """The angles (N, C) of new features to classes' means, each class granted half its own."""
+    means = np.stack([known[labels == c].mean(0) for c in range(4)])
+    own, spread = np.zeros(4), []
+    for n, c in enumerate(labels):
+        others = known[(labels == c) & (np.arange(len(labels)) != n)].mean(0)
+        spread.append(1 - cosine(known[n], others))
+        own[c] += spread[-1] / (labels == c).sum()
+    scale = np.std(np.array(spread) - own[labels] / 2)
+    return (cdist(new, means, "cosine") + own / 2).min(1) / scale
 
 
-def test_the_distance_is_mahalanobis_with_ledoit_and_wolfs_covariance():
+def test_the_distance_is_of_angles_before_and_after_whitening():
     features, labels = made_up()
     new, _ = made_up(seed=5)
-    scaled = unit(features)
-    means = np.stack([scaled[labels == c].mean(0) for c in range(4)])
-    covariance, share = ledoit_wolf(scaled - means[labels], assume_centered=True)
-    residuals = scaled - means[labels]
+    scaled = features / np.sqrt((features**2).mean(1, keepdims=True))
+    new_scaled = new / np.sqrt((new**2).mean(1, keepdims=True))
+    residuals = scaled - np.stack([scaled[labels == c].mean(0) for c in range(4)])[labels]
+    covariance, share = ledoit_wolf(residuals, assume_centered=True)
     assert unknown.shrinkage(residuals, residuals.T @ residuals / 120) == pytest.approx(share)
-    expected = cdist(unit(new), means, "mahalanobis", VI=np.linalg.inv(covariance)).min(1) ** 2
+    root = np.real(sqrtm(np.linalg.inv(covariance)))
+    known, other = ((of - scaled.mean(0)) @ root for of in (scaled, new_scaled))
+    expected = by_scipy(scaled, labels, new_scaled) + by_scipy(known, labels, other)
     statistics = unknown.fit(features, labels)
     np.testing.assert_allclose(unknown.distances(statistics, new), expected, rtol=1e-4)
     in_jax = unknown.distances(statistics, jnp.asarray(new, jnp.float32))
@@ -43,6 +54,8 @@ def test_classes_without_examples_and_features_that_never_vary_are_no_trouble():
     found = unknown.distances(unknown.fit(features, labels + 2), features)
     assert np.isfinite(found).all()
     assert unknown.fit(features, labels + 2).means.shape == (4, 12)
+    one = unknown.fit(features[:31], labels[:31])  # of the second class a single example
+    assert one.offsets[0] == pytest.approx(one.offsets[1])
     same = np.ones((6, 3))
     assert np.isfinite(unknown.distances(unknown.fit(same, [0, 0, 0, 1, 1, 1]), same)).all()
 
