@@ -170,7 +170,9 @@ def _of_strangers(photos: Photos, seed: int) -> dict[str, float]:
     left_out = np.random.default_rng(seed).choice(classes, _LEFT_OUT, replace=False)
     strange = np.isin(photos.labels, left_out)
     learned = ~strange & ~photos.test
-    statistics = unknown.fit(photos.features[learned], photos.labels[learned])
+    known = (photos.features[learned], photos.labels[learned])
+    folds = held_out.folds_of(known[1])
+    statistics, _ = unknown.learn(unknown.Features(*known, folds=folds))
     far = unknown.distances(statistics, photos.features[photos.test])
     return {"unknown_auroc": float(roc_auc_score(strange[photos.test], far))}
 

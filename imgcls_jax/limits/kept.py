@@ -70,9 +70,8 @@ def learn(
     found = Limits(fitted, labels, logits, facts)
     if features is None:
         return found
-    return dataclasses.replace(
-        found, statistics=features.statistics(), distances=features.held_out_distances()
-    )
+    statistics, distances = unknown.learn(features)
+    return dataclasses.replace(found, statistics=statistics, distances=distances)
 
 
 def changes(logits: Any, labels: Any, fitted: float) -> dict[str, dict[str, float]]:

@@ -21,38 +21,25 @@ import numpy as np
 _GRANTED = 0.5  # share of a class's own mean cosine that is taken from the cosine to it
 
 
-class Angles(NamedTuple):
-    """The classes' means as unit vectors.
-
-    Attributes:
-      means: (C, F) float32, of classes with examples.
-      offsets: (C,) float32, what is taken from the cosine to each.
-      scale: () float32, by which known examples differ.
-    """
-
-    means: np.ndarray
-    offsets: np.ndarray
-    scale: np.ndarray
-
-
 class Statistics(NamedTuple):
     """What the features of known examples are like.
 
     Attributes:
       centre: (F,) float32, their mean.
-      whiten: (F, F) float32: features times it have unit covariance within each class.
-      plain_means, plain_offsets, plain_scale: `Angles` of features as they are.
-      means, offsets, scale: `Angles` of centred and whitened features.
+      whiten: (F, F) float32: centred features times it have unit covariance within each class.
+      plain_means, means: (C, F) float32, unit vectors to the classes' means, before and after
+        whitening, of classes with examples.
+      plain_offsets, offsets: (C,) float32, what is taken from the cosine to each.
+      scales: (2,) float32, by which the two angles of held-out examples vary.
     """
 
     centre: np.ndarray
     whiten: np.ndarray
     plain_means: np.ndarray
     plain_offsets: np.ndarray
-    plain_scale: np.ndarray
     means: np.ndarray
     offsets: np.ndarray
-    scale: np.ndarray
+    scales: np.ndarray
 
 
 class Features(NamedTuple):
@@ -70,19 +57,27 @@ class Features(NamedTuple):
     held: np.ndarray | None = None
     folds: np.ndarray | None = None
 
-    def statistics(self) -> Statistics:
-        """Returns the statistics of all known examples."""
-        return fit(self.known, self.labels)
 
-    def held_out_distances(self) -> np.ndarray:
-        """Returns distances, by statistics that do not know them, of the held-out examples."""
-        if self.folds is None:
-            return np.asarray(distances(self.statistics(), self.held))
-        found = np.empty(len(self.known))
-        for fold in np.unique(self.folds):
-            out = self.folds == fold
-            found[out] = distances(fit(self.known[~out], self.labels[~out]), self.known[out])
-        return found
+def learn(features: Features) -> tuple[Statistics, np.ndarray]:
+    """Returns the statistics of all known examples, and the distances of held-out ones.
+
+    Held out from a fold's statistics are its examples; the statistics that predictions go by know a
+    few more, so that they refuse rather fewer pictures than asked.
+
+    Returns:
+      The statistics, and distances (N,) or (M,).
+    """
+    statistics = fit(features.known, features.labels)
+    if features.folds is None:
+        found = np.asarray(angles(statistics, features.held))
+    else:
+        found = np.empty((len(features.known), 2))
+        for fold in np.unique(features.folds):
+            out = features.folds == fold
+            of_others = fit(features.known[~out], features.labels[~out])
+            found[out] = angles(of_others, features.known[out])
+    scales = np.maximum(found.std(0), 1e-6).astype(np.float32)
+    return statistics._replace(scales=scales), (found / scales).sum(1)
 
 
 def fit(features: Any, labels: Any) -> Statistics:
@@ -103,8 +98,9 @@ def fit(features: Any, labels: Any) -> Statistics:
     floor = share * np.trace(covariance) / size + 1e-12
     values, vectors = np.linalg.eigh((1 - share) * covariance + floor * np.eye(size))
     whiten = vectors / np.sqrt(values)
-    both = (*_angles(features, which), *_angles(centred @ whiten, which))
-    return Statistics(*(np.asarray(array, np.float32) for array in (centre, whiten, *both)))
+    both = (*_directions(features, which), *_directions(centred @ whiten, which))
+    arrays = (centre, whiten, *both, np.ones(2))
+    return Statistics(*(np.asarray(array, np.float32) for array in arrays))
 
 
 def _class_means(features: np.ndarray, which: np.ndarray) -> np.ndarray:
@@ -114,16 +110,20 @@ def _class_means(features: np.ndarray, which: np.ndarray) -> np.ndarray:
     return sums / np.bincount(which)[:, None]
 
 
-def _angles(features: np.ndarray, which: np.ndarray) -> Angles:
-    """Returns the classes' directions, and offsets by the cosine of each example to the others."""
+def _directions(features: np.ndarray, which: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Returns unit vectors to the classes' means, and their offsets.
+
+    An offset is half of the mean cosine of a class's examples, each to the others' mean, less that
+    of all classes: only differences between the classes count.
+    """
     means, counts = _class_means(features, which), np.bincount(which)
     others = (counts[:, None] * means)[which] - features  # a multiple of the others' mean
     cosines = (_unit(features) * _unit(others)).sum(1)
     own, several = np.bincount(which, cosines) / counts, counts > 1
-    own[~several] = own[several].mean() if several.any() else 0.0
-    offsets = _GRANTED * own
-    spread = (cosines - offsets[which])[several[which]]
-    return Angles(_unit(means), offsets, max(float(spread.std()) if spread.size else 1.0, 1e-6))
+    if not several.any():
+        return _unit(means), np.zeros(len(means))
+    own[~several] = own[several].mean()
+    return _unit(means), _GRANTED * (own - own.mean())
 
 
 def distances(statistics: Statistics, features: Any) -> Any:
@@ -131,17 +131,16 @@ def distances(statistics: Statistics, features: Any) -> Any:
 
     It computes with NumPy or JAX, whichever the features are of.
     """
-    found, features = statistics, scaled(features)
-    plain = Angles(found.plain_means, found.plain_offsets, found.plain_scale)
-    whitened = Angles(found.means, found.offsets, found.scale)
-    white = (features - found.centre) @ found.whiten
-    return _apart(plain, features) + _apart(whitened, white)
+    return (angles(statistics, features) / statistics.scales).sum(1)
 
 
-def _apart(angles: Angles, features: Any) -> Any:
-    """Returns how far features (B, F) are from the nearest mean, in spreads of known examples."""
-    cosines = _unit(features) @ angles.means.T - angles.offsets
-    return (1 - cosines.max(1)) / angles.scale
+def angles(statistics: Statistics, features: Any) -> Any:
+    """Returns 1 less the cosine to the nearest mean, before and after whitening, (B, 2)."""
+    features = scaled(features)
+    white = _unit((features - statistics.centre) @ statistics.whiten)
+    plain = (_unit(features) @ statistics.plain_means.T - statistics.plain_offsets).max(1)
+    whitened = (white @ statistics.means.T - statistics.offsets).max(1)
+    return 1 - (plain[:, None] * np.float32([1, 0]) + whitened[:, None] * np.float32([0, 1]))
 
 
 def shrinkage(residuals: np.ndarray, covariance: np.ndarray) -> float:

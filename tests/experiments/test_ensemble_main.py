@@ -71,6 +71,8 @@ def test_the_folder_tells_the_whole_story(made, root, digits):
     assert json.loads((root / "copy.json").read_text()) == summary
     for name in ("members", "calibration", "disagreement"):
         assert pixels(made / "figures" / f"{name}.png").std() > 10
+    low, high = summary["test_balanced_accuracy_interval"]
+    assert low < summary["test_balanced_accuracy"] < high
     learned = summary["temperature"]
     assert learned["fitted_on"] == {"of": "validation examples", "examples": 288}
     found = predictor.load(made).probabilities(digits.test.images)
@@ -163,6 +165,8 @@ def test_folds_are_joined_and_what_they_cannot_say_is_said(any_main, seeds, tmp_
     assert "nothing is left to measure the ensemble on" in text
     found = json.loads((out / "summary.json").read_text())["out_of_fold"]
     assert sum(map(sum, found["confusion_matrix"])) == 2 * 360
+    low, high = found["balanced_accuracy_interval"]
+    assert low < found["balanced_accuracy"] < high
     of = [json.loads((folder / f"seed-{k}" / "summary.json").read_text()) for k in (0, 1)]
     assert found["accuracy"] == pytest.approx(np.mean([one["test_accuracy"] for one in of]))
     assert len(predictor.load(out).class_names) == 10
