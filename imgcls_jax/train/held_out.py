@@ -36,6 +36,10 @@ NOTHING = (
     "no example was held out from training; train with `hold_out=0.1`, say, or a frozen network on "
     "fixed features"
 )
+TOO_FEW = (
+    "there are too few training examples to hold out parts of them; train on more, or with a "
+    "smaller `batch_size`"
+)
 
 
 class HeldOut(NamedTuple):
@@ -73,7 +77,7 @@ def learn_limits(
     started = time.perf_counter()
     held = find(trainer, state, seed=config.train.seed, dataset=dataset)
     if held is None:
-        kept.write(workdir, None, why_not=NOTHING)
+        kept.write(workdir, None, why_not=TOO_FEW if config.features_once else NOTHING)
     else:
         limits = kept.learn(
             held.labels,

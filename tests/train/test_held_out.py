@@ -157,6 +157,12 @@ def test_without_held_out_examples_nothing_is_learned_and_it_is_said(photos, tmp
         make_judge(predictor.load(tmp_path), Asked(coverage=0.9))
 
 
+def test_a_part_of_less_than_a_batch_is_too_little(photos, tmp_path):
+    config = FROZEN.replace(batch_size=50, epochs=1)
+    summary = trained(config, photos, Workdir(tmp_path), pretrained={"params": {}})
+    assert summary["temperature"] == {"value": None, "why_not": held_out.TOO_FEW}
+
+
 @pytest.fixture(scope="module")
 def digits_run(tmp_path_factory, digits):
     """A run on digits with a validation split."""
