@@ -33,7 +33,9 @@ def photos():
     labels = np.tile(np.arange(CLASSES), EACH)
     means = rng.normal(size=(CLASSES, 32))
     features = means[labels] + rng.normal(size=(len(labels), 32)) * 0.6
-    return limits.Photos(features.astype(np.float32), labels, np.arange(len(labels)) % 4 == 0)
+    return limits.Photos(
+        features.astype(np.float32), labels, np.arange(len(labels)) // CLASSES % 4 == 0
+    )
 
 
 @pytest.fixture(scope="module")

@@ -79,12 +79,16 @@ def test_folds_spread_every_class_evenly():
     assert np.ptp(np.bincount(fold)) == 0
 
 
-def test_of_many_examples_few_heads_are_trained(photos, monkeypatch):
+def test_of_many_examples_few_heads_are_trained_and_of_few_none(photos, monkeypatch, tmp_path):
     monkeypatch.setattr(held_out, "_ENOUGH", 20)
     trainer = build(FROZEN, photos, pretrained={"params": {}})
     found = held_out.find(trainer, trainer.start(0).state, seed=0, dataset=photos)
     assert len(found.labels) == 13 + 12
     assert len(unknown.learn(found.features)[1]) == 61
+    config = FROZEN.replace(batch_size=50)  # more than the 48 in a part
+    few = dataclasses.replace(trainer, config=config)
+    given = {"config": config, "dataset": photos, "workdir": Workdir(tmp_path)}
+    assert held_out.learn_limits(few, None, **given)["why_not"] == held_out.TOO_FEW
 
 
 def test_a_frozen_run_learns_from_its_training_photos_and_uses_it_everywhere(
@@ -155,12 +159,6 @@ def test_without_held_out_examples_nothing_is_learned_and_it_is_said(photos, tmp
     (tmp_path / "calibration.json").unlink()  # as an older version left it
     with pytest.raises(UserError, match="the run is of a version that kept nothing"):
         make_judge(predictor.load(tmp_path), Asked(coverage=0.9))
-
-
-def test_a_part_of_less_than_a_batch_is_too_little(photos, tmp_path):
-    config = FROZEN.replace(batch_size=50, epochs=1)
-    summary = trained(config, photos, Workdir(tmp_path), pretrained={"params": {}})
-    assert summary["temperature"] == {"value": None, "why_not": held_out.TOO_FEW}
 
 
 @pytest.fixture(scope="module")
