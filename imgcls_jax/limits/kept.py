@@ -6,6 +6,7 @@ predictions need, and the held-out examples' logits, of which an ensemble learns
 
 import dataclasses
 import json
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,8 @@ import numpy as np
 from imgcls_jax import metrics
 from imgcls_jax.errors import UserError
 from imgcls_jax.limits import conformal, temperature, unknown
-from imgcls_jax.workdir import Workdir
 
+_WITHOUT = "remove calibration.json beside it to predict without a temperature"
 FACTS, ARRAYS = "calibration.json", "limits.npz"
 
 
@@ -89,8 +90,12 @@ def changes(logits: Any, labels: Any, fitted: float) -> dict[str, dict[str, floa
     return found
 
 
-def write(workdir: Workdir, limits: Limits | None, *, why_not: str = "") -> None:
-    """Keeps the limits in a run's folder, or why there are none."""
+def write(workdir: Any, limits: Limits | None, *, why_not: str = "") -> None:
+    """Keeps the limits in a run's folder, or why there are none.
+
+    Args:
+      workdir: the folder, a `Workdir`, whose code an exported network does without.
+    """
     if limits is None:
         workdir.write_json(FACTS, {"temperature": None, "why_not": why_not})
         return
@@ -132,12 +137,13 @@ def read(path: str | Path) -> Limits | None:
     if found is None or found["temperature"] is None:
         return None
     file = Path(path) / ARRAYS
-    if not file.exists():
-        raise UserError(
-            f"{file} is missing; bring it back, or remove {FACTS} beside it to predict without a "
-            "temperature."
-        )
-    arrays = Workdir(path).read_arrays(ARRAYS)
+    try:
+        with np.load(file) as content:
+            arrays = dict(content)
+    except FileNotFoundError as error:
+        raise UserError(f"{file} is missing; bring it back, or {_WITHOUT}.") from error
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise UserError(f"{file} is damaged; bring back a good one, or {_WITHOUT}.") from error
     try:
         statistics = None
         if "distances" in arrays:
@@ -153,6 +159,5 @@ def read(path: str | Path) -> Limits | None:
         )
     except KeyError as error:
         raise UserError(
-            f"{file} is of another version of this program; remove it and {FACTS} beside it to "
-            "predict without a temperature."
+            f"{file} is of another version of this program; train again, or {_WITHOUT}."
         ) from error

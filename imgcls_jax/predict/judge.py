@@ -3,13 +3,12 @@
 import dataclasses
 import math
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from imgcls_jax.errors import UserError
 from imgcls_jax.limits import conformal
-from imgcls_jax.predict.predictor import Prediction, Predictor
 
 UNKNOWN = "unknown"
 
@@ -56,8 +55,12 @@ class Asked:
 NOTHING = Asked()
 
 
-def make_judge(network: Predictor, asked: Asked) -> Callable[[Prediction], Judgement]:
-    """Builds a function that judges predictions, which for `unknown` have a `distance`.
+def make_judge(network: Any, asked: Asked) -> Callable[[Any], Judgement]:
+    """Builds a function that judges a `Prediction`, which for `unknown` has a `distance`.
+
+    Args:
+      network: the `Predictor` that it is of.
+      asked: what to judge by.
 
     Raises:
       UserError: if a value is out of its range, the network has not learned what it needs, or is
@@ -74,7 +77,7 @@ def make_judge(network: Predictor, asked: Asked) -> Callable[[Prediction], Judge
         level = conformal.quantile(limits.scores(), asked.coverage)
     decide = _decide(network.class_names, asked)
 
-    def judge(prediction: Prediction) -> Judgement:
+    def judge(prediction: Any) -> Judgement:
         chosen = None
         if level is not None:
             inside = conformal.sets(prediction.probabilities[None], level)[0]

@@ -32,7 +32,7 @@ def photos():
     rng = np.random.default_rng(0)
     labels = np.tile(np.arange(CLASSES), EACH)
     means = rng.normal(size=(CLASSES, 32))
-    features = means[labels] + rng.normal(size=(len(labels), 32)) * 0.6
+    features = means[labels] + rng.normal(size=(len(labels), 32)) * 1.8
     return limits.Photos(
         features.astype(np.float32), labels, np.arange(len(labels)) // CLASSES % 4 == 0
     )
@@ -51,7 +51,7 @@ def test_the_rates_are_those_asked_for_and_the_temperature_calibrates(result):
         found = {name: np.array(values) for name, values in result[way].items()}
         assert all(len(values) == 2 for values in found.values())
         assert (found["ece_before"] > 0.3).all()
-        assert (found["ece_after"] < 0.08).all()
+        assert (found["ece_after"] < 0.4 * found["ece_before"]).all()
         assert (found["loss_after"] < found["loss_before"]).all()
         assert found["covered"].mean() == pytest.approx(0.9, abs=0.05)
         assert found["refused"].mean() == pytest.approx(0.05, abs=0.035)

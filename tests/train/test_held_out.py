@@ -212,6 +212,11 @@ def test_damaged_files_are_one_sentence(digits_run, tmp_path):
     (tmp_path / "calibration.json").write_text(json.dumps(facts))
     with pytest.raises(UserError, match=r"limits\.npz is missing; bring it back, or remove calib"):
         kept.read(tmp_path)
+    (tmp_path / "limits.npz").write_bytes(b"PK no zip")
+    with pytest.raises(
+        UserError, match=r"limits\.npz is damaged; bring back a good one, or remove"
+    ):
+        kept.read(tmp_path)
     np.savez(tmp_path / "limits.npz", labels=np.zeros(3))
     with pytest.raises(UserError, match=r"limits\.npz is of another version of this program"):
         kept.read(tmp_path)

@@ -168,5 +168,5 @@ def test_a_run_on_photos_predicts_from_files_what_it_evaluated(tmp_path, monkeyp
     files = sorted(map(str, folder.rglob("*.png")))
     found = np.stack([p.probabilities for p in predictor.predict(network, files)])
     for row in expected:  # every test photo is among all
-        assert np.abs(found - row).max(axis=1).min() < 1e-5
-    assert np.ptp(found, axis=0).max() > 1e-2
+        assert np.abs(found - row).max(axis=1).min() < 1e-6
+    assert np.ptp(found, axis=0).max() > 1e-4  # of random weights, known to be worth little
