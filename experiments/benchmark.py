@@ -1,4 +1,4 @@
-"""Measures speed, side by side in one process.
+"""Measures speed, side by side in one process, and what predictions know of their limits.
 
     python -m experiments.benchmark fmnist      # MLP-3, batch 64: seconds per epoch, as ratios
     python -m experiments.benchmark cifar10     # convolutional networks: ms per step, as ratios
@@ -6,6 +6,9 @@
     python -m experiments.benchmark logistic    # run 8 against scikit-learn
     python -m experiments.benchmark start       # the main command, whole, several times
     python -m experiments.benchmark seeds       # seeds one at a time, and in one program
+    python -m experiments.benchmark limits --data_dir=PHOTOS --weights=FILE --rounds=3
+                                                # calibration, "unknown", sets of classes; settings
+                                                # are those of experiments.transfer
 
 PyTorch and Keras take part where they are installed; see `experiments.benchmarks.timing` for the
 rules.
@@ -23,9 +26,9 @@ from collections.abc import Iterator
 
 from absl import flags
 
-from experiments.benchmarks import cifar10, fmnist, logistic, seeds, start, transfer
+from experiments.benchmarks import cifar10, fmnist, limits, logistic, seeds, start, transfer
 from experiments.cli import flags as cli
-from experiments.cli import out_flag
+from experiments.cli import out_flag, training
 from experiments.cli.out_flag import OUT
 from imgcls_jax.errors import UserError
 from imgcls_jax.files import replacing
@@ -33,7 +36,8 @@ from imgcls_jax.workdir import environment
 
 flags.adopt_module_key_flags(cli)
 flags.adopt_module_key_flags(out_flag)
-_ROUNDS = flags.DEFINE_integer("rounds", 7, "turns of each contender", lower_bound=1)
+flags.adopt_module_key_flags(training)  # the settings of limits
+_ROUNDS = flags.DEFINE_integer("rounds", 7, "turns of each contender; limits: seeds", lower_bound=1)
 
 # By name: the module that measures and shows it, and the source of its data.
 _BENCHMARKS = {
@@ -43,6 +47,7 @@ _BENCHMARKS = {
     "logistic": (logistic, lambda: cli.load_data("fashion_mnist")),
     "start": (start, cli.data_arguments),
     "seeds": (seeds, lambda: cli.load_data("fashion_mnist")),
+    "limits": (limits, limits.asked),
 }
 
 

@@ -32,11 +32,13 @@ from experiments.cli.training import FIGURES, SEEDS, WORKDIR
 from imgcls_jax.config import settings_by_name
 from imgcls_jax.data.dataset import identity
 from imgcls_jax.errors import UserError
+from imgcls_jax.limits import temperature
 from imgcls_jax.predict import ensemble, folds, gains, members, weighting
 from imgcls_jax.predict.members import Member
 from imgcls_jax.report import console
 from imgcls_jax.report.ensemble_charts import draw_ensemble
 from imgcls_jax.report.ensemble_console import closing
+from imgcls_jax.train.outcome import of_test
 from imgcls_jax.workdir import Workdir, environment
 
 flags.adopt_module_key_flags(out_flag)
@@ -116,6 +118,10 @@ def _of_one_test_set(found: list[Member], settings: dict[str, Any], workdir: Wor
         mixed = weighting.averaged(probabilities, np.array(candidate["weights"]))
         candidate["test"] = gains.figures(mixed, labels)
     summary |= figures
+    learned = ensemble.learn_limits([of.path for of in found], weighed.weights, workdir=workdir)
+    summary["temperature"] = of_test(
+        learned, temperature.logarithms(arrays["probabilities"]), labels
+    )
     if _DISTIL.value:
         summary["distilled"]["kept"] = gains.kept(summary["distilled"]["accuracy"], summary)
     summary |= {"seconds": round(time.perf_counter() - started, 3)} | environment()
@@ -132,6 +138,7 @@ def _of_folds(found: list[Member], settings: dict[str, Any], workdir: Workdir) -
             "leave none; leave it out."
         )
     equal = np.full(len(found), 1 / len(found))
+    ensemble.learn_limits([member.path for member in found], equal, workdir=workdir)
     summary = _facts(found, workdir, equal) | {
         "dataset": found[0].config.data.dataset,
         "weighting": {"by": "equal", "why": folds.WHY},

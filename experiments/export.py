@@ -55,6 +55,7 @@ def main() -> None:
             "images": "uint8 {}x{}x{}, any number of them".format(*network.image_shape),
             "classes": len(network.class_names),
             "platforms": _PLATFORMS.value,
+            "temperature": f"{network.limits.temperature:.3f}" if network.limits else None,
             "difference": _compared(out, network),
         }
     )

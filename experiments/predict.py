@@ -5,6 +5,13 @@ python -m experiments.predict --checkpoint=RUN --top=1 folder/
 python -m experiments.predict --checkpoint=RUN --out=predictions.csv folder/
 python -m experiments.predict --checkpoint=RUN --grid=sheet.png --saliency folder/
 python -m experiments.predict --checkpoint=model.stablehlo.zip photo.jpg
+python -m experiments.predict --checkpoint=RUN --unknown=0.05 folder/
+python -m experiments.predict --checkpoint=RUN --coverage=0.9 folder/
+python -m experiments.predict --checkpoint=EGGS --positive=Damaged --threshold=0.2 folder/
+
+--unknown=0.05 says "unknown" of pictures whose features are farther from those of the training
+photos than 5 % of known photos have them. --coverage=0.9 lists classes until the true one is among
+them for 90 % of such photos. Both need a run that learned them from photos it was not trained on.
 
 Folders are searched with all folders below them; files there that have no image's name are passed
 over and counted. Files that are no usable image are reported and skipped; the exit status is 1 if
@@ -32,6 +39,7 @@ from experiments.cli.checkpoint_flag import CHECKPOINT
 from experiments.cli.out_flag import OUT
 from imgcls_jax.errors import UserError
 from imgcls_jax.predict import output, predictor
+from imgcls_jax.predict.judge import Asked, make_judge
 
 flags.adopt_module_key_flags(checkpoint_flag)
 flags.adopt_module_key_flags(out_flag)
@@ -44,6 +52,16 @@ _GRID_IMAGES = flags.DEFINE_integer("grid_images", 24, "most pictures of --grid"
 _SALIENCY = flags.DEFINE_bool(
     "saliency", False, "draw beside each picture of --grid where the network looks (Grad-CAM)"
 )
+_UNKNOWN = flags.DEFINE_float(
+    "unknown", None, "share of known photos that may be called unknown, so that strange ones are"
+)
+_COVERAGE = flags.DEFINE_float(
+    "coverage", None, "list classes until the true one is among them with this probability"
+)
+_POSITIVE = flags.DEFINE_string(
+    "positive", None, "the class of two to decide for from --threshold on, such as the rare one"
+)
+_THRESHOLD = flags.DEFINE_float("threshold", None, "least probability of --positive (default: 0.5)")
 
 
 def main(sources: list[str]) -> None:
@@ -61,6 +79,8 @@ def main(sources: list[str]) -> None:
             "--saliency needs the network's code, and an exported file has none; give the run's "
             "folder as --checkpoint."
         )
+    asked = Asked(_UNKNOWN.value, _COVERAGE.value, _POSITIVE.value, _THRESHOLD.value)
+    judge = make_judge(network, asked)
     paths = predictor.find_images(sources, passed := Counter())
     kinds = ", ".join(f"{count:,} {kind}" for kind, count in sorted(passed.items()))
     if not paths:
@@ -73,10 +93,10 @@ def main(sources: list[str]) -> None:
     suffix = Path(OUT.value or "").suffix.lower().removeprefix(".")
     form = _FORMAT.value or (suffix if suffix in output.FORMATS else "table")
     shown, done = [], 0
-    with output.open_report(
-        form, OUT.value, paths=paths, class_names=network.class_names, top=_TOP.value
-    ) as write:
-        for prediction in _with_bar(predictor.predict(network, paths), len(paths)):
+    predictions = predictor.predict(network, paths, distances=asked.unknown is not None)
+    of = {"paths": paths, "class_names": network.class_names, "top": _TOP.value}
+    with output.open_report(form, OUT.value, **of, judge=judge, asked=asked) as write:
+        for prediction in _with_bar(predictions, len(paths)):
             if prediction.error is not None:
                 name = output.printable(prediction.path)
                 tqdm.write(f"skipped: {name} {prediction.error}", file=sys.stderr)

@@ -22,7 +22,8 @@ ALLOWED = {
     "pretrained": ("files", "models", "data.catalog.download"),
     "config": ("data", "models", "augment", "optim"),
     "workdir": ("files", "config"),
-    "report": ("files", "metrics", "data", "augment", "workdir", "config"),
+    "limits": ("metrics",),
+    "report": ("files", "metrics", "data", "augment", "workdir", "config", "limits"),
     "predict": (
         "files",
         "metrics",
@@ -30,6 +31,7 @@ ALLOWED = {
         "train.setup",
         "workdir",
         "checkpoint",
+        "limits",
         "report",
         "data",
         "steps",

@@ -17,11 +17,13 @@ import numpy as np
 from imgcls_jax import steps
 from imgcls_jax.data.batching import eval_batch_size
 from imgcls_jax.errors import UserError
+from imgcls_jax.limits import kept, temperature
 from imgcls_jax.predict import saliency
 from imgcls_jax.predict.members import digest, require_alike
 from imgcls_jax.predict.restored import Restored, restore
 from imgcls_jax.workdir import Workdir
 
+_NOT_ALIKE = "the members did not hold out the same examples; train them with one `hold_out`"
 _AGAIN = "make the ensemble again in a new `workdir`"
 
 
@@ -112,6 +114,45 @@ def claim(workdir: Workdir, settings: dict[str, Any]) -> None:
             f"{workdir.path} holds another ensemble (other members or weights, or members that "
             "changed since); choose another `workdir`."
         )
+
+
+def learn_limits(
+    paths: Sequence[Path], weights: Sequence[float], *, workdir: Workdir
+) -> dict[str, Any]:
+    """Learns and keeps an ensemble's limits, from what its members said of held-out examples.
+
+    One temperature for the average, not one for each member: averaging makes less confident, so
+    members that are calibrated alone do not give an average that is (Rahaman and Thiery 2021,
+    "Uncertainty Quantification and Deep Ensembles").
+
+    Args:
+      paths: the members' folders.
+      weights: theirs.
+
+    Returns:
+      What `calibration.json` says.
+    """
+    found = [kept.read(path) for path in paths]
+    first = found[0]
+    if (
+        any(of is None for of in found)
+        or len({of.facts["held_out"]["identity"] for of in found}) > 1
+    ):
+        kept.write(workdir, None, why_not=_NOT_ALIKE)
+        return kept.facts(workdir.path)
+    averaged = sum(
+        weight * temperature.probabilities(of.logits)
+        for weight, of in zip(weights, found, strict=True)
+        if weight
+    )
+    limits = kept.learn(
+        first.labels,
+        temperature.logarithms(averaged),
+        of=first.facts["held_out"]["of"],
+        identity=first.facts["held_out"]["identity"],
+    )
+    kept.write(workdir, limits)
+    return limits.facts
 
 
 def restore_ensemble(path: str | os.PathLike) -> Ensemble:

@@ -28,9 +28,9 @@ def described(members: Sequence[Member]) -> dict[str, Any]:
     """Returns what is known of members of several folds: each fold by those that had not seen it.
 
     Returns:
-      `out_of_fold`: accuracy, its interval, balanced accuracy, confusion matrix, figures per class
-      and calibration over the folds' examples, each counted once. It says what a member is like,
-      not what the ensemble is like.
+      `out_of_fold`: accuracy and balanced accuracy with their intervals, confusion matrix, figures
+      per class and calibration over the folds' examples, each counted once. It says what a member
+      is like, not what the ensemble is like.
 
     Raises:
       UserError: if the members are not of one cross-validation.
@@ -61,6 +61,7 @@ def described(members: Sequence[Member]) -> dict[str, Any]:
             "accuracy": correct / len(true),
             "interval": list(metrics.wilson_interval(correct, len(true))),
             "balanced_accuracy": metrics.balanced_accuracy(matrix),
+            "balanced_accuracy_interval": list(metrics.balanced_accuracy_interval(matrix)),
             "calibration": metrics.calibration(mixed, true),
             "confusion_matrix": matrix.tolist(),
             "per_class": metrics.per_class(matrix, list(names)),

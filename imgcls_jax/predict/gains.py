@@ -127,6 +127,7 @@ def described(
         "test_accuracy": correct / count,
         "test_accuracy_interval": list(metrics.wilson_interval(correct, count)),
         "test_balanced_accuracy": metrics.balanced_accuracy(matrix),
+        "test_balanced_accuracy_interval": list(metrics.balanced_accuracy_interval(matrix)),
         "test_loss": mean_loss(mixed, labels),
         "calibration": metrics.calibration(mixed, labels),
         "gain": gain(mixed, probabilities, labels),

@@ -12,6 +12,7 @@ import numpy as np
 
 from imgcls_jax.errors import printable
 from imgcls_jax.files import replacing
+from imgcls_jax.predict.judge import NOTHING, UNKNOWN, Asked, Judgement
 from imgcls_jax.predict.predictor import Prediction
 from imgcls_jax.report.lettering import pad, shorten, width
 
@@ -29,12 +30,18 @@ def open_report(
     paths: Sequence[str],
     class_names: Sequence[str],
     top: int,
+    judge: Callable[[Prediction], Judgement] | None = None,
+    asked: Asked = NOTHING,
 ) -> Iterator[Callable[[Prediction], None]]:
     """Yields a function that writes one prediction.
 
-    table: a line for each of the most probable classes, the name of the file on the first.
+    table: a line for each of the most probable classes, the name of the file on the first; where a
+      set was asked for, for each class of the set.
     csv: `file,class_1,probability_1,...`, one line per file.
     json: an array of {"file", "top": [{"class", "probability"}, ...]}.
+
+    Where a decision was asked for, each file has a `decision`, the class or "unknown" (in JSON
+    null), and where a set was asked for a `set` of classes, in CSV between bars.
 
     Args:
       form: one of `FORMATS`.
@@ -42,62 +49,89 @@ def open_report(
       paths: of all files that may come, for the width of the table.
       class_names: C names.
       top: how many classes of each, at most C.
+      judge: what says more of a prediction than its probabilities, see `judge.make_judge`.
+      asked: what it was asked.
 
     Raises:
       UserError: the file cannot be written.
     """
     top = min(top, len(class_names))
 
-    def ranked(prediction: Prediction) -> list[tuple[str, float]]:
-        order = np.argsort(-prediction.probabilities, kind="stable")[:top]
+    def ranked(prediction: Prediction, count: int = top) -> list[tuple[str, float]]:
+        order = np.argsort(-prediction.probabilities, kind="stable")[:count]
         return [(class_names[c], float(prediction.probabilities[c])) for c in order]
+
+    def judged(prediction: Prediction) -> dict[str, Any]:
+        found = {} if judge is None else judge(prediction)._asdict()
+        said = {}
+        if asked.decides:
+            decision = found["decision"]
+            said["decision"] = None if decision is None else class_names[decision]
+        if asked.coverage is not None:
+            said["set"] = [class_names[c] for c in found["chosen"]]
+        return said
 
     with _opened(path) as file:
         if form == "table":
-            yield _table(file, ranked, paths, class_names)
+            yield _table(file, ranked, judged, paths, class_names, asked)
         elif form == "csv":
-            yield _csv(file, ranked, top)
+            yield _csv(file, ranked, judged, top, asked)
         else:
-            with _json(file, ranked) as write:
+            with _json(file, ranked, judged) as write:
                 yield write
 
 
-def _table(file: TextIO, ranked, paths, class_names) -> Callable[[Prediction], None]:
+def _table(
+    file: TextIO, ranked, judged, paths, class_names, asked: Asked
+) -> Callable[[Prediction], None]:
     left = min(_FILE, max(width(printable(path)) for path in ("file", *paths)))
-    middle = min(_CLASS, max(width(printable(name)) for name in ("class", *class_names)))
-    print(f"{pad('file', left)}  {pad('class', middle)}  probability", file=file)
+    names = ("class", *class_names)
+    middle = min(_CLASS, max(width(printable(name)) for name in names))
+    first = min(_CLASS, max(width(printable(name)) for name in ("decision", *names)))
+    header = [pad("file", left), *([pad("decision", first)] if asked.decides else [])]
+    print("  ".join([*header, pad("class", middle), "probability"]), file=file)
 
     def write(prediction: Prediction) -> None:
-        name = shorten(printable(prediction.path), left, keep_end=True)
-        for place, (class_name, probability) in enumerate(ranked(prediction)):
+        found = judged(prediction)
+        cells = [pad(shorten(printable(prediction.path), left, keep_end=True), left)]
+        if asked.decides:
+            cells.append(pad(shorten(printable(found["decision"] or UNKNOWN), first), first))
+        # A set's classes are the most probable ones.
+        shown = ranked(prediction, len(found["set"])) if "set" in found else ranked(prediction)
+        for place, (class_name, probability) in enumerate(shown):
+            start = [" " * width(cell) for cell in cells] if place else cells
             label = pad(shorten(printable(class_name), middle), middle)
             bar = "█" * round(_BAR * probability)
-            start = pad("" if place else name, left)
-            print(f"{start}  {label}  {probability:11.4f}  {bar}".rstrip(), file=file)
+            print("  ".join([*start, label, f"{probability:11.4f}", bar]).rstrip(), file=file)
 
     return write
 
 
-def _csv(file: TextIO, ranked, top: int) -> Callable[[Prediction], None]:
+def _csv(file: TextIO, ranked, judged, top: int, asked: Asked) -> Callable[[Prediction], None]:
     writer = csv.writer(file, lineterminator="\n")
     places = range(1, top + 1)
-    writer.writerow(["file", *(f"{what}_{n}" for n in places for what in ("class", "probability"))])
+    more = ["decision"] * asked.decides + ["set"] * (asked.coverage is not None)
+    columns = (f"{what}_{n}" for n in places for what in ("class", "probability"))
+    writer.writerow(["file", *more, *columns])
 
     def write(prediction: Prediction) -> None:
+        found = judged(prediction)
+        said = [found["decision"] or UNKNOWN] if "decision" in found else []
+        said += [" | ".join(found["set"])] if "set" in found else []
         pairs = ((name, round(value, _DIGITS)) for name, value in ranked(prediction))
-        writer.writerow([prediction.path, *(cell for pair in pairs for cell in pair)])
+        writer.writerow([prediction.path, *said, *(cell for pair in pairs for cell in pair)])
 
     return write
 
 
 @contextlib.contextmanager
-def _json(file: TextIO, ranked) -> Iterator[Callable[[Prediction], None]]:
+def _json(file: TextIO, ranked, judged) -> Iterator[Callable[[Prediction], None]]:
     separator = "[\n"
 
     def write(prediction: Prediction) -> None:
         nonlocal separator
         top = [{"class": c, "probability": round(p, _DIGITS)} for c, p in ranked(prediction)]
-        record: dict[str, Any] = {"file": prediction.path, "top": top}
+        record: dict[str, Any] = {"file": prediction.path, **judged(prediction), "top": top}
         file.write(separator + json.dumps(record, ensure_ascii=False))
         separator = ",\n"
 

@@ -1,6 +1,7 @@
 """From picture files to probabilities, by a run's network or an exported file."""
 
 import dataclasses
+import itertools
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -16,6 +17,16 @@ from imgcls_jax.data.batching import eval_batch_size
 from imgcls_jax.data.photos import decode, kinds, listing
 from imgcls_jax.data.photos.decode import in_order
 from imgcls_jax.errors import UserError
+from imgcls_jax.limits import kept, unknown
+from imgcls_jax.limits.kept import Limits
+
+_EXPORTED = "an exported file keeps nothing of held-out examples; give the run's folder"
+_BEFORE = "the run is of a version that kept nothing of held-out examples; run it again"
+_NO_FEATURES = (
+    "it goes by the features of photos, and this network hands out none; train one that is made "
+    "for transfer"
+)
+_NO_FEATURES_OF_ALL = "an ensemble has no features of its own; give the folder of a member"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,12 +34,17 @@ class Predictor:
     """A network and the preprocessing of its images.
 
     Attributes:
-      probabilities: images uint8 (B, H, W, C) -> (B, number of classes); compiles for every B.
+      probabilities: images uint8 (B, H, W, C) -> (B, number of classes), by the temperature that
+        the run learned, if it did; compiles for every B.
       class_names: of the columns of the probabilities.
       image_shape: (H, W, C), square.
       preprocessing: {"resize": how pictures become square, see `data.photos.decode.resize`}.
       grad_cam: (images uint8 (B, H, W, C), classes (B,)) -> (B, h, w) in [0, 1], see
         `imgcls_jax.predict.saliency`; None where only the file of the network is there.
+      limits: what was learned from held-out examples; None where nothing was.
+      with_distances: images -> (`probabilities`, how far their features are from the known ones'
+        (B,), see `imgcls_jax.limits.unknown`); None without statistics of features.
+      missing: why there is no such thing, by what cannot be judged then: "unknown", "coverage".
     """
 
     probabilities: Callable[[Any], Any]
@@ -36,6 +52,9 @@ class Predictor:
     image_shape: tuple[int, int, int]
     preprocessing: Mapping[str, Any]
     grad_cam: Callable[[Any, Any], Any] | None = None
+    limits: Limits | None = None
+    with_distances: Callable[[Any], tuple[Any, Any]] | None = None
+    missing: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     def prepare(self, source: str | os.PathLike | bytes) -> np.ndarray:
         """Returns a picture as the network's uint8 (H, W, C); grey ones by luminance (ITU-R 601).
@@ -69,12 +88,15 @@ class Predictor:
 
 @dataclasses.dataclass(frozen=True)
 class Prediction:
-    """The result for a file: image and probabilities (C,), or `error`, such as "is empty"."""
+    """The result for a file: image, probabilities (C,) and, where asked for, the distance of its
+    features; or `error`, such as "is empty".
+    """
 
     path: str
     image: np.ndarray | None = None
     probabilities: np.ndarray | None = None
     error: str | None = None
+    distance: float | None = None
 
 
 def load(path: str | os.PathLike) -> Predictor:
@@ -103,6 +125,7 @@ def from_export(path: str | os.PathLike) -> Predictor:
         class_names=exported.class_names,
         image_shape=exported.image_shape,
         preprocessing=exported.preprocessing,
+        missing=dict.fromkeys(("unknown", "coverage"), _EXPORTED),
     )
 
 
@@ -118,16 +141,26 @@ def from_workdir(path: str | os.PathLike) -> Predictor:
     def grad_cam(images, classes):
         return saliency.grad_cam(model, restored.variables, restored.seen(images), classes)
 
-    @jax.jit
-    def probabilities(images):
-        return jax.nn.softmax(restored.logits(images).astype(jnp.float32))
+    limits = kept.read(path)
+    temperature = 1.0 if limits is None else limits.temperature
 
+    def probabilities(images):
+        return jax.nn.softmax(restored.logits(images).astype(jnp.float32) / temperature)
+
+    def with_distances(images):
+        features = restored.features(images).astype(jnp.float32)
+        return probabilities(images), unknown.distances(limits.statistics, features)
+
+    known = limits is not None and limits.statistics is not None
     return Predictor(
-        probabilities=probabilities,
+        probabilities=jax.jit(probabilities),
         class_names=tuple(record["class_names"]),
         image_shape=tuple(record["image_shape"]),
         preprocessing={"resize": record["resize"]},
         grad_cam=grad_cam,
+        limits=limits,
+        with_distances=jax.jit(with_distances) if known else None,
+        missing=_missing(path, limits, _NO_FEATURES),
     )
 
 
@@ -135,15 +168,31 @@ def from_ensemble(path: str | os.PathLike) -> Predictor:
     """Returns the predictor of the ensemble in a folder, whose members are where they were."""
     from imgcls_jax.predict.ensemble import restore_ensemble
 
-    ensemble = restore_ensemble(path)
+    ensemble, limits = restore_ensemble(path), kept.read(path)
     record = ensemble.record
+
+    def probabilities(images):
+        if limits is None:
+            return ensemble.probabilities(images)
+        return jax.nn.softmax(ensemble.log_probabilities(images) / limits.temperature)
+
     return Predictor(
-        probabilities=jax.jit(ensemble.probabilities),
+        probabilities=jax.jit(probabilities),
         class_names=tuple(record["class_names"]),
         image_shape=tuple(record["image_shape"]),
         preprocessing={"resize": record["resize"]},
         grad_cam=jax.jit(ensemble.grad_cam),
+        limits=limits,
+        missing=_missing(path, limits, _NO_FEATURES_OF_ALL),
     )
+
+
+def _missing(path: str | os.PathLike, limits: Limits | None, no_features: str) -> dict[str, str]:
+    """Returns why a folder's network cannot be judged by what it lacks."""
+    if limits is not None:
+        return {"unknown": no_features}
+    why = (kept.facts(path) or {}).get("why_not") or _BEFORE
+    return {"unknown": why, "coverage": why}
 
 
 def find_images(
@@ -181,11 +230,16 @@ def find_images(
     return found
 
 
-def predict(predictor: Predictor, paths: Sequence[str]) -> Iterator[Prediction]:
+def predict(
+    predictor: Predictor, paths: Sequence[str], *, distances: bool = False
+) -> Iterator[Prediction]:
     """Yields predictions of any number of files, in their order, in the memory of a few batches.
 
     Threads decode while the network computes. All batches but the last have one size, and so has
     that if there are others: one compilation.
+
+    Args:
+      distances: whether to compute those of the features too, see `Predictor.with_distances`.
     """
     size, waiting, images, several = predictor.batch_size, [], [], False
 
@@ -196,14 +250,21 @@ def predict(predictor: Predictor, paths: Sequence[str]) -> Iterator[Prediction]:
             batch = np.stack(images)
             if several and len(batch) < size:
                 batch = np.pad(batch, ((0, size - len(batch)), *3 * ((0, 0),)))
-            rows = iter(np.asarray(predictor.probabilities(batch)))
+            rows = compute(batch)
             several = True
         for waited in waiting:
             if waited.error is None:
-                waited = dataclasses.replace(waited, probabilities=next(rows))
+                probabilities, distance = next(rows)
+                waited = dataclasses.replace(waited, probabilities=probabilities, distance=distance)
             yield waited
         waiting.clear()
         images.clear()
+
+    def compute(batch):
+        if not distances:
+            return zip(np.asarray(predictor.probabilities(batch)), itertools.repeat(None))
+        probabilities, far = predictor.with_distances(batch)
+        return zip(np.asarray(probabilities), np.asarray(far).tolist(), strict=True)
 
     def prepare(path):
         try:

@@ -14,6 +14,7 @@ import numpy as np
 from imgcls_jax import steps
 from imgcls_jax.checkpoint import Checkpoints
 from imgcls_jax.errors import UserError
+from imgcls_jax.models import freezing
 from imgcls_jax.train.setup import Network, make_network
 from imgcls_jax.workdir import Workdir
 
@@ -34,6 +35,11 @@ class Restored(NamedTuple):
     def logits(self, images: jax.Array) -> jax.Array:
         """Computes logits (B, C) of images (B, H, W, C) uint8, or float in [0, 1]."""
         return self.network.evaluate_fn(self.variables, steps.to_unit_interval(images), train=False)
+
+    def features(self, images: jax.Array) -> jax.Array:
+        """Computes the head's inputs (B, F) of such images, without views to average."""
+        compute = freezing.features_of(self.network.plain_fn)
+        return compute(self.variables, steps.to_unit_interval(images))
 
     def seen(self, images: jax.Array) -> jax.Array:
         """Returns such images as the model itself is given them."""

@@ -100,6 +100,7 @@ def closing(summary: Mapping[str, Any]) -> None:
         results["train accuracy"] = (
             f"{summary['train_accuracy']:.4f}   (over epoch {summary['evaluated_epoch']})"
         )
+    results |= temperature(summary.get("temperature"))
     results |= _documented(summary)
     results["parameters"] = f"{summary['parameters']:,}"
     if "parameters_mb" in summary:
@@ -143,6 +144,17 @@ def accuracies(figures: Mapping[str, Any], *, of: str = "") -> dict[str, str]:
         lines[name + of] = line
     lines[f"balanced accuracy{of}"] += "   (mean recall of classes)"
     return lines
+
+
+def temperature(found: Mapping[str, Any] | None) -> dict[str, str]:
+    """Returns the line of the temperature and what it changes; none for older summaries."""
+    if found is None:
+        return {}
+    if found["value"] is None:
+        return {"temperature": f"none: {found['why_not']}"}
+    before, after = (found["test_ece"][when] for when in ("before", "after"))
+    line = f"{found['value']:.3f}   calibration error {before:.4f} without, {after:.4f} with it"
+    return {"temperature": line}
 
 
 def times(result: Mapping[str, Any]) -> None:

@@ -47,6 +47,7 @@ def closing(summary: Mapping[str, Any]) -> None:
             f"{apart['max']:.4f} by pair",
             "soup": summary["soup"].get("why_not", summary["soup"].get("kind")),
         }
+        | console.temperature(summary.get("temperature"))
         | _kept(summary)
     )
 

@@ -1,11 +1,13 @@
 """The figures of a finished run, from its files."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from imgcls_jax.data.dataset import Dataset
+from imgcls_jax.limits import temperature
 from imgcls_jax.report import charts, sheets
 from imgcls_jax.report.augmentation_sheet import augmentation_sheet
 from imgcls_jax.report.sheets import overlay, prediction_sheet
@@ -27,6 +29,9 @@ def draw(
     predictions = workdir.read_arrays("predictions.npz")
     labels, probabilities = predictions["labels"], predictions["probabilities"]
     names, test, train = dataset.class_names, dataset.test, dataset.train
+    calibrated = temperature.of_probabilities(
+        probabilities, summary.get("temperature", {}).get("value")
+    )
     history = workdir.history()
     folder = workdir.make_figures()
     config = workdir.config()
@@ -47,19 +52,21 @@ def draw(
         sheets.prediction_grid(
             test.images[drawn],
             labels[drawn],
-            probabilities[drawn],
+            calibrated[drawn],
             names,
             folder / "predictions.png",
         ),
         sheets.most_confident_mistakes(
-            test.images, labels, probabilities, names, folder / "mistakes.png"
+            test.images, labels, calibrated, names, folder / "mistakes.png"
         ),
         charts.reliability_diagram(summary["calibration"], folder / "calibration.png"),
         sheets.sample_image(train.images[0], names[train.labels[0]], folder / "sample_image.png"),
         sheets.sample_row(train.images, train.labels, names, folder / "sample_row.png"),
     ]
     if config.data.dataset == "folder":
-        paths += _of_photos(workdir, dataset, labels, probabilities, grad_cam)
+        paths += _of_photos(workdir, dataset, labels, probabilities)
+        if grad_cam is not None:
+            paths.append(_saliency(workdir, dataset, labels, calibrated, grad_cam))
     if specs := config.train.augment:
         paths.append(
             augmentation_sheet(
@@ -69,32 +76,32 @@ def draw(
     return [str(path) for path in paths]
 
 
-def _of_photos(workdir: Workdir, dataset: Dataset, labels, probabilities, grad_cam) -> list:
-    """Draws the figures that unbalanced classes ask for, and where the network looks."""
+def _of_photos(workdir: Workdir, dataset: Dataset, labels, probabilities) -> list[Path]:
+    """Draws the figures that unbalanced classes ask for."""
     names, folder = dataset.class_names, workdir.figures
     counts = {
         name: np.bincount(split.labels, minlength=len(names))
         for name, split in dataset.splits.items()
     }
-    paths = [
+    return [
         charts.class_counts(counts, names, folder / "class_counts.png"),
         charts.precision_recall(labels, probabilities, names, folder / "precision_recall.png"),
         charts.roc(labels, probabilities, names, folder / "roc.png"),
     ]
-    if grad_cam is not None:
-        shown = np.linspace(0, len(labels) - 1, min(_LOOKED_INTO, len(labels))).astype(int)
-        images, chosen = dataset.test.images[shown], probabilities[shown]
-        cams = np.asarray(grad_cam(images, chosen.argmax(axis=1)))
-        paths.append(
-            prediction_sheet(
-                images,
-                chosen,
-                names,
-                [names[label] for label in labels[shown]],
-                folder / "saliency.png",
-                overlays=np.stack([overlay(*pair) for pair in zip(images, cams, strict=True)]),
-                title="Where the network looks (Grad-CAM), above the true class",
-                columns=2,
-            )
-        )
-    return paths
+
+
+def _saliency(workdir: Workdir, dataset: Dataset, labels, probabilities, grad_cam) -> Path:
+    """Draws where the network looks."""
+    shown = np.linspace(0, len(labels) - 1, min(_LOOKED_INTO, len(labels))).astype(int)
+    images, chosen, names = dataset.test.images[shown], probabilities[shown], dataset.class_names
+    cams = np.asarray(grad_cam(images, chosen.argmax(axis=1)))
+    return prediction_sheet(
+        images,
+        chosen,
+        names,
+        [names[label] for label in labels[shown]],
+        workdir.figures / "saliency.png",
+        overlays=np.stack([overlay(*pair) for pair in zip(images, cams, strict=True)]),
+        title="Where the network looks (Grad-CAM), above the true class",
+        columns=2,
+    )

@@ -68,6 +68,7 @@ def build(
         config=config,
         setup=setup,
         feed=feed,
+        train=train,
         watched=watched,
         num_classes=dataset.num_classes,
         parameters=models.count_parameters(shapes[0].params),

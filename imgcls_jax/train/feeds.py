@@ -59,7 +59,7 @@ class ResidentFeed:
         self._evaluate: dict[int, Callable[..., Any]] = {}
         self._batch_size = evaluation_batch_size(config, train)
         self._order: tuple[int, jax.Array] | None = None
-        self._train = self._on_device(train)
+        self._train = self.on_device(train)
         self.size = len(train)
         started = time.perf_counter()
         self._carry = carry
@@ -100,8 +100,8 @@ class ResidentFeed:
             batches=_recalibration_batches(self.size, self._batch_size),
         )
 
-    def _on_device(self, split: Split) -> Resident:
-        """Returns the split on the device, put there once."""
+    def on_device(self, split: Split) -> Resident:
+        """Returns the split, or the features in its place, on the device; put there once."""
         if id(split) not in self._placed:
             self._placed[id(split)] = (split, self._place(split))
         return self._placed[id(split)][1]
@@ -130,7 +130,7 @@ class ResidentFeed:
         return state if self._average is None else self._average(state, self._train)
 
     def prepare(self, split: Split) -> None:
-        source = self._on_device(split)
+        source = self.on_device(split)
         if id(split) in self._evaluate:
             return
         started = time.perf_counter()
@@ -146,7 +146,7 @@ class ResidentFeed:
 
     def evaluate(self, state: steps.TrainState, split: Split) -> tuple[steps.Metrics, jax.Array]:
         self.prepare(split)
-        return self._evaluate[id(split)](state, self._on_device(split))
+        return self._evaluate[id(split)](state, self.on_device(split))
 
 
 class StreamFeed:

@@ -11,6 +11,7 @@ from imgcls_jax.checkpoint import Checkpoints
 from imgcls_jax.config import Config
 from imgcls_jax.data.dataset import Dataset
 from imgcls_jax.errors import UserError
+from imgcls_jax.limits.kept import changes
 from imgcls_jax.losses import is_absurd
 from imgcls_jax.train.ledger import History
 from imgcls_jax.train.loop import Evaluation
@@ -48,6 +49,7 @@ def summarised(
     *,
     history: History,
     workdir: Workdir,
+    limits: Mapping[str, Any] | None = None,
 ) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """Returns the contents of `summary.json` and `predictions.npz` for a run.
 
@@ -55,6 +57,7 @@ def summarised(
       config: the run's own; the trainer's may have another seed.
       workdir: its folder, which knows how long the head was fitted, but for one of version 0.1, and
         how large the checkpoint is.
+      limits: what is kept of what was learned from held-out examples, see `limits.kept.facts`.
     """
     facts = {
         "parameters": trainer.parameters,
@@ -67,7 +70,7 @@ def summarised(
         "checkpoint_bytes": _bytes_below(workdir.checkpoints / "evaluated"),
         "test_seconds": evaluation.seconds,
     }
-    return summarise(
+    summary, arrays = summarise(
         config,
         dataset,
         sums=evaluation.sums,
@@ -75,6 +78,30 @@ def summarised(
         history=history,
         facts=facts,
     )
+    if limits is not None:
+        summary["temperature"] = of_test(limits, evaluation.logits, dataset.test.labels)
+    return summary, arrays
+
+
+def of_test(limits: Mapping[str, Any], logits: Any, labels: Any) -> dict[str, Any]:
+    """Returns a temperature, where it comes from, and what it changes on the test set.
+
+    Args:
+      limits: what is kept, see `limits.kept.facts`.
+      logits: (N, C) of the test set, or the logarithms of probabilities.
+      labels: (N,).
+    """
+    value = limits["temperature"]
+    if value is None:
+        return {"value": None, "why_not": limits["why_not"]}
+    held_out = {name: limits["held_out"][name] for name in ("of", "examples")}
+    changed = {f"test_{name}": of for name, of in changes(logits, labels, value).items()}
+    return {
+        "value": value,
+        "fitted_on": held_out,
+        "seconds": limits.get("seconds"),
+        **changed,
+    }
 
 
 def _bytes_below(folder: Path) -> int:

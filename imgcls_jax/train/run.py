@@ -10,8 +10,10 @@ from imgcls_jax.checkpoint import Checkpoints
 from imgcls_jax.config import Config
 from imgcls_jax.data.dataset import Dataset, Split
 from imgcls_jax.errors import Interrupted, UserError
+from imgcls_jax.limits import kept
 from imgcls_jax.train.build import build, training_splits
 from imgcls_jax.train.distil import Teacher
+from imgcls_jax.train.held_out import learn_limits
 from imgcls_jax.train.kept import (
     as_begun,
     keep_evaluated,
@@ -68,8 +70,7 @@ def train(
         return finished
     signals = collect_signals() if stop is None else contextlib.nullcontext(stop)
     anew = functools.partial(make_trainer, as_begun(config, workdir), dataset)
-    checkpointed = Checkpoints(workdir.checkpoints)
-    with checkpointed as checkpoints, photos_replaceable(workdir, dataset):
+    with Checkpoints(workdir.checkpoints) as checkpoints, photos_replaceable(workdir, dataset):
         done = checkpoints.step("last") or 0
         with signals as stop:
             board = tensorboard(workdir, done=done) if with_tensorboard else None
@@ -87,7 +88,8 @@ def train(
         evaluation = evaluate(trainer, state, test)
         keep_evaluated(checkpoints, evaluation.state)
     require_sense(evaluation, dataset)
-    of_run = {"history": history, "workdir": workdir}
+    facts = learn_limits(trainer, evaluation.state, config=config, dataset=dataset, workdir=workdir)
+    of_run = {"history": history, "workdir": workdir, "limits": facts}
     summary, arrays = summarised(config, trainer, dataset, evaluation, **of_run)
     return written(workdir, {"run": name} | summary, arrays, documented)
 
@@ -246,7 +248,7 @@ def evaluate_only(
     epochs = int(state.step) // trainer.steps_per_epoch
     history = [record for record in workdir.history() if record["epoch"] <= epochs]
     evaluation = evaluate(trainer, state, test)
-    of_run = {"history": history, "workdir": workdir}
+    of_run = {"history": history, "workdir": workdir, "limits": kept.facts(workdir.path)}
     summary, _ = summarised(config, trainer, dataset, evaluation, **of_run)
     return {"run": name} | summary
 

@@ -27,6 +27,7 @@ class Network(NamedTuple):
         where a binary head has one.
       evaluate_fn: (variables, images, train=False) -> logits (B, num_classes), averaged over views
         of images that are enlarged first, where the settings say so.
+      plain_fn: as `apply_fn`, of images that are enlarged first, where the settings say so.
       seen_fn: images in [0, 1] -> images as the model is given them in evaluation.
     """
 
@@ -34,6 +35,7 @@ class Network(NamedTuple):
     image_shape: tuple[int, ...]
     apply_fn: Callable[..., Any]
     evaluate_fn: Callable[..., Any]
+    plain_fn: Callable[..., Any]
     seen_fn: Callable[[jax.Array], jax.Array]
 
 
@@ -103,6 +105,7 @@ def make_network(
         image_shape=jax.eval_shape(normalise, unit).shape[1:],
         apply_fn=apply_fn,
         evaluate_fn=tta.wrap(apply_fn, config.evaluation.tta, size=size),
+        plain_fn=tta.wrap(apply_fn, "none", size=size),
         seen_fn=lambda images: normalise(tta.enlarge(images, size)),
     )
 
@@ -134,7 +137,7 @@ def make_setup(
         constants=constants,
     )
     length = -(-len(train) // config.train.batch_size)
-    schedule = _schedule(config, length)
+    schedule = schedule_of(config, length)
     tx, frozen = _optimizer(config, network.model, schedule)
     step_loss = loss_fn = _loss(config, train.labels, num_classes)
     augment_fn = augment.create(config.train.augment, num_classes=num_classes)
@@ -168,7 +171,7 @@ def make_setup(
     )
 
 
-def _schedule(config: Config, steps_per_epoch: int) -> optax.Schedule:
+def schedule_of(config: Config, steps_per_epoch: int) -> optax.Schedule:
     """Builds the learning rate by step, from durations in epochs."""
     of = config.optim
     return schedules.schedule(

@@ -84,6 +84,7 @@ class Trainer:
     It never holds the test set, unless the settings say that it is watched.
 
     Attributes:
+      train: the training split.
       watched: the split that is evaluated after every epoch, if any.
       num_classes: the number of logits.
       parameters: how many scalars the network has.
@@ -98,6 +99,7 @@ class Trainer:
     config: Config
     setup: Setup
     feed: Feed
+    train: Split
     watched: Watched | None
     num_classes: int
     parameters: int

@@ -11,6 +11,7 @@ from figure_helpers import pixels
 from PIL import Image
 
 from experiments import ensemble, export, predict
+from imgcls_jax.limits import temperature
 from imgcls_jax.predict import predictor
 from imgcls_jax.predict.restored import restore
 
@@ -75,6 +76,15 @@ def test_the_folder_tells_the_whole_story(made, root, digits):
     assert json.loads((root / "copy.json").read_text()) == summary
     for name in ("members", "calibration", "disagreement"):
         assert pixels(made / "figures" / f"{name}.png").std() > 10
+    low, high = summary["test_balanced_accuracy_interval"]
+    assert low < summary["test_balanced_accuracy"] < high
+    learned = summary["temperature"]
+    assert learned["fitted_on"] == {"of": "validation examples", "examples": 288}
+    found = predictor.load(made).probabilities(digits.test.images)
+    expected = temperature.of_probabilities(arrays["probabilities"], learned["value"])
+    np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-5)
+    loss = -np.log(expected[np.arange(len(expected)), digits.test.labels]).mean()
+    assert learned["test_loss"]["after"] == pytest.approx(loss, rel=1e-5)
     printed = (root / "printed.txt").read_text()
     assert "ensemble, fitted weights" in printed
     assert "288 validation examples: no member trained on it" in printed
@@ -92,6 +102,7 @@ def test_the_student_is_a_run_like_any_other(made, seeds, any_main, digits):
     assert (teacher["temperature"], teacher["soft_share"]) == (2, 0.8)
     found = predictor.load(student).probabilities(digits.test.images[:5])
     kept = np.load(student / "predictions.npz")["probabilities"][:5]
+    kept = temperature.of_probabilities(kept, of["temperature"]["value"])
     np.testing.assert_allclose(found, kept, rtol=1e-4, atol=1e-6)
     given = (f"--members={seeds}", f"--workdir={made}", "--distil", "--epochs=3", "--nofigures")
     given = (*given, "--soft_share=0.8")
@@ -132,6 +143,7 @@ def test_without_a_shared_split_weights_are_equal_and_the_reason_is_said(
     # Nothing was done in the folder yet, so that it can still become another ensemble.
     status, text, err = any_main(ensemble.main, *given, "--nofigures")
     assert status == 0, err
+    assert "none: the members did not hold out the same examples" in text
     assert "equal weights, since the members did not all hold out a part" in text
     # Of one seed, they share a start: the soup is the mean of their parameters.
     found = json.loads((tmp_path / "out" / "summary.json").read_text())["soup"]
@@ -160,6 +172,8 @@ def test_folds_are_joined_and_what_they_cannot_say_is_said(any_main, seeds, tmp_
     assert "nothing is left to measure the ensemble on" in text
     found = json.loads((out / "summary.json").read_text())["out_of_fold"]
     assert sum(map(sum, found["confusion_matrix"])) == 2 * 360
+    low, high = found["balanced_accuracy_interval"]
+    assert low < found["balanced_accuracy"] < high
     of = [json.loads((folder / f"seed-{k}" / "summary.json").read_text()) for k in (0, 1)]
     assert found["accuracy"] == pytest.approx(np.mean([one["test_accuracy"] for one in of]))
     assert len(predictor.load(out).class_names) == 10

@@ -92,6 +92,72 @@ def test_the_exported_file_predicts_the_same(any_main, run, photos, tmp_path):
     assert "--saliency needs the network's code" in err
 
 
+@pytest.fixture
+def calibrated(workdir, fmnist_main):
+    """The folder of a run that held out a part, and so knows limits."""
+    folder = workdir.with_name("calibrated")
+    if not folder.exists():
+        flags_ = (*QUICK, "--hold_out=0.3", f"--workdir={folder}", "--nofigures")
+        status, out, err = fmnist_main(*flags_)
+        assert status == 0, err
+        assert "calibration error" in out
+    return folder
+
+
+def test_a_set_of_classes_is_listed(any_main, calibrated, photos):
+    flags_ = (f"--checkpoint={calibrated}", "--coverage=0.95", "--top=1")
+    status, out, err = any_main(predict.main, *flags_, "--format=csv", photos)
+    assert status == 0, err
+    rows = list(csv.DictReader(out.splitlines()))
+    sets = [row["set"].split(" | ") for row in rows]
+    assert all(row["class_1"] == one[0] for row, one in zip(rows, sets, strict=True))
+    assert max(map(len, sets)) > 1
+    records = json.loads(any_main(predict.main, *flags_, "--format=json", photos)[1])
+    assert [record["set"] for record in records] == sets
+    assert "decision" not in records[0]
+    lines = any_main(predict.main, *flags_, photos)[1].splitlines()
+    assert len(lines) == 1 + sum(map(len, sets))
+    assert not (lines[0].count("decision"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--unknown=0.05"], "--unknown cannot be used here: it goes by the features of photos"),
+        (["--coverage=1"], "--coverage=1 cannot be used; it must lie between 0 and 1"),
+        (["--coverage=0.9999"], "--coverage=0.9999 needs more than the 432 held-out examples"),
+        (["--positive=3"], "--positive is for networks of two classes, and this one tells 10"),
+        (["--threshold=0.3"], "--threshold is for networks of two classes"),
+    ],
+)
+def test_what_cannot_be_judged_is_one_sentence(arguments, says, any_main, calibrated, run, photos):
+    status, out, err = any_main(predict.main, f"--checkpoint={calibrated}", *arguments, photos)
+    assert (status, out) == (1, "")
+    assert err.startswith(f"error: {says}")
+    assert err.count("\n") == 1
+    for flag in ("--unknown=0.05", "--coverage=0.9"):
+        status, _, err = any_main(predict.main, f"--checkpoint={run}", flag, photos)
+        assert status == 1
+        assert "no example was held out from training; train with --hold_out=0.1, say" in err
+
+
+def test_an_exported_file_has_the_temperature_inside(any_main, calibrated, photos):
+    status, out, err = any_main(export.main, f"--checkpoint={calibrated}")
+    assert status == 0, err
+    kept = json.loads((calibrated / "calibration.json").read_text())
+    assert f"temperature  {kept['temperature']:.3f}" in out
+    file = calibrated / "model.stablehlo.zip"
+    found = [
+        json.loads(any_main(predict.main, f"--checkpoint={of}", "--format=json", photos)[1])
+        for of in (calibrated, file)
+    ]
+    values = [[one["top"][0]["probability"] for one in records] for records in found]
+    np.testing.assert_allclose(*values, atol=1e-4)
+    status, _, err = any_main(predict.main, f"--checkpoint={file}", "--coverage=0.9", photos)
+    assert status == 1
+    assert "an exported file keeps nothing of held-out examples" in err
+
+
 def test_where_nothing_can_be_predicted_the_status_says_so(
     any_main, run, photos, tmp_path, monkeypatch
 ):

@@ -11,6 +11,7 @@ from weight_files import write_legacy
 
 from experiments.presets import choose
 from imgcls_jax.config import Config
+from imgcls_jax.limits import temperature
 from imgcls_jax.predict import predictor
 
 NETWORK = "mobilenet_v3_small"
@@ -59,10 +60,12 @@ def test_frozen_trained_drawn_and_predicted(transfer_main, folder, weights, tmp_
     figures = {path.stem for path in (tmp_path / "figures").glob("*.png")}
     assert {"saliency", "roc", "precision_recall", "class_counts", "confusion_matrix"} <= figures
     network = predictor.load(tmp_path)
-    expected = np.load(tmp_path / "predictions.npz")
+    kept, learned = np.load(tmp_path / "predictions.npz"), summary["temperature"]
+    expected = temperature.of_probabilities(kept["probabilities"], learned["value"])
+    assert learned["fitted_on"]["examples"] == 29
     files = [folder / name / f"{number:02}.png" for name in COLOURS for number in range(12)]
     found = np.stack([p.probabilities for p in predictor.predict(network, files)])
-    for row in expected["probabilities"]:  # every test photo is among all
+    for row in expected:  # every test photo is among all
         assert np.abs(found - row).max(axis=1).min() < 1e-4
 
 

@@ -17,8 +17,8 @@ _PREDICTOR = plant(
     ),
     bad_files_shift_the_others=(
         "a file after a bad one gets its neighbour's probabilities",
-        "            if waited.error is None:\n                waited",
-        "            if waited.path:\n                waited",
+        "            if waited.error is None:\n                probabilities",
+        "            if waited.path:\n                probabilities",
     ),
 )
 _RESTORED = plant(
@@ -92,8 +92,8 @@ _SHEETS = (
         ("report/test_drawn.py", "experiments/test_fmnist.py"),
         photos_have_others_predictions=(
             "photos on the sheet stand beside the predictions of the first ones",
-            "            probabilities[drawn],\n",
-            "            probabilities[: len(drawn)],\n",
+            "            calibrated[drawn],\n",
+            "            calibrated[: len(drawn)],\n",
         ),
     )
     + plant(

@@ -10,6 +10,7 @@ import pytest
 
 from imgcls_jax.errors import UserError
 from imgcls_jax.predict import output
+from imgcls_jax.predict.judge import Asked, Judgement
 from imgcls_jax.predict.predictor import Prediction
 from imgcls_jax.report.lettering import width
 
@@ -21,9 +22,9 @@ PREDICTIONS = [
 PATHS = [prediction.path for prediction in PREDICTIONS]
 
 
-def written(form, tmp_path, *, predictions=PREDICTIONS, top=3, paths=PATHS) -> str:
-    path = tmp_path / "out" / "report"
-    with output.open_report(form, path, paths=paths, class_names=NAMES, top=top) as write:
+def written(form, tmp_path, *, predictions=PREDICTIONS, top=3, paths=PATHS, **judged) -> str:
+    path, of = tmp_path / "out" / "report", {"class_names": NAMES, "top": top}
+    with output.open_report(form, path, paths=paths, **of, **judged) as write:
         for prediction in predictions:
             write(prediction)
     assert os.listdir(path.parent) == ["report"]
@@ -74,6 +75,32 @@ def test_json_reads_back(top, tmp_path):
             assert entry["probability"] == pytest.approx(value, abs=1e-6)
     assert "한국" in written("json", tmp_path, top=4)
     assert json.loads(written("json", tmp_path, predictions=[])) == []
+
+
+def judged(prediction):
+    """Knows the first picture, not the second, and gives two and one classes."""
+    known = prediction is PREDICTIONS[0]
+    return Judgement(2 if known else None, (3, 2) if known else (0,))
+
+
+def test_decisions_and_sets_are_written_beside_the_probabilities(tmp_path):
+    given = {"judge": judged, "asked": Asked(unknown=0.05, coverage=0.9)}
+    _, *rows = csv.reader(io.StringIO(written("csv", tmp_path, top=1, **given)))
+    assert rows[0] == ["한/1.jpg", "with, comma", f"{NAMES[3]} | with, comma", NAMES[3], "0.4"]
+    assert rows[1][1:] == ["unknown", "한국", "한국", "0.97"]
+    found = json.loads(written("json", tmp_path, top=1, **given))
+    assert [record["decision"] for record in found] == ["with, comma", None]
+    assert [record["set"] for record in found] == [[NAMES[3], "with, comma"], ["한국"]]
+    header, *lines = written("table", tmp_path, top=1, **given).splitlines()
+    assert len(lines) == 3
+    assert header.split() == ["file", "decision", "class", "probability"]
+    assert lines[0].split()[1:3] == ["with,", "comma"]
+    assert lines[1].split()[:2] == ["with,", "comma"]  # of the set; neither file nor decision again
+    assert "  unknown  " in lines[2]
+    column = header.index("class")
+    for line in lines:
+        before = next(n for n in range(len(line) + 1) if width(line[:n]) == column)
+        assert line[before - 1] == " " != line[before]
 
 
 def test_a_report_that_fails_leaves_the_earlier_file(tmp_path):

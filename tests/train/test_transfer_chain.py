@@ -13,6 +13,7 @@ from photo_helpers import write_photos
 from imgcls_jax import data, models, steps
 from imgcls_jax.config import Config
 from imgcls_jax.data import Dataset, Split, resident
+from imgcls_jax.limits import temperature
 from imgcls_jax.losses import cross_entropy
 from imgcls_jax.models import freezing
 from imgcls_jax.models.resnet import ResNet
@@ -160,11 +161,12 @@ def test_a_run_on_photos_predicts_from_files_what_it_evaluated(tmp_path, monkeyp
     workdir = Workdir(tmp_path / "run")
     summary = run.train(config, name="photos", dataset=dataset, workdir=workdir)
     assert (summary["steps"], summary["watched"]) == (3, None)
-    expected = np.load(workdir.path / "predictions.npz")["probabilities"]
+    kept = np.load(workdir.path / "predictions.npz")["probabilities"]
+    expected = temperature.of_probabilities(kept, summary["temperature"]["value"])
 
     network = predictor.load(workdir.path)
     files = sorted(map(str, folder.rglob("*.png")))
     found = np.stack([p.probabilities for p in predictor.predict(network, files)])
     for row in expected:  # every test photo is among all
-        assert np.abs(found - row).max(axis=1).min() < 1e-5
-    assert np.ptp(found, axis=0).max() > 1e-2
+        assert np.abs(found - row).max(axis=1).min() < 1e-6
+    assert np.ptp(found, axis=0).max() > 1e-4  # of random weights, known to be worth little
