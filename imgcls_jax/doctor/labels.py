@@ -1,0 +1,143 @@
+"""Labels that are probably wrong: confident learning on features that stay as they are.
+
+A head is fitted to all photos but those of a fold, and judges these. Where it is surer of another
+class than it usually is of photos of that class, the label is suspected (Northcutt, Jiang and
+Chuang 2021, "Confident Learning: Estimating Uncertainty in Dataset Labels").
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from imgcls_jax.data.dataset import k_fold
+from imgcls_jax.data.resident import Resident
+from imgcls_jax.errors import UserError
+from imgcls_jax.losses import cross_entropy
+from imgcls_jax.models.freezing import head_of
+from imgcls_jax.steps import TrainState
+from imgcls_jax.train.features import make_fit_head
+
+FOLDS = 5
+_EPOCHS, _LEARNING_RATE, _BATCH = 20, 0.001, 32
+
+
+class Head(NamedTuple):
+    """A head fitted to features.
+
+    Attributes:
+      model: the network whose head it is.
+      variables: of the head alone.
+    """
+
+    model: object
+    variables: dict
+
+    def probabilities(self, features: np.ndarray) -> np.ndarray:
+        """Returns the classes' probabilities (N, K) for features (N, F)."""
+        return np.asarray(jax.nn.softmax(head_of(self.model)(self.variables, features)))
+
+
+class Suspects(NamedTuple):
+    """Photos whose label is probably wrong, the most probable first.
+
+    Attributes:
+      indices: (S,) of the photos.
+      likely: (S,) the classes that they are probably of.
+      margins: (S,) the probability of the likely class less that of the label, above 0.
+    """
+
+    indices: np.ndarray
+    likely: np.ndarray
+    margins: np.ndarray
+
+
+def fit(
+    model: object, features: np.ndarray, labels: np.ndarray, *, num_classes: int, seed: int
+) -> Head:
+    """Fits a network's head, from zeros, to features (N, F) and labels (N,)."""
+    (name,) = model.stages()["head"]
+    size = min(_BATCH, len(labels))
+    # All batches are full, so that one program trains: a few examples come twice in an epoch.
+    order = np.random.default_rng(seed).permutation(len(labels))
+    order = np.resize(order, -(-len(order) // size) * size)
+    found = Resident(jnp.asarray(features[order]), jnp.asarray(labels[order]), features.shape[1:])
+    params = {
+        "kernel": jnp.zeros((features.shape[1], num_classes)),
+        "bias": jnp.zeros(num_classes),
+    }
+    state = TrainState(jnp.zeros((), jnp.int32), {name: params}, {}, (), jax.random.key(seed))
+    fit_head = make_fit_head(
+        model=model,
+        binary=False,
+        loss_fn=cross_entropy,
+        epochs=_EPOCHS,
+        learning_rate=_LEARNING_RATE,
+        batch_size=size,
+        found=found,
+        state=state,
+    )
+    return Head(model, fit_head(state).variables)
+
+
+def out_of_fold(
+    model: object,
+    features: np.ndarray,
+    labels: np.ndarray,
+    *,
+    num_classes: int,
+    groups: np.ndarray | None = None,
+    seed: int = 0,
+) -> np.ndarray:
+    """Returns the probabilities (N, K) of every photo by a head that was fitted without it.
+
+    Where all other photos of its class are in its fold too, nothing can be said against its label:
+    the label's probability is 1.
+
+    Args:
+      model: the network whose head is fitted.
+      features: (N, F).
+      labels: (N,) of `num_classes` classes.
+      groups: (N,) numbers of photos to keep in one fold, such as near copies; None for none.
+      seed: of the folds and of the fits.
+
+    Raises:
+      UserError: a class has one photo only.
+    """
+    counts = np.bincount(labels, minlength=num_classes)
+    if (least := counts[counts > 0].min()) < 2:
+        raise UserError("a class has one photo, too few to judge labels by; add photos of it.")
+    folds = min(FOLDS, int(least))
+    found = np.zeros((len(labels), num_classes), np.float32)
+    for train, judged in k_fold(labels, folds=folds, seed=seed, groups=groups):
+        head = fit(model, features[train], labels[train], num_classes=num_classes, seed=seed)
+        found[judged] = head.probabilities(features[judged])
+        alone = judged[np.isin(labels[judged], labels[train], invert=True)]
+        found[alone] = np.eye(num_classes)[labels[alone]]
+    return found
+
+
+def suspects(probabilities: np.ndarray, labels: np.ndarray) -> Suspects:
+    """Finds the labels that are probably wrong.
+
+    A photo is confidently of a class if the class's probability is at least the mean of what photos
+    with that label have; of several such classes it is the most probable. Suspected are the photos
+    that are confidently of another class than their label, ordered by the margin between the two.
+
+    Args:
+      probabilities: (N, K) by heads that have not seen the photo, see `out_of_fold`.
+      labels: (N,).
+    """
+    count = len(labels)
+    own = probabilities[np.arange(count), labels]
+    sums = np.bincount(labels, own, minlength=probabilities.shape[1])
+    members = np.bincount(labels, minlength=probabilities.shape[1])
+    thresholds = np.where(members > 0, sums / np.maximum(members, 1), np.inf)
+    confident = np.where(probabilities >= thresholds, probabilities, -1.0)
+    likely = confident.argmax(axis=1)
+    margins = probabilities[np.arange(count), likely] - own
+    wrong = (confident.max(axis=1) >= 0) & (likely != labels) & (margins > 0)
+    order = np.flatnonzero(wrong)
+    order = order[np.argsort(-margins[order], kind="stable")]
+    return Suspects(order, likely[order], margins[order])
