@@ -1,4 +1,4 @@
-"""Measures speed, side by side in one process.
+"""Measures speed, side by side in one process, and what the doctor for photos finds.
 
     python -m experiments.benchmark fmnist      # MLP-3, batch 64: seconds per epoch, as ratios
     python -m experiments.benchmark cifar10     # convolutional networks: ms per step, as ratios
@@ -6,6 +6,7 @@
     python -m experiments.benchmark logistic    # run 8 against scikit-learn
     python -m experiments.benchmark start       # the main command, whole, several times
     python -m experiments.benchmark seeds       # seeds one at a time, and in one program
+    python -m experiments.benchmark doctor      # labels and copies spoilt on purpose
 
 PyTorch and Keras take part where they are installed; see `experiments.benchmarks.timing` for the
 rules.
@@ -24,7 +25,7 @@ from pathlib import Path
 
 from absl import flags
 
-from experiments.benchmarks import cifar10, fmnist, logistic, seeds, start, transfer
+from experiments.benchmarks import cifar10, doctor, fmnist, logistic, seeds, start, transfer
 from experiments.cli import flags as cli
 from experiments.cli import out_flag
 from experiments.cli.out_flag import OUT
@@ -33,7 +34,10 @@ from imgcls_jax.workdir import environment
 
 flags.adopt_module_key_flags(cli)
 flags.adopt_module_key_flags(out_flag)
-_ROUNDS = flags.DEFINE_integer("rounds", 7, "turns of each contender", lower_bound=1)
+_ROUNDS = flags.DEFINE_integer(
+    "rounds", 7, "turns of each contender; doctor: seeds of flipped labels", lower_bound=1
+)
+cli.define_config_flags(("model", "weights"))  # of the doctor
 
 # By name: the module that measures and shows it, and the source of its data.
 _BENCHMARKS = {
@@ -43,6 +47,7 @@ _BENCHMARKS = {
     "logistic": (logistic, lambda: cli.load_data("fashion_mnist")),
     "start": (start, cli.data_arguments),
     "seeds": (seeds, lambda: cli.load_data("fashion_mnist")),
+    "doctor": (doctor, lambda: (cli.photos_dir(), cli.given_settings())),
 }
 
 

@@ -55,7 +55,7 @@ class Finding(NamedTuple):
 def findings(album: Album, found: Inspection) -> list[Finding]:
     """Lists what was found, kind by kind and the surest first.
 
-    The score of a label is the margin of the likely class, of a copy the agreement, of an outlier
+    The score of a label is its probability, of a copy the agreement, of an outlier
     the distance in deviations; of the others it is sharpness, brightness and pixels.
     """
     return [*_labels(album, found), *_copies(album, found), *_single(album, found)]
@@ -83,9 +83,9 @@ def copy_and_original(album: Album, first: int, second: int) -> tuple[int, int]:
 
 
 def _labels(album: Album, found: Inspection) -> Iterator[Finding]:
-    for index, likely, margin in zip(*found.suspects, strict=True):
+    for index, likely, confidence in zip(*found.suspects, strict=True):
         to = album.class_names[likely]
-        yield _of(album, index, "label", margin, suggested=MOVE, to=to)
+        yield _of(album, index, "label", confidence, suggested=MOVE, to=to)
 
 
 def _copies(album: Album, found: Inspection) -> Iterator[Finding]:

@@ -50,7 +50,7 @@ def inspect(album: Album, features: np.ndarray, model: Any) -> Inspection:
     compared = copies.compare(features, album.images)
     groups = copies.groups(len(album), compared.copies())
     of = {"num_classes": len(album.class_names)}
-    probabilities = labels.out_of_fold(model, features, album.labels, groups=groups, **of)
+    suspects, probabilities = labels.doubt(model, features, album.labels, groups=groups, **of)
     far, distances = outliers.unusual(outliers.distances(features))
     files = [os.path.join(album.root, path) for path in album.paths]
     if album.has_splits:
@@ -62,7 +62,7 @@ def inspect(album: Album, features: np.ndarray, model: Any) -> Inspection:
             for name, found in (("with_copies", plain), ("without_copies", probabilities))
         }
     return Inspection(
-        suspects=labels.suspects(probabilities, album.labels),
+        suspects=suspects,
         compared=compared,
         groups=groups,
         far=far,

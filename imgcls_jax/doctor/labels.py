@@ -1,8 +1,10 @@
 """Labels that are probably wrong: confident learning on features that stay as they are.
 
-A head is fitted to all photos but those of a fold, and judges these. Where it is surer of another
-class than it usually is of photos of that class, the label is suspected (Northcutt, Jiang and
-Chuang 2021, "Confident Learning: Estimating Uncertainty in Dataset Labels").
+A head is fitted to all photos but those of a fold, and judges these. As many labels are suspected
+as there are photos of which it is surer that they are of another class than it usually is of photos
+of that class; they are those whose label it thinks least of (Northcutt, Jiang and Chuang 2021,
+"Confident Learning: Estimating Uncertainty in Dataset Labels"). Heads that were fitted without the
+suspects then judge once more.
 """
 
 from typing import NamedTuple
@@ -20,7 +22,7 @@ from imgcls_jax.steps import TrainState
 from imgcls_jax.train.features import make_fit_head
 
 FOLDS = 5
-_EPOCHS, _LEARNING_RATE, _BATCH = 20, 0.001, 32
+_EPOCHS, _LEARNING_RATE, _BATCH = 10, 0.001, 32
 
 
 class Head(NamedTuple):
@@ -45,12 +47,12 @@ class Suspects(NamedTuple):
     Attributes:
       indices: (S,) of the photos.
       likely: (S,) the classes that they are probably of.
-      margins: (S,) the probability of the likely class less that of the label, above 0.
+      confidence: (S,) the probability of the label as it is.
     """
 
     indices: np.ndarray
     likely: np.ndarray
-    margins: np.ndarray
+    confidence: np.ndarray
 
 
 def fit(
@@ -88,6 +90,7 @@ def out_of_fold(
     *,
     num_classes: int,
     groups: np.ndarray | None = None,
+    doubted: np.ndarray | None = None,
     seed: int = 0,
 ) -> np.ndarray:
     """Returns the probabilities (N, K) of every photo by a head that was fitted without it.
@@ -100,6 +103,7 @@ def out_of_fold(
       features: (N, F).
       labels: (N,) of `num_classes` classes.
       groups: (N,) numbers of photos to keep in one fold, such as near copies; None for none.
+      doubted: indices of photos that no head is fitted to; None for none.
       seed: of the folds and of the fits.
 
     Raises:
@@ -111,6 +115,7 @@ def out_of_fold(
     folds = min(FOLDS, int(least))
     found = np.zeros((len(labels), num_classes), np.float32)
     for train, judged in k_fold(labels, folds=folds, seed=seed, groups=groups):
+        train = np.setdiff1d(train, [] if doubted is None else doubted)
         head = fit(model, features[train], labels[train], num_classes=num_classes, seed=seed)
         found[judged] = head.probabilities(features[judged])
         alone = judged[np.isin(labels[judged], labels[train], invert=True)]
@@ -122,22 +127,45 @@ def suspects(probabilities: np.ndarray, labels: np.ndarray) -> Suspects:
     """Finds the labels that are probably wrong.
 
     A photo is confidently of a class if the class's probability is at least the mean of what photos
-    with that label have; of several such classes it is the most probable. Suspected are the photos
-    that are confidently of another class than their label, ordered by the margin between the two.
+    with that label have; of several such classes it is the most probable. There are as many
+    suspects as photos that are confidently of another class than their label. They are the photos
+    whose label is not the most probable class, in the order of its probability, the lowest first.
 
     Args:
       probabilities: (N, K) by heads that have not seen the photo, see `out_of_fold`.
       labels: (N,).
     """
-    count = len(labels)
-    own = probabilities[np.arange(count), labels]
+    rows = np.arange(len(labels))
+    own = probabilities[rows, labels]
     sums = np.bincount(labels, own, minlength=probabilities.shape[1])
     members = np.bincount(labels, minlength=probabilities.shape[1])
     thresholds = np.where(members > 0, sums / np.maximum(members, 1), np.inf)
     confident = np.where(probabilities >= thresholds, probabilities, -1.0)
-    likely = confident.argmax(axis=1)
-    margins = probabilities[np.arange(count), likely] - own
-    wrong = (confident.max(axis=1) >= 0) & (likely != labels) & (margins > 0)
-    order = np.flatnonzero(wrong)
-    order = order[np.argsort(-margins[order], kind="stable")]
-    return Suspects(order, likely[order], margins[order])
+    sure = (confident.max(axis=1) >= 0) & (confident.argmax(axis=1) != labels)
+    likely = probabilities.argmax(axis=1)
+    wrong = np.flatnonzero(likely != labels)
+    order = wrong[np.argsort(own[wrong], kind="stable")][: int(sure.sum())]
+    return Suspects(order, likely[order], own[order])
+
+
+def doubt(
+    model: object,
+    features: np.ndarray,
+    labels: np.ndarray,
+    *,
+    num_classes: int,
+    groups: np.ndarray | None = None,
+) -> tuple[Suspects, np.ndarray]:
+    """Finds the labels that are probably wrong, and again by heads that had none of those.
+
+    Arguments are those of `out_of_fold`.
+
+    Returns:
+      The suspects, and the probabilities (N, K) by the first heads, fitted to all labels.
+    """
+    of = {"num_classes": num_classes, "groups": groups}
+    first = out_of_fold(model, features, labels, **of)
+    doubted = suspects(first, labels).indices
+    if not len(doubted):
+        return suspects(first, labels), first
+    return suspects(out_of_fold(model, features, labels, doubted=doubted, **of), labels), first

@@ -5,7 +5,7 @@ import numpy as np
 from imgcls_jax.doctor.nearest import nearest
 
 NEIGHBOURS = 10
-UNUSUAL = 4.0  # deviations above the median distance
+UNUSUAL = 3.0  # deviations above the median distance
 
 
 def distances(features: np.ndarray) -> np.ndarray:

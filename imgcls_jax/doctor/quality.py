@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-BLURRED = 30.0  # least sharpness
+BLURRED = 12.0  # least sharpness
 DARK = 0.25  # least brightness
 TINY = 0.5  # least share of the pixels per side that a network sees
 
