@@ -79,13 +79,13 @@ def _over_splits(
     trained = album.splits == "train"
     if trained.all():
         return {}
-    head = labels.fit(
+    fit = labels.make_fit(
         model,
-        features[trained],
-        album.labels[trained],
+        count=int(trained.sum()),
+        length=features.shape[1],
         num_classes=len(album.class_names),
-        seed=0,
     )
+    head = fit(features[trained], album.labels[trained])
     right = head.probabilities(features[~trained]).argmax(axis=1) == album.labels[~trained]
     shared = np.isin(groups[~trained], groups[trained])
     found = {"by": "the photos outside train", "with_copies": _accuracy(right)}

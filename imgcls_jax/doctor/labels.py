@@ -7,6 +7,7 @@ of that class; they are those whose label it thinks least of (Northcutt, Jiang a
 suspects then judge once more.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
@@ -55,21 +56,26 @@ class Suspects(NamedTuple):
     confidence: np.ndarray
 
 
-def fit(
-    model: object, features: np.ndarray, labels: np.ndarray, *, num_classes: int, seed: int
-) -> Head:
-    """Fits a network's head, from zeros, to features (N, F) and labels (N,)."""
+def make_fit(model: object, *, count: int, length: int, num_classes: int) -> Callable[..., Head]:
+    """Builds `fit(features (N, F), labels (N,), seed)`, which fits a network's head, from zeros.
+
+    It is compiled here, once for all that it is called with.
+
+    Args:
+      model: the network.
+      count: most examples N. All batches are full and each call has as many, so that one program
+        trains: a few examples come twice in an epoch.
+      length: F.
+      num_classes: classes of the labels.
+    """
     (name,) = model.stages()["head"]
-    size = min(_BATCH, len(labels))
-    # All batches are full, so that one program trains: a few examples come twice in an epoch.
-    order = np.random.default_rng(seed).permutation(len(labels))
-    order = np.resize(order, -(-len(order) // size) * size)
-    found = Resident(jnp.asarray(features[order]), jnp.asarray(labels[order]), features.shape[1:])
-    params = {
-        "kernel": jnp.zeros((features.shape[1], num_classes)),
-        "bias": jnp.zeros(num_classes),
-    }
-    state = TrainState(jnp.zeros((), jnp.int32), {name: params}, {}, (), jax.random.key(seed))
+    size = min(_BATCH, count)
+    whole = -(-count // size) * size
+
+    def begin(seed: int) -> TrainState:
+        params = {"kernel": jnp.zeros((length, num_classes)), "bias": jnp.zeros(num_classes)}
+        return TrainState(jnp.zeros((), jnp.int32), {name: params}, {}, (), jax.random.key(seed))
+
     fit_head = make_fit_head(
         model=model,
         binary=False,
@@ -77,10 +83,16 @@ def fit(
         epochs=_EPOCHS,
         learning_rate=_LEARNING_RATE,
         batch_size=size,
-        found=found,
-        state=state,
+        found=Resident(jnp.zeros((whole, length)), jnp.zeros(whole, jnp.int32), (length,)),
+        state=begin(0),
     )
-    return Head(model, fit_head(state).variables)
+
+    def fit(features: np.ndarray, labels: np.ndarray, seed: int = 0) -> Head:
+        order = np.resize(np.random.default_rng(seed).permutation(len(labels)), whole)
+        found = Resident(jnp.asarray(features[order]), jnp.asarray(labels[order]), (length,))
+        return Head(model, fit_head(begin(seed), found).variables)
+
+    return fit
 
 
 def out_of_fold(
@@ -114,10 +126,15 @@ def out_of_fold(
         raise UserError("a class has one photo, too few to judge labels by; add photos of it.")
     folds = min(FOLDS, int(least))
     found = np.zeros((len(labels), num_classes), np.float32)
-    for train, judged in k_fold(labels, folds=folds, seed=seed, groups=groups):
-        train = np.setdiff1d(train, [] if doubted is None else doubted)
-        head = fit(model, features[train], labels[train], num_classes=num_classes, seed=seed)
-        found[judged] = head.probabilities(features[judged])
+    left_out = [] if doubted is None else doubted
+    parts = [
+        (np.setdiff1d(train, left_out), judged)
+        for train, judged in k_fold(labels, folds=folds, seed=seed, groups=groups)
+    ]
+    most = max(len(train) for train, _ in parts)
+    fit = make_fit(model, count=most, length=features.shape[1], num_classes=num_classes)
+    for train, judged in parts:
+        found[judged] = fit(features[train], labels[train], seed).probabilities(features[judged])
         alone = judged[np.isin(labels[judged], labels[train], invert=True)]
         found[alone] = np.eye(num_classes)[labels[alone]]
     return found
