@@ -46,7 +46,9 @@ def hold_out_groups(
         if np.all((of[group] == 0) | (taken + of[group] <= wanted)):
             held.append(group)
             taken, left = taken + of[group], left - of[group]
-    for label in np.flatnonzero((counts > 0) & (taken == 0)):
+    for label in np.flatnonzero(counts):
+        if taken[label]:
+            continue
         fits = [g for g in order.tolist() if of[g][label] and np.all((left > of[g]) | (of[g] == 0))]
         if not fits:
             raise UserError(
