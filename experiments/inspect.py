@@ -25,7 +25,6 @@ from experiments.cli import flags as cli
 from experiments.cli import inspection
 from experiments.cli.out_flag import OUT
 from experiments.presets import choose
-from imgcls_jax.config import Config
 from imgcls_jax.data.photos import folders, inspected
 from imgcls_jax.doctor import album, findings, moving
 from imgcls_jax.doctor.features import make_embed
@@ -71,8 +70,7 @@ def _look(data_dir: str) -> None:
         raise UserError("no folder is given to write to; add --out=DIR.")
     out, given = Path(OUT.value).expanduser(), cli.given_settings()
     findings.require_unedited(out)
-    preset = choose.transfer(None, "frozen", given).settings
-    config = Config.of(**(dict(preset) | given))
+    config = choose.features(given)
     console.heading("Photos")
     of = config.data
     looked = album.load(folders.scan(data_dir), size=of.image_size, how=of.resize)

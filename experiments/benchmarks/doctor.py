@@ -13,7 +13,6 @@ import numpy as np
 from PIL import Image, ImageFilter
 
 from experiments.presets import choose
-from imgcls_jax.config import Config
 from imgcls_jax.data.photos import decode, folders
 from imgcls_jax.doctor import album, copies, labels, quality
 from imgcls_jax.doctor.album import Album
@@ -70,8 +69,7 @@ def measure(of: tuple[str, dict[str, Any]], *, rounds: int) -> dict[str, Any]:
     data_dir, given = of
     if not data_dir:
         raise UserError("no photos are given to spoil; add --data_dir=PHOTOS.")
-    settings = dict(choose.transfer(None, "frozen", given).settings) | given
-    config = Config.of(**settings)
+    config = choose.features(given)
     size, how = config.data.image_size, config.data.resize
     looked = album.load(folders.scan(data_dir), size=size, how=how)
     embed, network = make_embed(config, looked.images, num_classes=len(looked.class_names))

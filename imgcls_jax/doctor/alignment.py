@@ -14,8 +14,10 @@ from PIL import Image, ImageFilter
 
 SIDE, FINE = 32, 3  # pixels per side of a small thumbnail; a large one has so many times as many
 _MIDDLE = 20  # pixels per side of the part of a small thumbnail that is looked for
-_SCALES = (0.9, 0.95, 1.0, 1.055, 1.11)  # of one photo to the other: a tenth cut off, or half that
-_NEAR_SCALES = (0.98, 1.0, 1.02)
+_SCALES = (0.75, 0.82, 0.9, 0.95, 1.0, 1.055, 1.11, 1.22, 1.33)  # of one photo to the other
+_NEAR_SCALES = (0.97, 1.0, 1.03)
+_NEARER_SCALES = (0.96, 1.0, 1.04)  # of width and of height: copies may be stretched
+_HOPEFUL = 0.4  # least correlation of details from which width and height are scaled apart
 _NEAR = 3  # pixels of a large thumbnail to look further, to either side
 _SIMILAR = 0.75  # least correlation of small thumbnails: below, details are not compared
 _DETAIL = 2.0  # radius in pixels of the blur that is taken away from a large thumbnail
@@ -58,7 +60,7 @@ def agreements(
     for row, (first, second) in enumerate(pairs):
         if first not in parts:
             small = thumbnails.small[first]
-            straight = [_middle(small, scale, _MIDDLE) for scale in _SCALES]
+            straight = [_middle(small, (scale, scale), _MIDDLE) for scale in _SCALES]
             turned = [part[:, ::-1] for part in straight]
             parts[first] = _standardised(np.stack(straight + turned))
         if second not in windows:
@@ -79,22 +81,32 @@ def _details(
 ) -> float:
     """Returns the correlation of details near a scale and a place among a small one's windows."""
     middle = FINE * _MIDDLE
-    parts = [_middle(first, scale * factor, middle, details=True) for factor in _NEAR_SCALES]
-    if turned:
-        parts = [part[:, ::-1] for part in parts]
     top, left = (FINE * int(at) for at in divmod(place, SIDE - _MIDDLE + 1))
     starts = [slice(max(0, at - _NEAR), at + _NEAR + middle) for at in (top, left)]
     windows = _windows(_detail(Image.fromarray(second))[tuple(starts)], middle)
-    return float((_standardised(np.stack(parts)) @ np.ascontiguousarray(windows.T)).max())
+    windows = np.ascontiguousarray(windows.T)
+
+    def best(scales: list[tuple[float, float]]) -> tuple[float, tuple[float, float]]:
+        parts = np.stack([_middle(first, of, middle, details=True) for of in scales])
+        found = (_standardised(parts[:, :, ::-1] if turned else parts) @ windows).max(axis=1)
+        return float(found.max()), scales[int(found.argmax())]
+
+    found, (near, _) = best([(scale * factor, scale * factor) for factor in _NEAR_SCALES])
+    if found < _HOPEFUL:
+        return found
+    apart = [(near * x, near * y) for x in _NEARER_SCALES for y in _NEARER_SCALES]
+    return max(found, best(apart)[0])
 
 
-def _middle(grey: np.ndarray, scale: float, middle: int, *, details: bool = False) -> np.ndarray:
-    """Returns the middle of a thumbnail at a scale, float32 (middle, middle)."""
-    side = round(len(grey) * scale)
-    scaled = Image.fromarray(grey).resize((side, side), Image.Resampling.BILINEAR)
-    start = (side - middle) // 2
+def _middle(
+    grey: np.ndarray, scales: tuple[float, float], middle: int, *, details: bool = False
+) -> np.ndarray:
+    """Returns the middle of a thumbnail scaled in width and height, float32 (middle, middle)."""
+    width, height = (max(middle, round(len(grey) * scale)) for scale in scales)
+    scaled = Image.fromarray(grey).resize((width, height), Image.Resampling.BILINEAR)
+    left, top = (width - middle) // 2, (height - middle) // 2
     found = _detail(scaled) if details else np.asarray(scaled, np.float32)
-    return found[start : start + middle, start : start + middle]
+    return found[top : top + middle, left : left + middle]
 
 
 def _detail(grey: Image.Image) -> np.ndarray:

@@ -89,8 +89,7 @@ def make_fit_head(
       model: the network, whose head is trained.
       binary: whether its one logit is taken for two, see `freezing.with_binary_head`.
       batch_size: at most the number of examples.
-      found: the features of the training split, which `fit_head` takes where it is given no
-        others; those have the same shapes.
+      found: the features of the training split; `fit_head` takes others of the same shapes too.
       state: shapes of the states that will come.
     """
     apply_fn = with_binary_head(head_of(model)) if binary else head_of(model)
