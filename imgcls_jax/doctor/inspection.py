@@ -57,7 +57,7 @@ def inspect(album: Album, features: np.ndarray, model: Any) -> Inspection:
         accuracies = _over_splits(album, features, model, groups)
     else:
         plain = labels.out_of_fold(model, features, album.labels, **of)
-        accuracies = {"by": f"{labels.FOLDS} folds"} | {
+        accuracies = {"by": f"{labels.folds_of(album.labels)} folds"} | {
             name: _accuracy(found.argmax(axis=1) == album.labels)
             for name, found in (("with_copies", plain), ("without_copies", probabilities))
         }

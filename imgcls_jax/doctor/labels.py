@@ -95,6 +95,18 @@ def make_fit(model: object, *, count: int, length: int, num_classes: int) -> Cal
     return fit
 
 
+def folds_of(labels: np.ndarray) -> int:
+    """Returns how many folds labels (N,) are judged by: FOLDS, or fewer for a small class.
+
+    Raises:
+      UserError: a class has one photo only.
+    """
+    counts = np.bincount(labels)
+    if (least := counts[counts > 0].min()) < 2:
+        raise UserError("a class has one photo, too few to judge labels by; add photos of it.")
+    return min(FOLDS, int(least))
+
+
 def out_of_fold(
     model: object,
     features: np.ndarray,
@@ -121,10 +133,7 @@ def out_of_fold(
     Raises:
       UserError: a class has one photo only.
     """
-    counts = np.bincount(labels, minlength=num_classes)
-    if (least := counts[counts > 0].min()) < 2:
-        raise UserError("a class has one photo, too few to judge labels by; add photos of it.")
-    folds = min(FOLDS, int(least))
+    folds = folds_of(labels)
     found = np.zeros((len(labels), num_classes), np.float32)
     left_out = [] if doubted is None else doubted
     parts = [
