@@ -1,4 +1,4 @@
-"""Measures speed, side by side in one process, and what predictions know of their limits.
+"""Measures speed, side by side in one process, and what predictions and the doctor find.
 
     python -m experiments.benchmark fmnist      # MLP-3, batch 64: seconds per epoch, as ratios
     python -m experiments.benchmark cifar10     # convolutional networks: ms per step, as ratios
@@ -9,6 +9,8 @@
     python -m experiments.benchmark limits --data_dir=PHOTOS --weights=FILE --rounds=3
                                                 # calibration, "unknown", sets of classes; settings
                                                 # are those of experiments.transfer
+    python -m experiments.benchmark doctor --data_dir=PHOTOS --model=mobilenet_v2 --weights=FILE
+                                                # labels and copies spoilt on purpose
 
 PyTorch and Keras take part where they are installed; see `experiments.benchmarks.timing` for the
 rules.
@@ -26,7 +28,7 @@ from collections.abc import Iterator
 
 from absl import flags
 
-from experiments.benchmarks import cifar10, fmnist, limits, logistic, seeds, start, transfer
+from experiments.benchmarks import cifar10, doctor, fmnist, limits, logistic, seeds, start, transfer
 from experiments.cli import flags as cli
 from experiments.cli import out_flag, training
 from experiments.cli.out_flag import OUT
@@ -36,8 +38,10 @@ from imgcls_jax.workdir import environment
 
 flags.adopt_module_key_flags(cli)
 flags.adopt_module_key_flags(out_flag)
-flags.adopt_module_key_flags(training)  # the settings of limits
-_ROUNDS = flags.DEFINE_integer("rounds", 7, "turns of each contender; limits: seeds", lower_bound=1)
+flags.adopt_module_key_flags(training)  # the settings of limits and doctor
+_ROUNDS = flags.DEFINE_integer(
+    "rounds", 7, "turns of each contender; limits, doctor: seeds", lower_bound=1
+)
 
 # By name: the module that measures and shows it, and the source of its data.
 _BENCHMARKS = {
@@ -48,6 +52,7 @@ _BENCHMARKS = {
     "start": (start, cli.data_arguments),
     "seeds": (seeds, lambda: cli.load_data("fashion_mnist")),
     "limits": (limits, limits.asked),
+    "doctor": (doctor, lambda: (cli.photos_dir(), cli.given_settings())),
 }
 
 

@@ -37,8 +37,19 @@ ALLOWED = {
         "steps",
         "models",
     ),
+    "doctor": (
+        "files",
+        "losses",
+        "metrics",
+        "config",
+        "data",
+        "steps",
+        "models",
+        "pretrained",
+        "train",
+    ),
 }
-NEVER = {"train": ("report", "predict", "experiments")}
+NEVER = {"train": ("report", "predict", "doctor", "experiments")}
 
 
 def _module(path: Path) -> str:

@@ -5,7 +5,7 @@ import re
 import sys
 import textwrap
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -45,10 +45,15 @@ _DEFINE = {
 _HELP = {"--help", "-help", "--h", "-h", "-?"}
 
 
-def define_config_flags() -> None:
-    """Defines one flag per setting. Unset flags leave a preset's value."""
+def define_config_flags(names: Collection[str] | None = None) -> None:
+    """Defines one flag per setting. Unset flags leave a preset's value.
+
+    Args:
+      names: the settings to define flags of where there are none yet; None defines all.
+    """
     for name, (_, field) in settings_by_name().items():
-        _DEFINE[field.type](name, None, field.metadata["help"])
+        if names is None or (name in names and name not in flags.FLAGS):
+            _DEFINE[field.type](name, None, field.metadata["help"])
 
 
 def given_settings() -> dict[str, Any]:
@@ -59,9 +64,9 @@ def given_settings() -> dict[str, Any]:
     """
     settings = {}
     for name, (_, field) in settings_by_name().items():
-        value = flags.FLAGS[name].value
-        if not flags.FLAGS[name].present:
+        if name not in flags.FLAGS or not flags.FLAGS[name].present:
             continue
+        value = flags.FLAGS[name].value
         if field.type == tuple[int, ...]:
             try:
                 value = tuple(int(item) for item in value)

@@ -14,7 +14,7 @@ from experiments.presets import cifar10 as cifar10_presets
 from experiments.presets import fmnist as fmnist_presets
 from experiments.presets import transfer as transfer_presets
 from imgcls_jax import models, pretrained
-from imgcls_jax.config import Config
+from imgcls_jax.config import Config, settings_by_name
 from imgcls_jax.errors import UserError
 from imgcls_jax.report import console
 
@@ -115,6 +115,17 @@ def transfer(number: int | None, name: str | None, given: Mapping[str, Any]) -> 
     with origins.named(settings, preset.title):
         following = following_weights(settings | given)
     return dataclasses.replace(preset, settings=settings | following)
+
+
+def features(given: Mapping[str, Any]) -> Config:
+    """Returns the settings of photos and network alone: those given, else the preset `frozen`'s.
+
+    Raises:
+      UserError: for settings or weights that cannot be used.
+    """
+    settings, fields = dict(transfer(None, "frozen", given).settings), settings_by_name()
+    kept = {n: v for n, v in (settings | dict(given)).items() if fields[n][0] in ("data", "model")}
+    return Config.of(**kept)
 
 
 def _eval_size(preset: Mapping[str, Any], named: Mapping[str, Any]) -> int | None:

@@ -5,7 +5,7 @@ A number stands on the page only if a file holds it; a file that no table shows 
 
 from pathlib import Path
 
-from experiments.tables import evidence, limits, runs, speed, studies
+from experiments.tables import doctor, evidence, limits, runs, speed, studies
 from experiments.tables.documented import against_keras, documented
 from experiments.tables.ensembles import NOTE, ensembles
 from experiments.tables.files import Files, table
@@ -53,6 +53,7 @@ def page(folder: Path) -> str:
         "Ensembles": (NOTE, ensembles(files), ""),
         "Transfer learning": (runs.TRANSFER_NOTE, runs.claimed(files, runs.TRANSFER), ""),
         "Limits of predictions": (limits.NOTE, limits.limits(files), ""),
+        "The doctor for photos": (doctor.NOTE, doctor.found(files), ""),
         "Speed": (speed.NOTE, speed.contests(files), ""),
     }
     if left := sorted(set(files.every) - files.shown):

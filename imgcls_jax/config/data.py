@@ -9,6 +9,7 @@ from imgcls_jax.data.photos.options import (
     CORRUPT,
     DUPLICATES,
     FEEDS,
+    GROUPS,
     RESIZES,
     PhotoOptions,
 )
@@ -50,6 +51,17 @@ class DataConfig:
         PhotoOptions.duplicates,
         "what to do about photos that evaluation shares with training",
         choices=DUPLICATES,
+        of="photos",
+    )
+    inspected: str | None = setting(
+        None,
+        "folder that an inspection of the photos wrote, whose corrections are followed",
+        of="photos",
+    )
+    group_by: str = setting(
+        PhotoOptions.group_by,
+        "what to keep on one side of every split: near copies, as `inspected` lists them",
+        choices=GROUPS,
         of="photos",
     )
     test_fraction: float = setting(

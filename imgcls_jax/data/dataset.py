@@ -146,15 +146,24 @@ def hold_out(split: Split, *, fraction: float, seed: int) -> tuple[Split, Split]
 
 
 def k_fold(
-    labels: np.ndarray, *, folds: int = 5, seed: int | None = None
+    labels: np.ndarray,
+    *,
+    folds: int = 5,
+    seed: int | None = None,
+    groups: np.ndarray | None = None,
 ) -> list[tuple[np.ndarray, np.ndarray]]:
     """Returns stratified folds as index pairs (train, test), shuffled where there is a seed.
 
     The folds are those of scikit-learn's `StratifiedKFold`; without a seed, those of its
-    `cross_validate(..., cv=folds)`.
+    `cross_validate(..., cv=folds)`; with groups, those of its `StratifiedGroupKFold`.
+
+    Args:
+      labels: (N,).
+      groups: (N,) numbers; examples of one number are in one fold.
 
     Raises:
-      UserError: folds is below 2 or above the number of examples of the rarest class.
+      UserError: folds is below 2 or above the number of examples of the rarest class, or there are
+        fewer groups than folds.
     """
     rarest = int(np.unique(labels, return_counts=True)[1].min())
     if rarest < 2:
@@ -164,10 +173,16 @@ def k_fold(
             f"{folds} folds are not possible: choose between 2 and {rarest}, the number of "
             "examples of the rarest class."
         )
-    from sklearn.model_selection import StratifiedKFold
+    from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
-    splitter = StratifiedKFold(n_splits=folds, shuffle=seed is not None, random_state=seed)
-    return list(splitter.split(np.zeros(len(labels)), labels))
+    if groups is not None and (several := len(np.unique(groups))) < folds:
+        raise UserError(
+            f"{folds} folds are not possible: the examples make {several} groups that must stay "
+            "together; choose fewer folds."
+        )
+    kind = StratifiedKFold if groups is None else StratifiedGroupKFold
+    splitter = kind(n_splits=folds, shuffle=seed is not None, random_state=seed)
+    return list(splitter.split(np.zeros(len(labels)), labels, groups))
 
 
 def identity(dataset: Dataset) -> str:

@@ -78,8 +78,8 @@ def make_fit_head(
     batch_size: int,
     found: Resident,
     state: steps.TrainState,
-) -> Callable[[steps.TrainState], steps.TrainState]:
-    """Builds `fit_head(state) -> state`, whose head alone was trained by Adam; compiled here.
+) -> Callable[..., steps.TrainState]:
+    """Builds `fit_head(state, found) -> state`, its head alone trained by Adam; compiled here.
 
     It comes before a fine-tuning: a random head's first gradients would spoil what the layers
     below it have learned (Kumar et al. 2022, "Fine-Tuning can Distort Pretrained Features"). Every
@@ -89,7 +89,7 @@ def make_fit_head(
       model: the network, whose head is trained.
       binary: whether its one logit is taken for two, see `freezing.with_binary_head`.
       batch_size: at most the number of examples.
-      found: the features of the training split.
+      found: the features of the training split; `fit_head` takes others of the same shapes too.
       state: shapes of the states that will come.
     """
     apply_fn = with_binary_head(head_of(model)) if binary else head_of(model)
@@ -117,7 +117,7 @@ def make_fit_head(
     train_full = train_many(batch_size, size)
     train_rest = train_many(rest, rest) if rest else None
 
-    def fit_head(state):
+    def fit_head(state, found=found):
         head, sums = begin(state), steps.zero_metrics()
         for epoch in range(epochs):
             order = resident.epoch_order(state.key, epoch, size)

@@ -29,6 +29,8 @@ def load(path: str | os.PathLike, options: PhotoOptions) -> Dataset:
     """
     import tensorflow_datasets as tfds
 
+    if options.inspected:
+        raise UserError("`inspected` is for photos in class folders; leave it out.")
     if options.folds or options.duplicates == "drop" or options.corrupt == "skip":
         raise UserError("`folds`, `duplicates` and `corrupt` are for photos in class folders.")
     try:

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from imgcls_jax.data.dataset import Dataset, Split, k_fold
-from imgcls_jax.data.photos import audit, cache, folders
+from imgcls_jax.data.photos import audit, cache, folders, grouping, inspected
 from imgcls_jax.data.photos.folders import Folder
 from imgcls_jax.data.photos.lazy import LazyPhotos
 from imgcls_jax.data.photos.options import PhotoOptions
@@ -28,15 +28,17 @@ def load(path: str | os.PathLike, options: PhotoOptions) -> Dataset:
     Raises:
       UserError: for whatever is wrong with folder, files or splits.
     """
-    found = folders.scan(path)
-    whole = _divided(found, options)
+    found, groups, notes = _as_inspected(folders.scan(path), options)
+    whole = folder = _divided(found, options, groups)
+    notes += remarks(found, whole, options)
     copies = audit.duplicates(whole)
-    folder, notes = (
-        whole,
-        remarks(found, whole, options),
-    )  # the cache does not depend on the split that is evaluated
+    if groups is not None:  # the cache does not depend on the split that is evaluated
+        folder, dropped = grouping.drop_across(folder, groups)
+        notes += [f"{len(dropped)} near copies are left out of evaluation"] if dropped else []
     if options.duplicates == "drop":
-        folder, dropped = audit.drop_from_evaluation(whole, copies)
+        kept = {path for files in folder.splits.values() for path in files.paths}
+        left = (tuple(path for path in group if path in kept) for group in copies)
+        folder, dropped = audit.drop_from_evaluation(folder, [g for g in left if len(g) > 1])
         notes += [f"{len(dropped)} copies are left out of evaluation"] if dropped else []
     make = _streamed if options.streamed else _resident
     folder, splits, bad = make(folder, whole, options)
@@ -108,7 +110,27 @@ def _require_memory(count: int, size: int) -> None:
         )
 
 
-def _divided(folder: Folder, options: PhotoOptions) -> Folder:
+def _as_inspected(
+    folder: Folder, options: PhotoOptions
+) -> tuple[Folder, dict[str, int] | None, list[str]]:
+    """Returns the folder as an inspection corrected it, its near copies if wanted, and notes."""
+    if not options.inspected:
+        return folder, None, []
+    where, groups = Path(options.inspected).expanduser(), None
+    corrections = inspected.read_corrections(where)
+    folder = inspected.corrected(folder, corrections)
+    excluded = sum(correction.action == inspected.EXCLUDE for correction in corrections)
+    notes = [
+        f"As corrected by {printable(where)}: {excluded:,} photos are left out, "
+        f"{len(corrections) - excluded:,} are of another class"
+    ]
+    if options.group_by == "copies":
+        groups = inspected.read_groups(where, folder)
+        notes.append("Near copies are on one side of every split")
+    return folder, groups, notes
+
+
+def _divided(folder: Folder, options: PhotoOptions, groups: dict[str, int] | None) -> Folder:
     """Divides the folder into "train", "test" and perhaps "validation"; see `load`.
 
     A validation folder without a test folder becomes the test split: the run is evaluated on it.
@@ -120,19 +142,19 @@ def _divided(folder: Folder, options: PhotoOptions) -> Folder:
                 f"{printable(folder.path)} has split folders, and `folds` makes its own "
                 "splits; give a folder without them, or leave out `folds`."
             )
-        folder = folder.divide("all", _fold(folder, options.folds, options.fold, seed))
+        folder = folder.divide("all", _fold(folder, options, groups))
     elif "all" in folder.splits:
-        folder = _hold_out(folder, "all", "test", test, seed)
+        folder = _hold_out(folder, "all", "test", test, seed, groups)
     if "test" not in folder.splits:
         if "validation" in folder.splits:
             everything = np.arange(len(folder.splits["validation"]))
             folder = folder.divide("validation", {"test": everything})
         else:
-            folder = _hold_out(folder, "train", "test", test, seed)
+            folder = _hold_out(folder, "train", "test", test, seed, groups)
     if options.hold_out and "validation" in folder.splits:
         raise UserError(f"{printable(folder.path)} has a validation split; leave out `hold_out`.")
     if options.hold_out:
-        folder = _hold_out(folder, "train", "validation", options.hold_out, seed)
+        folder = _hold_out(folder, "train", "validation", options.hold_out, seed, groups)
     if options.join_validation:
         if "validation" not in folder.splits:
             raise UserError(
@@ -143,16 +165,35 @@ def _divided(folder: Folder, options: PhotoOptions) -> Folder:
     return folder
 
 
-def _hold_out(folder: Folder, split: str, name: str, fraction: float, seed: int) -> Folder:
+def _hold_out(
+    folder: Folder,
+    split: str,
+    name: str,
+    fraction: float,
+    seed: int,
+    groups: dict[str, int] | None,
+) -> Folder:
     """Returns the folder with a stratified part of one split as another; the rest is "train"."""
-    labels = folder.splits[split].labels
-    parts = folders.stratified(labels, {name: fraction}, seed, class_names=folder.class_names)
+    files, names = folder.splits[split], folder.class_names
+    if groups is None:
+        parts = folders.stratified(files.labels, {name: fraction}, seed, class_names=names)
+    else:
+        numbers = np.array([groups[path] for path in files.paths])
+        train, held_out = grouping.hold_out_groups(
+            files.labels, numbers, fraction, seed, class_names=names
+        )
+        parts = {"train": train, name: held_out}
     return folder.divide(split, parts)
 
 
-def _fold(folder: Folder, folds: int, fold: int, seed: int) -> dict[str, np.ndarray]:
+def _fold(
+    folder: Folder, options: PhotoOptions, groups: dict[str, int] | None
+) -> dict[str, np.ndarray]:
     """Returns train and test indices of one fold of a shuffled stratified cross-validation."""
-    train, test = k_fold(folder.splits["all"].labels, folds=folds, seed=seed)[fold]
+    files = folder.splits["all"]
+    numbers = None if groups is None else np.array([groups[path] for path in files.paths])
+    folds = k_fold(files.labels, folds=options.folds, seed=options.split_seed, groups=numbers)
+    train, test = folds[options.fold]
     return {"train": train, "test": test}
 
 

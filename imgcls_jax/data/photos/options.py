@@ -8,6 +8,7 @@ RESIZES = ("crop", "stretch", "pad")
 CORRUPT = ("refuse", "skip")
 DUPLICATES = ("report", "drop")
 FEEDS = ("resident", "streamed")
+GROUPS = ("none", "copies")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -19,6 +20,8 @@ class PhotoOptions:
       resize: how a photo becomes square, see `decode.resize`.
       corrupt: "refuse" or "skip" photos that cannot be read.
       duplicates: "report" copies across splits and classes, or "drop" them from evaluation.
+      inspected: folder that an inspection wrote, whose corrections are followed; None for none.
+      group_by: "copies" keeps the near copies that the inspection found on one side of every split.
       test_fraction: share of the photos to evaluate on, where no folder is set aside for that.
       hold_out: share of the training photos held out for validation; 0 for none.
       join_validation: whether to train on the folder's validation split too.
@@ -37,6 +40,8 @@ class PhotoOptions:
     resize: str = "crop"
     corrupt: str = "refuse"
     duplicates: str = "report"
+    inspected: str | None = None
+    group_by: str = "none"
     test_fraction: float = 0.2
     hold_out: float = 0.0
     join_validation: bool = False
@@ -55,6 +60,7 @@ class PhotoOptions:
             ("corrupt", CORRUPT),
             ("duplicates", DUPLICATES),
             ("feed", FEEDS),
+            ("group_by", GROUPS),
         ):
             if (value := getattr(self, name)) not in known:
                 raise UserError(f"unknown `{name}={value}`; choose one of: {', '.join(known)}.")
@@ -77,6 +83,11 @@ class PhotoOptions:
             raise UserError(
                 f"`join_validation` is for folders with a validation split, and `{other}` for "
                 "those without; leave one out."
+            )
+        if self.group_by != "none" and not self.inspected:
+            raise UserError(
+                f"`group_by={self.group_by}` needs `inspected`, the folder of an inspection that "
+                "has looked for copies."
             )
         if crop is not None and self.feed != "streamed":
             raise UserError(
