@@ -21,9 +21,8 @@ import flax.linen as nn
 
 from imgcls_jax.errors import UserError
 from imgcls_jax.pretrained import families, hub, matching, packages
-from imgcls_jax.pretrained.family import Packaged
+from imgcls_jax.pretrained.family import Packaged, Pixels
 from imgcls_jax.pretrained.matching import Report
-from imgcls_jax.pretrained.pixels import Pixels
 from imgcls_jax.pretrained.positions import by_position
 from imgcls_jax.pretrained.skeleton import trace
 
@@ -78,7 +77,7 @@ def describe(source: str, model_name: str, *, given: Collection[str] = ()) -> De
         one that is not known here.
     """
     if source == "imagenet":
-        of = families.published(model_name).origin
+        of = families.published_origin(model_name)
     else:
         of = families.origin(families.open_for(source, model_name), model_name, given=given)
     return Description(of.convention, of.pixels)
@@ -117,7 +116,7 @@ def load(
         published = families.published(model_name)
         fetch = packages.find if isinstance(published, Packaged) else hub.fetch
         file, where = families.open_for(fetch(published), model_name), published.where
-        publisher = published.origin.publisher
+        publisher = families.published_origin(model_name).publisher
     else:
         file = families.open_for(source, model_name)
         publisher = families.publisher(file, model_name)

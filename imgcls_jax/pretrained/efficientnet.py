@@ -2,13 +2,12 @@
 
 from functools import partial
 
-from imgcls_jax.pretrained.family import Family, Network, Published, named
+from imgcls_jax.pretrained.family import Family, Network, Pixels, Published, named
 from imgcls_jax.pretrained.inverted_residual import (
     timm_names,
     torchvision_layer,
     torchvision_names,
 )
-from imgcls_jax.pretrained.pixels import Pixels
 from imgcls_jax.pretrained.skeleton import Block, Path, Skeleton
 
 _KERAS_OUTSIDE = {

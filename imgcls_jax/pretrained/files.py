@@ -77,7 +77,7 @@ def open_safetensors(path: Path) -> TensorFile:
       UserError: if the file is damaged or not a safetensors file.
     """
     with _safetensors(path) as file:
-        keys = {key.removeprefix("module."): key for key in file.keys()}  # noqa: SIM118, it is no mapping
+        keys = _unwrapped(file.keys())
         shapes = {name: tuple(file.get_slice(key).get_shape()) for name, key in keys.items()}
 
     def read(names: Iterable[str]) -> dict[str, np.ndarray]:
@@ -94,7 +94,7 @@ def open_torch(path: Path) -> TensorFile:
       UserError: as `torch_files.open_state_dict`.
     """
     content = torch_files.open_state_dict(path)
-    keys = {key.removeprefix("module."): key for key in content.tensors}
+    keys = _unwrapped(content.tensors)
     shapes = {name: content.tensors[key].shape for name, key in keys.items()}
 
     def read(names: Iterable[str]) -> dict[str, np.ndarray]:
@@ -103,6 +103,11 @@ def open_torch(path: Path) -> TensorFile:
         return {name: found[keys[name]] for name in names}
 
     return TensorFile(path, "torch", shapes, read)
+
+
+def _unwrapped(keys: Iterable[str]) -> dict[str, str]:
+    """Returns a state dict's keys by tensor: PyTorch's DataParallel puts a word before each."""
+    return {key.removeprefix("module."): key for key in keys}
 
 
 @contextmanager

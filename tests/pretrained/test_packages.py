@@ -12,8 +12,7 @@ from imgcls_jax import models, pretrained
 from imgcls_jax.errors import UserError
 from imgcls_jax.models import normalisation
 from imgcls_jax.pretrained import families, packages
-from imgcls_jax.pretrained.family import Packaged
-from imgcls_jax.pretrained.pixels import Pixels
+from imgcls_jax.pretrained.family import Packaged, Pixels
 
 CONTENT = torch_files.content("archive")
 

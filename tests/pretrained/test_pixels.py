@@ -10,7 +10,7 @@ from weight_files import write_legacy, write_safetensors, write_timm_config
 from imgcls_jax import pretrained
 from imgcls_jax.errors import UserError
 from imgcls_jax.models import normalisation
-from imgcls_jax.pretrained import Pixels, families, pixels, timm_names
+from imgcls_jax.pretrained import Pixels, families, pixels, timm_trainings
 
 TIMMS_OWN = "mobilenet_v3_small"  # its file has names that torchvision's lacks
 SHARED = "resnet18"  # its file could be torchvision's by its names
@@ -166,20 +166,20 @@ def test_other_publishers_have_one_preprocessing_per_network(tmp_path):
 
 
 def test_everything_told_is_known_to_the_house():
-    for trainings in timm_names.PUBLISHED.values():
+    for trainings in timm_trainings.PUBLISHED.values():
         for found in (Pixels(*values) for values in trainings.values()):
             assert found.normalise in normalisation.NAMES
             assert found.interpolation in pixels.INTERPOLATIONS
             assert 0.1 <= found.crop_fraction <= 1
     for name, family in families.NETWORKS.items():
         assert (family.networks[name].timm or name) in {
-            architecture.removeprefix("tf_") for architecture in timm_names.PUBLISHED
+            architecture.removeprefix("tf_") for architecture in timm_trainings.PUBLISHED
         }
 
 
 def test_the_installed_timm_says_the_same():
     timm = pytest.importorskip("timm")
-    for architecture, trainings in timm_names.PUBLISHED.items():
+    for architecture, trainings in timm_trainings.PUBLISHED.items():
         for training, values in trainings.items():
             asked = timm.get_pretrained_cfg(f"{architecture}.{training}").to_dict()
             asked = json.loads(json.dumps(asked))

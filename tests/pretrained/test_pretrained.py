@@ -12,7 +12,7 @@ from weight_files import write_legacy, write_safetensors, write_weights_h5
 
 from imgcls_jax import models, pretrained
 from imgcls_jax.models import normalisation
-from imgcls_jax.pretrained import families, timm_names
+from imgcls_jax.pretrained import families, timm_trainings
 
 QUICK = "mobilenet_v3_small"  # it has every kind of layer; the others take longer to compile
 CASES = [
@@ -39,7 +39,7 @@ def write(folder: Path, publisher: str, network: str) -> Path:
     if publisher in ("torchvision", "ML Illustrated"):
         return write_safetensors(folder / "weights.safetensors", tensors)
     name = ("tf_" if publisher == "timm tf" else "") + published.TIMM[network]
-    training = next(iter(timm_names.PUBLISHED[name]))
+    training = next(iter(timm_trainings.PUBLISHED[name]))
     return write_safetensors(folder / f"{name}.{training}.safetensors", tensors)
 
 

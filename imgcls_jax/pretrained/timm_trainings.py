@@ -1,7 +1,8 @@
 """timm's published trainings of our networks and the preprocessing each of them was made for.
 
 Read off the configurations in timm 1.0.31; a test compares them with those of the timm that is
-installed. `PUBLISHED["resnet34"]["tv_in1k"]` holds the values of a `pixels.Pixels`.
+installed. `PUBLISHED["resnet34"]["tv_in1k"]` holds the values of a `family.Pixels`; timm calls
+files by network and training, as in "resnet34.ra4_e3600_r224_in1k".
 """
 
 # (normalise, interpolation, crop fraction, pixels per side): network and its trainings.
