@@ -1,13 +1,16 @@
 """The transfer entry point end to end, on small folders of colours, and its bad input."""
 
+import argparse
 import json
+import pickle
+import zipfile
 
 import numpy as np
 import pytest
 from golden import published_networks as published
 from photo_helpers import COLOURS, write_photos
 from PIL import Image
-from weight_files import write_legacy
+from weight_files import write_legacy, write_safetensors, write_timm_config
 
 from experiments.presets import choose
 from imgcls_jax.config import Config
@@ -192,6 +195,33 @@ def test_weights_of_another_network_are_refused(transfer_main, folder, weights, 
     )
     assert status == 1
     assert "mobilenet_v3_small" in err
+    assert err.count("\n") == 1
+
+
+def test_weights_with_code_in_them_are_refused_by_its_name(transfer_main, folder, tmp_path):
+    path = tmp_path / "weights.pth"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("weights/data.pkl", pickle.dumps({"a": argparse.Namespace(b=1)}, 2))
+    status, _, err = transfer_main(
+        f"--data_dir={folder}", f"--weights={path}", f"--workdir={tmp_path / 'run'}"
+    )
+    assert status == 1
+    assert "its pickle asks for argparse.Namespace, which can run code" in err
+    assert err.count("\n") == 1
+
+
+def test_a_config_with_an_unknown_interpolation_names_the_flag(transfer_main, folder, tmp_path):
+    tensors = published.tensors("timm", NETWORK)
+    path = write_safetensors(tmp_path / "model.safetensors", tensors)
+    write_timm_config(tmp_path, "mobilenetv3_small_100", interpolation="lanczos")
+    status, _, err = transfer_main(
+        f"--data_dir={folder}",
+        f"--model={NETWORK}",
+        f"--weights={path}",
+        f"--workdir={tmp_path / 'run'}",
+    )
+    assert status == 1
+    assert 'asks for interpolation "lanczos", which is not known here; give --interpolation' in err
     assert err.count("\n") == 1
 
 
