@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from imgcls_jax.errors import UserError
+from imgcls_jax.errors import UserError, printable
 from imgcls_jax.pretrained import (
     densenet,
     efficientnet,
@@ -130,13 +130,13 @@ def origin(file: TensorFile, model_name: str, *, given: Collection[str] = ()) ->
     Raises:
       UserError: as `publisher`, or if the preprocessing of photos is not told or not known.
     """
-    of, network = publisher(file, model_name), family(model_name).networks[model_name]
+    of, expected = publisher(file, model_name), family(model_name)
     if of == "Keras":
-        return _of_keras(file, family(model_name))
-    shared = of == "torchvision" and _has_timms_names(file.path)
-    if of == "timm" or shared:
+        return _of_keras(file, expected)
+    shared = of == "torchvision" and "timm" in expected.names and "timm" not in expected.marks
+    if of == "timm" or (shared and _is_timms(file.path)):
         return _of_timm(file, model_name, given)
-    return Origin(of, convention(of), network.pixels)
+    return Origin(of, convention(of), expected.networks[model_name].pixels)
 
 
 def convention(of: str) -> str | None:
@@ -144,8 +144,8 @@ def convention(of: str) -> str | None:
     return {"timm": None, "torchvision": "torch"}.get(of, "tensorflow")
 
 
-def _has_timms_names(path: Path) -> bool:
-    """Says whether a file of the names that timm shares with torchvision was published by timm."""
+def _is_timms(path: Path) -> bool:
+    """Says whether a file with names that timm shares with torchvision was published by timm."""
     hubs = path.stem in ("model", "pytorch_model")  # as the hub's files are called
     return (
         hubs
@@ -171,11 +171,16 @@ def _of_timm(file: TensorFile, model_name: str, given: Collection[str]) -> Origi
     Both are in the config.json beside the file, or follow from the file's own name.
     """
     architecture = family(model_name).networks[model_name].timm or model_name
-    told = (
-        pixels.of_config(file.path, given=given)
-        or pixels.of_name(file.path.name)
-        or pixels.of_network(architecture)
-    )
+    told = pixels.of_config(file.path, given=given)
+    if told is None:
+        told = pixels.of_name(file.path.name) or pixels.of_network(architecture)
+    elif told.architecture.removeprefix("tf_") != architecture:
+        config = file.path.with_name("config.json")
+        raise UserError(
+            f"{config} is of timm's {printable(told.architecture)}, not "
+            f"of {model_name}, whose weights {file.path.name} holds: keep each with its own file, "
+            "in a folder of their own."
+        )
     if told is not None and told.pixels is not None:
         return Origin("timm", told.convention, told.pixels)
     if {"convention", "normalise"} <= set(given):

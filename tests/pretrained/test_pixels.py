@@ -22,9 +22,15 @@ def network(request):
     return request.param
 
 
+def outline(publisher, network):
+    """Returns tensors by which a network and its publisher are recognised, but small ones."""
+    shapes = published.shapes(publisher, network)
+    return {n: np.zeros(s if len(s) == 1 else (1,) * len(s), np.float32) for n, s in shapes.items()}
+
+
 def write(folder, network, name="model.safetensors"):
     publisher = "torchvision" if network == SHARED else "timm"
-    return write_safetensors(folder / name, published.tensors(publisher, network))
+    return write_safetensors(folder / name, outline(publisher, network))
 
 
 def refusal(path, network, **options) -> str:
@@ -49,7 +55,7 @@ def refusal(path, network, **options) -> str:
 )
 def test_timms_config_is_followed_in_every_family(tmp_path, network, asked, expected):
     path = write(tmp_path, network)
-    write_timm_config(tmp_path, network, **asked)
+    write_timm_config(tmp_path, published.TIMM[network], **asked)
     assert pretrained.describe(str(path), network) == pretrained.Description("torch", expected)
 
 
@@ -75,12 +81,27 @@ def test_timms_config_tells_ports_from_tensorflow(tmp_path):
 )
 def test_what_is_not_known_is_refused_unless_it_is_given(tmp_path, network, setting, asked, shown):
     path = write(tmp_path, network)
-    config = write_timm_config(tmp_path, network, **asked)
+    config = write_timm_config(tmp_path, published.TIMM[network], **asked)
     text = refusal(path, network)
     assert text.startswith(f"{config} asks for ")
     assert shown in text
     assert f"give `{setting}`" in text
     assert pretrained.describe(str(path), network, given=[setting]).convention == "torch"
+
+
+def test_a_config_of_another_network_is_refused(tmp_path, network):
+    path = write(tmp_path, network)
+    write_timm_config(tmp_path, "tf_efficientnet_b0")
+    text = refusal(path, network)
+    assert f"config.json is of timm's tf_efficientnet_b0, not of {network}" in text
+
+
+def test_torchvisions_file_is_not_taken_for_timms_by_its_path(tmp_path):
+    tensors = outline("torchvision", TIMMS_OWN)
+    path = write_safetensors(tmp_path / "model.safetensors", tensors)
+    write_timm_config(tmp_path, "tf_mobilenetv3_small_100", **NORMS)
+    about = pretrained.describe(str(path), TIMMS_OWN)
+    assert about == pretrained.Description("torch", Pixels("imagenet", "bilinear", 0.875, 224))
 
 
 @pytest.mark.parametrize("content", ["", "[]", "[" * 10**5, "{}", '{"architecture": "a"}', "\x00"])
@@ -152,15 +173,15 @@ def test_a_file_of_the_hub_without_its_config(tmp_path):
 
 
 def test_other_publishers_have_one_preprocessing_per_network(tmp_path):
-    tensors = published.tensors("torchvision", "efficientnet_b0")
+    tensors = outline("torchvision", "efficientnet_b0")
     path = write_safetensors(tmp_path / "b0.safetensors", tensors)
     about = pretrained.describe(str(path), "efficientnet_b0")
     assert about == pretrained.Description("torch", Pixels("imagenet", "bicubic", 0.875, 224))
-    tensors = published.tensors("ML Illustrated", "efficientnet_lite0")
+    tensors = outline("ML Illustrated", "efficientnet_lite0")
     path = write_safetensors(tmp_path / "lite0.safetensors", tensors)
     about = pretrained.describe(str(path), "efficientnet_lite0")
     assert about == pretrained.Description("tensorflow", Pixels("lite", "bicubic", 0.875, 224))
-    path = write_legacy(tmp_path / "v2.h5", published.tensors("keras", TIMMS_OWN))
+    path = write_legacy(tmp_path / "v2.h5", outline("keras", TIMMS_OWN))
     about = pretrained.describe(str(path), TIMMS_OWN)
     assert about == pretrained.Description("tensorflow", Pixels("symmetric"))
 
