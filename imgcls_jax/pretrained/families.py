@@ -26,6 +26,7 @@ FAMILIES = (
     efficientnet.FAMILY,
     efficientnet_lite.FAMILY,
 )
+_OF_THE_HUB = ("model.safetensors", "pytorch_model.bin")  # the names of all timm's files there
 NETWORKS = {network: family for family in FAMILIES for network in family.networks}
 
 
@@ -146,9 +147,8 @@ def convention(of: str) -> str | None:
 
 def _is_timms(path: Path) -> bool:
     """Says whether a file with names that timm shares with torchvision was published by timm."""
-    hubs = path.stem in ("model", "pytorch_model")  # as the hub's files are called
     return (
-        hubs
+        path.name in _OF_THE_HUB
         or pixels.is_tagged(path.name)
         or pixels.of_config(path, given=pixels.SETTINGS) is not None
     )
@@ -177,9 +177,8 @@ def _of_timm(file: TensorFile, model_name: str, given: Collection[str]) -> Origi
     elif told.architecture.removeprefix("tf_") != architecture:
         config = file.path.with_name("config.json")
         raise UserError(
-            f"{config} is of timm's {printable(told.architecture)}, not "
-            f"of {model_name}, whose weights {file.path.name} holds: keep each with its own file, "
-            "in a folder of their own."
+            f"{config} is of timm's {printable(told.architecture)}, not of {model_name}, whose "
+            f"weights {file.path.name} holds: keep each with its own file in a folder of its own."
         )
     if told is not None and told.pixels is not None:
         return Origin("timm", told.convention, told.pixels)

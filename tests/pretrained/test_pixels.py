@@ -168,8 +168,10 @@ def test_a_file_of_the_hub_without_its_config(tmp_path):
     about = pretrained.describe(str(write(tmp_path, SHARED)), SHARED)
     assert about.pixels == Pixels("imagenet", "bilinear", 0.875, 224)  # the commonest
     norms = {f"{n}.weight": np.zeros(8512 - 35 if n == 0 else 1, np.float32) for n in range(36)}
-    text = refusal(write_safetensors(tmp_path / "pytorch_model.safetensors", norms), "resnet34")
-    assert "such as resnet34.tv_in1k" in text
+    path = write_safetensors(tmp_path / "model.safetensors", norms)
+    assert "such as resnet34.tv_in1k" in refusal(path, "resnet34")
+    path = path.rename(tmp_path / "mine.safetensors")
+    assert pretrained.describe(str(path), "resnet34").normalise == "imagenet"  # torchvision's
 
 
 def test_other_publishers_have_one_preprocessing_per_network(tmp_path):
