@@ -73,7 +73,7 @@ def _look(data_dir: str) -> None:
     config = choose.features(given)
     console.heading("Photos")
     of = config.data
-    looked = album.load(folders.scan(data_dir), size=of.image_size, how=of.resize)
+    looked = album.load(folders.scan(data_dir), size=of.image_size, how=of.square)
     inspection.show_album(looked)
     embed, network = make_embed(config, looked.images, num_classes=len(looked.class_names))
     features = embed(looked.images, f"features of {len(looked):,} photos")

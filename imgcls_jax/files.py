@@ -1,6 +1,7 @@
 """Files that are written whole or not at all: a reader never meets half of one."""
 
 import contextlib
+import hashlib
 import os
 import threading
 from collections.abc import Iterator
@@ -71,3 +72,9 @@ def lock(folder: Path, doing: str) -> Iterator[None]:
         yield
     finally:
         held.release()
+
+
+def sha256(path: Path) -> str:
+    """Returns the SHA-256 of a file's content in hexadecimal digits."""
+    with path.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()

@@ -1,5 +1,6 @@
 """Writes files of weights in the layouts that publishers use, from tensors by name."""
 
+import json
 import re
 from pathlib import Path
 
@@ -21,6 +22,26 @@ def by_layer(tensors: Tensors) -> dict[str, Tensors]:
 
 def write_safetensors(path: Path, tensors: Tensors) -> Path:
     safetensors.numpy.save_file(tensors, path)
+    return path
+
+
+def write_timm_config(folder: Path, architecture: str, **asked) -> Path:
+    """Writes the file that timm publishes with weights; `asked` replaces its preprocessing."""
+    pixels = {
+        "input_size": [3, 224, 224],
+        "fixed_input_size": False,
+        "interpolation": "bicubic",
+        "crop_pct": 0.875,
+        "crop_mode": "center",
+        "mean": [0.485, 0.456, 0.406],
+        "std": [0.229, 0.224, 0.225],
+    }
+    path = folder / "config.json"
+    path.write_text(
+        json.dumps(
+            {"architecture": architecture, "num_classes": 7, "pretrained_cfg": pixels | asked}
+        )
+    )
     return path
 
 

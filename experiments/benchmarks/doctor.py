@@ -70,7 +70,7 @@ def measure(of: tuple[str, dict[str, Any]], *, rounds: int) -> dict[str, Any]:
     if not data_dir:
         raise UserError("no photos are given to spoil; add --data_dir=PHOTOS.")
     config = choose.features(given)
-    size, how = config.data.image_size, config.data.resize
+    size, how = config.data.image_size, config.data.square
     looked = album.load(folders.scan(data_dir), size=size, how=how)
     embed, network = make_embed(config, looked.images, num_classes=len(looked.class_names))
     features = embed(looked.images, f"features of {len(looked):,} photos")

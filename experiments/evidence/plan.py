@@ -117,7 +117,7 @@ def documented(found: DocumentedRun, replaced: Mapping[str, Any] | None = None) 
         report = choose.report(found, reading)
         if settings["dataset"] == "folder":
             settings |= replaced or {}
-            settings |= choose.following_weights(settings)
+            settings |= choose.following_weights(settings, given=["image_size"])
             if settings["model"] != reading.settings["model"]:
                 report |= {"figures": {}, "reading": f"{settings['model']} in place of its network"}
                 kind = "frozen" if settings["trainable"] == "head" else "trained"

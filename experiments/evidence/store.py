@@ -12,8 +12,7 @@ import filelock
 import numpy as np
 
 from imgcls_jax import files, statistics
-from imgcls_jax.data import Dataset
-from imgcls_jax.data.dataset import identity
+from imgcls_jax.data.dataset import Dataset, identity
 from imgcls_jax.errors import UserError
 from imgcls_jax.train.summary import spread
 

@@ -5,7 +5,7 @@ replaces; the command line wins over the rest.
 """
 
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from experiments.cli import origins
@@ -90,10 +90,10 @@ def cifar10(number: int | None, name: str | None, given: Mapping[str, Any]) -> P
 def transfer(number: int | None, name: str | None, given: Mapping[str, Any]) -> Preset:
     """Picks as `fashion_mnist` does; by default `frozen`, or `fine_tuned` to train below the head.
 
-    Convention and normalisation follow from the weights, the enlarged evaluation from the image
-    size, unless they are given too. Settings that mean nothing are left out: for a frozen network
-    those that only fine-tuning has, and a head's own epochs where photos are streamed or no weights
-    are given.
+    Convention and preprocessing follow from the weights, but for a documented run's image size, and
+    the enlarged evaluation from the image size, unless they are given too. Settings that mean
+    nothing are left out: for a frozen network those that only fine-tuning has, and a head's own
+    epochs where photos are streamed or no weights are given.
 
     Raises:
       UserError: for a number that is no documented run on photos, or weights that cannot be read.
@@ -105,15 +105,16 @@ def transfer(number: int | None, name: str | None, given: Mapping[str, Any]) -> 
         name = name or ("frozen" if given.get("trainable", "head") == "head" else "fine_tuned")
         preset = _named("transfer", name, given)
     settings = dict(preset.settings)
+    kept = set(given) if number is None else {"image_size", *given}
+    with origins.named(settings, preset.title):
+        following = following_weights(settings | given, given=kept)
     if given.get("trainable") == "head":
         for option in ("head_epochs", "layer_decay", "ema", "eval_size"):
             settings.pop(option, None)
     if "eval_size" in settings:
-        settings["eval_size"] = _eval_size(settings, settings | given)
+        settings["eval_size"] = _eval_size(settings, settings | following | given)
     if given.get("feed") == "streamed" or given.get("weights") == "none":
         settings.pop("head_epochs", None)
-    with origins.named(settings, preset.title):
-        following = following_weights(settings | given)
     return dataclasses.replace(preset, settings=settings | following)
 
 
@@ -140,16 +141,26 @@ def _eval_size(preset: Mapping[str, Any], named: Mapping[str, Any]) -> int | Non
     return round(preset["eval_size"] * named["image_size"] / preset["image_size"])
 
 
-def following_weights(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns the convention and normalisation that the weights named in the settings ask for.
+def following_weights(
+    settings: Mapping[str, Any], *, given: Collection[str] = ()
+) -> dict[str, Any]:
+    """Returns the convention and preprocessing that the weights named in the settings ask for.
+
+    Args:
+      settings: those of the preset and of the command line.
+      given: the names of those that stay, whatever the weights ask for.
 
     Raises:
-      UserError: for weights that cannot be read.
+      UserError: for weights that cannot be read, or that do not tell their preprocessing.
     """
     weights, model = settings["weights"], settings["model"]
     if weights != "none":
-        described = pretrained.describe(weights, model)
-        return {"convention": described.convention, "normalise": described.normalise}
+        described = pretrained.describe(weights, model, given=given)
+        pixels = dataclasses.asdict(described.pixels)
+        if settings.get("resize") == "pad":  # which keeps the whole photo
+            del pixels["crop_fraction"]
+        told = {"convention": described.convention} | pixels
+        return {n: value for n, value in told.items() if value is not None and n not in given}
     return {} if "convention" in models.options_of(model) else {"convention": None}
 
 
@@ -213,7 +224,7 @@ def report(found: DocumentedRun, reading: Reading) -> dict[str, Any]:
 def _matches(config: Config, settings: Mapping[str, Any]) -> bool:
     """Says whether `config` is what `settings` make it; the seed is free.
 
-    For a network with published weights their publisher, the normalisation and the split are free
+    For a network with published weights their publisher, the preprocessing and the split are free
     too: the documents do not name them.
     """
     if settings["model"] == "logistic_sgd" or settings["dataset"] != config.data.dataset:
@@ -222,7 +233,8 @@ def _matches(config: Config, settings: Mapping[str, Any]) -> bool:
     if settings["dataset"] == "folder":
         if config.model.weights == "none":
             return False
-        free += ["weights", "convention", "normalise", "folds", "fold", "hold_out", "split_seed"]
+        free += ["weights", "convention", "normalise", "interpolation", "crop_fraction"]
+        free += ["folds", "fold", "hold_out", "split_seed"]
     same = {name: value for name, value in config.flat().items() if name in free}
     return config == Config.of(**settings).replace(**same)
 

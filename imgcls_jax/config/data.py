@@ -10,8 +10,10 @@ from imgcls_jax.data.photos.options import (
     DUPLICATES,
     FEEDS,
     GROUPS,
+    INTERPOLATIONS,
     RESIZES,
     PhotoOptions,
+    square,
 )
 from imgcls_jax.errors import UserError
 
@@ -43,6 +45,19 @@ class DataConfig:
     )
     resize: str = setting(
         PhotoOptions.resize, "how a photo is made square", choices=RESIZES, of="photos"
+    )
+    interpolation: str = setting(
+        PhotoOptions.interpolation,
+        "how a photo's pixels are resampled for that",
+        choices=INTERPOLATIONS,
+        of="photos",
+    )
+    crop_fraction: float = setting(
+        PhotoOptions.crop_fraction,
+        "share of the resized photo's sides, from the middle, that a network sees",
+        holds=lambda x: 0.1 <= x <= 1,
+        wanted="at least 0.1, at most 1",
+        of="photos",
     )
     corrupt: str = setting(
         PhotoOptions.corrupt, "what to do about unreadable photos", choices=CORRUPT, of="photos"
@@ -91,6 +106,11 @@ class DataConfig:
 
     def _photo_options(self) -> PhotoOptions:
         return PhotoOptions(**self.options())
+
+    @property
+    def square(self) -> str:
+        """How a photo becomes square, as `photos.decode.resize` has it."""
+        return square(self.resize, self.interpolation, self.crop_fraction)
 
     def options(self) -> dict[str, Any]:
         """Returns the options that `data.load` takes for this data set, beside its places."""

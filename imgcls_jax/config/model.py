@@ -57,7 +57,7 @@ class ModelConfig:
     )
     weights: str = setting(
         "none",
-        "weights to start from: none, imagenet, or a .safetensors or .h5 file",
+        "weights to start from: none, imagenet, or a .safetensors, .pth or .h5 file",
         of="transfer",
     )
     head: str = setting("multinomial", "the classifier", choices=HEADS, of="transfer")

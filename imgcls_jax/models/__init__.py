@@ -26,7 +26,10 @@ FAMILIES: dict[str, tuple[str, ...]] = {
     "cnn": ("cnn", "documented_cnn"),
     "speednet": ("speednet",),
     "densenet": ("densenet121", "densenet169", "densenet_bc_100_12"),
-    "efficientnet": tuple(f"efficientnet_b{size}" for size in range(8)),
+    "efficientnet": (
+        *(f"efficientnet_b{size}" for size in range(8)),
+        *(f"efficientnet_lite{size}" for size in range(5)),
+    ),
     "mobilenet": ("mobilenet_v2", "mobilenet_v3_small", "mobilenet_v3_large"),
     "resnet": (
         *("resnet18", "resnet34", "resnet50", "resnet101"),

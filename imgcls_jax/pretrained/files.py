@@ -1,4 +1,4 @@
-"""Opens files of weights: safetensors of PyTorch's state dicts, HDF5 in both layouts of Keras."""
+"""Opens files of weights: PyTorch's state dicts, as safetensors or not, and Keras' HDF5 layouts."""
 
 import re
 from collections.abc import Callable, Iterable, Iterator
@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 
 from imgcls_jax.errors import UserError
+from imgcls_jax.pretrained import torch_files
 
-_PICKLES = (".pth", ".pt", ".bin", ".pkl", ".pickle", ".ckpt", ".tar")
+_TORCH = (".pth", ".pt", ".bin", ".pkl", ".pickle", ".ckpt", ".tar")
 _HDF5 = (".h5", ".hdf5")
 _VARIABLES = {  # of a layer in `.weights.h5`, in its order, by the snake-case name of its class
     "batch_normalization": ("gamma", "beta", "moving_mean", "moving_variance"),
@@ -39,7 +40,7 @@ class TensorFile:
 
 
 def open_weights(source: str | Path) -> TensorFile:
-    """Reads the names and shapes in a safetensors or HDF5 file.
+    """Reads the names and shapes in a safetensors or HDF5 file or one of PyTorch.
 
     Raises:
       UserError: if there is no such file, or it is of another kind or damaged.
@@ -50,15 +51,10 @@ def open_weights(source: str | Path) -> TensorFile:
         what = "is a folder" if path.is_dir() else "does not exist"
         raise UserError(
             f"the weights {str(source)!r} cannot be used: {path} {what}; give 'imagenet', 'none' "
-            "or the path of a .safetensors or .h5 file."
+            "or the path of a .safetensors, .pth or .h5 file."
         )
-    if suffix in _PICKLES:
-        raise UserError(
-            f"{path} is a pickle, which can run any program when it is opened, and is not read; "
-            'convert it once where you trust it: python -c "import torch, safetensors.torch as s; '
-            f"s.save_file(torch.load('{path}', map_location='cpu', weights_only=True), "
-            f"'{path.with_suffix('.safetensors')}')\"."
-        )
+    if suffix in _TORCH:
+        return open_torch(path)
     if suffix == ".keras":
         raise UserError(
             f"{path} is a whole Keras model; open it with Keras and save what is needed with "
@@ -69,7 +65,8 @@ def open_weights(source: str | Path) -> TensorFile:
     if suffix in _HDF5:
         return open_hdf5(path)
     raise UserError(
-        f"{path} is not a kind of file that weights are read from; give a .safetensors or .h5 file."
+        f"{path} is not a kind of file that weights are read from; give a .safetensors, .pth or "
+        ".h5 file."
     )
 
 
@@ -80,7 +77,7 @@ def open_safetensors(path: Path) -> TensorFile:
       UserError: if the file is damaged or not a safetensors file.
     """
     with _safetensors(path) as file:
-        keys = {key.removeprefix("module."): key for key in file.keys()}  # noqa: SIM118, it is no mapping
+        keys = _unwrapped(file.keys())
         shapes = {name: tuple(file.get_slice(key).get_shape()) for name, key in keys.items()}
 
     def read(names: Iterable[str]) -> dict[str, np.ndarray]:
@@ -88,6 +85,29 @@ def open_safetensors(path: Path) -> TensorFile:
             return {name: file.get_tensor(keys[name]) for name in names}
 
     return TensorFile(path, "torch", shapes, read)
+
+
+def open_torch(path: Path) -> TensorFile:
+    """Reads the names and shapes in a file that PyTorch's `torch.save` wrote; nothing in it is run.
+
+    Raises:
+      UserError: as `torch_files.open_state_dict`.
+    """
+    content = torch_files.open_state_dict(path)
+    keys = _unwrapped(content.tensors)
+    shapes = {name: content.tensors[key].shape for name, key in keys.items()}
+
+    def read(names: Iterable[str]) -> dict[str, np.ndarray]:
+        names = list(names)
+        found = content.read(keys[name] for name in names)
+        return {name: found[keys[name]] for name in names}
+
+    return TensorFile(path, "torch", shapes, read)
+
+
+def _unwrapped(keys: Iterable[str]) -> dict[str, str]:
+    """Returns a state dict's keys by tensor: PyTorch's DataParallel puts a word before each."""
+    return {key.removeprefix("module."): key for key in keys}
 
 
 @contextmanager

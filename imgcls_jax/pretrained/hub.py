@@ -1,11 +1,11 @@
 """Downloads publishers' files of ImageNet weights from the Hugging Face hub and checks them."""
 
-import hashlib
 import re
 from pathlib import Path
 
 from imgcls_jax.data.catalog import download
 from imgcls_jax.errors import UserError
+from imgcls_jax.files import sha256
 from imgcls_jax.pretrained.family import Published
 
 _FILE = "model.safetensors"
@@ -48,18 +48,26 @@ def _download(file: Published) -> Path:
     )
 
 
+def _told(path: Path) -> str | None:
+    """Returns the SHA-256 that the hub told of a file in its cache; None where it is not known.
+
+    A file in a snapshot is a link to one that is called as the hub calls it: in Git LFS by its
+    SHA-256. Since huggingface_hub 1.32 that may be a link too, into a store whose names are another
+    hash of the same content, so that only the first link tells.
+    """
+    told = path.readlink().name if path.is_symlink() else ""
+    return told if re.fullmatch("[0-9a-f]{64}", told) else None
+
+
 def _check(file: Published, path: Path) -> None:
     """Raises UserError unless the file has the published digest."""
-    # The cache names a file as the hub did: in Git LFS by its digest.
-    told = path.resolve().name
-    expected = file.sha256 or (told if re.fullmatch("[0-9a-f]{64}", told) else None)
+    expected = file.sha256 or _told(path)
     if expected is None:
         raise UserError(
             f"{path} cannot be checked, since the hub's cache does not call it by its SHA-256 and "
             "none is known here: delete it and run again, or give it as `weights=PATH`."
         )
-    with path.open("rb") as opened:
-        digest = hashlib.file_digest(opened, "sha256").hexdigest()
+    digest = sha256(path)
     if expected != digest:
         raise UserError(
             f"{path} is not what {file.repository} published (its SHA-256 begins with "

@@ -86,11 +86,12 @@ V2 = Family(
                 "55ea4fb3a96010b933710ebf44fc965b070d5cd054d3f35e44f2d1320b4a714e",
                 "f3ff81ba89de0bc46b546568ebeab2edef6b9d49",
             ),
+            timm="mobilenetv2_100",
         ),
     },
     names={"torchvision": _torchvision_v2, "timm": timm_names, "Keras": _keras_v2},
     keras_normalise="symmetric",
-    only_timm="conv_stem.weight",
+    marks={"timm": "conv_stem.weight"},
 )
 
 V3 = Family(
@@ -99,6 +100,7 @@ V3 = Family(
             norms=(34, 6056),
             published=Published("timm/mobilenetv3_small_100.lamb_in1k"),
             epsilon=1e-3,
+            timm="mobilenetv3_small_100",
         ),
         "mobilenet_v3_large": Network(
             norms=(46, 12200),
@@ -107,12 +109,11 @@ V3 = Family(
                 "f425af34cc1cead2b5d6211f789a1f30b94835dc32f9c0fcc5a916e4fd2dde85",
             ),
             epsilon=1e-3,
+            timm="mobilenetv3_large_100",
         ),
     },
     names={"torchvision": _torchvision_v3, "timm": _timm_v3, "Keras": _keras_v3},
     keras_normalise="symmetric",
     keras_dense="conv2d",
-    only_timm="conv_stem.weight",
-    ported="mobilenetv3_large_100",
-    ported_normalise="symmetric",
+    marks={"timm": "conv_stem.weight"},
 )

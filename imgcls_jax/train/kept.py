@@ -23,7 +23,7 @@ def network_record(trainer: Trainer, dataset: Dataset) -> dict[str, Any]:
         "class_names": list(dataset.class_names),
         "image_shape": list(dataset.image_shape),
         "data": identity(dataset),
-        "resize": trainer.config.data.resize,
+        "resize": trainer.config.data.square,
         "features_once": trainer.config.features_once,
         "normalise": {"name": trainer.config.model.normalise, "constants": constants},
     }

@@ -62,8 +62,8 @@ def taught(monkeypatch):
     def made(networks, weights):
         return types.SimpleNamespace(log_probabilities=weights)
 
-    def repeat(config, *, seeds, workdir, teacher, **of):
-        teachers.append(teacher)
+    def repeat(config, *, seeds, workdir, shared_trainer, **of):
+        teachers.append(shared_trainer.keywords["teacher"])
         for seed in range(seeds):
             summary = {"test_accuracy": 0.7 + seed / 10, "test_loss": 1.0, "train_seconds": 2.0}
             summary |= {"calibration": {"ece": 0.1}, "seed": seed, "per_class": []}

@@ -11,7 +11,8 @@ from experiments.presets import choose, cifar10, fmnist, transfer
 
 ROOT = Path(__file__).parents[2]
 MODULES = {"fmnist": fmnist, "cifar10": cifar10, "transfer": transfer}
-FROM_WEIGHTS = {"convention", "normalise"}  # these follow from the file that --weights names
+# These follow from the file that --weights names.
+FROM_WEIGHTS = {"convention", "normalise", "interpolation", "crop_fraction", "resize"}
 NO_SETTINGS = {"preset", "data_dir", "seeds"}
 
 

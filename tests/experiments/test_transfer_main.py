@@ -1,13 +1,16 @@
 """The transfer entry point end to end, on small folders of colours, and its bad input."""
 
+import argparse
 import json
+import pickle
+import zipfile
 
 import numpy as np
 import pytest
 from golden import published_networks as published
 from photo_helpers import COLOURS, write_photos
 from PIL import Image
-from weight_files import write_legacy
+from weight_files import write_legacy, write_safetensors, write_timm_config
 
 from experiments.presets import choose
 from imgcls_jax.config import Config
@@ -79,6 +82,22 @@ def test_documented_runs_and_named_presets_are_there(transfer_main):
     # Weights for TensorFlow's padding bring their convention with them.
     settings = choose.transfer(None, "fine_tuned", {"model": "efficientnet_b0"}).settings
     assert (settings["convention"], settings["normalise"]) == ("tensorflow", "imagenet")
+
+
+def test_preprocessing_follows_the_weights_unless_it_is_given():
+    told = {"interpolation": "bicubic", "crop_fraction": 0.882, "image_size": 240}
+    given = {"model": "efficientnet_lite1"}
+    settings = choose.transfer(None, "fine_tuned", given).settings
+    assert {name: settings[name] for name in told} == told
+    assert (settings["convention"], settings["normalise"]) == ("tensorflow", "lite")
+    assert settings["eval_size"] == round(256 * 240 / 224)
+    given |= {"image_size": 160, "interpolation": "bilinear", "resize": "pad"}
+    settings = choose.transfer(None, "fine_tuned", given).settings | given
+    assert settings["eval_size"] == round(256 * 160 / 224)
+    config = Config.of(**settings)
+    assert (config.data.interpolation, config.data.crop_fraction) == ("bilinear", 1.0)
+    # A document's images keep their size; which network stands in for its own does not change that.
+    assert choose.transfer(12, None, {"model": "efficientnet_lite1"}).settings["image_size"] == 224
 
 
 @pytest.mark.parametrize(
@@ -179,6 +198,33 @@ def test_weights_of_another_network_are_refused(transfer_main, folder, weights, 
     )
     assert status == 1
     assert "mobilenet_v3_small" in err
+    assert err.count("\n") == 1
+
+
+def test_weights_with_code_in_them_are_refused_by_its_name(transfer_main, folder, tmp_path):
+    path = tmp_path / "weights.pth"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("weights/data.pkl", pickle.dumps({"a": argparse.Namespace(b=1)}, 2))
+    status, _, err = transfer_main(
+        f"--data_dir={folder}", f"--weights={path}", f"--workdir={tmp_path / 'run'}"
+    )
+    assert status == 1
+    assert "its pickle asks for argparse.Namespace, which can run code" in err
+    assert err.count("\n") == 1
+
+
+def test_a_config_with_an_unknown_interpolation_names_the_flag(transfer_main, folder, tmp_path):
+    tensors = published.tensors("timm", NETWORK)
+    path = write_safetensors(tmp_path / "model.safetensors", tensors)
+    write_timm_config(tmp_path, "mobilenetv3_small_100", interpolation="lanczos")
+    status, _, err = transfer_main(
+        f"--data_dir={folder}",
+        f"--model={NETWORK}",
+        f"--weights={path}",
+        f"--workdir={tmp_path / 'run'}",
+    )
+    assert status == 1
+    assert 'asks for interpolation "lanczos", which is not known here; give --interpolation' in err
     assert err.count("\n") == 1
 
 

@@ -31,8 +31,8 @@ _EFFICIENTNET = plant(
     ),
     squeeze_is_by_output=(
         "squeeze-and-excitation is a quarter of the result's channels",
-        "squeezed=x.shape[-1] // 4",
-        "squeezed=round_channels(features * width) // 4",
+        "lite else x.shape[-1] // 4",
+        "lite else round_channels(features * width) // 4",
     ),
 )
 _DENSENET = plant(

@@ -22,30 +22,50 @@ _FAMILIES = plant(
     _GIVES,
     timm_is_torchvision=(
         "timm's files are read by torchvision's epsilon",
-        'if publisher == "timm":\n        return 1e-3',
-        'if publisher == "":\n        return 1e-3',
-    ),
-    ports_have_pytorchs_padding=(
-        "ported weights get PyTorch's padding",
-        '"tensorflow" if name.startswith("tf_") else "torch", normalise',
-        '"torch", normalise',
-    ),
-)
-_FILES = plant(
-    "imgcls_jax/pretrained/files.py",
-    (*_GIVES, "pretrained/test_pretrained_bad_input.py"),
-    parallel_names_are_unknown=(
-        "weights saved from DataParallel match nothing",
-        'key.removeprefix("module.")',
-        "key",
+        'if of != "torchvision":',
+        'if of == "":',
     ),
 ) + plant(
-    "imgcls_jax/pretrained/hub.py",
-    ("pretrained/test_hub.py",),
-    downloads_are_not_checked=(
-        "a file with another digest is loaded",
-        "if expected != digest:",
-        "if not digest:",
+    "imgcls_jax/pretrained/pixels.py",
+    (*_GIVES, "pretrained/test_pixels.py"),
+    ports_have_pytorchs_padding=(
+        "ported weights get PyTorch's padding",
+        '"tensorflow" if self.architecture.startswith("tf_") else "torch"',
+        '"torch"',
     ),
+    every_mean_is_imagenets=(
+        "weights that want a mean of 0.5 are fed ImageNet's",
+        "        found[name] = value",
+        '        found[name] = "imagenet" if name == "normalise" else value',
+    ),
+)
+_FILES = (
+    plant(
+        "imgcls_jax/pretrained/files.py",
+        (*_GIVES, "pretrained/test_pretrained_bad_input.py"),
+        parallel_names_are_unknown=(
+            "weights saved from DataParallel match nothing",
+            'key.removeprefix("module.")',
+            "key",
+        ),
+    )
+    + plant(
+        "imgcls_jax/pretrained/torch_files.py",
+        ("pretrained/test_torch_files.py",),
+        strides_are_taken_for_rows=(
+            "transposed tensors of PyTorch's files are read row by row",
+            "strides = [stride * numbers.itemsize for stride in tensor.strides]",
+            "strides = np.empty(tensor.shape, numbers.dtype).strides",
+        ),
+    )
+    + plant(
+        "imgcls_jax/pretrained/hub.py",
+        ("pretrained/test_hub.py",),
+        downloads_are_not_checked=(
+            "a file with another digest is loaded",
+            "if expected != digest:",
+            "if not digest:",
+        ),
+    )
 )
 FAULTS = _MATCHING + _FAMILIES + _FILES

@@ -40,7 +40,7 @@ _KEPT = plant(
     ("predict/test_predictor.py", "train/test_transfer_chain.py"),
     the_record_says_crop=(
         "predict crops whatever resize was",
-        '"resize": trainer.config.data.resize',
+        '"resize": trainer.config.data.square',
         '"resize": "crop"',
     ),
 )

@@ -22,6 +22,7 @@ TIMM = {
     "mobilenet_v3_small": "mobilenetv3_small_100",
     "mobilenet_v3_large": "mobilenetv3_large_100",
     **{f"efficientnet_b{size}": f"efficientnet_b{size}" for size in range(8)},
+    **{f"efficientnet_lite{size}": f"efficientnet_lite{size}" for size in range(5)},
 }
 KERAS = {
     "resnet50": "ResNet50",
@@ -37,7 +38,15 @@ CASES = (
     *(("timm", network) for network in NETWORKS[2:]),
     *(("timm tf", network) for network in NETWORKS[3:]),  # ported from TensorFlow
     *(("keras", network) for network in NETWORKS),
+    ("timm", "efficientnet_lite0"),
+    ("timm tf", "efficientnet_lite0"),
+    ("ML Illustrated", "efficientnet_lite0"),
 )
+
+
+def publishers(network: str) -> tuple[str, ...]:
+    """The publishers of state dicts for a network."""
+    return ("timm", "ML Illustrated") if "lite" in network else ("torchvision", "timm")
 
 
 def images() -> np.ndarray:

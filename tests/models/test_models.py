@@ -14,7 +14,8 @@ from imgcls_jax.models.lowering.conv import native_convolutions
 GREY, RGB = (28, 28, 1), (32, 32, 3)
 WHITENED = (31, 31, 24)  # what `imgcls_jax.models.normalisation` makes of RGB
 SIBLINGS = {"resnet56", "resnet110", "resnet101", "densenet169", "densenet_bc_100_12"} | {
-    f"efficientnet_b{i}" for i in range(1, 8)
+    *(f"efficientnet_b{i}" for i in range(1, 8)),
+    *(f"efficientnet_lite{i}" for i in range(1, 5)),
 }  # deeper or wider
 
 # model, its options, image shape, classes -> parameters
@@ -53,6 +54,12 @@ PARAMETERS = [
     ("efficientnet_b5", {}, RGB, 1000, 30_389_784),
     ("efficientnet_b6", {}, RGB, 1000, 43_040_704),
     ("efficientnet_b7", {}, RGB, 1000, 66_347_960),
+    # timm's counts of tf_efficientnet_lite0 to 4
+    ("efficientnet_lite0", {}, RGB, 1000, 4_652_008),
+    ("efficientnet_lite1", {}, RGB, 1000, 5_416_680),
+    ("efficientnet_lite2", {}, RGB, 1000, 6_092_072),
+    ("efficientnet_lite3", {}, RGB, 1000, 8_197_096),
+    ("efficientnet_lite4", {}, RGB, 1000, 13_006_568),
     # "0.27M", "0.46M", "0.85M", "1.7M" in He et al. 2016, table 6
     ("resnet20", {}, RGB, 10, 269_722),
     ("resnet32", {}, RGB, 10, 464_154),

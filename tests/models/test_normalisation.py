@@ -122,6 +122,8 @@ def published(name: str, pixels: np.ndarray) -> np.ndarray:
         ]
     elif name == "symmetric":
         channels = [c / 127.5 - 1 for c in (red, green, blue)]
+    elif name == "lite":  # MEAN_RGB and STDDEV_RGB in the authors' efficientnet_lite_builder.py
+        channels = [(c - 127.0) / 128.0 for c in (red, green, blue)]
     else:
         channels = [blue - CAFFE["blue"], green - CAFFE["green"], red - CAFFE["red"]]
     return np.stack(channels, axis=-1)

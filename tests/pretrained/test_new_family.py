@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax.traverse_util import flatten_dict
-from weight_files import write_legacy, write_safetensors, write_weights_h5
+from weight_files import write_legacy, write_safetensors, write_timm_config, write_weights_h5
 
 from imgcls_jax import pretrained
 from imgcls_jax.errors import UserError
@@ -77,7 +77,7 @@ FAMILY = Family(
         "tiny_with_other_patches": Network(norms=NORMS, published=Published("none/other")),
     },
     names={"timm": names},
-    only_timm="cls_token",
+    marks={"timm": "cls_token"},
 )
 
 
@@ -169,7 +169,9 @@ def test_tensors_are_matched_by_name(tmp_path, state_dict):
 @pytest.mark.parametrize("network", FAMILY.networks)  # alike in their norms
 def test_a_registered_family_gives_the_logits_of_its_file(tmp_path, state_dict, network):
     path = write_safetensors(tmp_path / "tiny.safetensors", state_dict)
-    assert pretrained.describe(str(path), network) == pretrained.Description("torch", "imagenet")
+    write_timm_config(tmp_path, network, mean=[0.5] * 3, std=[0.5] * 3)
+    about = pretrained.describe(str(path), network)
+    assert (about.convention, about.normalise) == ("torch", "symmetric")
     loaded = pretrained.load(str(path), model_name=network, model=Tiny(), image_shape=SHAPE)
     images = np.random.default_rng(0).normal(size=(2, *SHAPE)).astype(np.float32)
     ours = Tiny().apply(loaded.variables, images)

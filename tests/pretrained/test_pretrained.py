@@ -11,9 +11,8 @@ from golden import published_networks as published
 from weight_files import write_legacy, write_safetensors, write_weights_h5
 
 from imgcls_jax import models, pretrained
-from imgcls_jax.errors import UserError
 from imgcls_jax.models import normalisation
-from imgcls_jax.pretrained import families
+from imgcls_jax.pretrained import families, timm_trainings
 
 QUICK = "mobilenet_v3_small"  # it has every kind of layer; the others take longer to compile
 CASES = [
@@ -37,8 +36,11 @@ def write(folder: Path, publisher: str, network: str) -> Path:
     tensors = published.tensors(publisher, network)
     if publisher == "keras":
         return write_legacy(folder / "weights.h5", tensors)
-    name = f"{publisher.removeprefix('timm ')}_{published.TIMM[network]}.safetensors"
-    return write_safetensors(folder / name, tensors)
+    if publisher in ("torchvision", "ML Illustrated"):
+        return write_safetensors(folder / "weights.safetensors", tensors)
+    name = ("tf_" if publisher == "timm tf" else "") + published.TIMM[network]
+    training = next(iter(timm_trainings.PUBLISHED[name]))
+    return write_safetensors(folder / f"{name}.{training}.safetensors", tensors)
 
 
 def load(path: Path, network: str, *, classes: int = published.CLASSES, **options):
@@ -134,32 +136,6 @@ def test_names_of_a_network_that_was_trained_in_parallel(tmp_path):
     np.testing.assert_array_equal(file.read([name])[name], tensors[name])
 
 
-@pytest.mark.parametrize(
-    ("publisher", "convention", "normalise"),
-    [
-        ("torchvision", "torch", "imagenet"),
-        ("timm", "torch", "imagenet"),
-        ("timm tf", "tensorflow", "symmetric"),
-        ("keras", "tensorflow", "symmetric"),
-    ],
-)
-def test_description(tmp_path, publisher, convention, normalise):
-    about = pretrained.describe(str(write(tmp_path, publisher, QUICK)), QUICK)
-    assert about == pretrained.Description(convention, normalise)
-    assert about.normalise in normalisation.NAMES
-
-
-def test_timms_config_tells_convention_and_preprocessing(tmp_path):
-    path = write(tmp_path, "timm tf", QUICK).rename(tmp_path / "model.safetensors")
-    with pytest.raises(UserError, match=r"put the config.json .*, tf_mobilenetv3_large_100.safet"):
-        pretrained.describe(str(path), QUICK)
-    (tmp_path / "config.json").write_text(
-        '{"architecture": "tf_mobilenetv3_small_100", "pretrained_cfg": {"mean": [0.5, 0.5, 0.5]}}'
-    )
-    about = pretrained.describe(str(path), QUICK)
-    assert (about.convention, about.normalise) == ("tensorflow", "symmetric")
-
-
 def test_efficientnet_of_keras_tells_its_preprocessing(tmp_path):
     tensors = published.tensors("keras", "efficientnet_b0")
     path = write_legacy(tmp_path / "untrained.h5", tensors)
@@ -223,7 +199,7 @@ def test_imagenet_weights_on_photos_are_keras_own(monkeypatch):
     preprocess = keras.applications.mobilenet_v2.preprocess_input
     expected = np.asarray(theirs(preprocess(photos.astype(np.float32)), training=False))
     about = pretrained.describe(path, "mobilenet_v2")
-    assert about == pretrained.Description("tensorflow", "symmetric")
+    assert about == pretrained.Description("tensorflow", pretrained.Pixels("symmetric"))
     loaded, apply = load(path, "mobilenet_v2", classes=1000)
     seen = normalisation.create(about.normalise, {})(photos.astype(np.float32) / 255)
     np.testing.assert_allclose(apply(loaded.variables, seen), expected, atol=1e-3)

@@ -125,26 +125,6 @@ def test_a_network_in_another_convention(tmp_path, publisher, asked):
     assert expected in sentence(path, convention=asked)
 
 
-@pytest.mark.parametrize("suffix", [".pth", ".pt", ".bin", ".pkl", ".PTH"])
-def test_pickles_are_refused_with_the_way_to_convert_them(tmp_path, suffix):
-    path = tmp_path / f"resnet{suffix}"
-    path.write_bytes(b"\x80\x04N.")
-    text = sentence(path)
-    assert "is a pickle" in text
-    assert "weights_only=True" in text
-    assert str(tmp_path / "resnet.safetensors") in text
-
-
-def test_the_conversion_of_a_pickle_is_what_it_says(tmp_path):
-    torch = pytest.importorskip("torch")
-    tensors = {k: torch.tensor(v) for k, v in published.tensors("torchvision", NETWORK).items()}
-    path = tmp_path / "weights.pth"
-    torch.save(tensors, path)
-    command = sentence(path).partition('python -c "')[2].rpartition('"')[0]
-    exec(command)
-    assert load(path.with_suffix(".safetensors")).report.replaced_head is None
-
-
 def test_a_keras_archive_is_refused(tmp_path):
     path = tmp_path / "model.keras"
     path.write_bytes(b"PK")

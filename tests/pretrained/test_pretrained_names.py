@@ -10,9 +10,14 @@ from imgcls_jax import models
 from imgcls_jax.pretrained import families, matching, skeleton
 from imgcls_jax.pretrained.files import TensorFile
 
-QUICK = ("resnet18", "mobilenet_v2", "mobilenet_v3_large")
+QUICK = ("resnet18", "mobilenet_v2", "mobilenet_v3_large", "efficientnet_lite0")
 NETWORKS = [
     pytest.param(n, marks=[] if n in QUICK else [pytest.mark.slow]) for n in families.NETWORKS
+]
+STATE_DICTS = [
+    pytest.param(p, n, marks=[] if n in QUICK else [pytest.mark.slow])
+    for n in families.NETWORKS
+    for p in published.publishers(n)
 ]
 
 
@@ -22,9 +27,8 @@ def trace(network: str, convention: str = "torch") -> skeleton.Skeleton:
     return skeleton.trace(model, (33, 33, 3))
 
 
-@pytest.mark.parametrize("publisher", ["torchvision", "timm"])
-@pytest.mark.parametrize("network", NETWORKS)
-def test_names_in_state_dicts(network, publisher):
+@pytest.mark.parametrize(("publisher", "network"), STATE_DICTS)
+def test_names_in_state_dicts(publisher, network):
     """Compares a digest of all names with that from the publishers' own models."""
     empty = TensorFile(None, "torch", {}, None)
     names = families.family(network).names[publisher](trace(network))
@@ -46,8 +50,9 @@ def test_networks_are_recognised(publisher, network):
 
 @pytest.mark.parametrize("network", NETWORKS)
 def test_what_networks_are_recognised_by(network):
-    scales = [s for path, s in trace(network).shapes.items() if path[-1] == "scale"]
-    shapes = {f"{i}.weight": shape for i, shape in enumerate(scales)}
+    known = ("scale", "kernel")
+    shapes = [shape for path, shape in trace(network).shapes.items() if path[-1] in known]
+    shapes = {f"{i}.weight": shape for i, shape in enumerate(shapes)}
     assert families.networks_in(TensorFile(None, "torch", shapes, None)) == (network,)
 
 

@@ -49,7 +49,7 @@ def load(path: str | os.PathLike, options: PhotoOptions) -> Dataset:
         images = LazyPhotos(
             source,
             size=options.image_size,
-            how=options.resize,
+            how=options.square,
             crop_scale=options.crop_scale if name == "train" else None,
             workers=options.workers,
         )
@@ -63,7 +63,7 @@ def load(path: str | os.PathLike, options: PhotoOptions) -> Dataset:
         test=split("test"),
         validation=split("validation") if "validation" in found else None,
         class_names=tuple(info.features[label].names),
-        source=f"TFDS records in {path}, {size}x{size} by {options.resize}",
+        source=f"TFDS records in {path}, {size}x{size} by {options.square}",
         verified=None,
     )
 

@@ -5,6 +5,7 @@
 
 import io
 import os
+import re
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -21,10 +22,11 @@ from imgcls_jax.errors import UserError, printable
 # Named, since Pillow would also hand files that look like PostScript over to Ghostscript.
 _FORMATS = ("JPEG", "PNG", "GIF", "BMP", "DIB", "WEBP", "AVIF", "TIFF", "PPM")
 
-# Bilinear over the whole area a pixel stands for (Pillow's resize is antialiased), which is what
-# torchvision's ResNet, MobileNet and DenseNet weights were evaluated with. Bicubic costs a third
-# more, and Keras' stretching without antialiasing turns fine texture into noise.
-FILTER = Image.Resampling.BILINEAR
+# Both over the whole area a pixel stands for (Pillow's resize is antialiased). Bilinear is what
+# torchvision's ResNet, MobileNet and DenseNet weights were evaluated with; bicubic, for most of
+# timm's, costs a third more. Keras' stretching without antialiasing turns fine texture into noise.
+_FILTERS = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
+_HOW = re.compile(r"(crop|stretch|pad)(?:-(bilinear|bicubic)-(0\.\d+|1))?")
 
 _UPRIGHT = {  # EXIF orientation -> the turn that brings the picture upright
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -86,7 +88,9 @@ def resize(image: np.ndarray, size: int, how: str = "crop") -> np.ndarray:
       size: side in pixels.
       how: "crop" makes the short side fit and cuts the long one (torchvision's evaluation), no
         distortion; "stretch" fits both sides (Keras' image_dataset_from_directory); "pad" fits the
-        long side and fills with black (its pad_to_aspect_ratio).
+        long side and fills with black (its pad_to_aspect_ratio). With an interpolation, by default
+        "bilinear", and a share of the sides, by default 1, as in "crop-bicubic-0.875": the photo is
+        fitted to size / 0.875, and its middle is kept.
 
     Raises:
       UserError: no such `how`, or a size below 1.
@@ -104,7 +108,14 @@ def load(source: str | os.PathLike | bytes, size: int, how: str = "crop") -> np.
     Raises:
       BadImage, UserError: as `decode` and `resize` do.
     """
-    return np.asarray(_square(_open(source, (2 * size, 2 * size)), size, how))
+    least = 2 * _fitted(size, _parts(how)[2])
+    return np.asarray(_square(_open(source, (least, least)), size, how))
+
+
+def stretched(how: str) -> str:
+    """Returns the `how` that stretches a whole picture, by the interpolation of another."""
+    interpolation = _parts(how)[1]
+    return "stretch" if interpolation == "bilinear" else f"stretch-{interpolation}-1"
 
 
 def _open(source: str | os.PathLike | bytes, at_least: tuple[int, int] | None) -> Image.Image:
@@ -173,18 +184,18 @@ def _to_bytes(values: np.ndarray) -> np.ndarray:
 def _square(image: Image.Image, size: int, how: str) -> Image.Image:
     if size < 1:
         raise UserError(f"Size {size} must be at least 1.")
+    kind, interpolation, fraction = _parts(how)
+    resample, fitted = _FILTERS[interpolation], _fitted(size, fraction)
     width, height = image.size
-    if how == "stretch":
-        new_width = new_height = size
-    elif how in ("crop", "pad"):
-        fit = size / (min if how == "crop" else max)(width, height)
+    if kind == "stretch":
+        new_width = new_height = fitted
+    else:
+        fit = fitted / (min if kind == "crop" else max)(width, height)
         # The fitted side comes out exact, the other is cut off to whole pixels as torchvision does.
         new_width, new_height = (max(1, int(length * fit + 1e-6)) for length in (width, height))
-    else:
-        raise UserError(f"Resizing {how!r} does not exist: choose crop, stretch or pad.")
     left, top = round((new_width - size) / 2), round((new_height - size) / 2)
-    if how == "pad":
-        image = image.resize((new_width, new_height), FILTER)
+    if kind == "pad":
+        image = image.resize((new_width, new_height), resample)
         square = Image.new("RGB", (size, size))
         square.paste(image, (-left, -top))
         return square
@@ -192,7 +203,20 @@ def _square(image: Image.Image, size: int, how: str) -> Image.Image:
     # the source's pixels.
     x, y = width / new_width, height / new_height
     box = (left * x, top * y, min((left + size) * x, width), min((top + size) * y, height))
-    return image.resize((size, size), FILTER, box=box)
+    return image.resize((size, size), resample, box=box)
+
+
+def _parts(how: str) -> tuple[str, str, float]:
+    """Returns the way to make a picture square, the interpolation and the share of the sides."""
+    found = _HOW.fullmatch(how)
+    if found is None:
+        raise UserError(f"Resizing {how!r} does not exist: choose crop, stretch or pad.")
+    return found[1], found[2] or "bilinear", float(found[3] or 1)
+
+
+def _fitted(size: int, fraction: float) -> int:
+    """Returns the pixels of the fitted side before its middle is kept, as timm rounds them."""
+    return int(size / fraction + 1e-6)
 
 
 def in_order(

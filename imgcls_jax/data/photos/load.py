@@ -43,7 +43,7 @@ def load(path: str | os.PathLike, options: PhotoOptions) -> Dataset:
     make = _streamed if options.streamed else _resident
     folder, splits, bad = make(folder, whole, options)
     notes += audit.report(whole, copies=copies, bad=bad, limit=10).splitlines()
-    size, how = options.image_size, options.resize
+    size, how = options.image_size, options.square
     return Dataset(
         name=folder.path.resolve().name,
         train=splits["train"],
@@ -67,7 +67,7 @@ def _streamed(folder: Folder, whole: Folder, options: PhotoOptions) -> Loaded:
             LazyPhotos(
                 FolderPhotos(folder.path, files.paths, files.labels),
                 size=options.image_size,
-                how=options.resize,
+                how=options.square,
                 crop_scale=options.crop_scale if name == "train" else None,
                 workers=options.workers,
             ),
@@ -83,7 +83,7 @@ def _resident(folder: Folder, whole: Folder, options: PhotoOptions) -> Loaded:
     _require_memory(sum(map(len, whole.splits.values())), options.image_size)
     paths = sorted(path for files in whole.splits.values() for path in files.paths)
     images, kept, bad = cache.load(
-        folder.path, paths, size=options.image_size, how=options.resize, corrupt=options.corrupt
+        folder.path, paths, size=options.image_size, how=options.square, corrupt=options.corrupt
     )
     folder = _without(folder, {name for name, _ in bad})
     row_of = dict(zip(np.array(paths)[kept].tolist(), range(len(images)), strict=True))
@@ -130,7 +130,7 @@ def _as_inspected(
     return folder, groups, notes
 
 
-def _divided(folder: Folder, options: PhotoOptions, groups: dict[str, int] | None) -> Folder:
+def _divided(folder: Folder, options: PhotoOptions, groups: dict[str, int] | None = None) -> Folder:
     """Divides the folder into "train", "test" and perhaps "validation"; see `load`.
 
     A validation folder without a test folder becomes the test split: the run is evaluated on it.

@@ -5,6 +5,7 @@ import dataclasses
 from imgcls_jax.errors import UserError
 
 RESIZES = ("crop", "stretch", "pad")
+INTERPOLATIONS = ("bilinear", "bicubic")
 CORRUPT = ("refuse", "skip")
 DUPLICATES = ("report", "drop")
 FEEDS = ("resident", "streamed")
@@ -18,6 +19,8 @@ class PhotoOptions:
     Attributes:
       image_size: side in pixels of the squares that photos become; it has to be given.
       resize: how a photo becomes square, see `decode.resize`.
+      interpolation: how its pixels are resampled for that, "bilinear" or "bicubic".
+      crop_fraction: share of the resized photo's sides, from the middle, that is kept; 1 for all.
       corrupt: "refuse" or "skip" photos that cannot be read.
       duplicates: "report" copies across splits and classes, or "drop" them from evaluation.
       inspected: folder that an inspection wrote, whose corrections are followed; None for none.
@@ -38,6 +41,8 @@ class PhotoOptions:
 
     image_size: int | None = None
     resize: str = "crop"
+    interpolation: str = "bilinear"
+    crop_fraction: float = 1.0
     corrupt: str = "refuse"
     duplicates: str = "report"
     inspected: str | None = None
@@ -57,6 +62,7 @@ class PhotoOptions:
             raise UserError("`dataset=folder` needs `image_size`, such as 224.")
         for name, known in (
             ("resize", RESIZES),
+            ("interpolation", INTERPOLATIONS),
             ("corrupt", CORRUPT),
             ("duplicates", DUPLICATES),
             ("feed", FEEDS),
@@ -67,6 +73,7 @@ class PhotoOptions:
         crop = self.random_crop
         for name, holds, wanted in (
             ("image_size", self.image_size >= 8, "at least 8"),
+            ("crop_fraction", 0.1 <= self.crop_fraction <= 1, "at least 0.1, at most 1"),
             ("test_fraction", 0 < self.test_fraction < 1, "above 0 and below 1"),
             ("hold_out", 0 <= self.hold_out < 1, "at least 0 and below 1"),
             ("folds", self.folds == 0 or self.folds >= 2, "0 or at least 2"),
@@ -89,10 +96,20 @@ class PhotoOptions:
                 f"`group_by={self.group_by}` needs `inspected`, the folder of an inspection that "
                 "has looked for copies."
             )
+        if self.resize == "pad" and self.crop_fraction != 1:
+            raise UserError(
+                "`crop_fraction` is for `resize=crop` and `resize=stretch`; with `resize=pad` the "
+                "whole photo is kept, so leave it out."
+            )
         if crop is not None and self.feed != "streamed":
             raise UserError(
                 "`random_crop` is for `feed=streamed`; give both, or `augment=resized_crop`."
             )
+
+    @property
+    def square(self) -> str:
+        """How a photo becomes square, as `decode.resize` has it."""
+        return square(self.resize, self.interpolation, self.crop_fraction)
 
     @property
     def streamed(self) -> bool:
@@ -103,3 +120,10 @@ class PhotoOptions:
     def crop_scale(self) -> tuple[float, float] | None:
         """The range of a random crop's share of the area; None for no random crops."""
         return self.random_crop and (self.random_crop, 1.0)
+
+
+def square(resize: str, interpolation: str, crop_fraction: float) -> str:
+    """Returns the `how` of `decode.resize`: "crop", or "crop-bicubic-0.875" with other choices."""
+    if (interpolation, crop_fraction) == ("bilinear", 1):
+        return resize
+    return f"{resize}-{interpolation}-{crop_fraction:.6g}"

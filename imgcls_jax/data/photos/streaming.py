@@ -266,7 +266,7 @@ class Batches:
         rng = np.random.default_rng((self.seed, epoch, index + 1))
         top, left, height, width = random_crop(rng, image.shape[:2], self.crop_scale)
         crop = np.ascontiguousarray(image[top : top + height, left : left + width])
-        return decode.resize(crop, self.size, "stretch")
+        return decode.resize(crop, self.size, decode.stretched(self.how))
 
     def identity(self) -> dict[str, Any]:
         """Returns the settings that decide the batches, as JSON has them."""

@@ -1,6 +1,7 @@
 """Pictures of every kind come out upright and RGB; whatever is none is refused in one sentence."""
 
 import io
+import math
 import pickle
 import struct
 import zlib
@@ -262,6 +263,36 @@ def test_cropping_keeps_circles_round_and_the_middle():
     np.testing.assert_array_equal(decode.resize(image, 40, "crop"), np.full((40, 40, 3), 200))
 
 
+@pytest.mark.parametrize("fraction", [0.875, 0.9, 1])
+@pytest.mark.parametrize("kind", ["crop", "stretch"])
+def test_a_share_of_the_sides_by_an_interpolation_as_timm_has_it(kind, fraction):
+    """timm: the short side, or both, to floor(size / crop_pct) by Pillow, and the middle of it."""
+    image, size = Image.fromarray(smooth(90, 61)), 24
+    fitted = math.floor(size / fraction)
+    sides = (fitted, int(fitted * 90 / 61)) if kind == "crop" else (fitted, fitted)
+    whole = np.asarray(image.resize(sides, Image.Resampling.BICUBIC))
+    ours = decode.resize(np.asarray(image), size, f"{kind}-bicubic-{fraction}")
+    assert np.abs(ours.astype(int) - middle(whole, size)).max() <= 1
+    bilinear = decode.resize(np.asarray(image), size, f"{kind}-bilinear-{fraction}")
+    assert not np.array_equal(ours, bilinear)
+
+
+def test_the_usual_choices_are_the_usual_pixels():
+    image = RNG.integers(0, 256, (50, 70, 3), np.uint8)
+    for kind in ("crop", "stretch", "pad"):
+        plain = decode.resize(image, 16, kind)
+        np.testing.assert_array_equal(decode.resize(image, 16, f"{kind}-bilinear-1"), plain)
+    assert decode.stretched("crop") == decode.stretched("pad-bilinear-1") == "stretch"
+    assert decode.stretched("crop-bicubic-0.875") == "stretch-bicubic-1"
+
+
+def test_a_large_photo_is_reduced_only_as_far_as_its_middle_needs():
+    content = encoded(smooth(400, 400), "JPEG")
+    whole = decode.resize(decode.decode(content), 90, "crop-bicubic-0.5")
+    difference = decode.load(content, 90, "crop-bicubic-0.5").astype(int) - whole
+    assert np.abs(difference).max() <= 2
+
+
 def test_load_is_decode_and_resize():
     for content in (encoded(RGB), encoded(smooth(50, 70), "JPEG")):
         expected = decode.resize(decode.decode(content), 16, "pad")
@@ -281,6 +312,7 @@ def test_load_of_a_large_photo_is_close_to_decode_and_resize(tmp_path):
     [
         ((0,), "at least 1"),
         ((4, "squash"), "crop, stretch or pad"),
+        ((4, "crop-lanczos-1"), "crop, stretch or pad"),
     ],
 )
 def test_resize_refuses(arguments, message):

@@ -128,3 +128,26 @@ def test_streamed_photos_are_the_cached_ones_when_looked_at(folder):
     at = next(k for k, p in enumerate(lazy.train.images.source.paths) if p.endswith("red/00.png"))
     with pytest.raises(decode.BadImage, match=r"red/00\.png is empty"):
         lazy.train.images[at]
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+def test_interpolation_and_crop_reach_the_pixels(folder, streamed):
+    chosen = {"interpolation": "bicubic", "crop_fraction": 0.5}
+    dataset = load(folder, streamed=streamed, **chosen)
+    assert dataset.source.endswith("8x8 by crop-bicubic-0.5")
+    assert not np.array_equal(dataset.test.images[:], load(folder).test.images)
+    path = load(folder, streamed=True, **chosen).test.images.source[0][0]
+    np.testing.assert_array_equal(dataset.test.images[0], decode.load(path, 8, "crop-bicubic-0.5"))
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"interpolation": "lanczos"}, "unknown `interpolation=lanczos`; choose one of: bilinear"),
+        ({"crop_fraction": 1.5}, "`crop_fraction=1.5` cannot be used; it must be at least 0.1"),
+        ({"resize": "pad", "crop_fraction": 0.9}, "with `resize=pad` the whole photo is kept"),
+    ],
+)
+def test_ways_to_make_photos_square_that_do_not_exist(folder, options, sentence):
+    with pytest.raises(UserError, match=sentence):
+        load(folder, **options)

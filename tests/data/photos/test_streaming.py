@@ -198,6 +198,16 @@ def test_random_crops_lie_within_the_picture(shape, low, seed):
     assert 0 <= left < left + width <= shape[1]
 
 
+def test_random_crops_are_resampled_as_the_whole_pictures_are(source):
+    def images(how):
+        options = OPTIONS | {"crop_scale": (0.2, 1.0), "how": how}
+        return next(iter(streaming.stream(source, epochs=1, **options)))["image"]
+
+    usual = images("crop")
+    np.testing.assert_array_equal(images("crop-bilinear-0.875"), usual)
+    assert not np.array_equal(images("crop-bicubic-1"), usual)
+
+
 def test_random_crops_have_the_published_areas_and_ratios():
     rng, shape = np.random.default_rng(0), (600, 700)
     crops = np.array([streaming.random_crop(rng, shape, (0.1, 0.4)) for _ in range(4000)])
