@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from imgcls_jax.data.photos import audit
 from imgcls_jax.data.photos.folders import Folder
 from imgcls_jax.errors import UserError
 
@@ -62,11 +61,8 @@ def hold_out_groups(
     return np.setdiff1d(np.arange(len(labels)), held_out), held_out
 
 
-def drop_across(folder: Folder, groups: Mapping[str, int]) -> tuple[Folder, tuple[str, ...]]:
-    """Returns the folder without photos to be evaluated on whose copies are elsewhere, and those.
-
-    It is for splits that are folders, which no grouping can change: what `drop_from_evaluation`
-    does about copies of the same bytes, for near copies.
+def several(folder: Folder, groups: Mapping[str, int]) -> list[tuple[str, ...]]:
+    """Returns the groups that several of the folder's photos are of, each as their paths.
 
     Args:
       groups: path -> number of the group.
@@ -75,5 +71,4 @@ def drop_across(folder: Folder, groups: Mapping[str, int]) -> tuple[Folder, tupl
     for files in folder.splits.values():
         for path in files.paths:
             together[groups[path]].append(path)
-    several = [tuple(paths) for paths in together.values() if len(paths) > 1]
-    return audit.drop_from_evaluation(folder, several)
+    return [tuple(paths) for paths in together.values() if len(paths) > 1]

@@ -33,7 +33,8 @@ def load(path: str | os.PathLike, options: PhotoOptions) -> Dataset:
     notes += remarks(found, whole, options)
     copies = audit.duplicates(whole)
     if groups is not None:  # the cache does not depend on the split that is evaluated
-        folder, dropped = grouping.drop_across(folder, groups)
+        near = grouping.several(folder, groups)  # of splits that no grouping can change
+        folder, dropped = audit.drop_from_evaluation(folder, near)
         notes += [f"{len(dropped)} near copies are left out of evaluation"] if dropped else []
     if options.duplicates == "drop":
         kept = {path for files in folder.splits.values() for path in files.paths}
