@@ -131,6 +131,7 @@ def test_predict_and_export_take_the_folder(made, any_main, tmp_path):
     assert pixels(grid).std() > 10
 
 
+@pytest.mark.slow
 def test_without_a_shared_split_weights_are_equal_and_the_reason_is_said(
     seeds, any_main, fmnist_main, tmp_path, digits
 ):

@@ -79,6 +79,7 @@ def test_zero_epochs_evaluates_and_changes_nothing(fmnist_main, tmp_path):
     assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
 
 
+@pytest.mark.slow
 def test_zero_epochs_of_a_new_run_evaluates_the_initial_network(fmnist_main, tmp_path):
     status, _, err = fmnist_main(
         "--dataset=digits", "--epochs=0", "--nofigures", f"--workdir={tmp_path}"
@@ -89,6 +90,7 @@ def test_zero_epochs_of_a_new_run_evaluates_the_initial_network(fmnist_main, tmp
     assert summary["test_accuracy"] < 0.5
 
 
+@pytest.mark.slow
 def test_settings_that_are_defaults_are_shown_on_request(fmnist_main, tmp_path):
     shown = []
     for number, more in enumerate(((), ("--show_config",))):
@@ -130,6 +132,7 @@ def test_seeds_give_mean_and_deviation(fmnist_main, tmp_path):
     assert f"{entry['mean']:.4f}" in out
 
 
+@pytest.mark.slow
 def test_seeds_in_one_program(fmnist_main, tmp_path):
     common = (*QUICK, "--vectorize=on", "--nofigures", f"--workdir={tmp_path}")
     status, out, err = fmnist_main(*common, "--seeds=2", "--tensorboard")

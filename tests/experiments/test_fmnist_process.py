@@ -74,6 +74,7 @@ def test_an_unknown_flag_stops_the_program():
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 def test_a_progress_bar_appears_on_a_terminal_only(tmp_path):
     import fcntl
     import pty

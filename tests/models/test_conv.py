@@ -47,7 +47,7 @@ pairs = st.tuples(small, small)
 sides = st.tuples(st.integers(-1, 3), st.integers(0, 3))
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=6, deadline=None)
 @given(
     batch=st.integers(1, 3), size=st.tuples(st.integers(6, 9), st.integers(6, 9)), kernel=pairs,
     groups=st.sampled_from([1, 1, 2, 3]), inputs=st.integers(1, 3), outputs=small, strides=pairs,
@@ -144,6 +144,7 @@ def test_inside_a_loop_is_as_outside():
     np.testing.assert_allclose(looped, kernel, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_gradients_can_be_differentiated_again():
     images, kernel = operands((2, 6, 6, 3), (3, 3, 3, 2))
 

@@ -17,7 +17,9 @@ from golden import networks
 from imgcls_jax import models
 
 GOLDEN = np.load(Path(__file__).parents[1] / "golden" / "keras_applications.npz")
-SIBLINGS = ("mobilenet_v3_small", "efficientnet_b2", "densenet121")  # quicker or like another
+SIBLINGS = (  # quicker or like another
+    "mobilenet_v3_small", "mobilenet_v3_large", "efficientnet_b2", "densenet121", "resnet50"
+)  # fmt: skip
 CASES = [pytest.param(c, marks=pytest.mark.slow if c in SIBLINGS else ()) for c in cases.CASES]
 
 
@@ -52,6 +54,7 @@ def test_logits_are_keras(case):
     assert error(ours(case, "tensorflow"), expected) < 1e-5
 
 
+@pytest.mark.slow
 def test_the_other_convention_is_another_network():
     assert error(ours("mobilenet_v2", "torch"), GOLDEN["mobilenet_v2"]) > 0.01
 

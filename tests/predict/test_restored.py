@@ -18,7 +18,10 @@ from imgcls_jax.workdir import Workdir
 @pytest.mark.parametrize(
     "changes",
     [
-        {"normalise": "standard", "ema": 0.9, "model": "cnn", "hidden": (), "widths": (4,)},
+        pytest.param(
+            {"normalise": "standard", "ema": 0.9, "model": "cnn", "hidden": (), "widths": (4,)},
+            marks=pytest.mark.slow,
+        ),
         {"normalise": "whiten", "hold_out": 0.2, "evaluate": "best", "tta": "flip"},
     ],
 )

@@ -155,6 +155,7 @@ def test_norms_of_frozen_stages_keep_their_statistics(variables):
         assert same_bits(stats, variables["batch_stats"][name]) == (name in frozen), name
 
 
+@pytest.mark.slow
 def test_frozen_gradients_are_those_of_the_whole_where_it_trains(variables):
     stages = RESNET.stages()
     frozen = frozenset(m for s in freezing.frozen_stages(stages, "stage3") for m in stages[s])

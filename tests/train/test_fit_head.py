@@ -92,6 +92,7 @@ def photos(monkeypatch):
     return Dataset("photos", split, split, ("a", "b", "c"), "made up", None)
 
 
+@pytest.mark.slow
 def test_its_seconds_are_in_the_summary_and_shown_after_a_stop_too(photos, tmp_path, capsys):
     trainer = build(CONFIG, photos, pretrained={"params": {}})
     workdir = Workdir(tmp_path)

@@ -131,6 +131,7 @@ def test_a_frozen_run_learns_from_its_training_photos_and_uses_it_everywhere(
     assert judge(near).decision == expected[0].argmax()
 
 
+@pytest.mark.slow
 def test_a_fine_tuned_run_learns_from_its_validation_photos(photos, tmp_path):
     config = FROZEN.replace(trainable="all", epochs=2, hold_out=0.3, weights="none", tta="flip")
     workdir = Workdir(tmp_path)

@@ -171,6 +171,7 @@ class Deep(nn.Module):
         return BatchNorm(unbiased=False)(x, train).mean((1, 2))
 
 
+@pytest.mark.slow
 def test_every_layer_of_a_network_and_the_stored_images():
     rng = np.random.default_rng(2)
     images = rng.integers(0, 256, (64, 8, 8, 3), dtype=np.uint8)

@@ -23,7 +23,7 @@ class Normed(nn.Module):
 
 def network():
     model = Normed()
-    return Network(model, (4, 4, 1), model.apply, model.apply, lambda images: images)
+    return Network(model, (4, 4, 1), model.apply, model.apply, model.apply, lambda images: images)
 
 
 def drawn(seed, stats=None):

@@ -76,6 +76,7 @@ def test_the_average_is_the_hand_rolled_one(digits):
         np.testing.assert_allclose(state.average["Dense_0"]["kernel"], expected, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_the_averaged_network_is_what_meets_the_test_set(digits):
     config = SMALL.replace(
         model="cnn", hidden=(), widths=(4,), ema=0.9, batch_size=479, normalise="standard"
@@ -92,6 +93,7 @@ def test_the_averaged_network_is_what_meets_the_test_set(digits):
     )
 
 
+@pytest.mark.slow
 def test_bfloat16_trains_like_float32(digits):
     """Losses within 3 %, and parameters stay float32."""
     runs = {}

@@ -84,6 +84,7 @@ def test_what_was_loaded_is_averaged_and_what_is_frozen_never_moves():
     assert not same_bits(evaluated.batch_stats["Block_1"], statistics["Block_1"])
 
 
+@pytest.mark.slow
 def test_norms_that_are_frozen_keep_their_statistics_in_the_average_too():
     trainer = build(BASE.replace(frozen_norms=True, ema=0.5), PHOTOS, pretrained=BODY)
     state, _ = trainer.feed.train(begun(trainer, 0), 0, 0, 3)
