@@ -67,7 +67,7 @@ def test_every_flag_in_the_text_exists():
 
 
 def test_the_pages_are_short():
-    for page, most in (("README.md", 160), ("BUILD_NOTES.md", 260)):
+    for page, most in (("README.md", 160), ("BUILD_NOTES.md", 300)):
         lines = (ROOT / page).read_text().splitlines()
         assert len(lines) <= most, page
         assert [line for line in lines if len(line) > 120] == []

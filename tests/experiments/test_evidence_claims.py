@@ -119,7 +119,7 @@ def test_what_would_weigh_as_much_as_documented(tmp_path):
     store = Store(tmp_path)
     entry = {"test_accuracy": 0.7, "by_epoch": {"test_accuracy": [0.6, 0.72]}}
     _file(store, "run11", {}, [entry, entry])
-    saved = {"saved_bytes": {".keras": 12 * 122_570 + 40_000}}
+    saved = {"saved_bytes": {".keras": 12 * 122_570 + 40_000, ".h5": 1_518_296}}
     _file(store, "keras_run11", {}, [saved])
     store.write("tune_cifar10", {"winner": {"test_accuracies": [0.86, 0.85]}})
     content = COMPUTED["model_size"].content(store.need)
@@ -132,3 +132,4 @@ def test_what_would_weigh_as_much_as_documented(tmp_path):
     (_, rows), answered = shown(content)
     assert rows[0][1:4] == ["122,570", "0.49", "1.51"]
     assert "at best 72.0 %" in answered
+    assert "saves the printed network as 1.52 MB" in answered
