@@ -35,6 +35,8 @@ _COLOURS = (
     f"--model={NETWORK}",
     "--image_size=32",
     "--batch_size=8",
+    "--interpolation=bilinear",  # as all photos were resized when these were recorded
+    "--crop_fraction=1",
 )
 _FINE_TUNED = (
     *_COLOURS,
