@@ -96,18 +96,17 @@ def _target(folder: Folder, correction: Correction) -> str:
     """Returns where a photo goes, relative to the data folder."""
     if correction.action != MOVE:
         return os.path.join(_EXCLUDED, correction.path)
-    depth = 0 if "all" in folder.splits else 1
-    parts = list(Path(correction.path).parts)
-    label = folder.class_names.index(correction.to)
+    split = next(name for name, of in folder.splits.items() if correction.path in of.paths)
+    files, place = folder.splits[split], Path(folder.places[split]).parts
+    depth, label = len(place) + 1, folder.class_names.index(correction.to)
     of_class = {
-        Path(path).parts[: depth + 1]
-        for files in folder.splits.values()
+        Path(path).parts[:depth]
         for path, of in zip(files.paths, files.labels.tolist(), strict=True)
-        if of == label and Path(path).parts[:depth] == tuple(parts[:depth])
+        if of == label
     }
     # A class that its split has no photo of gets a folder of its name.
-    where = min(of_class, default=(*parts[:depth], correction.to))
-    return os.path.join(*where, *parts[depth + 1 :])
+    where = min(of_class, default=(*place, correction.to))
+    return os.path.join(*where, *Path(correction.path).parts[depth:])
 
 
 def _free(folder: Folder, path: str, taken: set[str]) -> str:

@@ -177,6 +177,16 @@ def test_a_photo_moves_within_its_split(tmp_path):
     assert folders.scan(tmp_path / "photos").counts()["test"].tolist() == [1, 2, 3]
 
 
+def test_a_photo_moves_to_its_class_below_folders_that_only_wrap(tmp_path):
+    for split in ("seg_train/seg_train", "seg_test/seg_test"):
+        write_textures(tmp_path / "photos" / split, each=2, side=24)
+    folder = folders.scan(tmp_path / "photos")
+    table = _table(folder, ("seg_test/seg_test/ant/00.png", "move", "cow"))
+    moving.move(folder, findings.corrections(table, folder), table.parent)
+    assert (tmp_path / "photos/seg_test/seg_test/cow/00-1.png").exists()
+    assert folders.scan(tmp_path / "photos").counts()["test"].tolist() == [1, 2, 3]
+
+
 def test_scores_are_what_was_measured(looked, found):
     row = next(row for row in findings.findings(looked, found) if row.kind == "tiny")
     assert (row.score, row.suggested, row.split) == ("20", "", "train")

@@ -8,6 +8,7 @@ that folder's name nothing is corrected.
 """
 
 import csv
+import dataclasses
 import hashlib
 import os
 from collections import Counter
@@ -136,7 +137,7 @@ def corrected(folder: Folder, corrections: Sequence[Correction]) -> Folder:
                 f"the corrections leave no photo of {printable(name)} in the {split} split; take "
                 "one of them back."
             )
-    return Folder(folder.path, folder.class_names, splits, folder.ignored)
+    return dataclasses.replace(folder, splits=splits)
 
 
 def check(folder: Folder, corrections: Sequence[Correction]) -> None:

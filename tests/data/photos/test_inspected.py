@@ -38,7 +38,9 @@ def _load(photos, **options):
 def test_photos_are_left_out_and_have_the_label_of_another_class(photos):
     where = _correct(photos, ("ant/01.png", "exclude", ""), ("ant/02.png", "move", "cow"))
     before = {path: path.read_bytes() for path in photos.rglob("*.png")}
-    folder = inspected.corrected(folders.scan(photos), inspected.read_corrections(where))
+    scanned = folders.scan(photos)
+    folder = inspected.corrected(scanned, inspected.read_corrections(where))
+    assert (folder.places, folder.ignored) == (scanned.places, scanned.ignored)
     files = folder.splits["all"]
     labels = dict(zip(files.paths, files.labels.tolist(), strict=True))
     assert "ant/01.png" not in labels
