@@ -12,6 +12,17 @@ import numpy as np
 from imgcls_jax import data
 from imgcls_jax.data.catalog import cifar10, fashion_mnist
 
+
+class Calls:
+    """Pickled as a call of `function` on `arguments`."""
+
+    def __init__(self, function, *arguments):
+        self.call = function, arguments
+
+    def __reduce__(self):
+        return self.call
+
+
 COUNTS = {"train": 50, "test": 20}
 
 

@@ -27,7 +27,7 @@ def named(settings: Mapping[str, Any], source: str, *, replaceable: bool = True)
         raise
     except UserError as error:
         named = dict.fromkeys(
-            f"`{name}={_text(settings[name])}`"
+            f"`{name}={spelled(settings[name])}`"
             for name, value in SETTING.findall(str(error))
             if name in settings
             and name != "dataset"  # the command itself says it
@@ -45,7 +45,7 @@ def named(settings: Mapping[str, Any], source: str, *, replaceable: bool = True)
 
 def _is(value: Any, named: str) -> bool:
     """Says whether an error that names a setting, perhaps with a value, means this value of it."""
-    if named in ("", _text(value)):
+    if named in ("", spelled(value)):
         return True
     try:
         return float(named) == value
@@ -53,5 +53,6 @@ def _is(value: Any, named: str) -> bool:
         return False
 
 
-def _text(value: Any) -> str:
+def spelled(value: Any) -> str:
+    """Returns a setting's value as its flag takes it."""
     return ",".join(map(str, value)) if isinstance(value, (tuple, list)) else str(value)

@@ -173,9 +173,7 @@ def setting_flags(settings: Mapping[str, Any]) -> list[str]:
         if isinstance(value, bool):
             found.append(f"--{'' if value else 'no'}{name}")
         else:
-            text = ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
-            text = text.removesuffix(".0")
-            found.append(f"--{name}={text}")
+            found.append(f"--{name}={origins.spelled(value).removesuffix('.0')}")
     return found
 
 

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from experiments.documented import RUNS
+from experiments.evidence.computed import environments
 from experiments.evidence.plan import slug
 from experiments.evidence.readings import KINDS, Judge, Seeds
 from experiments.evidence.store import Store
@@ -58,8 +59,7 @@ def judge(store: Store) -> dict[str, Any]:
             },
             "verdict": _verdict({stem: chances["both"][name] for stem, name in names.items()}),
         }
-    made = [place for held in files.values() for place in held["environments"]]
-    return result | {"environments": [made[k] for k in range(len(made)) if made[k] not in made[:k]]}
+    return result | {"environments": environments(files.values())}
 
 
 def _first_of_equals(files: dict[str, dict[str, Any]]) -> dict[str, str]:

@@ -35,7 +35,7 @@ class Preset:
 
     @property
     def title(self) -> str:
-        """What a sentence calls the preset."""
+        """Returns its name within a sentence."""
         return f"documented run {self.run.number}" if self.run else f"the preset {self.name}"
 
 

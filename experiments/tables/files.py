@@ -5,6 +5,8 @@ import statistics
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from experiments.evidence.computed import per_cent
+
 BEST_EPOCH = "validation_accuracy_best_epoch"  # the figure of run 11's best epoch
 _VERSIONS = ("jax", "flax", "optax", "numpy", "python")
 
@@ -78,8 +80,7 @@ def values_of(result: dict, figure: str) -> list[float]:
 
 def measured(values: Sequence[float], figure: str) -> str:
     """Returns mean and deviation of a figure's values, an accuracy in per cent."""
-    scale, digits, unit = (100, 2, " %") if "accuracy" in figure else (1, 4, "")
-    shown = f"{scale * statistics.mean(values):.{digits}f}"
-    if len(values) > 1:
-        shown += f" ± {scale * statistics.stdev(values):.{digits}f}"
-    return shown + unit
+    if "accuracy" in figure:
+        return per_cent(values)
+    deviation = f" ± {statistics.stdev(values):.4f}" if len(values) > 1 else ""
+    return f"{statistics.mean(values):.4f}{deviation}"

@@ -46,11 +46,6 @@ class Asked:
         """Tells if a decision may be another than the most probable class."""
         return self.unknown is not None or self.positive is not None
 
-    @property
-    def anything(self) -> bool:
-        """Tells if there is anything to judge."""
-        return self.decides or self.coverage is not None
-
 
 NOTHING = Asked()
 

@@ -12,6 +12,7 @@ import zipfile
 
 import numpy as np
 import pytest
+from data_helpers import Calls
 from golden import published_networks as published
 from golden import torch_files as golden
 from hypothesis import given, settings
@@ -135,16 +136,6 @@ def test_a_network_in_a_checkpoint_trained_in_parallel(tmp_path, wrapper):
     assert file.shapes == published.shapes("timm", "mobilenet_v3_small")
     read = file.read(file.shapes)
     np.testing.assert_equal(read, tensors)
-
-
-class Calls:
-    """Pickled as a call of `function` on `arguments`."""
-
-    def __init__(self, function, *arguments):
-        self.call = function, arguments
-
-    def __reduce__(self):
-        return self.call
 
 
 HOSTILE = {

@@ -8,7 +8,7 @@ import dataclasses
 import itertools
 import os
 from collections import Counter, defaultdict
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
 from imgcls_jax.data.photos import listing, split_names
@@ -185,6 +185,5 @@ def _refuse_folders_that_hold_the_same(root: Path, folders: list[os.DirEntry]) -
     )
 
 
-def _some(names: list[str]) -> str:
-    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    return ", ".join(map(printable, names[:_NAMED])) + more
+def _some(names: Iterable[str]) -> str:
+    return listing.some([printable(name) for name in names], _NAMED)

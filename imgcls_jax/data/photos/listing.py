@@ -3,6 +3,7 @@
 import os
 import unicodedata
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 from imgcls_jax.data.photos import kinds
@@ -79,6 +80,12 @@ def without_class_folders(folder: Path, found: list[os.DirEntry]) -> str:
     if archives:
         return f"{name} but {printable(archives[0])}: unpack that and give the folder it makes."
     return f"{name}: {LAYOUT}."
+
+
+def some(names: Sequence[str], most: int) -> str:
+    """Returns the first names of several, and how many more there are."""
+    more = f" and {len(names) - most:,} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
 
 
 def class_name(name: str) -> str:

@@ -2,11 +2,11 @@
 
 import os
 from collections import defaultdict
-from collections.abc import Iterable
 
 import numpy as np
 
 from imgcls_jax.data.photos.folders import Folder
+from imgcls_jax.data.photos.listing import some
 from imgcls_jax.data.photos.options import PhotoOptions
 from imgcls_jax.errors import printable
 
@@ -57,7 +57,7 @@ def _few_test_photos(divided: Folder, options: PhotoOptions) -> str:
     few = [label for label in np.argsort(counts, kind="stable") if counts[label] < _FEW]
     if not few:
         return ""
-    listed = _some([f"{divided.class_names[label]} {counts[label]}" for label in few])
+    listed = some([f"{divided.class_names[label]} {counts[label]}" for label in few], _NAMED)
     folds = ", or test on all in turn with `folds=5`" if _may_fold(divided, options) else ""
     return (
         f"Few test photos: {listed}; their recall, and balanced accuracy with it, hangs on single "
@@ -95,12 +95,6 @@ def _class_folders(found: Folder) -> list[str]:
         if len(names) > 1
     ]
     if deeper:
-        listed = _some(sorted(map(printable, deeper)))
+        listed = some(sorted(map(printable, deeper)), _NAMED)
         said.append(f"Folders within class folders belong to the class: {listed}")
     return said
-
-
-def _some(items: Iterable[str]) -> str:
-    items = list(items)
-    more = f" and {len(items) - _NAMED:,} more" if len(items) > _NAMED else ""
-    return ", ".join(items[:_NAMED]) + more

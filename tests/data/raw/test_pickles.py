@@ -10,7 +10,7 @@ import sys
 
 import numpy as np
 import pytest
-from data_helpers import python2_pickle
+from data_helpers import Calls, python2_pickle
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -48,16 +48,6 @@ def test_reads_what_was_written(dump):
 def test_fortran_order(protocol):
     data = pickle.dumps({"data": np.asfortranarray(ARRAY)}, protocol)
     np.testing.assert_array_equal(pickles.load(data, where="the file")["data"], ARRAY)
-
-
-class Calls:
-    """Pickled as a call of `function` on `arguments`."""
-
-    def __init__(self, function, *arguments):
-        self.call = function, arguments
-
-    def __reduce__(self):
-        return self.call
 
 
 HOSTILE = {
