@@ -16,7 +16,11 @@ last 5,000 training images.
 
 speedrun: after airbench94_muon (Jordan 2024), for a GPU; BUILD_NOTES.md says what is different.
   command   python -m experiments.cifar10 --preset=speedrun --seeds=20
-  not measured
+  machine   gpu: NVIDIA H100 80GB HBM3 x1; jax 0.11.2
+  seeds     0 to 19
+  accuracy  94.06 % (std 0.11 %)
+  seconds   1.2 to 1.2
+  file      experiments/results/speedrun.json
 
 best: a high accuracy in minutes of a GPU, by a wide ResNet (Zagoruyko and Komodakis 2016) and
 CutMix (Yun et al. 2019).

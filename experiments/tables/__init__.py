@@ -5,7 +5,7 @@ A number stands on the page only if a file holds it; a file that no table shows 
 
 from pathlib import Path
 
-from experiments.tables import doctor, evidence, limits, runs, speed, studies
+from experiments.tables import doctor, evidence, limits, race, runs, speed, studies
 from experiments.tables.documented import against_keras, documented
 from experiments.tables.ensembles import NOTE, ensembles
 from experiments.tables.files import Files, table
@@ -23,7 +23,7 @@ alone where the Shapiro-Wilk test calls the seeds skewed (p < 0.05, then there i
 from p = 0.05 on and does not fit below 0.01. Both figures are of the same images, so that the
 sampling error of a test set (0.3 points for 10,000 images) is in both and not in the distance.
 Seconds of training leave out compilation and evaluation; other work shared the machine, so that
-only the last section compares speed. Nothing was measured on a GPU. What the figures mean is in
+only the last two sections compare speed. What the figures mean is in
 [BUILD_NOTES.md](../../BUILD_NOTES.md).
 """
 _KERAS_NOTE = """\
@@ -54,6 +54,7 @@ def page(folder: Path) -> str:
         "Transfer learning": (runs.TRANSFER_NOTE, runs.claimed(files, runs.TRANSFER), ""),
         "Limits of predictions": (limits.NOTE, limits.limits(files), ""),
         "The doctor for photos": (doctor.NOTE, doctor.found(files), ""),
+        "The speed run on a GPU": (race.NOTE, race.race(files), ""),
         "Speed": (speed.NOTE, speed.contests(files), ""),
     }
     if left := sorted(set(files.every) - files.shown):

@@ -15,6 +15,7 @@ class Files:
     """The result files of a folder, with the machines they name and those that were shown."""
 
     def __init__(self, folder: Path):
+        self.folder = folder
         self.every = {path.stem: json.loads(path.read_text()) for path in folder.glob("*.json")}
         self.shown: set[str] = set()
         self.machines: dict[tuple[str, ...], str] = {}

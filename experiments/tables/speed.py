@@ -28,6 +28,7 @@ SPEED = (
         "transfer",
     ),
     Contest("Run 8, the whole cross-validation", "benchmark_logistic", "s", "logistic"),
+    Contest("64 seeds of run 5 on a GPU: an epoch, per seed", "benchmark_seeds", "s", "seeds"),
     Contest("The whole main command, data prepared", "benchmark_start", "s", "start"),
 )
 NOTE = """\

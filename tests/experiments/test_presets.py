@@ -58,12 +58,19 @@ def test_a_record_is_what_its_result_file_holds(experiment, name, record):
     assert record.keys() == {"command", "machine", "seeds", "accuracy", "seconds", "file"}
     assert record["file"].startswith("experiments/results/")
     result = json.loads((ROOT / record["file"]).read_text())
-    accuracy, seconds = result["spread"]["test_accuracy"], result["train_seconds"]
+    seconds = result["train_seconds"]
+    if "accuracies" in result:  # a race's file
+        accuracy = result["accuracies_summary"] | {"values": result["accuracies"]}
+    else:
+        accuracy = result["spread"]["test_accuracy"]
     mean, std = 100 * accuracy["mean"], 100 * accuracy["std"]
     assert record["accuracy"] == f"{mean:.2f} % (std {std:.2f} %)"
     assert record["seconds"] == f"{min(seconds):.1f} to {max(seconds):.1f}"
     assert record["machine"] == f"{result['device']}; jax {result['versions']['jax']}"
-    assert record["seeds"] == ", ".join(map(str, result["seeds"]))
+    seeds = result["seeds"]
+    every, span = ", ".join(map(str, seeds)), f"{seeds[0]} to {seeds[-1]}"
+    assert record["seeds"] == (span if len(seeds) > 5 else every)
+    assert seeds == list(range(seeds[0], seeds[0] + len(seeds)))
     assert len(accuracy["values"]) == len(result["seeds"]) == int(flags["seeds"])
     settings = dict(choose.NAMED[experiment][name])
     settings |= {flag: value for flag, value in flags.items() if flag not in NO_SETTINGS}

@@ -8,12 +8,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from experiments import tables
 from experiments.documented import RUNS
 from experiments.evidence.plan import slug
-from experiments.tables import runs, speed
+from experiments.tables import race, runs, speed
 from imgcls_jax.errors import UserError
 
 RESULTS = Path(__file__).parents[2] / "experiments" / "results"
@@ -130,3 +131,14 @@ def test_one_command_writes_the_page(tmp_path):
     done = subprocess.run(command, cwd=RESULTS.parents[1], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "README.md").read_text() == tables.page(tmp_path)
+
+
+def test_the_race_is_read_from_both_programs_files(tmp_path):
+    accuracies, seconds = race.runs_of(RESULTS / "airbench94_muon.log")
+    log = (RESULTS / "airbench94_muon.log").read_text()
+    mean, std = (float(found) for found in re.search(r"Mean: (\S+)\s+Std: (\S+)", log).groups())
+    assert len(accuracies) == len(seconds) == 20
+    assert np.mean(accuracies) == pytest.approx(mean, abs=6e-5)
+    assert np.std(accuracies, ddof=1) == pytest.approx(std, abs=6e-5)
+    assert max(seconds) < 2  # the warm-up, which compiles, is none of them
+    assert race.race(tables.Files(tmp_path)) == []
