@@ -24,6 +24,7 @@ from experiments.presets import choose, spaces
 from imgcls_jax.config import Config
 from imgcls_jax.data.dataset import identity
 from imgcls_jax.errors import UserError
+from imgcls_jax.optim.frameworks import DEFAULTS
 from imgcls_jax.train.tuning import search_space
 from imgcls_jax.train.tuning.commands import Elsewhere
 from imgcls_jax.train.tuning.search_space import Range
@@ -202,6 +203,16 @@ def test_the_printed_command_has_the_settings_of_the_finals(experiment, first, t
     flags.FLAGS(printed[2:])
     found = tuning.configured(experiment, None, None, cli.given_settings())
     assert found == final_config(of, record)
+
+
+@pytest.mark.parametrize("model", spaces.SPACES["cifar10"])
+def test_a_space_holds_what_its_optimiser_usually_has(model):
+    """A range a thousand times too high once let no trial of the speed network learn."""
+    searched = spaces.space_of("cifar10", model, "all")
+    usual = DEFAULTS["torch"][searched.fixed["optimizer"]]
+    space = search_space.parse(",".join(searched.space))
+    for setting, name in (("lr", "learning_rate"), ("weight_decay", "weight_decay")):
+        assert space[setting].low <= usual[name] <= space[setting].high
 
 
 def test_spaces_for_photos_can_be_searched():
