@@ -1,5 +1,6 @@
-"""Small folders of photos: three colours that any network can tell apart."""
+"""Small folders of photos, three colours that any network can tell apart, and single pictures."""
 
+import io
 from pathlib import Path
 
 import numpy as np
@@ -18,3 +19,16 @@ def write_photos(root: Path, *, each: int = 12, side: int = 20, seed: int = 0) -
             pixels = np.clip(np.array(colour) + noise, 0, 255).astype(np.uint8)
             Image.fromarray(pixels).save(root / name / f"{number:02}.png")
     return root
+
+
+def encoded(image, kind: str = "PNG", **options) -> bytes:
+    stream = io.BytesIO()
+    image = image if isinstance(image, Image.Image) else Image.fromarray(image)
+    image.save(stream, kind, **options)
+    return stream.getvalue()
+
+
+def smooth(height: int, width: int) -> np.ndarray:
+    """A picture that survives JPEG nearly unchanged; every corner is another colour."""
+    y, x = np.mgrid[0 : 1 : height * 1j, 0 : 1 : width * 1j]
+    return np.stack([255 * y, 255 * x, 127 * (x + y)], axis=-1).astype(np.uint8)

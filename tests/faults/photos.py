@@ -32,7 +32,7 @@ _CACHE = plant(
 )
 _DECODE = plant(
     "imgcls_jax/data/photos/decode.py",
-    ("data/photos/test_decode.py",),
+    ("data/photos/test_decode.py", "data/photos/test_resize.py"),
     photos_turn_the_wrong_way=(
         "photos taken upright lie on their heads",
         "6: Image.Transpose.ROTATE_270,",
