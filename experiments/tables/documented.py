@@ -17,9 +17,7 @@ def documented(files: Files) -> list[str]:
         known = {slug(found, reading) for reading in found.readings}
         for reading in found.readings:
             stem = slug(found, reading)
-            alone = sorted(name for name in files.every if name.startswith(f"{stem}_seed"))
-            known |= {*alone}
-            if results := files.take([stem] if stem in files.every else alone):
+            if results := files.take([stem]):
                 rows += _rows_of(files, found, reading.label, reading, results)
         for stem in sorted(files.every):  # of other networks than the document's
             if stem.startswith(f"run{found.number}_") and stem not in known:

@@ -41,8 +41,6 @@ class Files:
 
 
 def _unverified(result: dict) -> bool:
-    if "keras" in result:  # its first files did not say, and were of the same data as ours
-        return not result.get("data_verified")
     data = result.get("data")
     of_one_run = data.get("verified") if isinstance(data, dict) else None
     return result.get("data_verified", of_one_run) is False
@@ -63,16 +61,9 @@ def number(value: float) -> str:
 
 def values_of(result: dict, figure: str) -> list[float]:
     """Returns a figure's values by seed; none where the file does not have it."""
-    if "keras" in result:  # what its program watches each epoch is the test set
-        named = {BEST_EPOCH: "best_epoch_accuracy"}.get(figure, figure).replace(
-            "validation", "test"
-        )
-        return [seed[named] for seed in result["seeds"] if named in seed]
     if "pooled" in result:
         return [result["pooled"][figure]]
     if figure == BEST_EPOCH:
-        if "seeds" not in result:
-            return [max(result["validation_accuracy_by_epoch"])]
         return [max(seed["by_epoch"]["test_accuracy"]) for seed in result["seeds"]]
     if "spread" in result:
         return result["spread"].get(figure, {}).get("values", [])
