@@ -56,6 +56,12 @@ def test_a_run_writes_and_shows_everything(fmnist_main, tmp_path):
         assert str(path) in out
         Image.open(path).verify()
     assert list((tmp_path / "tensorboard").glob("events.out.tfevents.*"))
+    assert summary["examples"] == {"train": 1149, "validation": 288, "test": 360}
+    assert f"  {tmp_path}/report.html\n" in out
+    report = (tmp_path / "report.html").read_text()
+    assert f"{summary['test_accuracy']:.4f}" in report
+    assert report.count("data:image/png;base64,") == len(figures)
+    assert (tmp_path / "predictions.csv").read_text().count("\n") == 361
 
 
 def test_the_same_command_again_shows_the_finished_run(fmnist_main, tmp_path):

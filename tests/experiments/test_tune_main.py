@@ -181,8 +181,12 @@ def test_the_winners_command_starts_from_what_its_study_did(tmp_path):
 
 def test_a_folder_belongs_to_a_study_in_its_storage(tmp_path):
     planned("fmnist", "--dataset=digits", folder=tmp_path)
-    with pytest.raises(UserError, match=r"a study whose storage is sqlite.*, here sqlite:///.*else"):
-        planned("fmnist", "--dataset=digits", f"--storage=sqlite:///{tmp_path}/else.db", folder=tmp_path)
+    with pytest.raises(
+        UserError, match=r"a study whose storage is sqlite.*, here sqlite:///.*else"
+    ):
+        planned(
+            "fmnist", "--dataset=digits", f"--storage=sqlite:///{tmp_path}/else.db", folder=tmp_path
+        )
 
 
 @pytest.mark.parametrize("experiment", ["fmnist", "cifar10"])
