@@ -97,7 +97,7 @@ def command(line: str) -> str:
 def table(header: Sequence[str], rows: Sequence[Sequence[str | float | int]]) -> str:
     """Returns a table in a box of its own that scrolls; nothing where there are no rows.
 
-    Numbers stand to the right; a fraction, a float in [0, 1], has a bar behind it.
+    Numbers stand to the right; a fraction, a float in [0, 1], has a bar below it.
     """
     if not rows:
         return ""
@@ -114,7 +114,7 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str | float | int]]) ->
 def _cell(value: str | float | int) -> str:
     if isinstance(value, float):
         part = f"{100 * min(max(value, 0.0), 1.0):.1f}%"
-        return f'<td class="number share" style="background-size:{part} 4px">{value:.3f}</td>'
+        return f'<td class="number">{value:.3f}<i style="width:{part}"></i></td>'
     if isinstance(value, int):
         return f'<td class="number">{value:,}</td>'
     return f"<td>{text(value)}</td>"
@@ -140,7 +140,7 @@ def _smallest(content: bytes, image) -> tuple[str, bytes]:
     """Returns a PNG file's kind and content, or the JPEG's where that is smaller by much."""
     if len(content) > _LARGE:
         other = io.BytesIO()
-        image.save(other, "JPEG", quality=_QUALITY, subsampling=0, optimize=True)
+        image.save(other, "JPEG", quality=_QUALITY, subsampling=0)
         if len(other.getvalue()) < 0.7 * len(content):
             return "jpeg", other.getvalue()
     return "png", content

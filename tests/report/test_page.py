@@ -106,7 +106,7 @@ def test_a_report_holds_everything_and_loads_nothing(finished, figures):
     ):  # fmt: skip
         assert words in read.text, words
     assert "prefers-color-scheme: dark" in content
-    assert 0.97 == pytest.approx(float(re.search(r"0\.97\d*", read.text)[0]))
+    assert "0.970" in read.text
     first, second = (read.text.index(name) for name in (f"a/{EVIL}.jpg", "a/2.jpg"))
     assert first < second  # the worst first
 
