@@ -166,6 +166,9 @@ def test_run_8_cross_validates_and_has_its_own_settings(fmnist_main, tmp_path):
     assert f"{summary['cross_validation_accuracy']:.4f}" in out
     assert summary["cross_validation_accuracy"] > 0.85
     assert (tmp_path / "a" / "figures" / "confusion_matrix.png").exists()
+    report = (tmp_path / "a" / "report.html").read_text()
+    for words in (f"{summary['cross_validation_accuracy']:.4f}", "--run=8 --dataset=digits"):
+        assert words in report
     status, _, err = fmnist_main("--run=8", "--lr=0.1", f"--workdir={tmp_path / 'b'}")
     assert (status, err.count("\n")) == (1, 1)
     assert "run 8 has no setting lr" in err
