@@ -38,6 +38,7 @@ from imgcls_jax.predict.members import Member
 from imgcls_jax.report import console
 from imgcls_jax.report.ensemble_charts import draw_ensemble
 from imgcls_jax.report.ensemble_console import closing
+from imgcls_jax.train import predictions
 from imgcls_jax.train.outcome import of_test
 from imgcls_jax.workdir import Workdir, environment
 
@@ -125,6 +126,8 @@ def _of_one_test_set(found: list[Member], settings: dict[str, Any], workdir: Wor
     if _DISTIL.value:
         summary["distilled"]["kept"] = gains.kept(summary["distilled"]["accuracy"], summary)
     summary |= {"seconds": round(time.perf_counter() - started, 3)} | environment()
+    value = summary["temperature"]["value"]
+    predictions.write(workdir, dataset, arrays["probabilities"], temperature=value)
     workdir.write_arrays("predictions.npz", **arrays)
     _finish(workdir, settings, weighed.weights, summary)
 

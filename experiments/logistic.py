@@ -1,17 +1,20 @@
 """Run 8: scikit-learn's SGDClassifier under 5-fold cross-validation, written in JAX."""
 
+import shlex
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from experiments.cli import flags as cli
+from experiments.cli.origins import spelled
 from experiments.presets import choose
 from imgcls_jax import data, metrics
 from imgcls_jax.errors import UserError
 from imgcls_jax.optim import sklearn_sgd
-from imgcls_jax.report import charts, console
+from imgcls_jax.report import charts, console, page, run_page
 from imgcls_jax.workdir import Workdir, environment
 
 _FIGURE = "cross_validation_accuracy"
@@ -84,8 +87,9 @@ def main(
     workdir.write_json("config.json", settings)
     workdir.write_json("summary.json", summary)
     _show(summary)
-    if figures:
-        console.paths("Figures", [_draw(result, dataset, workdir, summary[_FIGURE])])
+    drawn = [_draw(result, dataset, workdir, summary[_FIGURE])] if figures else []
+    report = _report(summary, settings, dataset, workdir, figures=drawn, given=given)
+    console.paths("Figures" if drawn else "Report", [*drawn, str(report)])
     print(f"\nEverything is in {workdir.path}")
 
 
@@ -137,8 +141,39 @@ def _draw(
     return str(figure)
 
 
-def _show(summary: Mapping[str, Any]) -> None:
-    """Prints the accuracy of all folds, the document's beside it, and a table of the classes."""
+def _report(
+    summary: Mapping[str, Any],
+    settings: Mapping[str, Any],
+    dataset: data.Dataset,
+    workdir: Workdir,
+    *,
+    figures: list[str],
+    given: Mapping[str, Any],
+) -> Path:
+    """Writes `report.html`; returns its path."""
+    seconds = f"{summary['train_seconds']:.1f} s"
+    cards = [page.Card("cross-validation accuracy", f"{summary[_FIGURE]:.4f}", "mean of the folds")]
+    if "difference" in summary:
+        shown = console.documented_figure(summary, _FIGURE, summary["difference"][_FIGURE])
+        cards.append(page.Card("documented", *shown))
+    cards.append(page.Card("time", seconds, "compilation included"))
+    flags = [f"--{name}={spelled(value)}" for name, value in given.items()]
+    words = ["python", "-m", "experiments.fmnist", "--run=8", *flags, *cli.data_arguments()]
+    sections = [
+        page.cards(cards),
+        page.section("Result", page.facts(_lines(summary))),
+        page.section("Classes", run_page.classes(summary["per_class"])),
+        page.section("Figures", run_page.pictures(figures, summary)),
+        page.section("Settings", page.facts({n: spelled(v) for n, v in settings.items()})),
+        page.section("Data", run_page.data(dataset, summary)),
+        page.section("Environment", run_page.environment(summary)),
+        page.section("Run it again", page.command(shlex.join(words))),
+    ]
+    return run_page.save(workdir, f"run 8 on {dataset.name}", sections)
+
+
+def _lines(summary: Mapping[str, Any]) -> dict[str, str]:
+    """Returns the accuracy of all folds, the document's beside it, and the time, in words."""
     folds = "  ".join(f"{score:.4f}" for score in summary["fold_accuracy"])
     lines = {"cross-validation accuracy": f"{summary[_FIGURE]:.4f}   folds {folds}"}
     if "difference" in summary:
@@ -148,7 +183,12 @@ def _show(summary: Mapping[str, Any]) -> None:
             "the iteration is chaotic, rounding alone moves the figure: see BUILD_NOTES.md"
         )
     lines["time"] = f"{summary['train_seconds']:.2f} s, compilation included"
+    return lines
+
+
+def _show(summary: Mapping[str, Any]) -> None:
+    """Prints what `_lines` says, and a table of the classes."""
     console.heading("Result")
-    console.pairs(lines)
+    console.pairs(_lines(summary))
     print()
     console.per_class(summary["per_class"])

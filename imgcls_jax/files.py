@@ -1,18 +1,22 @@
-"""Files that are written whole or not at all: a reader never meets half of one."""
+"""Files written whole or not at all, so that a reader never meets half of one; cells of tables."""
 
 import contextlib
+import csv
 import hashlib
+import io
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import filelock
 from absl import logging
 
-from imgcls_jax.errors import UserError
+from imgcls_jax.errors import UserError, printable
 
 _SHORT_SECONDS = 1.0  # that another writer may take without a word
+# With these a spreadsheet begins a formula, the wide ones where East Asian text is usual.
+_FORMULAS = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 
 
 @contextlib.contextmanager
@@ -49,6 +53,24 @@ def replacing(path: str | os.PathLike, *, advice: str) -> Iterator[Path]:
             yield partial
     except OSError as error:
         raise UserError(f"cannot write {path} ({error.strerror}); {advice}.") from error
+
+
+def csv_text(rows: Iterable[Sequence[object]]) -> str:
+    """Returns rows as CSV in which no name of a file or a class is more than text.
+
+    What cannot be printed is escaped (`errors.printable`). A cell that a spreadsheet would take for
+    a formula has an apostrophe before it, and so has one that begins with an apostrophe: a program
+    takes one off again (OWASP, "CSV Injection").
+    """
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerows([_cell(value) for value in row] for row in rows)
+    return text.getvalue()
+
+
+def _cell(value: object) -> str:
+    cell = printable(str(value))
+    return f"'{cell}" if cell.startswith(("'", *_FORMULAS)) else cell
 
 
 @contextlib.contextmanager

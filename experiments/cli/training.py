@@ -1,5 +1,6 @@
 """The course every training experiment takes: preset, configuration, data, training, report."""
 
+import functools
 import sys
 from collections.abc import Callable, Collection
 from typing import Any
@@ -7,8 +8,8 @@ from typing import Any
 import numpy as np
 from absl import flags
 
+from experiments.cli import again, origins
 from experiments.cli import flags as cli
-from experiments.cli import origins
 from experiments.cli.vectorize_flag import VECTORIZE
 from experiments.documented import RUNS
 from experiments.presets import choose
@@ -17,7 +18,7 @@ from imgcls_jax.config import Config, settings_by_name
 from imgcls_jax.data import Dataset
 from imgcls_jax.errors import UserError
 from imgcls_jax.predict import predictor
-from imgcls_jax.report import console, lettering
+from imgcls_jax.report import console, lettering, run_page
 from imgcls_jax.report.augmentation_sheet import augmentation_sheet
 from imgcls_jax.report.run_figures import draw
 from imgcls_jax.train import run
@@ -144,7 +145,11 @@ def train(preset: choose.Preset, *, experiment: str) -> None:
         config, evaluate_only = cli.resolve(
             preset.settings, workdir, preset_given=chosen, several=several
         )
-        _train(preset, config, workdir, evaluate_only=evaluate_only, over_folds=over_folds)
+        asked = {"run": RUN.value, "name": PRESET.value, "given": cli.given_settings()}
+        command = functools.partial(again.command, experiment, preset=preset, **asked)
+        ended = functools.partial(_draw, command=command)
+        only = {"evaluate_only": evaluate_only, "over_folds": over_folds}
+        _train(preset, config, workdir, ended=ended, **only)
     print(f"\nEverything is in {workdir.path}")
 
 
@@ -153,10 +158,11 @@ def _train(
     config: Config,
     workdir: Workdir,
     *,
+    ended: Callable[..., None],
     evaluate_only: bool,
     over_folds: bool,
 ) -> None:
-    """Shows the settings and does what they say."""
+    """Shows the settings and does what they say; `ended` shows what a finished training left."""
     documented = choose.documented(preset, config)
     name = _name(preset, config, documented)
     photos = config.data.dataset == "folder"
@@ -164,7 +170,7 @@ def _train(
     console.heading(title if documented else f"{name}: no documented run's settings")
     _show_settings(config, workdir)
     if over_folds:
-        _cross_validate(preset, config, workdir=workdir, documented=documented)
+        _cross_validate(preset, config, workdir=workdir, documented=documented, ended=ended)
         return
     dataset = cli.load_dataset(config)
     _show_data(dataset)
@@ -178,9 +184,9 @@ def _train(
     common |= {"documented": documented, "with_tensorboard": TENSORBOARD.value}
     if SEEDS.value is None:
         console.closing(run.train(config, **common))
-        _draw("Figures", config, dataset, workdir)
+        ended("Figures", config, dataset, workdir)
     else:
-        _repeat(config, SEEDS.value, **common)
+        _repeat(config, SEEDS.value, ended=ended, **common)
 
 
 def _show_settings(config: Config, workdir: Workdir) -> None:
@@ -203,7 +209,16 @@ def _show_data(dataset: Dataset) -> None:
         print(f"  {notice}")
 
 
-def _repeat(config: Config, seeds: int, *, name: str, dataset: Dataset, workdir: Workdir, **more):
+def _repeat(
+    config: Config,
+    seeds: int,
+    *,
+    ended: Callable[..., None],
+    name: str,
+    dataset: Dataset,
+    workdir: Workdir,
+    **more,
+) -> None:
     """Runs all seeds and shows what they come to."""
     of = {"seeds": seeds, "dataset": dataset, "workdir": workdir}
     of["with_tensorboard"] = more.pop("with_tensorboard")
@@ -214,7 +229,7 @@ def _repeat(config: Config, seeds: int, *, name: str, dataset: Dataset, workdir:
     console.times(result)
     for seed in result["seeds"]:
         folder = Workdir(workdir.path / f"seed-{seed}")
-        _draw(f"Figures of seed {seed}", config, dataset, folder)
+        ended(f"Figures of seed {seed}", config.replace(seed=seed), dataset, folder)
 
 
 def _if_of_these(documented: dict[str, Any] | None, dataset: Dataset) -> dict[str, Any] | None:
@@ -229,7 +244,12 @@ def _if_of_these(documented: dict[str, Any] | None, dataset: Dataset) -> dict[st
 
 
 def _cross_validate(
-    preset: choose.Preset, config: Config, *, workdir: Workdir, documented: dict[str, Any] | None
+    preset: choose.Preset,
+    config: Config,
+    *,
+    workdir: Workdir,
+    documented: dict[str, Any] | None,
+    ended: Callable[..., None],
 ) -> None:
     """Runs all folds and shows what they come to."""
     first = cli.load_dataset(config.replace(fold=0))
@@ -241,7 +261,7 @@ def _cross_validate(
 
     def watch(event: str, one: Config, dataset: Dataset, folder: Workdir) -> None:
         if event == "finished":
-            _draw(f"Figures of fold {one.data.fold}", one, dataset, folder)
+            ended(f"Figures of fold {one.data.fold}", one, dataset, folder)
         elif one.data.fold == 0:
             _show_data(dataset)
 
@@ -260,14 +280,23 @@ def _cross_validate(
     console.times(result)
 
 
-def _draw(title: str, config: Config, dataset: Dataset, workdir: Workdir) -> None:
-    """Draws a finished run's figures if they are wanted, and lists them."""
-    if not FIGURES.value:
-        return
-    grad_cam = None
-    if config.data.dataset == "folder" and config.model.model in models.TRANSFERABLE:
-        grad_cam = predictor.load(workdir.path).grad_cam
-    console.paths(title, draw(workdir, dataset, grad_cam=grad_cam))
+def _draw(
+    title: str,
+    config: Config,
+    dataset: Dataset,
+    workdir: Workdir,
+    *,
+    command: Callable[[Config], str],
+) -> None:
+    """Draws a finished run's figures if they are wanted, writes its report, and lists them."""
+    drawn = []
+    if FIGURES.value:
+        grad_cam = None
+        if config.data.dataset == "folder" and config.model.model in models.TRANSFERABLE:
+            grad_cam = predictor.load(workdir.path).grad_cam
+        drawn = draw(workdir, dataset, grad_cam=grad_cam)
+    report = run_page.write(workdir, dataset, figures=drawn, command=command(config))
+    console.paths(title if drawn else title.replace("Figures", "Report"), [*drawn, str(report)])
 
 
 def _name(preset: choose.Preset, config: Config, documented: dict | None) -> str:

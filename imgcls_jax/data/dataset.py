@@ -18,12 +18,14 @@ class Split:
 
     images: uint8 (N, H, W, C), values 0..255.
     labels: int32 (N,), class indices.
+    paths: N names of the files, relative to the folder of the data; None where there are none.
 
     Raises UserError where a dtype or shape differs, the lengths differ or there is no example.
     """
 
     images: np.ndarray
     labels: np.ndarray
+    paths: tuple[str, ...] | None = None
 
     def __post_init__(self):
         if self.images.dtype != np.uint8 or self.images.ndim != 4:
@@ -40,6 +42,11 @@ class Split:
             raise UserError(
                 f"There are {len(self.images)} images but {len(self.labels)} labels: "
                 "give one label an image."
+            )
+        if self.paths is not None and len(self.paths) != len(self.labels):
+            raise UserError(
+                f"There are {len(self.labels)} images but {len(self.paths)} paths: give one path "
+                "an image."
             )
         if not len(self.images):
             raise UserError("A split has no examples: give it at least one image.")

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from imgcls_jax.metrics import drawn_classes, scores
-from imgcls_jax.report.figure import FAINT, INK, new_figure, save, shorten
+from imgcls_jax.report.figure import FAINT, INK, new_figure, save, shorten_names
 
 _COLORS = ("#1f5a94", "#d9661f", "#2e7d4f", "#b3302a", "#7b4fa3", "#8c6d1f", "#1f8a94", "#c2558e")
 _NAMED = len(_COLORS)  # curves with a name and a colour; of more classes the worst ones
@@ -26,7 +26,8 @@ def learning_curves(history: Sequence[Mapping], path: str | os.PathLike) -> Path
     Args:
       history: one mapping per epoch with `epoch`, `train_loss`, `train_accuracy` and, of the split
         evaluated after it, `validation_loss`, `validation_accuracy` or `test_loss`,
-        `test_accuracy`. `learning_rate` gets a panel of its own if it varies.
+        `test_accuracy`; without any the legend says so. `learning_rate` gets a panel of its own
+        if it varies.
       path: the PNG file to write.
     """
     panels = {
@@ -55,6 +56,8 @@ def learning_curves(history: Sequence[Mapping], path: str | os.PathLike) -> Path
         axes.grid(axis="y", color="#e6e6e6")
         axes.set_axisbelow(True)
         axes.spines[["top", "right"]].set_visible(False)
+    if not any(len(_series(history, f"{of}_accuracy")) for of in ("validation", "test")):
+        all_axes[1].plot([], [], linestyle="", label="no validation split")
     handles, names = all_axes[1].get_legend_handles_labels()
     figure.legend(handles, names, loc="outside upper right", ncols=3, frameon=False, fontsize=10)
     return save(figure, path)
@@ -98,7 +101,7 @@ def confusion_matrix(
     side = float(np.clip(0.62 * classes, 2.6, 9.0 if classes <= 25 else 11.0))
     cell_points = 72 * side / classes
     font = float(np.clip(0.82 * cell_points, 5.0, 10.0))
-    names = [shorten(name, 24) for name in class_names]
+    names = shorten_names(class_names, 24)
     name_inches = max(map(len, names)) * 0.6 * font / 72
     width = max(side + name_inches + 1.3, 0.095 * len(title) + 0.2)
     figure = new_figure(width, side + 0.75 * name_inches + 0.85)
@@ -139,7 +142,7 @@ def reliability_diagram(calibration: Mapping, path: str | os.PathLike) -> Path:
     used = [entry for entry in calibration["bins"] if entry["count"]]
     columns = [[entry[key] for entry in used] for key in ("confidence", "accuracy", "count")]
     confidence, accuracy, counts = (np.array(column) for column in columns)
-    figure = new_figure(4.8, 4.6)
+    figure = new_figure(4.8, 5.1)
     axes = figure.add_subplot(aspect="equal", xlim=(0, 1.02), ylim=(0, 1.02))
     axes.plot([0, 1], [0, 1], color=FAINT, linestyle=":", label="perfectly calibrated")
     axes.plot(confidence, accuracy, color=_PALETTE["train"], linewidth=1.2)
@@ -151,8 +154,9 @@ def reliability_diagram(calibration: Mapping, path: str | os.PathLike) -> Path:
     axes.set_ylabel("Accuracy", fontsize=11)
     title = f"Calibration (expected error {calibration['ece']:.4f})"
     axes.set_title(title, fontsize=12, loc="left")
-    for handle in axes.legend(frameon=False, fontsize=10, loc="upper left").legend_handles[1:]:
-        handle.set_sizes([30])
+    # Below the axes: where the curve leaves room within them depends on the network.
+    legend = figure.legend(loc="outside lower center", ncols=2, frameon=False, fontsize=10)
+    legend.legend_handles[1].set_sizes([30])
     axes.spines[["top", "right"]].set_visible(False)
     return save(figure, path)
 
@@ -227,7 +231,8 @@ def class_counts(
         axes.barh(range(classes), row, height, left=left, color=color, label=label)
         left += row
     if named:
-        axes.set_yticks(range(classes), [shorten(class_names[c], 28) for c in order])
+        names = shorten_names(class_names, 28)
+        axes.set_yticks(range(classes), [names[c] for c in order])
         for position, total in enumerate(totals):
             style = {"textcoords": "offset points", "va": "center", "fontsize": 8, "color": INK}
             axes.annotate(f"{total:,}", (total, position), (4, 0), **style)
@@ -239,13 +244,18 @@ def class_counts(
         axes.set_yticks([])
     axes.set(ylim=(classes - 0.4, -0.6), xlim=(0, 1.08 * max(totals.max(), 1)))
     axes.set_xlabel("Examples", fontsize=11)
-    ratio = totals.max() / max(totals.min(), 1)
-    title = f"Examples per class (largest to smallest {ratio:.1f} : 1)"
-    axes.set_title(title, fontsize=12, loc="left")
+    axes.set_title(f"Examples per class{_imbalance(counts)}", fontsize=12, loc="left")
     axes.spines[["top", "right"]].set_visible(False)
     if len(counts) > 1:
         figure.legend(frameon=False, fontsize=10, loc="outside lower center", ncols=len(counts))
     return save(figure, path)
+
+
+def _imbalance(counts: Mapping[str, Sequence[int]]) -> str:
+    """Says how much larger the largest class is, in training where there is such a split."""
+    of = "train" if "train" in counts else next(iter(counts))
+    most, least = max(counts[of]), min(counts[of])
+    return f" ({of}: largest to smallest {most / max(least, 1):.1f} : 1)" if most > least else ""
 
 
 class _Kind(NamedTuple):
@@ -267,6 +277,7 @@ def _draw(kind: _Kind, labels, probabilities, class_names, path, *, chance: list
         drawn_classes(labels, len(class_names)),
         key=lambda c: figures["classes"][class_names[c]][kind.score],
     )
+    names = shorten_names(class_names, 24)
     figure = new_figure(6.8, 4.6)
     axes = figure.add_subplot(xlim=(-0.01, 1.01), ylim=(-0.01, 1.02))
     if chance is not None:
@@ -276,7 +287,7 @@ def _draw(kind: _Kind, labels, probabilities, class_names, path, *, chance: list
         style = {"color": "#d5d9de", "linewidth": 0.8, "zorder": 1}
         if place < _NAMED:
             value = figures["classes"][class_names[c]][kind.score]
-            label = f"{shorten(class_names[c], 24)}  {kind.short} {value:.3f}"
+            label = f"{names[c]}  {kind.short} {value:.3f}"
             style = {"color": _COLORS[place], "linewidth": 1.6, "zorder": 3, "label": label}
         axes.plot(x, y, drawstyle=kind.steps, **style)
     if not ranked:

@@ -67,19 +67,21 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
 def dataset(loaded: Dataset) -> None:
     """Prints what the data is and where it came from."""
     heading("Data")
-    height, width, channels = loaded.image_shape
-    pairs(
-        {
-            "name": loaded.name,
-            "examples": ", ".join(f"{len(s):,} {name}" for name, s in loaded.splits.items()),
-            "images": f"{height}x{width}x{channels} uint8, {loaded.num_classes} classes",
-            "first labels": " ".join(map(str, loaded.train.labels[:10])),
-            "source": loaded.source,
-        }
-        | _VERIFIED[loaded.verified]
-    )
+    pairs(of_data(loaded))
     for note in loaded.notes:
         print(f"  {note}")
+
+
+def of_data(loaded: Dataset) -> dict[str, str]:
+    """Returns the lines of what the data is and where it came from."""
+    height, width, channels = loaded.image_shape
+    return {
+        "name": loaded.name,
+        "examples": ", ".join(f"{len(s):,} {name}" for name, s in loaded.splits.items()),
+        "images": f"{height}x{width}x{channels} uint8, {loaded.num_classes} classes",
+        "first labels": " ".join(map(str, loaded.train.labels[:10])),
+        "source": loaded.source,
+    } | _VERIFIED[loaded.verified]
 
 
 _VERIFIED = {
@@ -92,41 +94,52 @@ _VERIFIED = {
 def closing(summary: Mapping[str, Any]) -> None:
     """Prints the table at the end of a run, from its summary."""
     heading("Result")
-    results = accuracies(summary) | {"test loss": f"{summary['test_loss']:.4f}"}
+    lines = {"data": summary["data"]["source"]}
+    if summary["data"]["verified"] is False:
+        lines["data"] += "   NOT VERIFIED: the digest is not the published one"
+    pairs(results(summary) | seconds(summary) | lines)
+    print()
+    per_class(summary["per_class"])
+
+
+def results(summary: Mapping[str, Any]) -> dict[str, str]:
+    """Returns the lines of a run's figures, a document's beside them, and of its size."""
+    lines = accuracies(summary) | {"test loss": f"{summary['test_loss']:.4f}"}
     if summary.get("validation_accuracy") is not None:
-        results["validation accuracy"] = f"{summary['validation_accuracy']:.4f}"
-        results["validation loss"] = f"{summary['validation_loss']:.4f}"
+        lines["validation accuracy"] = f"{summary['validation_accuracy']:.4f}"
+        lines["validation loss"] = f"{summary['validation_loss']:.4f}"
     if summary.get("train_accuracy") is not None:
-        results["train accuracy"] = (
+        lines["train accuracy"] = (
             f"{summary['train_accuracy']:.4f}   (over epoch {summary['evaluated_epoch']})"
         )
-    results |= temperature(summary.get("temperature"))
-    results |= _documented(summary)
-    results["parameters"] = f"{summary['parameters']:,}"
+    lines |= temperature(summary.get("temperature"))
+    lines |= _documented(summary)
+    lines["parameters"] = f"{summary['parameters']:,}"
     if "parameters_mb" in summary:
-        results["parameters"] += f"   {_megabytes(summary['parameters_mb'])} in float32"
+        lines["parameters"] += f"   {_megabytes(summary['parameters_mb'])} in float32"
     if summary.get("checkpoint_mb"):
-        results["parameters"] += f", {_megabytes(summary['checkpoint_mb'])} as saved"
+        lines["parameters"] += f", {_megabytes(summary['checkpoint_mb'])} as saved"
+    return lines
+
+
+def seconds(summary: Mapping[str, Any]) -> dict[str, str]:
+    """Returns the lines of what took how long in a run."""
+    lines = {}
     if summary.get("train_seconds"):
-        results["training"] = (
+        lines["training"] = (
             f"{summary['train_seconds']:.2f} s   {summary['examples_per_second']:,.0f} examples/s, "
             "without compilation and evaluation"
         )
-    results |= documented_seconds(summary.get("documented"))
+    lines |= documented_seconds(summary.get("documented"))
     if summary["feature_seconds"]:
-        results["fixed features"] = f"{summary['feature_seconds']:.2f} s, once"
+        lines["fixed features"] = f"{summary['feature_seconds']:.2f} s, once"
     if summary.get("head_seconds"):
-        results["fitting the head"] = (
+        lines["fitting the head"] = (
             f"{summary['head_seconds']:.2f} s before training, without compilation"
         )
-    results["compilation"] = f"{summary['compile_seconds']:.2f} s"
-    results["evaluation"] = f"{summary['eval_seconds']:.2f} s"
-    results["data"] = summary["data"]["source"]
-    if summary["data"]["verified"] is False:
-        results["data"] += "   NOT VERIFIED: the digest is not the published one"
-    pairs(results)
-    print()
-    per_class(summary["per_class"])
+    lines["compilation"] = f"{summary['compile_seconds']:.2f} s"
+    lines["evaluation"] = f"{summary['eval_seconds']:.2f} s"
+    return lines
 
 
 def accuracies(figures: Mapping[str, Any], *, of: str = "") -> dict[str, str]:
@@ -199,12 +212,18 @@ def per_class(figures: Mapping[str, Mapping[str, Any]]) -> None:
 def _documented(summary: Mapping[str, Any]) -> dict[str, str]:
     lines = {}
     for name, difference in summary.get("difference", {}).items():
-        figure = summary["documented"]["figures"][name]
-        ours = f"ours {difference:+.4f}" if difference or np.isscalar(figure) else "ours within"
-        lines[f"documented {name.replace('_', ' ')}"] = f"{_figure(figure)}   {ours}"
+        figure, ours = documented_figure(summary, name, difference)
+        lines[f"documented {name.replace('_', ' ')}"] = f"{figure}   {ours}"
     if summary.get("documented", {}).get("disagreement"):
         lines["note"] = summary["documented"]["disagreement"]
     return lines
+
+
+def documented_figure(summary: Mapping[str, Any], name: str, difference: float) -> tuple[str, str]:
+    """Returns a documented figure, and how ours lies to it, both in words."""
+    figure = summary["documented"]["figures"][name]
+    ours = f"ours {difference:+.4f}" if difference or np.isscalar(figure) else "ours within"
+    return _figure(figure), ours
 
 
 def spread(figures: Mapping[str, Mapping[str, Any]]) -> None:

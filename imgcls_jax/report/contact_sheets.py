@@ -75,7 +75,7 @@ def _draw(
         row, column = divmod(position, columns)
         x, y = column * cell[1] + _MARGIN, row * cell[0] + _BANNER + height + 4
         for line, text in enumerate(texts):
-            style = {} if line == 0 else {"color": FAINT}
+            style = {"keep_end": True} | ({} if line == 0 else {"color": FAINT})
             text = shorten(text, width // 6, keep_end=True)
             write(axes, x, y + line * _LINE, text, room=width, va="top", fontsize=7.5, **style)
     return save(figure, path)

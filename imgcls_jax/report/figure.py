@@ -5,6 +5,7 @@ may draw at the same time. Matplotlib is imported only when a figure is drawn.
 """
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from imgcls_jax.files import replacing
@@ -39,11 +40,16 @@ def save(figure, path: str | os.PathLike) -> Path:
 
 
 def shorten(text: str, length: int, *, keep_end: bool = False) -> str:
-    """Returns the text, or its beginning (or end) and an ellipsis, in at most `length` columns.
+    """Returns the text, or its ends (or its end) and an ellipsis, in at most `length` columns.
 
     A letter that no installed font has becomes a box.
     """
     return lettering.drawable(lettering.shorten(text, length, keep_end=keep_end))
+
+
+def shorten_names(names: Sequence[str], length: int) -> list[str]:
+    """Shortens the names of classes so that they stay apart; see `lettering.tell_apart`."""
+    return [lettering.drawable(name) for name in lettering.tell_apart(names, length)]
 
 
 def find_fonts(artist) -> None:

@@ -6,8 +6,9 @@ text at all; neither a table nor a figure may break.
 
 import contextlib
 import functools
+import itertools
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from imgcls_jax.errors import printable
 
@@ -35,23 +36,44 @@ def pad(text: str, columns: int) -> str:
 
 
 def shorten(text: str, columns: int, *, keep_end: bool = False) -> str:
-    """Returns the text, or its beginning and an ellipsis, in at most `columns` terminal columns.
+    """Returns the text, or its two ends and an ellipsis, in at most `columns` terminal columns.
 
     Args:
-      keep_end: True keeps the end instead, which says most of a path.
+      keep_end: True keeps the end alone, which says most of a path.
     """
     if width(text) <= columns:
         return text
-    letters = text[::-1] if keep_end else text
-    kept, left = [], columns - 1
-    for letter in letters:
-        left -= _columns(letter)
-        if left < 0:
-            break
-        kept.append(letter)
-    if keep_end:
-        return "…" + "".join(reversed(kept)).lstrip()
-    return "".join(kept).rstrip() + "…"
+    at_the_end = columns - 1 if keep_end else (columns - 1) // 2
+    end = _beginning(text[::-1], at_the_end)[::-1]
+    return _beginning(text, columns - 1 - at_the_end).rstrip() + "…" + end.lstrip()
+
+
+def _beginning(text: str, columns: int) -> str:
+    """Returns as many letters from the beginning of a text as fit."""
+    taken = 0
+    for number, letter in enumerate(text):
+        taken += _columns(letter)
+        if taken > columns:
+            return text[:number]
+    return text
+
+
+def tell_apart(names: Sequence[str], columns: int) -> list[str]:
+    """Shortens names so that those which differ still do, as far as `columns` allow it.
+
+    Names that would become the same lose what they have in common at their beginning.
+    """
+    short = [shorten(name, columns) for name in names]
+    alike: dict[str, list[int]] = {}
+    for place, text in enumerate(short):
+        alike.setdefault(text, []).append(place)
+    for places in alike.values():
+        if len({names[place] for place in places}) > 1:
+            letters = zip(*(names[place] for place in places), strict=False)
+            begin = sum(1 for _ in itertools.takewhile(lambda here: len(set(here)) == 1, letters))
+            for place in places:
+                short[place] = shorten("…" + names[place][begin:].lstrip(), columns)
+    return short
 
 
 def drawable(text: str) -> str:

@@ -1,12 +1,12 @@
 """The figures of a finished run, from its files."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from imgcls_jax.data.dataset import Dataset
+from imgcls_jax.data.dataset import Dataset, Split
 from imgcls_jax.limits import temperature
 from imgcls_jax.report import charts, sheets
 from imgcls_jax.report.augmentation_sheet import augmentation_sheet
@@ -14,6 +14,7 @@ from imgcls_jax.report.sheets import overlay, prediction_sheet
 from imgcls_jax.workdir import Workdir
 
 _LOOKED_INTO = 12  # photos that saliency is drawn for
+_IN_A_ROW = 10
 
 
 def draw(
@@ -35,9 +36,9 @@ def draw(
     history = workdir.history()
     folder = workdir.make_figures()
     config = workdir.config()
-    drawn = np.arange(min(25, len(labels)))
-    if config.data.dataset == "folder":  # sorted by class
-        drawn = np.linspace(0, len(labels) - 1, len(drawn)).astype(int)
+    of_photos = config.data.dataset == "folder"  # sorted by class
+    count = min(25, len(labels))
+    drawn = np.linspace(0, len(labels) - 1, count).astype(int) if of_photos else np.arange(count)
     paths = []
     if history:
         paths.append(charts.learning_curves(history, folder / "learning_curves.png"))
@@ -57,23 +58,53 @@ def draw(
             folder / "predictions.png",
         ),
         sheets.most_confident_mistakes(
-            test.images, labels, calibrated, names, folder / "mistakes.png"
+            test.images,
+            labels,
+            calibrated,
+            names,
+            folder / "mistakes.png",
+            captions=test.paths,
         ),
         charts.reliability_diagram(summary["calibration"], folder / "calibration.png"),
-        sheets.sample_image(train.images[0], names[train.labels[0]], folder / "sample_image.png"),
-        sheets.sample_row(train.images, train.labels, names, folder / "sample_row.png"),
+        *_samples(train, names, folder, of_photos=of_photos),
     ]
-    if config.data.dataset == "folder":
+    if of_photos:
         paths += _of_photos(workdir, dataset, labels, probabilities)
         if grad_cam is not None:
             paths.append(_saliency(workdir, dataset, labels, calibrated, grad_cam))
     if specs := config.train.augment:
-        paths.append(
-            augmentation_sheet(
-                train.images[: len(specs) + 8], folder / "augmentation.png", specs=specs
-            )
-        )
+        images, sheet = train.images[: len(specs) + 8], folder / "augmentation.png"
+        paths.append(augmentation_sheet(images, sheet, specs=specs))
     return [str(path) for path in paths]
+
+
+def _samples(
+    train: Split, names: Sequence[str], folder: Path, *, of_photos: bool
+) -> tuple[Path, Path]:
+    """Draws the first training image, and a row: the first ones, or of photos different ones."""
+    row = np.arange(min(_IN_A_ROW, len(train)))
+    if of_photos:
+        row = of_different_classes(train.labels, _IN_A_ROW)
+    return (
+        sheets.sample_image(train.images[0], names[train.labels[0]], folder / "sample_image.png"),
+        sheets.sample_row(train.images[row], train.labels[row], names, folder / "sample_row.png"),
+    )
+
+
+def of_different_classes(labels: np.ndarray, count: int) -> np.ndarray:
+    """Returns up to `count` indices, of as many classes as there are, in the order of the classes.
+
+    Of more classes some are chosen that are spread evenly over them.
+    """
+    _, first, numbers = np.unique(labels, return_index=True, return_inverse=True)
+    order = np.argsort(numbers, kind="stable")
+    starts = np.cumsum(np.bincount(numbers)) - np.bincount(numbers)
+    place = np.empty(len(labels), int)
+    place[order] = np.arange(len(labels)) - starts[numbers[order]]  # among those of its class
+    if len(first) >= count:
+        return first[np.linspace(0, len(first) - 1, count).astype(int)]
+    chosen = np.lexsort((numbers, place))[:count]
+    return chosen[np.argsort(numbers[chosen], kind="stable")]
 
 
 def _of_photos(workdir: Workdir, dataset: Dataset, labels, probabilities) -> list[Path]:

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from imgcls_jax.report.figure import INK, new_figure, save, shorten
+from imgcls_jax.report.figure import INK, new_figure, save, shorten, shorten_names
 
 _OURS, _THEIRS = "#1f5a94", "#d9661f"
 _SPLITS = {"train": "#1f5a94", "validation": "#d9661f", "test": "#2e7d4f"}
@@ -86,7 +86,7 @@ def matrices(
     panels = (("Documented", documented), ("Measured, mean", measured))
     figure = new_figure(15.6, 5.6)
     all_axes = figure.subplots(1, 3)
-    names = [shorten(name, 12) for name in class_names]
+    names = shorten_names(class_names, 12)
     most = max(documented.max(), measured.max())
     for axes, (words, matrix) in zip(all_axes, panels, strict=False):
         axes.imshow(matrix, cmap="Blues", vmin=0, vmax=most)

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from imgcls_jax.report.figure import FAINT, new_figure, save, shorten
+from imgcls_jax.report.figure import FAINT, new_figure, save, shorten, shorten_names
 from imgcls_jax.report.lettering import drawable
 from imgcls_jax.report.tiles import box, display_tiles, mosaic, pixel_figure, write
 
@@ -60,12 +60,16 @@ def most_confident_mistakes(
     class_names: Sequence[str],
     path: str | os.PathLike,
     *,
+    captions: Sequence[str] | None = None,
     rows: int = 5,
     columns: int = 5,
 ) -> Path:
     """Draws the wrong predictions of the highest probability, most confident first.
 
-    Arguments are those of :func:`prediction_grid`. Without a mistake the figure says so.
+    Without a mistake the figure says so. Arguments are those of :func:`prediction_grid`, and:
+
+    Args:
+      captions: N names of the images, set below them; long ones keep their end.
     """
     wrong = confident_mistakes(labels, probabilities)
     if not len(wrong):
@@ -75,7 +79,9 @@ def most_confident_mistakes(
         return save(figure, path)
     shown = wrong[: rows * columns]
     title = f"Most confident mistakes ({len(shown)} of {len(wrong):,})"
-    entries = [_Entry(probabilities[index], labels[index]) for index in shown]
+    below = ["" if captions is None else captions[index] for index in shown]
+    found = zip(probabilities[shown], labels[shown], below, strict=True)
+    entries = [_Entry(*one) for one in found]
     tiles = display_tiles(images[shown])
     return _draw(tiles, entries, class_names, path, title=title, columns=columns, places=3)
 
@@ -173,6 +179,7 @@ def _draw(
     slot = height / places
     thick = min(10, int(slot / 4))
     drop = (slot + _WORDS + 3 - thick) / 2  # from a slot's top to its bar's, all of it centred
+    short = shorten_names(class_names, 14)
     bars, bar_colors, frames, frame_colors = [], [], [], []
     for position, entry in enumerate(entries):
         row, column = divmod(position, columns)
@@ -180,10 +187,11 @@ def _draw(
         ranked = np.argsort(-entry.probabilities, kind="stable")[:places]
         color = entry.color(ranked[0], 0)
         style = {"color": color, "va": "bottom", "fontsize": 9}
-        true = f" (true: {shorten(class_names[entry.truth], 14)})" if color == _WRONG else ""
+        true = f" (true: {short[entry.truth]})" if color == _WRONG else ""
         write(axes, x, y - 7, drawable(class_names[ranked[0]]), end=true, room=room, **style)
-        caption = shorten(entry.caption, room // 9, keep_end=True)
-        write(axes, x, y + height + 4, caption, room=room, color=FAINT, va="top", fontsize=7)
+        style = {"color": FAINT, "va": "top", "fontsize": 7, "keep_end": True}
+        caption = shorten(entry.caption, room // 5, keep_end=True)  # or each letter is measured
+        write(axes, x, y + height + 4, caption, room=room, **style)
         if entry.truth is not None:
             frames.append(box(x, y, width, height))
             frame_colors.append(color)
@@ -227,7 +235,10 @@ def overlay(image: np.ndarray, cam: np.ndarray, *, strength: float = 0.55) -> np
 
 
 def sample_image(image: np.ndarray, label_name: str, path: str | os.PathLike) -> Path:
-    """Draws an (H, W, 1 or 3) uint8 image with pixel axes and, if grey, a colour bar, 0 to 255."""
+    """Draws an (H, W, 1 or 3) uint8 image: a grey one with pixel axes and a colour bar, 0 to 255.
+
+    So the document draws its own; a photo stands alone.
+    """
     figure = new_figure(4.8, 4.0)
     axes = figure.add_subplot()
     if image.shape[-1] == 1:
@@ -235,6 +246,7 @@ def sample_image(image: np.ndarray, label_name: str, path: str | os.PathLike) ->
         figure.colorbar(drawn, ax=axes, ticks=[0, 50, 100, 150, 200, 255])
     else:
         axes.imshow(image)
+        axes.set_axis_off()
     axes.set_title(shorten(label_name, 40), fontsize=12, parse_math=False)
     return save(figure, path)
 

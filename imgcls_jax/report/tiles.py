@@ -63,21 +63,32 @@ def box(x: float, y: float, width: float, height: float) -> list[tuple[float, fl
 
 
 def write(
-    axes, x: float, y: float, words: str, *, end: str = "", room: float, color: str = INK, **style
+    axes,
+    x: float,
+    y: float,
+    words: str,
+    *,
+    end: str = "",
+    room: float,
+    keep_end: bool = False,
+    **style,
 ) -> None:
     """Writes words that may hold anything ("$1 coin"), shortened to fit their room.
+
+    Long ones lose their middle.
 
     Args:
       end: words behind them that are not shortened.
       room: pixels for all of it.
+      keep_end: True lets long ones keep their end alone, as `shorten` does.
       **style: as `Axes.text` takes it.
     """
     letters = width(words)
-    text = axes.text(x, y, words + end, color=color, parse_math=False, **style)
+    text = axes.text(x, y, words + end, parse_math=False, **({"color": INK} | style))
     find_fonts(text)
     while letters > 1 and (taken := text.get_window_extent().width) > room:
         letters = max(1, min(letters - 1, int(letters * room / taken) + 1))
-        text.set_text(shorten(words, letters) + end)
+        text.set_text(shorten(words, letters, keep_end=keep_end) + end)
 
 
 def pixel_figure(pixels: np.ndarray):

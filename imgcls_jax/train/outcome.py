@@ -13,6 +13,7 @@ from imgcls_jax.data.dataset import Dataset
 from imgcls_jax.errors import UserError
 from imgcls_jax.limits.kept import changes
 from imgcls_jax.losses import is_absurd
+from imgcls_jax.train import predictions
 from imgcls_jax.train.ledger import History
 from imgcls_jax.train.loop import Evaluation
 from imgcls_jax.train.summary import difference, evaluated_record, summarise
@@ -64,6 +65,7 @@ def summarised(
         "step": int(evaluation.state.step),
         "watched": trainer.watched and trainer.watched.name,
         "examples": trainer.feed.size,
+        "validation": _validation_size(trainer, dataset),
         "compile_seconds": trainer.compile_seconds,
         "feature_seconds": sum(trainer.feature_seconds),
         "head_seconds": workdir.head_seconds() if config.train.head_epochs else 0.0,
@@ -81,6 +83,14 @@ def summarised(
     if limits is not None:
         summary["temperature"] = of_test(limits, evaluation.logits, dataset.test.labels)
     return summary, arrays
+
+
+def _validation_size(trainer: Trainer, dataset: Dataset) -> int:
+    """Returns the examples of the validation split; 0 where there is none."""
+    watched = trainer.watched
+    if watched is not None and watched.name == "validation":
+        return len(watched.split)
+    return 0 if dataset.validation is None else len(dataset.validation)
 
 
 def of_test(limits: Mapping[str, Any], logits: Any, labels: Any) -> dict[str, Any]:
@@ -111,13 +121,16 @@ def _bytes_below(folder: Path) -> int:
 
 def written(
     workdir: Workdir,
+    dataset: Dataset,
     summary: dict[str, Any],
     arrays: Mapping[str, np.ndarray],
     documented: Mapping[str, Any] | None,
 ) -> dict[str, Any]:
-    """Writes a run's summary, a document's figures in it, and arrays; returns the summary."""
+    """Writes a run's predictions and its summary, a document's figures in it, which it returns."""
     if documented is not None:
         summary |= {"documented": dict(documented), "difference": difference(summary, documented)}
+    value = summary.get("temperature", {}).get("value")
+    predictions.write(workdir, dataset, arrays["probabilities"], temperature=value)
     workdir.write_arrays("predictions.npz", **arrays)
     workdir.write_json("summary.json", summary)
     return summary

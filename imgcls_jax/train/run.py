@@ -91,7 +91,7 @@ def train(
     facts = learn_limits(trainer, evaluation.state, config=config, dataset=dataset, workdir=workdir)
     of_run = {"history": history, "workdir": workdir, "limits": facts}
     summary, arrays = summarised(config, trainer, dataset, evaluation, **of_run)
-    return written(workdir, {"run": name} | summary, arrays, documented)
+    return written(workdir, dataset, {"run": name} | summary, arrays, documented)
 
 
 def repeat(

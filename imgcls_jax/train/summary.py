@@ -27,13 +27,14 @@ def summarise(
       dataset: its test set is the split that was evaluated.
       sums, logits: the results of evaluating it.
       history: one record per epoch, see `loop.fit`.
-      facts: `parameters`, `step`, `watched`, `examples`, the size of the evaluated checkpoint, and
-        the seconds of compiling, of fixed features, of fitting the head and of the evaluation.
+      facts: `parameters`, `step`, `watched`, `examples` and `validation`, the sizes of those
+        splits, the size of the evaluated checkpoint, and the seconds of compiling, of fixed
+        features, of fitting the head and of the evaluation.
 
     Sizes are in megabytes of 10**6 bytes: `parameters_mb` is that of the parameters in float32,
     `checkpoint_mb` that of the files that hold them and what else the network keeps, None where
-    there are none. `together` says how many seeds shared a program, where there were several: the
-    seconds of training are then this one's share.
+    there are none. `examples` has the sizes of the splits. `together` says how many seeds shared a
+    program, where there were several: the seconds of training are then this one's share.
     """
     labels = dataset.test.labels
     probabilities = np.asarray(jax.nn.softmax(logits))
@@ -41,8 +42,7 @@ def summarise(
     test = steps.means(sums)
     correct, count = int(sums["correct"]), int(sums["count"])
     summary = {
-        "dataset": dataset.name,
-        "data": {"source": dataset.source, "verified": dataset.verified},
+        **_data(dataset, facts),
         "model": config.model.model,
         "parameters": facts["parameters"],
         "parameters_mb": 4 * facts["parameters"] / 1e6,
@@ -68,6 +68,16 @@ def summarise(
     if config.data.dataset == "folder":
         summary["ranking"] = metrics.scores(labels, probabilities, dataset.class_names)
     return summary | environment(), {"labels": labels, "probabilities": probabilities}
+
+
+def _data(dataset: Dataset, facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns what the data is, and how many examples there are of which split."""
+    sizes = {name: facts[key] for name, key in (("train", "examples"), ("validation",) * 2)}
+    return {
+        "dataset": dataset.name,
+        "data": {"source": dataset.source, "verified": dataset.verified},
+        "examples": {n: size for n, size in sizes.items() if size} | {"test": len(dataset.test)},
+    }
 
 
 def _seconds(history: list[dict[str, Any]], facts: Mapping[str, Any]) -> dict[str, Any]:

@@ -56,6 +56,12 @@ def test_a_run_writes_and_shows_everything(fmnist_main, tmp_path):
         assert str(path) in out
         Image.open(path).verify()
     assert list((tmp_path / "tensorboard").glob("events.out.tfevents.*"))
+    assert summary["examples"] == {"train": 1149, "validation": 288, "test": 360}
+    assert f"  {tmp_path}/report.html\n" in out
+    report = (tmp_path / "report.html").read_text()
+    assert f"{summary['test_accuracy']:.4f}" in report
+    assert report.count("data:image/png;base64,") == len(figures)
+    assert (tmp_path / "predictions.csv").read_text().count("\n") == 361
 
 
 def test_the_same_command_again_shows_the_finished_run(fmnist_main, tmp_path):
@@ -160,6 +166,9 @@ def test_run_8_cross_validates_and_has_its_own_settings(fmnist_main, tmp_path):
     assert f"{summary['cross_validation_accuracy']:.4f}" in out
     assert summary["cross_validation_accuracy"] > 0.85
     assert (tmp_path / "a" / "figures" / "confusion_matrix.png").exists()
+    report = (tmp_path / "a" / "report.html").read_text()
+    for words in (f"{summary['cross_validation_accuracy']:.4f}", "--run=8 --dataset=digits"):
+        assert words in report
     status, _, err = fmnist_main("--run=8", "--lr=0.1", f"--workdir={tmp_path / 'b'}")
     assert (status, err.count("\n")) == (1, 1)
     assert "run 8 has no setting lr" in err

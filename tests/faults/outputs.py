@@ -68,8 +68,8 @@ _CHARTS = plant(
     ),
     bars_have_others_names=(
         "bars are sorted and their names are not",
-        "[shorten(class_names[c], 28) for c in order]",
-        "[shorten(name, 28) for name in class_names]",
+        "[names[c] for c in order]",
+        "names",
     ),
     roc_is_mirrored=(
         "the ROC curve has its axes swapped",
@@ -83,8 +83,8 @@ _SHEETS = (
         ("report/test_sheets.py", "report/test_drawn.py"),
         mistakes_have_others_labels=(
             "mistakes stand beside the labels of the first images",
-            "_Entry(probabilities[index], labels[index]) for index in shown",
-            "_Entry(probabilities[index], labels[k]) for k, index in enumerate(shown)",
+            "found = zip(probabilities[shown], labels[shown], below, strict=True)",
+            "found = zip(probabilities[shown], labels, below, strict=False)",
         ),
     )
     + plant(

@@ -102,7 +102,7 @@ def test_reliability_diagram_of_what_metrics_returns(tmp_path):
     _, labels, probabilities = examples(50, wrong=(1, 2))
     calibration = metrics.calibration(probabilities, labels)
     picture = pixels(charts.reliability_diagram(calibration, tmp_path / "reliability.png"))
-    assert picture.shape == (598, 624, 3)
+    assert picture.shape == (663, 624, 3)
     # One bin, confidence 0.8 and accuracy 0.96, so one dot: upper right.
     dots = np.argwhere((picture[:, 400:] == (31, 90, 148)).all(axis=-1))
     assert len(dots) > 300

@@ -7,6 +7,7 @@ import pytest
 from sklearn.metrics import precision_recall_curve, roc_curve
 
 from imgcls_jax.config import Config
+from imgcls_jax.data.dataset import Split
 from imgcls_jax.report import charts, run_figures, sheets
 
 NAMES = ["ape", "bee", "cow"]
@@ -42,6 +43,91 @@ def test_bars_have_the_names_of_their_classes(drawn):
     assert [bar.get_width() for bar in train] == [6, 9, 3]
     assert [bar.get_width() for bar in test] == [8, 2, 1]
     assert [text.get_text() for text in axes.texts] == ["14", "11", "4"]
+
+
+def test_imbalance_is_that_of_training_and_left_out_where_there_is_none(drawn):
+    """A title of 1.2 : 1, over all splits, stood beside the report's "Imbalance: none"."""
+    charts.class_counts({"train": [5, 5, 5], "test": [1, 1, 2]}, NAMES, "counts.png")
+    charts.class_counts({"train": [6, 5, 3], "test": [1, 1, 9]}, NAMES, "counts.png")
+    titles = [figure.axes[0].get_title("left") for figure in drawn]
+    assert titles == [
+        "Examples per class",
+        "Examples per class (train: largest to smallest 2.0 : 1)",
+    ]
+
+
+def test_long_names_on_axes_and_in_legends_keep_what_tells_them_apart(drawn):
+    names = [f"American Staffordshire {kind} terrier" for kind in ("red", "white", "bull")]
+    counts = np.eye(3, dtype=int)
+    charts.confusion_matrix(counts, names, "cm.png")
+    charts.class_counts({"train": [1, 2, 3]}, names, "counts.png")
+    labels = np.arange(30) % 3
+    charts.roc(labels, np.random.default_rng(0).dirichlet(np.ones(3), 30), names, "roc.png")
+    shown = [text.get_text() for text in drawn[0].axes[0].get_xticklabels()]
+    legend = [text.get_text() for text in drawn[2].legends[0].get_texts()]
+    bars = [text.get_text() for text in drawn[1].axes[0].get_yticklabels()]
+    for texts in (shown, bars, [text.partition("  ")[0] for text in legend[1:]]):
+        assert len(set(texts)) == 3
+        assert all(text.endswith("terrier") for text in texts)
+
+
+@pytest.mark.parametrize("confidence", [0.9, 0.35])
+def test_the_legend_lies_beside_the_calibration_curve(drawn, confidence):
+    bins = [{"count": 9, "confidence": confidence, "accuracy": a} for a in (0.05, 0.5, 1.0)]
+    charts.reliability_diagram({"ece": 0.1, "bins": bins}, "calibration.png")
+    (figure,) = drawn
+    figure.draw_without_rendering()
+    (legend,) = [*figure.legends, *filter(None, [axes.get_legend() for axes in figure.axes])]
+    assert not legend.get_window_extent().overlaps(figure.axes[0].get_window_extent())
+
+
+@pytest.mark.parametrize("of", [None, "validation", "test"])
+def test_learning_curves_say_where_nothing_was_held_out(drawn, of):
+    history = [
+        {"epoch": epoch, **{f"{name}_{what}": 0.5 for what in ("loss", "accuracy")}}
+        for epoch in (1, 2)
+        for name in ("train", of)
+    ]
+    charts.learning_curves(history, "curves.png")
+    said = [text.get_text() for text in drawn[0].legends[0].get_texts()]
+    assert ("no validation split" in said) == (of is None)
+
+
+def test_photos_have_no_pixel_axes_and_the_documented_image_keeps_its_own(drawn):
+    for channels in (1, 3):
+        sheets.sample_image(np.zeros((8, 8, channels), np.uint8), "ape", "sample.png")
+    grey, photo = drawn
+    assert (len(grey.axes), grey.axes[0].axison) == (2, True)
+    assert (len(photo.axes), photo.axes[0].axison) == (1, False)
+
+
+@pytest.mark.parametrize(
+    ("counts", "expected"),
+    [
+        ((9, 9), [0] * 5 + [1] * 5),
+        ((30, 2, 1), [0] * 7 + [1, 1, 2]),
+        ((3,) * 12, [0, 1, 2, 3, 4, 6, 7, 8, 9, 11]),
+        ((1, 1), [0, 1]),
+    ],
+)
+def test_a_row_shows_photos_of_different_classes(counts, expected):
+    labels = np.repeat(np.arange(len(counts)), counts)
+    chosen = run_figures.of_different_classes(labels, 10)
+    assert labels[chosen].tolist() == expected
+    assert len(set(chosen.tolist())) == len(chosen)
+
+
+def test_mistakes_have_the_names_of_their_files(drawn):
+    labels, probabilities = np.array([0, 1]), np.array([[0.1, 0.9, 0], [0, 0.9, 0.1]])
+    path = f"test/{'deep/' * 20}ape/IMG_0815.jpg"
+    images = np.zeros((2, 20, 20, 3), np.uint8)
+    sheets.most_confident_mistakes(
+        images, labels, probabilities, NAMES, "m.png", captions=[path, "right.jpg"]
+    )
+    written = [text.get_text() for text in drawn[0].axes[0].texts]
+    (caption,) = [text for text in written if text.endswith("ape/IMG_0815.jpg")]
+    assert caption.startswith("…")
+    assert not any("right.jpg" in text for text in written)
 
 
 @pytest.mark.parametrize(
@@ -91,7 +177,7 @@ def test_a_runs_photos_stand_beside_their_own_predictions(monkeypatch, tmp_path)
     labels = np.sort(np.arange(60) % 3)
     probabilities = np.random.default_rng(0).dirichlet(np.ones(3), 60)
     images = np.zeros((60, 8, 8, 3), np.uint8) + np.arange(60, dtype=np.uint8)[:, None, None, None]
-    split = types.SimpleNamespace(images=images, labels=labels)
+    split = Split(images, labels.astype(np.int32), tuple(map(str, range(60))))
     dataset = types.SimpleNamespace(class_names=NAMES, train=split, test=split, validation=None)
     dataset.splits = {"train": split, "test": split}
     summary = {

@@ -37,7 +37,7 @@ def test_a_folder_that_cannot_be_is_a_clear_error(tmp_path):
 
 @pytest.mark.parametrize(
     ("text", "length", "expected"),
-    [("Bag", 3, "Bag"), ("Ankle boot", 7, "Ankle…"), ("Pullover", 5, "Pull…")],
+    [("Bag", 3, "Bag"), ("Ankle boot", 7, "Ank…oot"), ("Pullover", 5, "Pu…er")],
 )
 def test_shorten(text, length, expected):
     assert figure.shorten(text, length) == expected

@@ -38,8 +38,20 @@ def test_what_is_shortened_fits_and_is_printable(text, columns, keep_end):
     if lettering.width(text) <= columns:
         assert short == text
     else:
-        kept = short.replace("…", "", 1) if "…" not in text else ""
-        assert text.endswith(kept) if keep_end else text.startswith(kept)
+        begin, _, end = short.partition("…") if "…" not in text else ("", "", "")
+        assert text.startswith(begin)
+        assert text.endswith(end)
+        assert not (keep_end and begin)
+
+
+def test_names_that_differ_at_either_end_or_between_still_differ():
+    """Of long names the end was lost, which told one breed of terriers from the next."""
+    breeds = ["American Staffordshire terrier", "American Staffordshire bull terrier"]
+    assert lettering.tell_apart([*breeds, "cat"], 14) == ["…terrier", "…bull terrier", "cat"]
+    photos = ["n02085620_dog_of_kind_Chihuahua", "n02085936_dog_of_kind_Maltese_dog"]
+    assert len(set(lettering.tell_apart(photos, 12))) == 2
+    same = ["a class with an exceedingly long name"] * 2
+    assert len(set(lettering.tell_apart(same, 9))) == 1
 
 
 def test_line_feeds_escape_codes_and_stray_bytes_are_escaped():

@@ -73,6 +73,7 @@ def _streamed(folder: Folder, whole: Folder, options: PhotoOptions) -> Loaded:
                 workers=options.workers,
             ),
             files.labels,
+            files.paths,
         )
         for name, files in folder.splits.items()
     }
@@ -89,7 +90,7 @@ def _resident(folder: Folder, whole: Folder, options: PhotoOptions) -> Loaded:
     folder = _without(folder, {name for name, _ in bad})
     row_of = dict(zip(np.array(paths)[kept].tolist(), range(len(images)), strict=True))
     splits = {
-        name: Split(images[[row_of[path] for path in files.paths]], files.labels)
+        name: Split(images[[row_of[path] for path in files.paths]], files.labels, files.paths)
         for name, files in folder.splits.items()
     }
     return folder, splits, bad
