@@ -38,6 +38,7 @@ def build(
     Raises:
       UserError: if the settings do not fit each other or the data.
     """
+    config.evaluation.top_k_of(dataset.num_classes)  # before a training rather than after it
     train, watched = training_splits(config, dataset)
     with explained():  # statistics of pixels may have to be taken from files
         of = {"train": train, "num_classes": dataset.num_classes}
