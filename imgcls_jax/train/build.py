@@ -158,13 +158,12 @@ def _fitting_the_head(
     config: Config, setup: Setup, *, found: Resident, state: steps.TrainState
 ) -> Callable[[steps.TrainState], steps.TrainState]:
     """Builds a function that fits a state's head to the features found; compiled here."""
+    of = config.train
     return features.make_fit_head(
         model=setup.network.model,
         binary=config.model.head == "binary",
         loss_fn=setup.loss_fn,
-        epochs=config.train.head_epochs,
-        learning_rate=config.train.head_lr,
-        batch_size=config.train.batch_size,
+        of=features.HeadFit(of.head_epochs, of.head_lr, of.batch_size, of.sampler),
         found=found,
         state=state,
     )

@@ -71,8 +71,8 @@ class ResidentFeed:
         zero, size = np.int32(0), self._config.train.batch_size
         key = jax.random.key(0)
 
-        def order(key, epoch):
-            return resident.epoch_order(key, epoch, self.size)
+        def order(key, epoch, labels):
+            return resident.drawn_order(self._config.train.sampler, key, epoch, labels)
 
         def train_many(examples, visited):
             function = steps.make_train_many(
@@ -82,7 +82,7 @@ class ResidentFeed:
             arguments = (*self._carry, self._train, visits, zero, zero)
             return function.lower(*arguments).compile()
 
-        self._make_order = jax.jit(order).lower(key, zero).compile()
+        self._make_order = jax.jit(order).lower(key, zero, self._train.labels).compile()
         self._train_many = train_many(size, self.size)
         rest = self.size % size
         self._train_rest = train_many(rest, rest) if rest else None
@@ -115,7 +115,8 @@ class ResidentFeed:
 
     def train(self, carry: Carry, epoch: int, first: int, count: int) -> Carry:
         if self._order is None or self._order[0] != epoch:
-            self._order = (epoch, self._make_order(carry[0].key, np.int32(epoch)))
+            drawn = self._make_order(carry[0].key, np.int32(epoch), self._train.labels)
+            self._order = (epoch, drawn)
         order, size = self._order[1], self._config.train.batch_size
         full = self.size // size
         many = min(count, full - first)
@@ -191,7 +192,8 @@ class StreamFeed:
     def open(self, seed: int, position: Any = None) -> None:
         if self._stream is not None:
             self._stream.close()
-        self._stream = open_stream(self._train, self._config.train.batch_size, seed=seed)
+        of = self._config.train
+        self._stream = open_stream(self._train, of.batch_size, seed=seed, sampler=of.sampler)
         if position is not None:
             self._stream.set_state(np.asarray(position).tobytes().rstrip(b"\0"))
 
