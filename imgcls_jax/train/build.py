@@ -1,5 +1,6 @@
 """Makes a configuration executable for one data set: splits, feeds, compiles."""
 
+import dataclasses
 import functools
 import time
 from collections.abc import Callable, Mapping
@@ -113,6 +114,13 @@ def training_splits(config: Config, dataset: Dataset) -> tuple[Split, Watched | 
     if config.evaluation.watch_test:
         return train, Watched("test", dataset.test)
     return train, None if validation is None else Watched("validation", validation)
+
+
+def without_evaluation(config: Config, dataset: Dataset) -> tuple[Config, Dataset]:
+    """Returns settings and data to build a trainer of that trains alike and evaluates nothing."""
+    train, _ = training_splits(config, dataset)
+    config = config.replace(hold_out=0.0, patience=0, evaluate="last", watch_test=False)
+    return config, dataclasses.replace(dataset, train=train, validation=None)
 
 
 def _initial(setup: Setup, key: jax.Array, *, averaged: bool) -> Carry:

@@ -4,8 +4,9 @@ Both train on an epoch's batches, say where they stand for a checkpoint, and eva
 that every example counts once. `make_feed` chooses one; nothing else asks which it is.
 """
 
+import itertools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from typing import Any
 
 import jax
@@ -127,6 +128,14 @@ class ResidentFeed:
             carry = self._train_rest(*carry, self._train, rest, np.int32(0), np.int32(1))
         return carry
 
+    def batches(self, seed: int, key: jax.Array) -> Generator[steps.Batch]:
+        del seed
+        size = self._config.train.batch_size
+        for epoch in itertools.count():
+            order = self._make_order(key, np.int32(epoch), self._train.labels)
+            for first in range(0, self.size - size + 1, size):
+                yield resident.take(self._train, order[first : first + size])
+
     def averaged(self, state: steps.TrainState) -> steps.TrainState:
         return state if self._average is None else self._average(state, self._train)
 
@@ -192,10 +201,13 @@ class StreamFeed:
     def open(self, seed: int, position: Any = None) -> None:
         if self._stream is not None:
             self._stream.close()
-        of = self._config.train
-        self._stream = open_stream(self._train, of.batch_size, seed=seed, sampler=of.sampler)
+        self._stream = self._opened(seed)
         if position is not None:
             self._stream.set_state(np.asarray(position).tobytes().rstrip(b"\0"))
+
+    def _opened(self, seed: int) -> Stream:
+        of = self._config.train
+        return open_stream(self._train, of.batch_size, seed=seed, sampler=of.sampler)
 
     def position(self) -> np.ndarray:
         """Returns where the training stream stands, (1024,) uint8: JSON filled up with zeros."""
@@ -211,6 +223,12 @@ class StreamFeed:
                 batch = next(self._stream)
             carry = self._step[len(batch["label"])](*carry, batch)
         return carry
+
+    def batches(self, seed: int, key: jax.Array) -> Generator[steps.Batch]:
+        del key
+        of = self._config.train
+        with explained(), self._opened(seed) as stream:
+            yield from (batch for batch in stream if len(batch["label"]) == of.batch_size)
 
     def averaged(self, state: steps.TrainState) -> steps.TrainState:
         if not self._config.optim.ema:
