@@ -35,7 +35,7 @@ def main(config: Config, *, seeds: int, workdir: Workdir) -> dict[str, Any]:
     Raises:
       UserError: for settings that a training in one call cannot honour.
     """
-    for name in ("hold_out", "ema", "watch_test"):
+    for name in ("hold_out", "ema", "watch_test", "top_k"):
         if config.flat()[name]:
             raise UserError(f"a speed run takes no --{name}; leave it out.")
     finished = workdir.claim_race(config, seeds=seeds)
