@@ -94,6 +94,7 @@ def test_a_training_after_it_is_the_one_without_it(small_trainer, tmp_path):
     assert [one["train_loss"] for one in again] == [one["train_loss"] for one in history]
 
 
+@pytest.mark.slow
 def test_a_streamed_training_goes_on_where_it_was(tmp_path):
     config = Config.of(
         dataset="folder", image_size=8, feed="streamed", model="mlp", hidden=(8,), batch_size=8,
