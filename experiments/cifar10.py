@@ -28,8 +28,9 @@ def main() -> None:
     given = cli.given_settings()
     preset = choose.cifar10(training.RUN.value, training.preset_name("cifar10"), given)
     if preset.name == "speedrun":
-        if training.TENSORBOARD.value:
-            raise UserError("a speed run takes no --tensorboard; leave it out.")
+        for flag in (training.TRACKERS, training.TENSORBOARD, training.FIND_LR):
+            if flag.value:
+                raise UserError(f"a speed run takes no --{flag.name}; leave it out.")
         if training.VECTORIZE.value == "on":
             raise UserError("a speed run takes no --vectorize=on; leave it out.")
         workdir = training.workdir_of("cifar10", preset)

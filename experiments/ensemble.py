@@ -61,7 +61,16 @@ _TEMPERATURE = flags.DEFINE_float("temperature", 4.0, "softness of what the stud
 _SOFT_SHARE = flags.DEFINE_float(
     "soft_share", 0.9, "part of the student's loss that is the ensemble's; the labels' is the rest"
 )
-_NOT_HERE = ("run", "preset", "list_runs", "show_config", "augmentations", "tensorboard")
+_NOT_HERE = (
+    "run",
+    "preset",
+    "list_runs",
+    "show_config",
+    "augmentations",
+    "find_lr",
+    "trackers",
+    "tensorboard",
+)
 _OF_DISTILLING = ("temperature", "soft_share", "seeds")
 
 

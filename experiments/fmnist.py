@@ -17,6 +17,8 @@ from experiments.cli import training
 from experiments.presets import choose
 from imgcls_jax.errors import UserError
 
+_NOT_OF_RUN_8 = (training.SEEDS, training.TRACKERS, training.TENSORBOARD, training.FIND_LR)
+
 
 def main() -> None:
     if training.listed_or_drawn("fashion_mnist"):
@@ -27,7 +29,7 @@ def main() -> None:
         training.train(preset, experiment="fmnist")
         return
     workdir = training.workdir_of("fmnist", preset)
-    for flag in (training.SEEDS, training.TENSORBOARD):
+    for flag in _NOT_OF_RUN_8:
         if flag.value:
             raise UserError(f"run 8 takes no --{flag.name}; leave it out.")
     logistic.main(preset, given, workdir=workdir, figures=training.FIGURES.value)

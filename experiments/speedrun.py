@@ -35,7 +35,7 @@ def main(config: Config, *, seeds: int, workdir: Workdir) -> dict[str, Any]:
     Raises:
       UserError: for settings that a training in one call cannot honour.
     """
-    for name in ("hold_out", "ema", "watch_test"):
+    for name in ("hold_out", "ema", "watch_test", "top_k"):
         if config.flat()[name]:
             raise UserError(f"a speed run takes no --{name}; leave it out.")
     finished = workdir.claim_race(config, seeds=seeds)
@@ -85,7 +85,9 @@ def prepare(config: Config, dataset: Dataset) -> tuple[dict[str, Any], dict[str,
         "start": start,
         "train_whole": speedrun.make_train_whole(
             train_step=setup.train_step,
-            order_fn=lambda key, epoch: resident.epoch_order(key, epoch, len(train)),
+            order_fn=lambda key, epoch: resident.drawn_order(
+                config.train.sampler, key, epoch, train.labels
+            ),
             take_fn=resident.take,
             batch_size=config.train.batch_size,
             epochs=config.train.epochs,

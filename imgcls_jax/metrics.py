@@ -69,6 +69,30 @@ def confusion_matrix(labels: Any, predictions: Any, num_classes: int) -> np.ndar
     return counts.reshape(num_classes, num_classes)
 
 
+def top_k_correct(logits: Any, labels: Any, k: int) -> int:
+    """Counts the examples whose class is among the `k` classes of the highest logits.
+
+    Of equal logits the class of the lower number comes first, as in `argmax`, so that one of k = 1
+    is the number of correct examples. (scikit-learn's `top_k_accuracy_score` lets the higher number
+    come first; without ties both count the same.)
+
+    Args:
+      logits: (N, C), or probabilities; an example with a NaN among them is never counted.
+      labels: (N,) integers, or (N, C) one-hot.
+      k: at least 1.
+
+    Raises:
+      ValueError: if the lengths differ, or k is below 1.
+    """
+    logits, labels = np.asarray(logits), _classes(labels)
+    if logits.shape[:1] != labels.shape or k < 1:
+        raise ValueError(f"{len(labels)} labels for logits {logits.shape}, k={k}")
+    own = np.take_along_axis(logits, labels[:, None], axis=1)
+    before = np.arange(logits.shape[1]) < labels[:, None]
+    rank = ((logits > own) | ((logits == own) & before)).sum(axis=1)
+    return int(((rank < k) & ~np.isnan(logits).any(axis=1)).sum())
+
+
 def per_class(matrix: np.ndarray, class_names: list[str]) -> dict[str, dict[str, float]]:
     """Computes precision, recall, F1 and support of each class, by its name.
 

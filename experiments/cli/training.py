@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 from absl import flags
 
-from experiments.cli import again, origins
+from experiments.cli import again, origins, rate_finding
 from experiments.cli import flags as cli
+from experiments.cli.rate_finding import FIND_LR
 from experiments.cli.vectorize_flag import VECTORIZE
 from experiments.documented import RUNS
 from experiments.presets import choose
@@ -21,7 +22,7 @@ from imgcls_jax.predict import predictor
 from imgcls_jax.report import console, lettering, run_page
 from imgcls_jax.report.augmentation_sheet import augmentation_sheet
 from imgcls_jax.report.run_figures import draw
-from imgcls_jax.train import run
+from imgcls_jax.train import run, trackers
 from imgcls_jax.workdir import Workdir
 
 cli.define_config_flags()
@@ -42,11 +43,14 @@ SHOW_CONFIG = flags.DEFINE_bool(
 AUGMENTATIONS = flags.DEFINE_string(
     "augmentations", None, "PNG file to draw what every augmentation does to the data; then exit"
 )
-TENSORBOARD = flags.DEFINE_bool("tensorboard", False, "write TensorBoard event files")
+TRACKERS = flags.DEFINE_list(
+    "trackers", [], f"services that show the run, separated by commas: {', '.join(trackers.NAMES)}"
+)
+TENSORBOARD = flags.DEFINE_bool("tensorboard", False, "short for --trackers=tensorboard")
 
 _OF_THE_RUN = (
     "run", "preset", "list_runs", "seeds", "vectorize", "workdir", "figures", "show_config",
-    "augmentations", "tensorboard",
+    "augmentations", "find_lr", "trackers", "tensorboard",
 )  # fmt: skip
 _HEADINGS = {
     "data": "Data", "model": "Network", "optim": "Optimiser", "train": "Training",
@@ -142,6 +146,10 @@ def train(preset: choose.Preset, *, experiment: str) -> None:
     settings = preset.settings if held is None else held.flat()
     source = preset.title if held is None else f"the run in {workdir.path}"
     with origins.named(settings, source, replaceable=held is None):
+        if FIND_LR.value:
+            config = Config.of(**{**settings, **given})
+            rate_finding.find(config, FIND_LR.value, make_trainer=run.make_trainer)
+            return
         config, evaluate_only = cli.resolve(
             preset.settings, workdir, preset_given=chosen, several=several
         )
@@ -151,6 +159,17 @@ def train(preset: choose.Preset, *, experiment: str) -> None:
         only = {"evaluate_only": evaluate_only, "over_folds": over_folds}
         _train(preset, config, workdir, ended=ended, **only)
     print(f"\nEverything is in {workdir.path}")
+
+
+def _trackers() -> list[str]:
+    """Returns the names of the trackers that are asked for.
+
+    Raises:
+      UserError: for one that is unknown, or whose package is missing.
+    """
+    names = [*TRACKERS.value, *(["tensorboard"] if TENSORBOARD.value else [])]
+    trackers.require(names)
+    return names
 
 
 def _train(
@@ -163,6 +182,7 @@ def _train(
     over_folds: bool,
 ) -> None:
     """Shows the settings and does what they say; `ended` shows what a finished training left."""
+    _trackers()  # before anything is loaded
     documented = choose.documented(preset, config)
     name = _name(preset, config, documented)
     photos = config.data.dataset == "folder"
@@ -181,7 +201,7 @@ def _train(
     if evaluate_only:
         console.closing(run.evaluate_only(config, **common))
         return
-    common |= {"documented": documented, "with_tensorboard": TENSORBOARD.value}
+    common |= {"documented": documented, "trackers": _trackers()}
     if SEEDS.value is None:
         console.closing(run.train(config, **common))
         ended("Figures", config, dataset, workdir)
@@ -220,10 +240,10 @@ def _repeat(
     **more,
 ) -> None:
     """Runs all seeds and shows what they come to."""
-    of = {"seeds": seeds, "dataset": dataset, "workdir": workdir}
-    of["with_tensorboard"] = more.pop("with_tensorboard")
+    of = {"name": name, "seeds": seeds, "dataset": dataset, "workdir": workdir}
+    of["trackers"] = more.pop("trackers")
     trainer = run.begin_together(config, vectorize=VECTORIZE.value, **of)
-    result = run.repeat(config, name=name, shared_trainer=trainer, **of, **more)
+    result = run.repeat(config, shared_trainer=trainer, **of, **more)
     console.heading(f"{name}: {seeds} seeds")
     console.spread(result["spread"])
     console.times(result)
@@ -271,7 +291,7 @@ def _cross_validate(
         load=load,
         workdir=workdir,
         documented=documented,
-        with_tensorboard=TENSORBOARD.value,
+        trackers=_trackers(),
         watch=watch,
     )
     console.heading(f"{name}: {config.data.folds} folds")

@@ -50,7 +50,7 @@ HOLD_OUT = 0.1  # of the training set, where neither the data nor a flag has a v
 
 _STUDY, _DATABASE = "study.json", "study.db"
 _OWN = ("trials", "minutes", "space", "pruner", "storage", "study_name", "jobs", "out")
-_USELESS = ("list_runs", "show_config", "augmentations", "tensorboard")
+_USELESS = ("list_runs", "show_config", "augmentations", "find_lr", "trackers", "tensorboard")
 _MEANINGLESS = {  # settings that a study cannot have, and why
     "join_validation": "its trials choose by that split, and the winner is trained on it",
     "patience": "the winner is trained without a validation split to stop by",

@@ -5,6 +5,7 @@ import math
 
 from imgcls_jax.augment import specs
 from imgcls_jax.config.setting import check, setting
+from imgcls_jax.data.sampling import SAMPLERS
 from imgcls_jax.errors import UserError
 
 LABELS = ("integer", "one_hot")
@@ -70,6 +71,11 @@ class TrainConfig:
         of="transfer",
     )
     class_weights: bool = setting(False, "weigh losses so that all classes count the same")
+    sampler: str = setting(
+        "uniform",
+        "how an epoch's examples are drawn, each of them once or all classes equally likely",
+        choices=SAMPLERS,
+    )
     patience: int = setting(
         0, "epochs without better validation accuracy to stop after; 0: never", **_AT_LEAST_0
     )
@@ -80,6 +86,11 @@ class TrainConfig:
         if self.batch_size % self.accumulate:
             raise UserError(
                 f"`accumulate={self.accumulate}` must divide `batch_size={self.batch_size}`."
+            )
+        if self.class_weights and self.sampler == "balanced":
+            raise UserError(
+                "`class_weights` and `sampler=balanced` both make all classes count the same; give "
+                "one of them."
             )
         if self.trainable == "head" and (self.head_epochs or self.layer_decay < 1):
             raise UserError(

@@ -55,3 +55,28 @@ def epoch_order(key: jax.Array, epoch: jax.Array | int, size: int) -> jax.Array:
     """
     words = jax.random.bits(jax.random.fold_in(key, epoch), (size,))
     return jnp.argsort(words)
+
+
+def balanced_order(key: jax.Array, epoch: jax.Array | int, labels: jax.Array) -> jax.Array:
+    """Draws the examples (size,) int32 of epoch number `epoch`, see `imgcls_jax.data.sampling`.
+
+    Args:
+      labels: (size,) of the examples; it may be traced.
+    """
+    by_class = jnp.argsort(labels, stable=True)
+    ordered = labels[by_class]
+    # The number of the class among those that occur, of each example in their order.
+    rank = jnp.cumsum(jnp.concatenate([jnp.zeros(1, bool), ordered[1:] != ordered[:-1]]))
+    class_key, example_key = jax.random.split(jax.random.fold_in(key, epoch))
+    drawn = jax.random.randint(class_key, labels.shape, 0, rank[-1] + 1)
+    first, end = (jnp.searchsorted(rank, drawn, side=side) for side in ("left", "right"))
+    return by_class[first + jax.random.randint(example_key, labels.shape, 0, end - first)]
+
+
+def drawn_order(
+    sampler: str, key: jax.Array, epoch: jax.Array | int, labels: jax.Array
+) -> jax.Array:
+    """Draws the examples (size,) int32 of an epoch by one of `sampling.SAMPLERS`."""
+    if sampler == "balanced":
+        return balanced_order(key, epoch, labels)
+    return epoch_order(key, epoch, labels.shape[0])

@@ -20,7 +20,7 @@ from imgcls_jax.errors import UserError
 from imgcls_jax.losses import cross_entropy
 from imgcls_jax.models.freezing import head_of
 from imgcls_jax.steps import TrainState
-from imgcls_jax.train.features import make_fit_head
+from imgcls_jax.train.features import HeadFit, make_fit_head
 
 FOLDS = 5
 _EPOCHS, _LEARNING_RATE, _BATCH = 10, 0.001, 32
@@ -80,9 +80,7 @@ def make_fit(model: object, *, count: int, length: int, num_classes: int) -> Cal
         model=model,
         binary=False,
         loss_fn=cross_entropy,
-        epochs=_EPOCHS,
-        learning_rate=_LEARNING_RATE,
-        batch_size=size,
+        of=HeadFit(_EPOCHS, _LEARNING_RATE, size),
         found=Resident(jnp.zeros((whole, length)), jnp.zeros(whole, jnp.int32), (length,)),
         state=begin(0),
     )

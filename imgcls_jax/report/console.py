@@ -143,13 +143,15 @@ def seconds(summary: Mapping[str, Any]) -> dict[str, str]:
 
 
 def accuracies(figures: Mapping[str, Any], *, of: str = "") -> dict[str, str]:
-    """Returns the lines of accuracy and balanced accuracy on the test set with their intervals.
+    """Returns the lines of the test set's accuracies with their intervals.
 
     Args:
       of: what follows their names, such as " over all".
     """
-    lines = {}
-    for name, key in (("test accuracy", "accuracy"), ("balanced accuracy", "balanced_accuracy")):
+    lines, known = {}, {"test accuracy": "accuracy", "balanced accuracy": "balanced_accuracy"}
+    if k := figures.get("top_k"):
+        known[f"top-{k} accuracy"] = f"top{k}_accuracy"
+    for name, key in known.items():
         line = f"{figures[f'test_{key}']:.4f}"
         if f"test_{key}_interval" in figures:  # summaries of version 0.1 have not all of them
             low, high = figures[f"test_{key}_interval"]

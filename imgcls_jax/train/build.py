@@ -1,5 +1,6 @@
 """Makes a configuration executable for one data set: splits, feeds, compiles."""
 
+import dataclasses
 import functools
 import time
 from collections.abc import Callable, Mapping
@@ -38,6 +39,7 @@ def build(
     Raises:
       UserError: if the settings do not fit each other or the data.
     """
+    config.evaluation.top_k_of(dataset.num_classes)  # before a training rather than after it
     train, watched = training_splits(config, dataset)
     with explained():  # statistics of pixels may have to be taken from files
         of = {"train": train, "num_classes": dataset.num_classes}
@@ -114,6 +116,13 @@ def training_splits(config: Config, dataset: Dataset) -> tuple[Split, Watched | 
     return train, None if validation is None else Watched("validation", validation)
 
 
+def without_evaluation(config: Config, dataset: Dataset) -> tuple[Config, Dataset]:
+    """Returns settings and data to build a trainer of that trains alike and evaluates nothing."""
+    train, _ = training_splits(config, dataset)
+    config = config.replace(hold_out=0.0, patience=0, evaluate="last", watch_test=False)
+    return config, dataclasses.replace(dataset, train=train, validation=None)
+
+
 def _initial(setup: Setup, key: jax.Array, *, averaged: bool) -> Carry:
     """Returns the random state before training, and sums of nothing."""
     network = setup.network
@@ -157,13 +166,12 @@ def _fitting_the_head(
     config: Config, setup: Setup, *, found: Resident, state: steps.TrainState
 ) -> Callable[[steps.TrainState], steps.TrainState]:
     """Builds a function that fits a state's head to the features found; compiled here."""
+    of = config.train
     return features.make_fit_head(
         model=setup.network.model,
         binary=config.model.head == "binary",
         loss_fn=setup.loss_fn,
-        epochs=config.train.head_epochs,
-        learning_rate=config.train.head_lr,
-        batch_size=config.train.batch_size,
+        of=features.HeadFit(of.head_epochs, of.head_lr, of.batch_size, of.sampler),
         found=found,
         state=state,
     )

@@ -1,7 +1,7 @@
 """Published weights put into a state, features computed once, and a head trained on them."""
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -68,14 +68,26 @@ def make_extract(*, apply_fn: ApplyFn, batch_size: int) -> Callable[[Any, Split,
     return extract
 
 
+class HeadFit(NamedTuple):
+    """The length and the rate of a fit of a head, and its batches.
+
+    Attributes:
+      batch_size: at most the number of examples.
+      sampler: one of `sampling.SAMPLERS`.
+    """
+
+    epochs: int
+    learning_rate: float
+    batch_size: int
+    sampler: str = "uniform"
+
+
 def make_fit_head(
     *,
     model: Any,
     binary: bool,
     loss_fn: Callable[[jax.Array, jax.Array], jax.Array],
-    epochs: int,
-    learning_rate: float,
-    batch_size: int,
+    of: HeadFit,
     found: Resident,
     state: steps.TrainState,
 ) -> Callable[..., steps.TrainState]:
@@ -83,17 +95,16 @@ def make_fit_head(
 
     It comes before a fine-tuning: a random head's first gradients would spoil what the layers
     below it have learned (Kumar et al. 2022, "Fine-Tuning can Distort Pretrained Features"). Every
-    epoch trains on every example once; its last batch may be smaller than the others.
+    epoch trains on as many examples as there are; its last batch may be smaller than the others.
 
     Args:
       model: the network, whose head is trained.
       binary: whether its one logit is taken for two, see `freezing.with_binary_head`.
-      batch_size: at most the number of examples.
       found: the features of the training split; `fit_head` takes others of the same shapes too.
       state: shapes of the states that will come.
     """
     apply_fn = with_binary_head(head_of(model)) if binary else head_of(model)
-    tx = optim.create("adam", learning_rate=learning_rate)
+    tx = optim.create("adam", learning_rate=of.learning_rate)
     train_step = steps.make_train_step(apply_fn=apply_fn, tx=tx, loss_fn=loss_fn)
     (name,) = model.stages()["head"]
 
@@ -113,17 +124,17 @@ def make_fit_head(
         return run.lower(head, steps.zero_metrics(), found, order, zero, zero).compile()
 
     size = len(found)
-    full, rest = divmod(size, batch_size)
-    train_full = train_many(batch_size, size)
+    full, rest = divmod(size, of.batch_size)
+    train_full = train_many(of.batch_size, size)
     train_rest = train_many(rest, rest) if rest else None
 
     def fit_head(state, found=found):
         head, sums = begin(state), steps.zero_metrics()
-        for epoch in range(epochs):
-            order = resident.epoch_order(state.key, epoch, size)
+        for epoch in range(of.epochs):
+            order = resident.drawn_order(of.sampler, state.key, epoch, found.labels)
             head, sums = train_full(head, sums, found, order, zero, np.int32(full))
             if rest:
-                last = order[full * batch_size :]
+                last = order[full * of.batch_size :]
                 head, sums = train_rest(head, sums, found, last, zero, np.int32(1))
         return overlay(state, {"params": head.params})
 

@@ -4,8 +4,9 @@ Both train on an epoch's batches, say where they stand for a checkpoint, and eva
 that every example counts once. `make_feed` chooses one; nothing else asks which it is.
 """
 
+import itertools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from typing import Any
 
 import jax
@@ -71,8 +72,8 @@ class ResidentFeed:
         zero, size = np.int32(0), self._config.train.batch_size
         key = jax.random.key(0)
 
-        def order(key, epoch):
-            return resident.epoch_order(key, epoch, self.size)
+        def order(key, epoch, labels):
+            return resident.drawn_order(self._config.train.sampler, key, epoch, labels)
 
         def train_many(examples, visited):
             function = steps.make_train_many(
@@ -82,7 +83,7 @@ class ResidentFeed:
             arguments = (*self._carry, self._train, visits, zero, zero)
             return function.lower(*arguments).compile()
 
-        self._make_order = jax.jit(order).lower(key, zero).compile()
+        self._make_order = jax.jit(order).lower(key, zero, self._train.labels).compile()
         self._train_many = train_many(size, self.size)
         rest = self.size % size
         self._train_rest = train_many(rest, rest) if rest else None
@@ -115,7 +116,8 @@ class ResidentFeed:
 
     def train(self, carry: Carry, epoch: int, first: int, count: int) -> Carry:
         if self._order is None or self._order[0] != epoch:
-            self._order = (epoch, self._make_order(carry[0].key, np.int32(epoch)))
+            drawn = self._make_order(carry[0].key, np.int32(epoch), self._train.labels)
+            self._order = (epoch, drawn)
         order, size = self._order[1], self._config.train.batch_size
         full = self.size // size
         many = min(count, full - first)
@@ -125,6 +127,14 @@ class ResidentFeed:
             rest = order[full * size :]
             carry = self._train_rest(*carry, self._train, rest, np.int32(0), np.int32(1))
         return carry
+
+    def batches(self, seed: int, key: jax.Array) -> Generator[steps.Batch]:
+        del seed
+        size = self._config.train.batch_size
+        for epoch in itertools.count():
+            order = self._make_order(key, np.int32(epoch), self._train.labels)
+            for first in range(0, self.size - size + 1, size):
+                yield resident.take(self._train, order[first : first + size])
 
     def averaged(self, state: steps.TrainState) -> steps.TrainState:
         return state if self._average is None else self._average(state, self._train)
@@ -191,9 +201,13 @@ class StreamFeed:
     def open(self, seed: int, position: Any = None) -> None:
         if self._stream is not None:
             self._stream.close()
-        self._stream = open_stream(self._train, self._config.train.batch_size, seed=seed)
+        self._stream = self._opened(seed)
         if position is not None:
             self._stream.set_state(np.asarray(position).tobytes().rstrip(b"\0"))
+
+    def _opened(self, seed: int) -> Stream:
+        of = self._config.train
+        return open_stream(self._train, of.batch_size, seed=seed, sampler=of.sampler)
 
     def position(self) -> np.ndarray:
         """Returns where the training stream stands, (1024,) uint8: JSON filled up with zeros."""
@@ -209,6 +223,12 @@ class StreamFeed:
                 batch = next(self._stream)
             carry = self._step[len(batch["label"])](*carry, batch)
         return carry
+
+    def batches(self, seed: int, key: jax.Array) -> Generator[steps.Batch]:
+        del key
+        of = self._config.train
+        with explained(), self._opened(seed) as stream:
+            yield from (batch for batch in stream if len(batch["label"]) == of.batch_size)
 
     def averaged(self, state: steps.TrainState) -> steps.TrainState:
         if not self._config.optim.ema:

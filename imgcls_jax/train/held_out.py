@@ -7,6 +7,7 @@ trained anew on parts of the training examples, and each says something of the o
 import math
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -222,9 +223,8 @@ class Heads:
             )
             for examples in (config.train.batch_size, self._rest)
         }
-        self._order = jax.jit(
-            lambda key, epoch, rows: rows[resident.epoch_order(key, epoch, self.size)]
-        )
+        draw = partial(resident.drawn_order, config.train.sampler)
+        self._order = jax.jit(lambda key, epoch, rows, labels: rows[draw(key, epoch, labels[rows])])
         self._apply = jax.jit(lambda variables, rows: setup.head_fn(variables, rows, train=False))
 
     def train(self, rows: np.ndarray, *, seed: int) -> Callable[[np.ndarray], np.ndarray]:
@@ -233,7 +233,7 @@ class Heads:
         batch_size, rows = trainer.config.train.batch_size, jnp.asarray(rows, jnp.int32)
         state, sums = trainer.init(jax.random.key(seed))
         for epoch in range(trainer.config.train.epochs):
-            order = self._order(state.key, np.int32(epoch), rows)
+            order = self._order(state.key, np.int32(epoch), rows, self._source.labels)
             full = (self._source, order, zero, np.int32(self._full))
             state, sums = self._run[batch_size](state, sums, *full)
             if self._rest:

@@ -15,7 +15,8 @@ from imgcls_jax.checkpoint import Checkpoints
 from imgcls_jax.data.dataset import Split
 from imgcls_jax.errors import Interrupted
 from imgcls_jax.train.ledger import History, Ledger
-from imgcls_jax.train.progress import Progress
+from imgcls_jax.train.progress import Observer, Progress
+from imgcls_jax.train.tracking import Tracking
 from imgcls_jax.train.trainer import Position, Trainer
 from imgcls_jax.workdir import Workdir
 
@@ -75,6 +76,27 @@ def evaluate(trainer: Trainer, state: steps.TrainState, split: Split) -> Evaluat
     state = trainer.feed.averaged(state)
     sums, logits = jax.device_get(trainer.feed.evaluate(state, split))
     return Evaluation(state, sums, logits, time.perf_counter() - started)
+
+
+def observer(trainer: Trainer, *, stop: list[int], tracking: Tracking, done: int) -> Observer:
+    """Builds the observer of a training that stands after `done` steps."""
+    size = trainer.feed.size
+    epochs, batches = divmod(done, trainer.steps_per_epoch)
+    return Observer(
+        stop=stop,
+        noted=tracking.epoch,
+        epochs=trainer.config.train.epochs,
+        examples_per_epoch=size,
+        done=epochs * size + batches * trainer.config.train.batch_size,
+    )
+
+
+def say_where(trainer: Trainer, done: int) -> None:
+    """Says where a run goes on."""
+    if done == trainer.total_steps:
+        print(f"all {done} steps are made, the test set is left")
+    elif done:
+        print(f"resuming from step {done} of {trainer.total_steps}")
 
 
 class _Course:

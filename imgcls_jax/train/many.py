@@ -89,7 +89,7 @@ class Many:
             raise UserError(f"{hindrance}; train them one by one.")
         self.size, self.compile_seconds = len(seeds), 0.0
         self._setup, self._examples = trainer.setup, len(train)
-        self._batch_size = config.train.batch_size
+        self._batch_size, self._sampler = config.train.batch_size, config.train.sampler
         self.state: steps.TrainState
         with _fitting(self.size):
             begun = [trainer.start(seed) for seed in seeds]
@@ -103,7 +103,9 @@ class Many:
         self._zeros = jax.tree.map(
             lambda leaf: np.zeros((self.size, *leaf.shape), leaf.dtype), begun[0].sums
         )
-        self._orders = self._compiled(jax.jit(self._drawn), self.state.key, np.int32(0))
+        self._orders = self._compiled(
+            jax.jit(self._drawn), self.state.key, np.int32(0), self._source.labels
+        )
         self._train: dict[int, Any] = {}
         side = config.evaluation.eval_size
         evaluate = steps.make_evaluate(
@@ -158,16 +160,18 @@ class Many:
         }
         return [record | shared for record in records]
 
-    def _drawn(self, keys: jax.Array, epoch: jax.Array) -> tuple[jax.Array, jax.Array]:
+    def _drawn(
+        self, keys: jax.Array, epoch: jax.Array, labels: jax.Array
+    ) -> tuple[jax.Array, jax.Array]:
         """Draws the members' orders (N, members) of an epoch, and the part for its last batch."""
-        draw = partial(resident.epoch_order, size=self._examples)
-        order = jax.vmap(draw, (0, None), out_axes=1)(keys, epoch)
+        draw = partial(resident.drawn_order, self._sampler)
+        order = jax.vmap(draw, (0, None, None), out_axes=1)(keys, epoch, labels)
         return order, order[self._examples // self._batch_size * self._batch_size :]
 
     def _trained(self, steps_at_most: int | None) -> tuple[steps.Metrics, float]:
         """Trains for an epoch; returns the members' summed metrics and each one's seconds."""
         started, compiled = time.perf_counter(), self.compile_seconds
-        order, last = self._orders(self.state.key, np.int32(self.epochs))
+        order, last = self._orders(self.state.key, np.int32(self.epochs), self._source.labels)
         full, rest = divmod(self._examples, self._batch_size)
         count = full if steps_at_most is None else min(full, steps_at_most)
         carry = (self.state, self._zeros)

@@ -1,16 +1,13 @@
-"""Watching a run and stopping it: progress bar, TensorBoard files, signals."""
+"""Watching a run and stopping it: progress bar, signals."""
 
 import contextlib
 import os
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from tqdm import tqdm
-
-from imgcls_jax.errors import UserError
-from imgcls_jax.workdir import Workdir
 
 
 class Progress:
@@ -75,54 +72,25 @@ class ProgressBar(Progress):
 
 
 class Observer(ProgressBar):
-    """The progress bar, the signals that ask to stop, and TensorBoard's files.
+    """The progress bar, the signals that ask to stop, and who else notes epochs.
 
     Args:
       stop: the signals received so far, see `collect_signals`.
-      board: a TensorBoard writer, or None.
+      noted: is given every epoch's record too.
       **bar: the arguments of `ProgressBar`.
     """
 
-    def __init__(self, *, stop: list[int], board: Any, **bar: int):
+    def __init__(self, *, stop: list[int], noted: Callable[[dict[str, Any]], None], **bar: int):
         super().__init__(**bar)
         self._stop = stop
-        self._board = board
+        self._noted = noted
 
     def epoch(self, record: dict[str, Any]) -> None:
         super().epoch(record)
-        if self._board is not None:
-            write_scalars(self._board, record)
+        self._noted(record)
 
     def stop_requested(self) -> bool:
         return bool(self._stop)
-
-    def close(self) -> None:
-        super().close()
-        if self._board is not None:
-            self._board.close()
-
-
-def tensorboard(workdir: Workdir, *, done: int) -> Any:
-    """Opens a writer of event files in the workdir; events after step `done` are superseded.
-
-    Raises:
-      UserError: if tensorboardX is not installed.
-    """
-    try:
-        from tensorboardX import SummaryWriter
-    except ImportError as error:
-        raise UserError(
-            "`tensorboard` needs the package tensorboardX; pip install 'imgcls_jax[tensorboard]', "
-            "or leave the flag out."
-        ) from error
-    return SummaryWriter(str(workdir.path / "tensorboard"), purge_step=done + 1)
-
-
-def write_scalars(board: Any, record: dict[str, Any]) -> None:
-    """Writes the figures of an epoch's record as scalars, such as train/loss."""
-    for name, value in record.items():
-        if name not in ("epoch", "step", "together"):
-            board.add_scalar(name.replace("_", "/", 1), value, record["step"])
 
 
 @contextlib.contextmanager

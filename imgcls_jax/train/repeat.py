@@ -9,7 +9,7 @@ from imgcls_jax import metrics
 from imgcls_jax.config import Config
 from imgcls_jax.errors import Interrupted
 from imgcls_jax.train.progress import collect_signals
-from imgcls_jax.train.summary import spread
+from imgcls_jax.train.summary import of_top_k, spread
 from imgcls_jax.workdir import Workdir, environment
 
 
@@ -63,10 +63,15 @@ def over(
 def pooled(runs: list[dict[str, Any]]) -> dict[str, Any]:
     """Returns the accuracies over all folds' examples, each counted once, with 95 % intervals."""
     matrix = sum(np.array(summary["confusion_matrix"]) for summary in runs)
+    count, top_k = int(matrix.sum()), {}
+    if k := runs[0].get("top_k"):
+        shares = [(s[f"test_top{k}_accuracy"], np.sum(s["confusion_matrix"])) for s in runs]
+        top_k = of_top_k(k, sum(round(share * size) for share, size in shares), count)
     return {
         "test_accuracy": float(np.trace(matrix) / matrix.sum()),
         "test_accuracy_interval": list(metrics.accuracy_interval(matrix)),
         "test_balanced_accuracy": metrics.balanced_accuracy(matrix),
         "test_balanced_accuracy_interval": list(metrics.balanced_accuracy_interval(matrix)),
+        **top_k,
         "confusion_matrix": matrix.tolist(),
     }

@@ -2,7 +2,7 @@
 
 import contextlib
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from imgcls_jax import pretrained
@@ -21,13 +21,14 @@ from imgcls_jax.train.kept import (
     photos_replaceable,
     require_same_data,
 )
-from imgcls_jax.train.loop import evaluate, fit
+from imgcls_jax.train.loop import evaluate, fit, observer, say_where
 from imgcls_jax.train.many import considered
 from imgcls_jax.train.outcome import best_state, require_sense, summarised, written
-from imgcls_jax.train.progress import Observer, collect_signals, tensorboard
+from imgcls_jax.train.progress import collect_signals
 from imgcls_jax.train.repeat import each, of_one, over, pooled
 from imgcls_jax.train.setup import make_model
 from imgcls_jax.train.together import train_together
+from imgcls_jax.train.tracking import Tracking
 from imgcls_jax.train.trainer import Trainer
 from imgcls_jax.workdir import Workdir
 
@@ -40,7 +41,7 @@ def train(
     workdir: Workdir,
     documented: Mapping[str, Any] | None = None,
     shared_trainer: Callable[[], Trainer] | None = None,
-    with_tensorboard: bool = False,
+    trackers: Sequence[str] = (),
     stop: list[int] | None = None,
 ) -> dict[str, Any]:
     """Runs `config` in `workdir` from wherever it stands, and returns its summary.
@@ -54,7 +55,7 @@ def train(
         optionally `disagreement`.
       shared_trainer: gives what `make_trainer` made of the same settings, whatever their seed, and
         is called if the run is not finished; if None a trainer is built here.
-      with_tensorboard: whether to write event files.
+      trackers: names of services that show the run, see `imgcls_jax.train.trackers`.
       stop: the signals that a caller collects; collected here if None.
 
     Raises:
@@ -62,6 +63,23 @@ def train(
         a run there that learns from another teacher.
       Interrupted: if SIGINT or SIGTERM asked to stop; the same command continues.
     """
+    with Tracking(trackers, workdir) as tracking:
+        summary = _train(config, name, dataset, workdir, documented, shared_trainer, tracking, stop)
+        tracking.finish(summary)
+    return summary
+
+
+def _train(
+    config: Config,
+    name: str,
+    dataset: Dataset,
+    workdir: Workdir,
+    documented: Mapping[str, Any] | None,
+    shared_trainer: Callable[[], Trainer] | None,
+    tracking: Tracking,
+    stop: list[int] | None,
+) -> dict[str, Any]:
+    """Does the work of `train`, but for the end of the trackers."""
     test = _test_split(dataset)
     workdir.claim(config)
     require_same_data(workdir, dataset)
@@ -73,13 +91,13 @@ def train(
     with Checkpoints(workdir.checkpoints) as checkpoints, photos_replaceable(workdir, dataset):
         done = checkpoints.step("last") or 0
         with signals as stop:
-            board = tensorboard(workdir, done=done) if with_tensorboard else None
             trainer = anew(resumed=bool(done)) if shared_trainer is None else shared_trainer()
             if stop:  # a signal during compilation, which cannot be broken off
                 raise Interrupted("stopped before training began; run the same command to start.")
             keep_network(workdir, trainer, dataset)
-            _say_where(trainer, done)
-            watch = _observer(trainer, stop=stop, board=board, done=done)
+            say_where(trainer, done)
+            tracking.start(config, name, done=done)
+            watch = observer(trainer, stop=stop, tracking=tracking, done=done)
             with contextlib.closing(watch):
                 at = {"workdir": workdir, "checkpoints": checkpoints, "progress": watch}
                 state, history = fit(trainer, seed=config.train.seed, **at)
@@ -102,7 +120,7 @@ def repeat(
     dataset: Dataset,
     workdir: Workdir,
     documented: Mapping[str, Any] | None = None,
-    with_tensorboard: bool = False,
+    trackers: Sequence[str] = (),
     shared_trainer: Callable[[], Trainer] | None = None,
 ) -> dict[str, Any]:
     """Runs `config` with `seeds` consecutive seeds, each in its own folder, compiled once.
@@ -127,7 +145,7 @@ def repeat(
             shared_trainer=shared,
             documented=documented,
             workdir=folder,
-            with_tensorboard=with_tensorboard,
+            trackers=trackers,
             stop=stop,
         )
 
@@ -148,8 +166,9 @@ def begin_together(
     seeds: int,
     dataset: Dataset,
     workdir: Workdir,
+    name: str,
     vectorize: str,
-    with_tensorboard: bool = False,
+    trackers: Sequence[str] = (),
 ) -> Callable[[], Trainer]:
     """Trains seeds in one program before `repeat` goes on, where they may share one.
 
@@ -157,6 +176,7 @@ def begin_together(
     `workdir` are left to go on one by one.
 
     Args:
+      name, trackers: as `train` takes them.
       vectorize: "on", "off", or "auto" where it is found faster, see `many.considered`.
 
     Returns:
@@ -178,7 +198,8 @@ def begin_together(
         lambda: (shared(), training_splits(config, dataset)[0]),
         dataset,
         tried=vectorize == "on",
-        with_tensorboard=with_tensorboard,
+        name=name,
+        trackers=trackers,
     )
     return shared if trainer is None else lambda: trainer
 
@@ -194,7 +215,7 @@ def cross_validate(
     load: Callable[[Config], Dataset],
     workdir: Workdir,
     documented: Mapping[str, Any] | None = None,
-    with_tensorboard: bool = False,
+    trackers: Sequence[str] = (),
     watch: Callable[[str, Config, Dataset, Workdir], None] = lambda *_: None,
 ) -> dict[str, Any]:
     """Runs `config` with each of its folds as the test set, each in its own folder.
@@ -221,7 +242,7 @@ def cross_validate(
             dataset=dataset,
             documented=documented,
             workdir=folder,
-            with_tensorboard=with_tensorboard,
+            trackers=trackers,
             stop=stop,
         )
         watch("finished", one, dataset, folder)
@@ -280,28 +301,7 @@ def make_trainer(
     return build(config, dataset, pretrained=loaded.variables, teacher=teacher)
 
 
-def _say_where(trainer: Trainer, done: int) -> None:
-    """Says where a run goes on."""
-    if done == trainer.total_steps:
-        print(f"all {done} steps are made, the test set is left")
-    elif done:
-        print(f"resuming from step {done} of {trainer.total_steps}")
-
-
 def _test_split(dataset: Dataset) -> Split:
     if dataset.test is None:
         raise UserError(f"{dataset.name} has no test set to end a run with; load it whole.")
     return dataset.test
-
-
-def _observer(trainer: Trainer, *, stop: list[int], board: Any, done: int) -> Observer:
-    """Builds the observer of the training, from where it stands after `done` steps."""
-    size = trainer.feed.size
-    epochs, batches = divmod(done, trainer.steps_per_epoch)
-    return Observer(
-        stop=stop,
-        board=board,
-        epochs=trainer.config.train.epochs,
-        examples_per_epoch=size,
-        done=epochs * size + batches * trainer.config.train.batch_size,
-    )

@@ -11,6 +11,7 @@ from imgcls_jax.data.batching import padded
 from imgcls_jax.data.dataset import Split
 from imgcls_jax.data.photos import decode, streaming
 from imgcls_jax.data.photos.lazy import LazyPhotos
+from imgcls_jax.data.sampling import Balanced
 from imgcls_jax.errors import UnreadablePhoto
 
 
@@ -39,11 +40,19 @@ def _slice(split: Split, start: int, stop: int) -> dict[str, Any]:
     return {"image": split.images[start:stop], "label": split.labels[start:stop]}
 
 
-def open_stream(split: Split, batch_size: int, *, seed: int | None = None) -> streaming.Stream:
-    """Opens a stream: for ever, in another order each epoch, with a seed; once in order without."""
+def open_stream(
+    split: Split, batch_size: int, *, seed: int | None = None, sampler: str = "uniform"
+) -> streaming.Stream:
+    """Opens a stream: for ever, in another order each epoch, with a seed; once in order without.
+
+    Args:
+      sampler: how an epoch's examples are drawn with a seed, see `imgcls_jax.data.sampling`.
+    """
     images: LazyPhotos = split.images
     device = None if jax.default_backend() == "cpu" else jax.devices()[0]
     training = {"seed": seed, "crop_scale": images.crop_scale, "device": device}
+    if sampler == "balanced":
+        training["balance"] = Balanced(split.labels)
     return streaming.stream(
         images.source,
         batch_size=batch_size,

@@ -56,6 +56,7 @@ def summarise(
         "test_accuracy_interval": list(metrics.wilson_interval(correct, count)),
         "test_balanced_accuracy": metrics.balanced_accuracy(matrix),
         "test_balanced_accuracy_interval": list(metrics.balanced_accuracy_interval(matrix)),
+        **_top_k(config, dataset, logits),
         "test_loss": test["loss"],
         "train_accuracy": None,
         "calibration": metrics.calibration(probabilities, labels),
@@ -77,6 +78,24 @@ def _data(dataset: Dataset, facts: Mapping[str, Any]) -> dict[str, Any]:
         "dataset": dataset.name,
         "data": {"source": dataset.source, "verified": dataset.verified},
         "examples": {n: size for n, size in sizes.items() if size} | {"test": len(dataset.test)},
+    }
+
+
+def _top_k(config: Config, dataset: Dataset, logits: np.ndarray) -> dict[str, Any]:
+    """Returns the accuracy of the k most probable classes, where it is asked for."""
+    k = config.evaluation.top_k_of(dataset.num_classes)
+    if k is None:
+        return {}
+    labels = dataset.test.labels
+    return of_top_k(k, metrics.top_k_correct(logits, labels, k), len(labels))
+
+
+def of_top_k(k: int, correct: int, count: int) -> dict[str, Any]:
+    """Returns the entries of a summary that say how often the true class was among the first k."""
+    return {
+        "top_k": k,
+        f"test_top{k}_accuracy": correct / count,
+        f"test_top{k}_accuracy_interval": list(metrics.wilson_interval(correct, count)),
     }
 
 
@@ -170,8 +189,9 @@ def spread(
     """
     figures = dict(documented["figures"]) if documented else {}
     with_documented = [_values(run) for run in runs]
+    top_k = [f"test_top{run['top_k']}_accuracy" for run in runs if "top_k" in run]
     result = {}
-    for key in dict.fromkeys((*FIGURES, *figures)):
+    for key in dict.fromkeys((*FIGURES, *top_k, *figures)):
         found = with_documented if key in figures else runs
         values = [run[key] for run in found if run.get(key) is not None]
         if not values:

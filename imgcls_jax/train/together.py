@@ -6,6 +6,7 @@ A folder is left as `loop.fit` leaves it, so that whatever was begun goes on alo
 import contextlib
 import dataclasses
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import jax.numpy as jnp
@@ -19,7 +20,8 @@ from imgcls_jax.errors import Interrupted, UserError
 from imgcls_jax.train.kept import keep_network, require_same_data
 from imgcls_jax.train.ledger import Ledger
 from imgcls_jax.train.many import Many, gains
-from imgcls_jax.train.progress import ProgressBar, collect_signals, tensorboard, write_scalars
+from imgcls_jax.train.progress import ProgressBar, collect_signals
+from imgcls_jax.train.tracking import Tracking
 from imgcls_jax.train.trainer import Position, Trainer
 from imgcls_jax.workdir import Workdir
 
@@ -31,7 +33,8 @@ def train_together(
     dataset: Dataset,
     *,
     tried: bool,
-    with_tensorboard: bool = False,
+    name: str,
+    trackers: Sequence[str] = (),
 ) -> Trainer | None:
     """Trains those configurations side by side whose folders hold nothing to go on from.
 
@@ -42,7 +45,7 @@ def train_together(
       configs, folders: that differ in the seed alone, and where each is kept.
       make: gives the trainer of any of them, and the training split.
       tried: whether it is known to be faster; otherwise it is tried, and done only where it is.
-      with_tensorboard: whether to write event files.
+      name, trackers: as `run.train` takes them; a run's trackers go on when its test set is met.
 
     Returns:
       the trainer, whose seconds of compiling include those of the one program; None if nothing was
@@ -69,7 +72,7 @@ def train_together(
         print(f"seeds {', '.join(map(str, seeds))} in one program; lines give their means")
         many = Many(trainer, train, seeds=seeds)
         at = {folder: seed for seed, (_, folder) in zip(seeds, fresh, strict=True)}
-        _fit(many, trainer, at, with_tensorboard=with_tensorboard, stop=stop)
+        _fit(many, trainer, at, track=partial(_tracked, trackers, name), stop=stop)
         if stop:
             raise Interrupted(
                 f"stopped after epoch {many.epochs} of {len(seeds)} seeds in one program; run the "
@@ -78,6 +81,13 @@ def train_together(
             )
     compiling = trainer.init_seconds + many.compile_seconds
     return dataclasses.replace(trainer, init_seconds=compiling)
+
+
+def _tracked(trackers: Sequence[str], name: str, config: Config, folder: Workdir) -> Tracking:
+    """Begins a run's trackers."""
+    tracking = Tracking(trackers, folder)
+    tracking.start(config, name, done=0)
+    return tracking
 
 
 def _is_begun(folder: Workdir) -> bool:
@@ -93,13 +103,14 @@ def _fit(
     trainer: Trainer,
     at: dict[Workdir, int],
     *,
-    with_tensorboard: bool,
+    track: Callable[[Config, Workdir], Tracking],
     stop: list[int],
 ) -> None:
     """Trains to the end as `loop.fit` does, or until there is something in `stop`.
 
     Args:
       at: the seeds of the members by their folders, in their order.
+      track: begins the trackers of a member.
     """
     for folder, seconds in zip(at, trainer.head_seconds[-len(at) :], strict=False):
         folder.set_head_seconds(seconds)  # there are none where no head was fitted
@@ -108,7 +119,7 @@ def _fit(
         bar = ProgressBar(epochs=trainer.config.train.epochs, examples_per_epoch=size)
         stack.enter_context(contextlib.closing(bar))
         members = [
-            _Member(many, trainer, number, seed, folder, stack, with_tensorboard)
+            _Member(many, trainer, number, seed, folder, stack, track)
             for number, (folder, seed) in enumerate(at.items())
         ]
         while not stop and not all(member.ledger.is_over() for member in members):
@@ -125,7 +136,7 @@ def _fit(
 
 
 class _Member:
-    """One of the trainings: its ledger, its checkpoints and TensorBoard's files.
+    """One of the trainings: its ledger, its checkpoints and its trackers.
 
     Args:
       stack: closes them.
@@ -139,13 +150,11 @@ class _Member:
         seed: int,
         folder: Workdir,
         stack: contextlib.ExitStack,
-        with_tensorboard: bool,
+        track: Callable[[Config, Workdir], Tracking],
     ):
         self._many, self._trainer, self._number, self._seed = many, trainer, number, seed
         checkpoints = stack.enter_context(Checkpoints(folder.checkpoints))
-        self._board = None
-        if with_tensorboard:
-            self._board = stack.enter_context(contextlib.closing(tensorboard(folder, done=0)))
+        self._tracking = stack.enter_context(track(trainer.config.replace(seed=seed), folder))
         self.ledger = Ledger(
             trainer.config,
             folder,
@@ -164,8 +173,7 @@ class _Member:
         except UserError as error:
             raise UserError(f"seed {self._seed}: {error}") from error
         self.ledger.note(record)
-        if self._board is not None:
-            write_scalars(self._board, record)
+        self._tracking.epoch(record)
         self.ledger.keep(self._here)
 
     def save(self) -> None:

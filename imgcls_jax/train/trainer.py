@@ -1,7 +1,7 @@
 """A configuration made executable, for the loop to train with."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from typing import Any, NamedTuple, Protocol
 
 import flax.struct
@@ -39,6 +39,12 @@ class Feed(Protocol):
 
         The epoch's last batch may be smaller than the others, as PyTorch's DataLoader and Keras
         have it.
+        """
+
+    def batches(self, seed: int, key: jax.Array) -> Generator[steps.Batch]:
+        """Yields the full batches of a training by that seed and key, for ever, from its start.
+
+        Where `train` stands does not change.
         """
 
     def averaged(self, state: steps.TrainState) -> steps.TrainState:

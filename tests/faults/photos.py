@@ -49,9 +49,13 @@ _STREAMING = plant(
     ("data/photos/test_streaming.py",),
     crops_repeat=(
         "a picture has the same crop in every epoch",
-        "np.random.default_rng((self.seed, epoch, index + 1))",
-        "np.random.default_rng((self.seed, 0, index + 1))",
+        "np.random.default_rng((self.seed, epoch, number + 1))",
+        "np.random.default_rng((self.seed, 0, number + 1))",
     ),
+)
+_SAMPLING = plant(
+    "imgcls_jax/data/sampling.py",
+    ("data/photos/test_streaming.py", "data/test_sampling.py"),
     seeds_are_epochs=(
         "seed 1 begins with the second epoch of seed 0",
         "np.random.default_rng((seed, epoch)).permutation(count)",
@@ -81,4 +85,4 @@ _LOAD = plant(
         "test, seed = options.test_fraction, 42",
     ),
 )
-FAULTS = _FOLDERS + _CACHE + _DECODE + _STREAMING + _AUDIT + _LOAD
+FAULTS = _FOLDERS + _CACHE + _DECODE + _STREAMING + _SAMPLING + _AUDIT + _LOAD

@@ -116,8 +116,8 @@ _MANY = plant(
     ),
     members_repeat_their_order=(
         "every epoch of members has the order of the first one",
-        "self._orders(self.state.key, np.int32(self.epochs))",
-        "self._orders(self.state.key, np.int32(0))",
+        "self._orders(self.state.key, np.int32(self.epochs), ",
+        "self._orders(self.state.key, np.int32(0), ",
     ),
     members_learn_at_one_rate=(
         "the scale of a member's rate does nothing",

@@ -116,7 +116,7 @@ _FEATURES = plant(
     ),
     the_head_learns_at_the_default=(
         "head_lr does nothing",
-        'optim.create("adam", learning_rate=learning_rate)',
+        'optim.create("adam", learning_rate=of.learning_rate)',
         'optim.create("adam")',
     ),
 )

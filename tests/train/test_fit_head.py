@@ -18,7 +18,7 @@ from imgcls_jax.report import console
 from imgcls_jax.steps import TrainState
 from imgcls_jax.train import run
 from imgcls_jax.train.build import build
-from imgcls_jax.train.features import make_fit_head
+from imgcls_jax.train.features import HeadFit, make_fit_head
 from imgcls_jax.train.loop import fit
 from imgcls_jax.workdir import Workdir
 
@@ -38,8 +38,8 @@ class Staged(nn.Module):
         return nn.Dense(3)(features)
 
 
-@pytest.mark.parametrize("count", [24, 29])
-def test_every_example_counts_in_every_epoch(count):
+@pytest.mark.parametrize(("count", "sampler"), [(24, "uniform"), (29, "uniform"), (29, "balanced")])
+def test_every_example_drawn_counts_in_every_epoch(count, sampler):
     """Batches of 8, a last one of 5 of 29, and Adam written out."""
     rng = np.random.default_rng(0)
     features = rng.normal(size=(count, 4)).astype(np.float32)
@@ -54,8 +54,8 @@ def test_every_example_counts_in_every_epoch(count):
     }
     state = TrainState(jnp.zeros((), jnp.int32), params, {}, (), jax.random.key(7))
     fit_head = make_fit_head(
-        model=Staged(), binary=False, loss_fn=cross_entropy, epochs=3, learning_rate=0.05,
-        batch_size=8, found=found, state=state,
+        model=Staged(), binary=False, loss_fn=cross_entropy, of=HeadFit(3, 0.05, 8, sampler),
+        found=found, state=state,
     )  # fmt: skip
     after = fit_head(state)
 
@@ -63,7 +63,7 @@ def test_every_example_counts_in_every_epoch(count):
     first, second, step = np.zeros_like(w), np.zeros_like(w), 0
     inputs = np.hstack([features, np.ones((count, 1))])
     for epoch in range(3):
-        order = np.asarray(resident.epoch_order(state.key, epoch, count))
+        order = np.asarray(resident.drawn_order(sampler, state.key, epoch, found.labels))
         for start in range(0, count, 8):
             chosen = order[start : start + 8]
             scores = np.exp(inputs[chosen] @ w)

@@ -12,6 +12,7 @@ from test_fit_head import Staged
 from imgcls_jax.config import Config
 from imgcls_jax.data import Dataset, Split
 from imgcls_jax.data.dataset import hold_out
+from imgcls_jax.data.sampling import SAMPLERS
 from imgcls_jax.errors import UserError
 from imgcls_jax.limits import kept, temperature, unknown
 from imgcls_jax.predict import export, predictor
@@ -51,15 +52,17 @@ def trained(config, photos, workdir, **more):
     )
 
 
-def test_heads_of_parts_are_those_that_are_trained_on_the_parts_alone(photos):
-    trainer = build(FROZEN, photos, pretrained={"params": {}})
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_heads_of_parts_are_those_that_are_trained_on_the_parts_alone(photos, sampler):
+    config = FROZEN.replace(sampler=sampler)
+    trainer = build(config, photos, pretrained={"params": {}})
     state = trainer.start(3).state
     found = held_out.find(trainer, state, seed=3, dataset=photos)
     fold = held_out.folds_of(photos.train.labels)
     size = min((fold != k).sum() for k in range(held_out.FOLDS))
     rows, out = np.flatnonzero(fold != 0)[:size], fold == 0
     part = Split(photos.train.images[rows], photos.train.labels[rows])
-    alone = build(FROZEN, dataclasses.replace(photos, train=part), pretrained={"params": {}})
+    alone = build(config, dataclasses.replace(photos, train=part), pretrained={"params": {}})
     position = alone.start(3)
     carry = (position.state, position.sums)
     for epoch in range(FROZEN.train.epochs):

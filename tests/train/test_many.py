@@ -7,6 +7,7 @@ import pytest
 
 from imgcls_jax import data, steps
 from imgcls_jax.config import Config
+from imgcls_jax.data.sampling import SAMPLERS
 from imgcls_jax.errors import UserError
 from imgcls_jax.train.build import build, training_splits
 from imgcls_jax.train.many import Many, gains
@@ -38,16 +39,18 @@ def _alone(settings, seed):
 
 
 @pytest.mark.slow  # the default run has a smaller one in test_evidence_work.py
-def test_each_member_is_the_training_that_it_is_alone():
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_each_member_is_the_training_that_it_is_alone(sampler):
     """Another seed and another rate, with augmentation, a schedule and a smaller batch."""
-    config = Config.of(**SETTINGS)
+    settings = SETTINGS | {"sampler": sampler}
+    config = Config.of(**settings)
     train, _ = training_splits(config, DIGITS)
     many = Many(build(config, DIGITS), train, seeds=[0, 3], scales=[1.0, 0.5])
     for _ in range(2):
         records = many.train_epoch()
     sums, logits = many.evaluate(DIGITS.test)
     for member, (seed, lr) in enumerate(((0, 0.01), (3, 0.005))):
-        loss, alone = _alone(SETTINGS | {"lr": lr}, seed)
+        loss, alone = _alone(settings | {"lr": lr}, seed)
         assert records[member]["train_loss"] == pytest.approx(loss, rel=1e-5)
         np.testing.assert_allclose(logits[member], alone, atol=2e-4)
         correct = int((alone.argmax(1) == DIGITS.test.labels).sum())

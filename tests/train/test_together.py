@@ -23,9 +23,9 @@ CONFIG = SMALL.replace(epochs=2, hold_out=0.2, evaluate="best")
 
 
 def repeat(digits, folder, config=CONFIG, *, seeds, vectorize="off"):
-    of = {"seeds": seeds, "dataset": digits, "workdir": Workdir(folder)}
+    of = {"name": "small", "seeds": seeds, "dataset": digits, "workdir": Workdir(folder)}
     trainer = run.begin_together(config, vectorize=vectorize, **of)
-    return run.repeat(config, name="small", shared_trainer=trainer, **of)
+    return run.repeat(config, shared_trainer=trainer, **of)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -150,7 +150,7 @@ def test_auto_is_one_by_one_on_a_cpu_and_elsewhere_decided_by_trying(
     configs = [CONFIG.replace(seed=seed) for seed in (0, 1)]
     folders = [Workdir(tmp_path / str(seed)) for seed in (0, 1)]
     of = (configs, folders, lambda: (None, None), digits)
-    assert together.train_together(*of, tried=False) is None
+    assert together.train_together(*of, tried=False, name="small") is None
     assert asked == [2]
     assert not list(tmp_path.iterdir())
 

@@ -20,7 +20,7 @@ from imgcls_jax.models.resnet import ResNet
 from imgcls_jax.predict import predictor
 from imgcls_jax.train import run
 from imgcls_jax.train.build import build
-from imgcls_jax.train.features import make_fit_head
+from imgcls_jax.train.features import HeadFit, make_fit_head
 from imgcls_jax.train.setup import make_network
 from imgcls_jax.workdir import Workdir
 
@@ -139,8 +139,8 @@ def test_a_heads_first_epochs_learn_at_their_own_rate():
     )
     for rate in (1e-5, 1e-2):
         fit_head = make_fit_head(
-            model=TINY, binary=False, loss_fn=cross_entropy, epochs=1, learning_rate=rate,
-            batch_size=4, found=source, state=state,
+            model=TINY, binary=False, loss_fn=cross_entropy, of=HeadFit(1, rate, 4),
+            found=source, state=state,
         )  # fmt: skip
         fitted = fit_head(state).params
         change = np.abs(fitted[HEAD]["kernel"] - LOADED["params"][HEAD]["kernel"]).max()

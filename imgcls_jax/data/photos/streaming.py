@@ -11,7 +11,6 @@ so seeds 0 and 1 would visit the same orders one epoch apart.
 
 import contextlib
 import dataclasses
-import functools
 import gc
 import json
 import math
@@ -26,6 +25,7 @@ import numpy as np
 
 from imgcls_jax.data.photos import decode
 from imgcls_jax.data.photos.cache import cores
+from imgcls_jax.data.sampling import Balanced, order
 from imgcls_jax.errors import UserError
 
 _FOREVER = 2**62  # batches: a stream without end, which still has a length as Python allows it
@@ -62,7 +62,7 @@ def stream(source: Source, *, workers: int = 0, device: Any = None, **settings: 
         are spawned, a script that streams needs `if __name__ == "__main__":` around its work.
       device: a jax.Device or Sharding to put batches on ahead of time; None leaves NumPy arrays.
       **settings: those of `Batches` that decide which batches come: batch_size and size, which are
-        needed, how, crop_scale, seed, epochs and shuffle.
+        needed, how, crop_scale, seed, epochs, shuffle and balance.
 
     Raises:
       UserError: an option out of its range or no pictures.
@@ -217,6 +217,8 @@ class Batches:
         with Convolutions", section 6); (0.08, 1) there. Drawn by (seed, epoch, index).
       seed: of the orders and crops.
       epochs, shuffle: None goes on for ever, False keeps the order; 1, False for evaluation.
+      balance: draws pictures so that all classes are equally likely, and crops by (seed, epoch,
+        place in the epoch); None visits every picture once.
       first: number of the first batch.
     """
 
@@ -228,6 +230,7 @@ class Batches:
     seed: int = 0
     epochs: int | None = None
     shuffle: bool = True
+    balance: Balanced | None = None
     first: int = 0
 
     @property
@@ -245,25 +248,32 @@ class Batches:
     def __getitem__(self, number: int) -> dict[str, np.ndarray]:
         epoch, batch = divmod(self.first + number, self.per_epoch)
         chosen = slice(batch * self.batch_size, (batch + 1) * self.batch_size)
-        indices = order(len(self.source), self.seed, epoch, shuffle=self.shuffle)[chosen]
+        indices = self.order(epoch)[chosen]
         images = np.empty((len(indices), self.size, self.size, 3), np.uint8)
         labels = np.empty(len(indices), np.int32)
         for row, index in enumerate(indices.tolist()):
             picture, labels[row] = self.source[index]
             try:
-                images[row] = self._image(picture, epoch, index)
+                drawn = index if self.balance is None else chosen.start + row
+                images[row] = self._image(picture, epoch, drawn)
             except decode.BadImage as error:
                 raise decode.BadImage(self.source.name(index), error.reason) from error
         return {"image": images, "label": labels, "index": indices.astype(np.int32)}
 
-    def _image(self, picture: str | bytes, epoch: int, index: int) -> np.ndarray:
+    def order(self, epoch: int) -> np.ndarray:
+        """Returns the indices (N,) of an epoch's pictures."""
+        if self.balance is not None:
+            return self.balance.order(self.seed, epoch)
+        return order(len(self.source), self.seed, epoch, shuffle=self.shuffle)
+
+    def _image(self, picture: str | bytes, epoch: int, number: int) -> np.ndarray:
         if self.crop_scale is None:
             return decode.load(picture, self.size, self.how)
         # The smallest crop still has `size` pixels per side then, if the picture has them.
         least = math.ceil(self.size / math.sqrt(self.crop_scale[0] * _RATIOS[0]))
         image = decode.decode(picture, at_least=(least, least))
-        # index + 1: NumPy's seeds (s, e) and (s, e, 0) are the same, and the order has the former.
-        rng = np.random.default_rng((self.seed, epoch, index + 1))
+        # Not 0: NumPy's seeds (s, e) and (s, e, 0) are the same, and the order has the former.
+        rng = np.random.default_rng((self.seed, epoch, number + 1))
         top, left, height, width = random_crop(rng, image.shape[:2], self.crop_scale)
         crop = np.ascontiguousarray(image[top : top + height, left : left + width])
         return decode.resize(crop, self.size, decode.stretched(self.how))
@@ -272,13 +282,8 @@ class Batches:
         """Returns the settings that decide the batches, as JSON has them."""
         settings = ("batch_size", "size", "how", "crop_scale", "seed", "shuffle")
         values = {name: getattr(self, name) for name in settings}
+        values |= {} if self.balance is None else {"sampler": "balanced"}
         return json.loads(json.dumps({"pictures": self.source.identity(), **values}))
-
-
-@functools.lru_cache(maxsize=2)
-def order(count: int, seed: int, epoch: int, *, shuffle: bool = True) -> np.ndarray:
-    """Returns the indices 0..count-1 in the order in which that epoch visits them."""
-    return np.random.default_rng((seed, epoch)).permutation(count) if shuffle else np.arange(count)
 
 
 def random_crop(
