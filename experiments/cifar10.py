@@ -17,6 +17,8 @@ if __name__ == "__main__":  # before anything heavy is imported
 from experiments import speedrun
 from experiments.cli import flags as cli
 from experiments.cli import origins, training
+from experiments.cli.rate_finding import FIND_LR
+from experiments.cli.trackers_flag import TENSORBOARD, TRACKERS
 from experiments.presets import choose
 from imgcls_jax.config import Config
 from imgcls_jax.errors import UserError
@@ -28,7 +30,7 @@ def main() -> None:
     given = cli.given_settings()
     preset = choose.cifar10(training.RUN.value, training.preset_name("cifar10"), given)
     if preset.name == "speedrun":
-        for flag in (training.TRACKERS, training.TENSORBOARD, training.FIND_LR):
+        for flag in (TRACKERS, TENSORBOARD, FIND_LR):
             if flag.value:
                 raise UserError(f"a speed run takes no --{flag.name}; leave it out.")
         if training.VECTORIZE.value == "on":

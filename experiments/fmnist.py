@@ -14,10 +14,12 @@ if __name__ == "__main__":  # before anything heavy is imported
 from experiments import logistic
 from experiments.cli import flags as cli
 from experiments.cli import training
+from experiments.cli.rate_finding import FIND_LR
+from experiments.cli.trackers_flag import TENSORBOARD, TRACKERS
 from experiments.presets import choose
 from imgcls_jax.errors import UserError
 
-_NOT_OF_RUN_8 = (training.SEEDS, training.TRACKERS, training.TENSORBOARD, training.FIND_LR)
+_NOT_OF_RUN_8 = (training.SEEDS, TRACKERS, TENSORBOARD, FIND_LR)
 
 
 def main() -> None:

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 from absl import flags
 
-from experiments.cli import again, origins, rate_finding
+from experiments.cli import again, origins, rate_finding, shown
 from experiments.cli import flags as cli
 from experiments.cli.rate_finding import FIND_LR
+from experiments.cli.trackers_flag import asked_trackers
 from experiments.cli.vectorize_flag import VECTORIZE
 from experiments.documented import RUNS
 from experiments.presets import choose
@@ -19,10 +20,10 @@ from imgcls_jax.config import Config, settings_by_name
 from imgcls_jax.data import Dataset
 from imgcls_jax.errors import UserError
 from imgcls_jax.predict import predictor
-from imgcls_jax.report import console, lettering, run_page
+from imgcls_jax.report import console, run_page
 from imgcls_jax.report.augmentation_sheet import augmentation_sheet
 from imgcls_jax.report.run_figures import draw
-from imgcls_jax.train import run, trackers
+from imgcls_jax.train import run
 from imgcls_jax.workdir import Workdir
 
 cli.define_config_flags()
@@ -43,19 +44,11 @@ SHOW_CONFIG = flags.DEFINE_bool(
 AUGMENTATIONS = flags.DEFINE_string(
     "augmentations", None, "PNG file to draw what every augmentation does to the data; then exit"
 )
-TRACKERS = flags.DEFINE_list(
-    "trackers", [], f"services that show the run, separated by commas: {', '.join(trackers.NAMES)}"
-)
-TENSORBOARD = flags.DEFINE_bool("tensorboard", False, "short for --trackers=tensorboard")
 
 _OF_THE_RUN = (
     "run", "preset", "list_runs", "seeds", "vectorize", "workdir", "figures", "show_config",
     "augmentations", "find_lr", "trackers", "tensorboard",
 )  # fmt: skip
-_HEADINGS = {
-    "data": "Data", "model": "Network", "optim": "Optimiser", "train": "Training",
-    "evaluation": "Evaluation",
-}  # fmt: skip
 
 
 def command(
@@ -73,11 +66,11 @@ def command(
         places = ("data_dir", "raw_dir", "offline")
         if "photos" not in without:
             places = ("data_dir", "workers")
-        groups = {"The run": list(_OF_THE_RUN)} | {title: [] for title in _HEADINGS.values()}
+        groups = {"The run": list(_OF_THE_RUN)} | {title: [] for title in shown.HEADINGS.values()}
         groups["Data"] += places
         for name, (section, field) in settings_by_name().items():
             if field.metadata["of"] not in without:
-                groups[_HEADINGS[section]].append(name)
+                groups[shown.HEADINGS[section]].append(name)
         return cli.help_text(sys.modules[main.__module__].__doc__, groups)
 
     cli.run(main, help_of=help_of, argv=argv)
@@ -161,17 +154,6 @@ def train(preset: choose.Preset, *, experiment: str) -> None:
     print(f"\nEverything is in {workdir.path}")
 
 
-def _trackers() -> list[str]:
-    """Returns the names of the trackers that are asked for.
-
-    Raises:
-      UserError: for one that is unknown, or whose package is missing.
-    """
-    names = [*TRACKERS.value, *(["tensorboard"] if TENSORBOARD.value else [])]
-    trackers.require(names)
-    return names
-
-
 def _train(
     preset: choose.Preset,
     config: Config,
@@ -182,18 +164,18 @@ def _train(
     over_folds: bool,
 ) -> None:
     """Shows the settings and does what they say; `ended` shows what a finished training left."""
-    _trackers()  # before anything is loaded
+    trackers = asked_trackers()  # before anything is loaded
     documented = choose.documented(preset, config)
     name = _name(preset, config, documented)
     photos = config.data.dataset == "folder"
     title = f"Settings of {name}" if photos else f"Documented {name}"
     console.heading(title if documented else f"{name}: no documented run's settings")
-    _show_settings(config, workdir)
+    shown.settings(config, workdir, everything=SHOW_CONFIG.value)
     if over_folds:
         _cross_validate(preset, config, workdir=workdir, documented=documented, ended=ended)
         return
     dataset = cli.load_dataset(config)
-    _show_data(dataset)
+    shown.data(dataset, drawn=FIGURES.value)
     documented = _if_of_these(documented, dataset)
     name = _name(preset, config, documented)
     console.heading("Evaluation" if evaluate_only else "Training")
@@ -201,32 +183,12 @@ def _train(
     if evaluate_only:
         console.closing(run.evaluate_only(config, **common))
         return
-    common |= {"documented": documented, "trackers": _trackers()}
+    common |= {"documented": documented, "trackers": trackers}
     if SEEDS.value is None:
         console.closing(run.train(config, **common))
         ended("Figures", config, dataset, workdir)
     else:
         _repeat(config, SEEDS.value, ended=ended, **common)
-
-
-def _show_settings(config: Config, workdir: Workdir) -> None:
-    """Shows the settings that are no defaults or always matter, in their groups, or all."""
-    shown = config.shown(everything=SHOW_CONFIG.value)
-    if SHOW_CONFIG.value:
-        console.pairs(shown | {"workdir": workdir.path})
-        return
-    groups: dict[str, dict[str, Any]] = {title: {} for title in _HEADINGS.values()}
-    for name, value in shown.items():
-        groups[_HEADINGS[settings_by_name()[name][0]]][name] = value
-    console.groups(groups | {"Workdir": {"": workdir.path}})
-    print("  all other settings have their defaults; --show_config prints them")
-
-
-def _show_data(dataset: Dataset) -> None:
-    """Shows what the data is, and says if figures will lack letters of its classes' names."""
-    console.dataset(dataset)
-    if FIGURES.value and (notice := lettering.lacking(dataset.class_names)):
-        print(f"  {notice}")
 
 
 def _repeat(
@@ -283,7 +245,7 @@ def _cross_validate(
         if event == "finished":
             ended(f"Figures of fold {one.data.fold}", one, dataset, folder)
         elif one.data.fold == 0:
-            _show_data(dataset)
+            shown.data(dataset, drawn=FIGURES.value)
 
     result = run.cross_validate(
         config,
@@ -291,7 +253,7 @@ def _cross_validate(
         load=load,
         workdir=workdir,
         documented=documented,
-        trackers=_trackers(),
+        trackers=asked_trackers(),
         watch=watch,
     )
     console.heading(f"{name}: {config.data.folds} folds")
