@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import flax
 import jax
 
 from imgcls_jax import models, steps
@@ -15,6 +16,7 @@ from imgcls_jax.errors import UserError
 from imgcls_jax.train import features
 from imgcls_jax.train.distil import Teacher, with_teacher
 from imgcls_jax.train.feeds import evaluation_batch_size, make_feed
+from imgcls_jax.train.progress import waiting
 from imgcls_jax.train.setup import Setup, make_setup
 from imgcls_jax.train.streams import explained
 from imgcls_jax.train.trainer import Carry, Trainer, Watched
@@ -26,14 +28,18 @@ def build(
     *,
     pretrained: Mapping[str, Any] | None = None,
     teacher: Teacher | None = None,
+    resumed: bool = False,
 ) -> Trainer:
     """Makes a configuration executable: splits the data, puts it where it is fed from, compiles.
+
+    On a terminal a line says what a compilation is for and how long it has taken so far.
 
     Args:
       dataset: its test set is used only where the settings say that it is watched.
       pretrained: variables to start from, see `imgcls_jax.pretrained`; what they leave out is
         drawn at random.
       teacher: whom to learn from beside the labels, if anyone; see `imgcls_jax.train.distil`.
+      resumed: whether a checkpoint will give every variable, so that none is drawn.
 
     Raises:
       UserError: if the settings do not fit each other or the data.
@@ -44,9 +50,8 @@ def build(
         teach = teacher and functools.partial(with_teacher, teacher, config=config, **of)
         setup = make_setup(config, **of, teach=teach)
     started = time.perf_counter()
-    draw = jax.jit(functools.partial(_initial, setup, averaged=bool(config.optim.ema)))
-    shapes = jax.eval_shape(draw, jax.random.key(0))
-    init = draw.lower(jax.random.key(0)).compile()
+    with waiting("preparing the network"):
+        init, shapes = _make_init(config, setup, known=_known(pretrained, resumed=resumed))
     init_seconds = time.perf_counter() - started
     begin = place = None
     feature_seconds: list[float] = []
@@ -56,7 +61,8 @@ def build(
         place = _placing_features(config, setup, train, init, begin, feature_seconds)
         if config.train.head_epochs:
             found, started = place(train), time.perf_counter()
-            fit_head = _fitting_the_head(config, setup, found=found, state=shapes[0])
+            with waiting("compiling the fit of the head"):
+                fit_head = _fitting_the_head(config, setup, found=found, state=shapes[0])
             begin = _timed(begin, fit_head, head_seconds)
             init_seconds += time.perf_counter() - started
     feed = make_feed(
@@ -114,17 +120,39 @@ def training_splits(config: Config, dataset: Dataset) -> tuple[Split, Watched | 
     return train, None if validation is None else Watched("validation", validation)
 
 
-def _initial(setup: Setup, key: jax.Array, *, averaged: bool) -> Carry:
-    """Returns the random state before training, and sums of nothing."""
-    network = setup.network
-    state = steps.init_state(
-        model=network.model,
-        tx=setup.tx,
-        key=key,
-        image_shape=network.image_shape,
-        averaged=averaged,
-    )
-    return state, steps.zero_metrics()
+def _known(
+    pretrained: Mapping[str, Any] | None, *, resumed: bool
+) -> Callable[[tuple[str, ...]], bool] | None:
+    """Returns whether a variable need not be drawn, by its path; None where all have to be."""
+    if resumed:
+        return lambda path: True
+    return pretrained and set(flax.traverse_util.flatten_dict(dict(pretrained))).__contains__
+
+
+def _make_init(
+    config: Config, setup: Setup, *, known: Callable[[tuple[str, ...]], bool] | None
+) -> tuple[Callable[[jax.Array], Carry], Carry]:
+    """Builds key -> the state before training and sums of nothing, compiled; also their shapes.
+
+    The draws of published weights' networks take 20 times as long to compile as that of a head.
+
+    Args:
+      known: see `steps.init_state`.
+    """
+
+    def initial(key: jax.Array) -> Carry:
+        state = steps.init_state(
+            model=setup.network.model,
+            tx=setup.tx,
+            key=key,
+            image_shape=setup.network.image_shape,
+            averaged=bool(config.optim.ema),
+            known=known,
+        )
+        return state, steps.zero_metrics()
+
+    traced = jax.jit(initial).trace(jax.random.key(0))
+    return traced.lower().compile(), traced.out_info
 
 
 def _placing_features(
@@ -179,7 +207,8 @@ def _timed(
     def both(state: steps.TrainState) -> steps.TrainState:
         state = jax.block_until_ready(begin(state))
         started = time.perf_counter()
-        state = jax.block_until_ready(fit_head(state))
+        with waiting("fitting the head"):
+            state = jax.block_until_ready(fit_head(state))
         seconds.append(time.perf_counter() - started)
         return state
 

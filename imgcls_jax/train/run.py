@@ -259,7 +259,8 @@ def make_trainer(
     """Builds the trainer, with the weights that the configuration starts from.
 
     Args:
-      resumed: whether a checkpoint will replace those weights, where only they are needed.
+      resumed: whether a checkpoint will give every variable, so that weights are read only for the
+        features of a frozen network.
       teacher: whom to learn from beside the labels, if anyone.
     """
     of = config.train
@@ -268,8 +269,9 @@ def make_trainer(
             "features are computed in every epoch, since augmentation, random crops, averaged "
             "views or a larger evaluation size change the images."
         )
-    if config.model.weights == "none" or (resumed and not config.features_once):
-        return build(config, dataset, teacher=teacher)
+    resumed = resumed and not config.features_once
+    if config.model.weights == "none" or resumed:
+        return build(config, dataset, teacher=teacher, resumed=resumed)
     loaded = pretrained.load(
         config.model.weights,
         model_name=config.model.model,
