@@ -21,6 +21,7 @@ from imgcls_jax.report import console, lettering
 from imgcls_jax.report.augmentation_sheet import augmentation_sheet
 from imgcls_jax.report.run_figures import draw
 from imgcls_jax.train import run
+from imgcls_jax.train.waiting import waiting
 from imgcls_jax.workdir import Workdir
 
 cli.define_config_flags()
@@ -261,13 +262,16 @@ def _cross_validate(
 
 
 def _draw(title: str, config: Config, dataset: Dataset, workdir: Workdir) -> None:
-    """Draws a finished run's figures if they are wanted, and lists them."""
+    """Draws a finished run's figures if they are wanted, with a line as soon as each is there."""
     if not FIGURES.value:
         return
-    grad_cam = None
-    if config.data.dataset == "folder" and config.model.model in models.TRANSFERABLE:
-        grad_cam = predictor.load(workdir.path).grad_cam
-    console.paths(title, draw(workdir, dataset, grad_cam=grad_cam))
+
+    def grad_cam(images: np.ndarray, classes: np.ndarray) -> np.ndarray:
+        with waiting("computing where the network looks"):
+            return np.asarray(predictor.load(workdir.path).grad_cam(images, classes))
+
+    looked_into = config.data.dataset == "folder" and config.model.model in models.TRANSFERABLE
+    console.paths(title, draw(workdir, dataset, grad_cam=grad_cam if looked_into else None))
 
 
 def _name(preset: choose.Preset, config: Config, documented: dict | None) -> str:

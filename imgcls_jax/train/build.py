@@ -16,10 +16,10 @@ from imgcls_jax.errors import UserError
 from imgcls_jax.train import features
 from imgcls_jax.train.distil import Teacher, with_teacher
 from imgcls_jax.train.feeds import evaluation_batch_size, make_feed
-from imgcls_jax.train.progress import waiting
 from imgcls_jax.train.setup import Setup, make_setup
 from imgcls_jax.train.streams import explained
 from imgcls_jax.train.trainer import Carry, Trainer, Watched
+from imgcls_jax.train.waiting import waiting
 
 
 def build(

@@ -1,8 +1,9 @@
 """Evaluation batch by batch: one compilation of the network for splits of any size, and a bar."""
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -13,9 +14,8 @@ from imgcls_jax import steps
 from imgcls_jax.data import resident
 from imgcls_jax.data.dataset import Split
 from imgcls_jax.data.resident import Resident
-from imgcls_jax.train.progress import waiting
-from imgcls_jax.train.setup import Setup
 from imgcls_jax.train.streams import evaluation_batches
+from imgcls_jax.train.waiting import waiting
 
 Found = tuple[steps.Metrics, np.ndarray]  # sums over a split's examples, and its logits (N, C)
 
@@ -24,15 +24,14 @@ class InBatches:
     """Evaluates splits, every example once, in batches of one shape; the last is filled up.
 
     Args:
-      setup: has the evaluation chain.
+      apply_fn: the evaluation chain, see `train.setup.Network.evaluate_fn`.
       state: shapes of the states that will come.
       split: one of those that will come, of whose images the shape is taken.
       batch_size: examples per batch.
     """
 
-    def __init__(self, setup: Setup, state: steps.TrainState, split: Split, *, batch_size: int):
-        self._step = steps.make_eval_step(apply_fn=setup.network.evaluate_fn)
-        self._state = state
+    def __init__(self, apply_fn: Callable[..., Any], state: Any, split: Split, *, batch_size: int):
+        self._step, self._state = steps.make_eval_step(apply_fn=apply_fn), state
         self._batch_size, self._compiled = batch_size, None
         self._shapes = {
             "image": jax.ShapeDtypeStruct((batch_size, *split.images.shape[1:]), jnp.uint8),

@@ -13,8 +13,8 @@ from imgcls_jax.data.dataset import Split
 from imgcls_jax.data.resident import Resident
 from imgcls_jax.models.freezing import ApplyFn, features_of, head_of, with_binary_head
 from imgcls_jax.optim.ema import ema_init
-from imgcls_jax.train.progress import waiting
 from imgcls_jax.train.streams import evaluation_batches
+from imgcls_jax.train.waiting import waiting
 
 
 def merge(params: Any, loaded: Mapping[str, Any]) -> Any:

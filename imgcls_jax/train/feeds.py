@@ -22,11 +22,11 @@ from imgcls_jax.data.resident import Resident
 from imgcls_jax.errors import UserError
 from imgcls_jax.models import freezing
 from imgcls_jax.train.evaluation import InBatches
-from imgcls_jax.train.progress import waiting
 from imgcls_jax.train.recalibrate import make_recalibrate, make_recalibrate_streamed
 from imgcls_jax.train.setup import Setup
 from imgcls_jax.train.streams import explained, open_stream
 from imgcls_jax.train.trainer import Carry, Feed
+from imgcls_jax.train.waiting import waiting
 
 _RECALIBRATION = 10_000  # training examples that batch-norm statistics are estimated on
 _STATE_BYTES = 1024  # of a stream's state in a checkpoint, whose arrays have fixed shapes
@@ -41,8 +41,7 @@ def evaluation_batch_size(config: Config, split: Split) -> int:
 class ResidentFeed:
     """Feeds from the device: batches are gathered inside jit, many steps are one call.
 
-    A split is evaluated by one call, compiled for its size, but photos batch by batch: a network on
-    photos takes long to compile and to evaluate.
+    A split is evaluated in one call, compiled for its size, but photos batch by batch.
 
     Args:
       train: the training split.
@@ -68,8 +67,8 @@ class ResidentFeed:
         self.size = len(train)
         self._batches = None
         if config.data.dataset == "folder" and setup.head_fn is None:
-            size = min(self._batch_size, len(train))
-            self._batches = InBatches(setup, carry[0], train, batch_size=size)
+            size, apply_fn = min(self._batch_size, len(train)), setup.network.evaluate_fn
+            self._batches = InBatches(apply_fn, carry[0], train, batch_size=size)
         started = time.perf_counter()
         self._carry = carry
         with waiting("compiling the training"):
@@ -198,7 +197,8 @@ class StreamFeed:
                 for size in (full, rest)
                 if size
             }
-        self._batches = InBatches(setup, carry[0], train, batch_size=self._batch_size)
+        size, apply_fn = self._batch_size, setup.network.evaluate_fn
+        self._batches = InBatches(apply_fn, carry[0], train, batch_size=size)
         self._recalibrate = make_recalibrate_streamed(
             apply_fn=_as_trained(setup),
             image_fn=steps.to_unit_interval,

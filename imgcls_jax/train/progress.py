@@ -1,55 +1,16 @@
 """Watching a run and stopping it: progress bar, TensorBoard files, signals."""
 
 import contextlib
-import os
 import signal
 import sys
-import threading
 from collections.abc import Iterator
 from typing import Any
 
 from tqdm import tqdm
 
 from imgcls_jax.errors import UserError
+from imgcls_jax.train.waiting import on_terminal
 from imgcls_jax.workdir import Workdir
-
-_TICK_SECONDS = 1.0
-
-
-@contextlib.contextmanager
-def waiting(doing: str) -> Iterator[None]:
-    """Shows on a terminal what is being done, and for how long so far, until it is done.
-
-    It is for steps that cannot say how far they are, such as a compilation.
-
-    Args:
-      doing: such as "compiling the network".
-    """
-    line = tqdm(
-        desc=doing, bar_format="{desc} ({elapsed})", leave=False, disable=not _on_terminal()
-    )
-    if line.disable:
-        yield
-        return
-    ended = threading.Event()
-
-    def tick() -> None:
-        while not ended.wait(_TICK_SECONDS):
-            line.refresh()
-
-    clock = threading.Thread(target=tick, daemon=True)
-    clock.start()
-    try:
-        yield
-    finally:
-        ended.set()
-        clock.join()
-        line.close()
-
-
-def _on_terminal() -> bool:
-    """Returns whether bars can be drawn on standard error."""
-    return sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
 
 
 class Progress:
@@ -81,7 +42,7 @@ class ProgressBar(Progress):
             unit=" examples",
             unit_scale=True,
             file=sys.stderr,
-            disable=not _on_terminal(),
+            disable=not on_terminal(),
             dynamic_ncols=True,
             leave=False,
             smoothing=0.1,

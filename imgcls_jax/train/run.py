@@ -29,6 +29,7 @@ from imgcls_jax.train.repeat import each, of_one, over, pooled
 from imgcls_jax.train.setup import make_model
 from imgcls_jax.train.together import train_together
 from imgcls_jax.train.trainer import Trainer
+from imgcls_jax.train.waiting import waiting
 from imgcls_jax.workdir import Workdir
 
 
@@ -272,12 +273,13 @@ def make_trainer(
     resumed = resumed and not config.features_once
     if config.model.weights == "none" or resumed:
         return build(config, dataset, teacher=teacher, resumed=resumed)
-    loaded = pretrained.load(
-        config.model.weights,
-        model_name=config.model.model,
-        model=make_model(config, num_classes=dataset.num_classes),
-        image_shape=dataset.image_shape,
-    )
+    with waiting("reading the weights"):
+        loaded = pretrained.load(
+            config.model.weights,
+            model_name=config.model.model,
+            model=make_model(config, num_classes=dataset.num_classes),
+            image_shape=dataset.image_shape,
+        )
     print(f"weights: {loaded.source}")
     return build(config, dataset, pretrained=loaded.variables, teacher=teacher)
 
