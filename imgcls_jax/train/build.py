@@ -32,8 +32,6 @@ def build(
 ) -> Trainer:
     """Makes a configuration executable: splits the data, puts it where it is fed from, compiles.
 
-    On a terminal a line says what a compilation is for and how long it has taken so far.
-
     Args:
       dataset: its test set is used only where the settings say that it is watched.
       pretrained: variables to start from, see `imgcls_jax.pretrained`; what they leave out is
@@ -50,8 +48,7 @@ def build(
         teach = teacher and functools.partial(with_teacher, teacher, config=config, **of)
         setup = make_setup(config, **of, teach=teach)
     started = time.perf_counter()
-    with waiting("preparing the network"):
-        init, shapes = _make_init(config, setup, known=_known(pretrained, resumed=resumed))
+    init, shapes = _make_init(config, setup, known=_known(pretrained, resumed=resumed))
     init_seconds = time.perf_counter() - started
     begin = place = None
     feature_seconds: list[float] = []
@@ -61,8 +58,7 @@ def build(
         place = _placing_features(config, setup, train, init, begin, feature_seconds)
         if config.train.head_epochs:
             found, started = place(train), time.perf_counter()
-            with waiting("compiling the fit of the head"):
-                fit_head = _fitting_the_head(config, setup, found=found, state=shapes[0])
+            fit_head = _fitting_the_head(config, setup, found=found, state=shapes[0])
             begin = _timed(begin, fit_head, head_seconds)
             init_seconds += time.perf_counter() - started
     feed = make_feed(
@@ -151,8 +147,9 @@ def _make_init(
         )
         return state, steps.zero_metrics()
 
-    traced = jax.jit(initial).trace(jax.random.key(0))
-    return traced.lower().compile(), traced.out_info
+    with waiting("preparing the network"):
+        traced = jax.jit(initial).trace(jax.random.key(0))
+        return traced.lower().compile(), traced.out_info
 
 
 def _placing_features(
@@ -185,16 +182,17 @@ def _fitting_the_head(
     config: Config, setup: Setup, *, found: Resident, state: steps.TrainState
 ) -> Callable[[steps.TrainState], steps.TrainState]:
     """Builds a function that fits a state's head to the features found; compiled here."""
-    return features.make_fit_head(
-        model=setup.network.model,
-        binary=config.model.head == "binary",
-        loss_fn=setup.loss_fn,
-        epochs=config.train.head_epochs,
-        learning_rate=config.train.head_lr,
-        batch_size=config.train.batch_size,
-        found=found,
-        state=state,
-    )
+    with waiting("compiling the fit of the head"):
+        return features.make_fit_head(
+            model=setup.network.model,
+            binary=config.model.head == "binary",
+            loss_fn=setup.loss_fn,
+            epochs=config.train.head_epochs,
+            learning_rate=config.train.head_lr,
+            batch_size=config.train.batch_size,
+            found=found,
+            state=state,
+        )
 
 
 def _timed(

@@ -260,8 +260,7 @@ def make_trainer(
     """Builds the trainer, with the weights that the configuration starts from.
 
     Args:
-      resumed: whether a checkpoint will give every variable, so that weights are read only for the
-        features of a frozen network.
+      resumed: whether a checkpoint will give every variable; weights may be needed for features.
       teacher: whom to learn from beside the labels, if anyone.
     """
     of = config.train
