@@ -9,6 +9,8 @@
     python -m experiments.benchmark limits --data_dir=PHOTOS --weights=FILE --rounds=3
                                                 # calibration, "unknown", sets of classes; settings
                                                 # are those of experiments.transfer
+    python -m experiments.benchmark predict --data_dir=PHOTOS --rounds=3
+                                                # predictions beside decoding and network alone
     python -m experiments.benchmark doctor --data_dir=PHOTOS --model=mobilenet_v2 --weights=FILE
                                                 # labels and copies spoilt on purpose
 
@@ -28,7 +30,17 @@ from collections.abc import Iterator
 
 from absl import flags
 
-from experiments.benchmarks import cifar10, doctor, fmnist, limits, logistic, seeds, start, transfer
+from experiments.benchmarks import (
+    cifar10,
+    doctor,
+    fmnist,
+    limits,
+    logistic,
+    predict,
+    seeds,
+    start,
+    transfer,
+)
 from experiments.cli import flags as cli
 from experiments.cli import out_flag, training
 from experiments.cli.out_flag import OUT
@@ -52,6 +64,7 @@ _BENCHMARKS = {
     "start": (start, cli.data_arguments),
     "seeds": (seeds, lambda: cli.load_data("fashion_mnist")),
     "limits": (limits, limits.asked),
+    "predict": (predict, cli.photos_dir),
     "doctor": (doctor, lambda: (cli.photos_dir(), cli.given_settings())),
 }
 

@@ -25,6 +25,7 @@ if __name__ == "__main__":  # before anything heavy is imported
 
     huge_pages.ask()
 
+import itertools
 import os
 import sys
 from collections import Counter
@@ -40,6 +41,7 @@ from experiments.cli.out_flag import OUT
 from imgcls_jax.errors import UserError
 from imgcls_jax.predict import output, predictor
 from imgcls_jax.predict.judge import Asked, make_judge
+from imgcls_jax.train.waiting import waiting
 
 flags.adopt_module_key_flags(checkpoint_flag)
 flags.adopt_module_key_flags(out_flag)
@@ -73,7 +75,8 @@ def main(sources: list[str]) -> None:
     _check(sources)
     sys.stdout.reconfigure(errors="backslashreplace")  # names that the terminal has no letters for
     sys.stderr.reconfigure(errors="backslashreplace")
-    network = predictor.load(CHECKPOINT.value)
+    with waiting("reading the network"):
+        network = predictor.load(CHECKPOINT.value)
     if _SALIENCY.value and network.grad_cam is None:
         raise UserError(
             "--saliency needs the network's code, and an exported file has none; give the run's "
@@ -130,6 +133,10 @@ def _check(sources: list[str]) -> None:
 
 def _with_bar(predictions, total: int):
     """Yields the predictions, with a bar on a terminal that the results are not written to."""
+    predictions = iter(predictions)
+    with waiting("compiling the network, classifying the first pictures"):
+        first = next(predictions)
+    predictions = itertools.chain([first], predictions)
     hidden = not sys.stderr.isatty() or (not OUT.value and sys.stdout.isatty())
     return tqdm(predictions, total=total, unit=" pictures", disable=hidden, file=sys.stderr)
 

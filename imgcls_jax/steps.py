@@ -66,13 +66,25 @@ def init_state(
     key: jax.Array,
     image_shape: tuple[int, ...],
     averaged: bool = False,
+    known: Callable[[tuple[str, ...]], bool] | None = None,
 ) -> TrainState:
     """Builds the state before the first step, for a model that takes images of shape (H, W, C).
 
-    With `averaged`, the state has room for the average that `make_train_step(ema=...)` keeps.
+    Args:
+      averaged: whether the state has room for the average that `make_train_step(ema=...)` keeps.
+      known: whether other values will take the place of a variable, by its path, the collection
+        first. Zeros stand for it here: inside jit nothing is computed to draw it, and what is drawn
+        has the bits that it has without.
     """
     init_key, train_key = jax.random.split(key)
     variables = model.init(init_key, jnp.zeros((1, *image_shape)))
+    if known is not None:
+        variables = jax.tree_util.tree_map_with_path(
+            lambda path, leaf: (
+                jnp.zeros(leaf.shape, leaf.dtype) if known(tuple(k.key for k in path)) else leaf
+            ),
+            variables,
+        )
     params = variables["params"]
     return TrainState(
         step=jnp.zeros((), jnp.int32),

@@ -2,7 +2,7 @@
 
 import functools
 import sys
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
 import numpy as np
@@ -24,6 +24,7 @@ from imgcls_jax.report import console, run_page
 from imgcls_jax.report.augmentation_sheet import augmentation_sheet
 from imgcls_jax.report.run_figures import draw
 from imgcls_jax.train import run
+from imgcls_jax.train.waiting import waiting
 from imgcls_jax.workdir import Workdir
 
 cli.define_config_flags()
@@ -270,15 +271,24 @@ def _draw(
     *,
     command: Callable[[Config], str],
 ) -> None:
-    """Draws a finished run's figures if they are wanted, writes its report, and lists them."""
-    drawn = []
-    if FIGURES.value:
-        grad_cam = None
-        if config.data.dataset == "folder" and config.model.model in models.TRANSFERABLE:
-            grad_cam = predictor.load(workdir.path).grad_cam
-        drawn = draw(workdir, dataset, grad_cam=grad_cam)
-    report = run_page.write(workdir, dataset, figures=drawn, command=command(config))
-    console.paths(title if drawn else title.replace("Figures", "Report"), [*drawn, str(report)])
+    """Draws a finished run's figures if they are wanted and writes its report, a line for each."""
+
+    def grad_cam(images: np.ndarray, classes: np.ndarray) -> np.ndarray:
+        with waiting("computing where the network looks"):
+            return np.asarray(predictor.load(workdir.path).grad_cam(images, classes))
+
+    def written() -> Iterator[str]:
+        drawn = []
+        if FIGURES.value:
+            looked_into = (
+                config.data.dataset == "folder" and config.model.model in models.TRANSFERABLE
+            )
+            for path in draw(workdir, dataset, grad_cam=grad_cam if looked_into else None):
+                drawn.append(path)
+                yield path
+        yield str(run_page.write(workdir, dataset, figures=drawn, command=command(config)))
+
+    console.paths(title if FIGURES.value else title.replace("Figures", "Report"), written())
 
 
 def _name(preset: choose.Preset, config: Config, documented: dict | None) -> str:

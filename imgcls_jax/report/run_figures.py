@@ -1,6 +1,6 @@
 """The figures of a finished run, from its files."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +19,8 @@ _IN_A_ROW = 10
 
 def draw(
     workdir: Workdir, dataset: Dataset, *, grad_cam: Callable[[Any, Any], Any] | None = None
-) -> list[str]:
-    """Draws a finished run's figures from its files; returns their paths.
+) -> Iterator[str]:
+    """Draws a finished run's figures from its files; yields the path of each as it is drawn.
 
     Args:
       grad_cam: (images uint8 (B, H, W, C), classes (B,)) -> maps (B, h, w) in [0, 1], to draw where
@@ -39,56 +39,35 @@ def draw(
     of_photos = config.data.dataset == "folder"  # sorted by class
     count = min(25, len(labels))
     drawn = np.linspace(0, len(labels) - 1, count).astype(int) if of_photos else np.arange(count)
-    paths = []
     if history:
-        paths.append(charts.learning_curves(history, folder / "learning_curves.png"))
-    accuracy = summary["test_accuracy"]
-    paths += [
-        charts.confusion_matrix(
-            np.asarray(summary["confusion_matrix"]),
-            names,
-            folder / "confusion_matrix.png",
-            title=f"{summary['run']}: test accuracy {accuracy:.4f}",
-        ),
-        sheets.prediction_grid(
-            test.images[drawn],
-            labels[drawn],
-            calibrated[drawn],
-            names,
-            folder / "predictions.png",
-        ),
-        sheets.most_confident_mistakes(
-            test.images,
-            labels,
-            calibrated,
-            names,
-            folder / "mistakes.png",
-            captions=test.paths,
-        ),
-        charts.reliability_diagram(summary["calibration"], folder / "calibration.png"),
-        *_samples(train, names, folder, of_photos=of_photos),
-    ]
+        yield str(charts.learning_curves(history, folder / "learning_curves.png"))
+    matrix, accuracy = np.asarray(summary["confusion_matrix"]), summary["test_accuracy"]
+    title = f"{summary['run']}: test accuracy {accuracy:.4f}"
+    yield str(charts.confusion_matrix(matrix, names, folder / "confusion_matrix.png", title=title))
+    of = (test.images[drawn], labels[drawn], calibrated[drawn], names)
+    yield str(sheets.prediction_grid(*of, folder / "predictions.png"))
+    of = (test.images, labels, calibrated, names)
+    yield str(sheets.most_confident_mistakes(*of, folder / "mistakes.png", captions=test.paths))
+    yield str(charts.reliability_diagram(summary["calibration"], folder / "calibration.png"))
+    yield from map(str, _samples(train, names, folder, of_photos=of_photos))
     if of_photos:
-        paths += _of_photos(workdir, dataset, labels, probabilities)
+        yield from map(str, _of_photos(workdir, dataset, labels, probabilities))
         if grad_cam is not None:
-            paths.append(_saliency(workdir, dataset, labels, calibrated, grad_cam))
+            yield str(_saliency(workdir, dataset, labels, calibrated, grad_cam))
     if specs := config.train.augment:
-        images, sheet = train.images[: len(specs) + 8], folder / "augmentation.png"
-        paths.append(augmentation_sheet(images, sheet, specs=specs))
-    return [str(path) for path in paths]
+        some = train.images[: len(specs) + 8]
+        yield str(augmentation_sheet(some, folder / "augmentation.png", specs=specs))
 
 
 def _samples(
     train: Split, names: Sequence[str], folder: Path, *, of_photos: bool
-) -> tuple[Path, Path]:
+) -> Iterator[Path]:
     """Draws the first training image, and a row: the first ones, or of photos different ones."""
     row = np.arange(min(_IN_A_ROW, len(train)))
     if of_photos:
         row = of_different_classes(train.labels, _IN_A_ROW)
-    return (
-        sheets.sample_image(train.images[0], names[train.labels[0]], folder / "sample_image.png"),
-        sheets.sample_row(train.images[row], train.labels[row], names, folder / "sample_row.png"),
-    )
+    yield sheets.sample_image(train.images[0], names[train.labels[0]], folder / "sample_image.png")
+    yield sheets.sample_row(train.images[row], train.labels[row], names, folder / "sample_row.png")
 
 
 def of_different_classes(labels: np.ndarray, count: int) -> np.ndarray:
@@ -107,18 +86,17 @@ def of_different_classes(labels: np.ndarray, count: int) -> np.ndarray:
     return chosen[np.argsort(numbers[chosen], kind="stable")]
 
 
-def _of_photos(workdir: Workdir, dataset: Dataset, labels, probabilities) -> list[Path]:
+def _of_photos(workdir: Workdir, dataset: Dataset, labels, probabilities) -> Iterator[Path]:
     """Draws the figures that unbalanced classes ask for."""
     names, folder = dataset.class_names, workdir.figures
     counts = {
         name: np.bincount(split.labels, minlength=len(names))
         for name, split in dataset.splits.items()
     }
-    return [
-        charts.class_counts(counts, names, folder / "class_counts.png"),
-        charts.precision_recall(labels, probabilities, names, folder / "precision_recall.png"),
-        charts.roc(labels, probabilities, names, folder / "roc.png"),
-    ]
+    yield charts.class_counts(counts, names, folder / "class_counts.png")
+    of = (labels, probabilities, names)
+    yield charts.precision_recall(*of, folder / "precision_recall.png")
+    yield charts.roc(*of, folder / "roc.png")
 
 
 def _saliency(workdir: Workdir, dataset: Dataset, labels, probabilities, grad_cam) -> Path:

@@ -14,6 +14,7 @@ from imgcls_jax.data.resident import Resident
 from imgcls_jax.models.freezing import ApplyFn, features_of, head_of, with_binary_head
 from imgcls_jax.optim.ema import ema_init
 from imgcls_jax.train.streams import evaluation_batches
+from imgcls_jax.train.waiting import waiting
 
 
 def merge(params: Any, loaded: Mapping[str, Any]) -> Any:
@@ -48,18 +49,28 @@ def make_extract(*, apply_fn: ApplyFn, batch_size: int) -> Callable[[Any, Split,
     """Builds `extract(variables, split, doing)`: the features of a split, on the device.
 
     The features (N, F) float32 take the place of the images, which may be at hand or in their
-    files. A progress bar says what is being done.
+    files. A progress bar says what is being done. The network is compiled once for all splits,
+    whose last batches are filled up.
     """
-    features = features_of(apply_fn)
+    features, compiled = features_of(apply_fn), {}
 
     @jax.jit
     def of_batch(variables, images):
         return features(variables, steps.to_unit_interval(images))
 
+    def run_of(variables, images):
+        shape = (batch_size, *images.shape[1:])
+        if shape not in compiled:
+            with waiting("compiling the network"):
+                batch = jax.ShapeDtypeStruct(shape, images.dtype)
+                compiled[shape] = of_batch.lower(variables, batch).compile()
+        return compiled[shape]
+
     def extract(variables, split, doing):
+        run = run_of(variables, split.images)
         rows = np.concatenate(
             [
-                np.asarray(of_batch(variables, batch["image"]))[:size]
+                np.asarray(run(variables, batch["image"]))[:size]
                 for batch, size in evaluation_batches(split, batch_size, doing)
             ]
         )

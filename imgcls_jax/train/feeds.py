@@ -22,10 +22,12 @@ from imgcls_jax.data.photos.streaming import Stream
 from imgcls_jax.data.resident import Resident
 from imgcls_jax.errors import UserError
 from imgcls_jax.models import freezing
+from imgcls_jax.train.evaluation import InBatches
 from imgcls_jax.train.recalibrate import make_recalibrate, make_recalibrate_streamed
 from imgcls_jax.train.setup import Setup
-from imgcls_jax.train.streams import evaluation_batches, explained, open_stream
+from imgcls_jax.train.streams import explained, open_stream
 from imgcls_jax.train.trainer import Carry, Feed
+from imgcls_jax.train.waiting import waiting
 
 _RECALIBRATION = 10_000  # training examples that batch-norm statistics are estimated on
 _STATE_BYTES = 1024  # of a stream's state in a checkpoint, whose arrays have fixed shapes
@@ -39,6 +41,8 @@ def evaluation_batch_size(config: Config, split: Split) -> int:
 
 class ResidentFeed:
     """Feeds from the device: batches are gathered inside jit, many steps are one call.
+
+    A split is evaluated in one call, compiled for its size, but photos batch by batch.
 
     Args:
       train: the training split.
@@ -62,9 +66,14 @@ class ResidentFeed:
         self._order: tuple[int, jax.Array] | None = None
         self._train = self.on_device(train)
         self.size = len(train)
+        self._batches = None
+        if config.data.dataset == "folder" and setup.head_fn is None:
+            size, apply_fn = min(self._batch_size, len(train)), setup.network.evaluate_fn
+            self._batches = InBatches(apply_fn, carry[0], train, batch_size=size)
         started = time.perf_counter()
         self._carry = carry
-        self._compile()
+        with waiting("compiling the training"):
+            self._compile()
         self.compile_seconds = time.perf_counter() - started
 
     def _compile(self) -> None:
@@ -137,10 +146,16 @@ class ResidentFeed:
                 yield resident.take(self._train, order[first : first + size])
 
     def averaged(self, state: steps.TrainState) -> steps.TrainState:
-        return state if self._average is None else self._average(state, self._train)
+        if self._average is None:
+            return state
+        with waiting("averaging the weights"):
+            return jax.block_until_ready(self._average(state, self._train))
 
     def prepare(self, split: Split) -> None:
         source = self.on_device(split)
+        if self._batches is not None:
+            self.compile_seconds += self._batches.compile()
+            return
         if id(split) in self._evaluate:
             return
         started = time.perf_counter()
@@ -156,7 +171,10 @@ class ResidentFeed:
 
     def evaluate(self, state: steps.TrainState, split: Split) -> tuple[steps.Metrics, jax.Array]:
         self.prepare(split)
-        return self._evaluate[id(split)](state, self.on_device(split))
+        source = self.on_device(split)
+        if self._batches is not None:
+            return self._batches.of_resident(state, source)
+        return self._evaluate[id(split)](state, source)
 
 
 class StreamFeed:
@@ -183,12 +201,14 @@ class StreamFeed:
 
         train_step = jax.jit(train_step, donate_argnums=(0, 1))
         full, rest = config.train.batch_size, len(train) % config.train.batch_size
-        self._step = {
-            size: train_step.lower(*carry, _shapes(size, train.images.shape[1:])).compile()
-            for size in (full, rest)
-            if size
-        }
-        self._eval_step = steps.make_eval_step(apply_fn=setup.network.evaluate_fn)
+        with waiting("compiling the training"):
+            self._step = {
+                size: train_step.lower(*carry, _shapes(size, train.images.shape[1:])).compile()
+                for size in (full, rest)
+                if size
+            }
+        size, apply_fn = self._batch_size, setup.network.evaluate_fn
+        self._batches = InBatches(apply_fn, carry[0], train, batch_size=size)
         self._recalibrate = make_recalibrate_streamed(
             apply_fn=_as_trained(setup),
             image_fn=steps.to_unit_interval,
@@ -233,19 +253,17 @@ class StreamFeed:
     def averaged(self, state: steps.TrainState) -> steps.TrainState:
         if not self._config.optim.ema:
             return state
-        with explained():
-            return self._average(state, self._train.images)
+        with explained(), waiting("averaging the weights"):
+            return jax.block_until_ready(self._average(state, self._train.images))
 
     def prepare(self, split: Split) -> None:
-        """Compiles nothing: all splits have batches of one shape, compiled with the first."""
+        """Compiles for all splits, whose batches have one shape, the first time."""
+        del split
+        self.compile_seconds += self._batches.compile()
 
     def evaluate(self, state: steps.TrainState, split: Split) -> tuple[steps.Metrics, np.ndarray]:
-        total, logits = steps.zero_metrics(), []
-        for batch, size in evaluation_batches(split, self._batch_size, "evaluation"):
-            metrics, of_batch = self._eval_step(state, batch)
-            total = jax.tree.map(jnp.add, total, metrics)
-            logits.append(np.asarray(of_batch)[:size])
-        return total, np.concatenate(logits)
+        self.prepare(split)
+        return self._batches.of_split(state, split)
 
 
 def make_feed(

@@ -27,6 +27,7 @@ from imgcls_jax.train.feeds import ResidentFeed, evaluation_batch_size
 from imgcls_jax.train.setup import schedule_of
 from imgcls_jax.train.streams import explained
 from imgcls_jax.train.trainer import Trainer
+from imgcls_jax.train.waiting import waiting
 from imgcls_jax.workdir import Workdir
 
 FOLDS = 5
@@ -80,13 +81,14 @@ def learn_limits(
     if held is None:
         kept.write(workdir, None, why_not=TOO_FEW if config.features_once else NOTHING)
     else:
-        limits = kept.learn(
-            held.labels,
-            held.logits,
-            of=held.of,
-            identity=held.identity,
-            features=held.features,
-        )
+        with waiting("learning the limits of predictions"):
+            limits = kept.learn(
+                held.labels,
+                held.logits,
+                of=held.of,
+                identity=held.identity,
+                features=held.features,
+            )
         limits.facts["seconds"] = round(time.perf_counter() - started, 3)
         kept.write(workdir, limits)
     return kept.facts(workdir.path)

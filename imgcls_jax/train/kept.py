@@ -12,6 +12,7 @@ from imgcls_jax.config import Config
 from imgcls_jax.data.dataset import Dataset, identity, labels_identity
 from imgcls_jax.errors import UnreadablePhoto, UserError
 from imgcls_jax.train.trainer import Trainer
+from imgcls_jax.train.waiting import waiting
 from imgcls_jax.workdir import Workdir
 
 
@@ -48,7 +49,8 @@ def require_same_data(workdir: Workdir, dataset: Dataset) -> None:
     A folder of version 0.1 knows the labels alone.
     """
     record = workdir.network_record()
-    here, labels = identity(dataset), labels_identity(dataset)
+    with waiting("reading through the data"):  # the digest of all pixels
+        here, labels = identity(dataset), labels_identity(dataset)
     if record is None or record.get("data") in (here, labels):
         return
     same_labels = str(record.get("data")).startswith(f"{labels}-")
@@ -104,5 +106,6 @@ def keep_network(workdir: Workdir, trainer: Trainer, dataset: Dataset) -> None:
 
 def keep_evaluated(checkpoints: Checkpoints, state: steps.TrainState) -> None:
     """Writes the variables that a run is evaluated with."""
-    checkpoints.save("evaluated", int(state.step), state.variables)
-    checkpoints.wait()
+    with waiting("keeping the network"):
+        checkpoints.save("evaluated", int(state.step), state.variables)
+        checkpoints.wait()

@@ -21,8 +21,9 @@ from imgcls_jax.train.trainer import Position, Trainer
 from imgcls_jax.workdir import Workdir
 
 _CALL_SECONDS = 0.5  # aim of one device call: short enough to show progress and to stop in
-# Steps of the first call, when nothing is known yet: a launch costs a GPU more than a step does.
-_FIRST_STEPS = {"cpu": 8}
+# Steps of the first call, when nothing is known yet: a launch costs a GPU more than a step does,
+# and a CPU may take seconds for a step.
+_FIRST_STEPS = {"cpu": 1}
 _FIRST_STEPS_ELSEWHERE = 64
 
 

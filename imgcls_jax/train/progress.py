@@ -1,13 +1,14 @@
 """Watching a run and stopping it: progress bar, signals."""
 
 import contextlib
-import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
 from tqdm import tqdm
+
+from imgcls_jax.train.waiting import on_terminal
 
 
 class Progress:
@@ -39,7 +40,7 @@ class ProgressBar(Progress):
             unit=" examples",
             unit_scale=True,
             file=sys.stderr,
-            disable=not sys.stderr.isatty() or os.environ.get("TERM") == "dumb",
+            disable=not on_terminal(),
             dynamic_ncols=True,
             leave=False,
             smoothing=0.1,

@@ -30,6 +30,7 @@ from imgcls_jax.train.setup import make_model
 from imgcls_jax.train.together import train_together
 from imgcls_jax.train.tracking import Tracking
 from imgcls_jax.train.trainer import Trainer
+from imgcls_jax.train.waiting import waiting
 from imgcls_jax.workdir import Workdir
 
 
@@ -280,7 +281,7 @@ def make_trainer(
     """Builds the trainer, with the weights that the configuration starts from.
 
     Args:
-      resumed: whether a checkpoint will replace those weights, where only they are needed.
+      resumed: whether a checkpoint will give every variable; weights may be needed for features.
       teacher: whom to learn from beside the labels, if anyone.
     """
     of = config.train
@@ -289,14 +290,16 @@ def make_trainer(
             "features are computed in every epoch, since augmentation, random crops, averaged "
             "views or a larger evaluation size change the images."
         )
-    if config.model.weights == "none" or (resumed and not config.features_once):
-        return build(config, dataset, teacher=teacher)
-    loaded = pretrained.load(
-        config.model.weights,
-        model_name=config.model.model,
-        model=make_model(config, num_classes=dataset.num_classes),
-        image_shape=dataset.image_shape,
-    )
+    resumed = resumed and not config.features_once
+    if config.model.weights == "none" or resumed:
+        return build(config, dataset, teacher=teacher, resumed=resumed)
+    with waiting("reading the weights"):
+        loaded = pretrained.load(
+            config.model.weights,
+            model_name=config.model.model,
+            model=make_model(config, num_classes=dataset.num_classes),
+            image_shape=dataset.image_shape,
+        )
     print(f"weights: {loaded.source}")
     return build(config, dataset, pretrained=loaded.variables, teacher=teacher)
 

@@ -8,11 +8,21 @@ import types
 
 import numpy as np
 import pytest
+from photo_helpers import write_photos
 
 from experiments import benchmark
-from experiments.benchmarks import cifar10, keras_cifar10, logistic, start, streaming, timing
+from experiments.benchmarks import (
+    cifar10,
+    keras_cifar10,
+    logistic,
+    predict,
+    start,
+    streaming,
+    timing,
+)
 from imgcls_jax.data import Split
 from imgcls_jax.errors import UserError
+from imgcls_jax.predict.predictor import Predictor
 
 
 def test_contenders_take_turns_and_the_first_is_not_counted():
@@ -58,6 +68,31 @@ def test_a_result_goes_into_a_folder_that_is_not_there_yet(any_main, tmp_path, m
     status, _, err = any_main(benchmark.main, "start", f"--out={tmp_path}/file/result.json")
     assert status == 1
     assert err.endswith("give another --out.\n")
+
+
+def test_predictions_stand_beside_their_parts(tmp_path, monkeypatch, capsys):
+    """Photos come again until there are enough, in batches of one shape."""
+    shapes = []
+
+    def probabilities(images):
+        shapes.append(images.shape)
+        return np.zeros((len(images), 2))
+
+    network = Predictor(probabilities, ("a", "b"), (224, 224, 3), {"resize": "crop"})
+    monkeypatch.setattr(predict, "made_up_network", lambda: network)
+    monkeypatch.setattr(timing, "matmul_peak", lambda: 1.0)
+    folder = write_photos(tmp_path, each=3)  # nine photos
+    found = predict.measure(str(folder), rounds=1, count=40)
+    assert set(shapes) == {(network.batch_size, 224, 224, 3)}
+    assert {name: len(turns) for name, turns in found["cpu_seconds"].items()} == {
+        "decoding": 1, "network": 1, "predict": 1
+    }  # fmt: skip
+    slower = max(found["median"]["decoding"], found["median"]["network"])
+    assert found["whole_to_slower_part"] == found["median"]["predict"] / slower
+    predict.show(found)
+    assert "times its slower part" in capsys.readouterr().out
+    with pytest.raises(UserError, match="no photos"):
+        predict.measure(None, rounds=1)
 
 
 def test_keras_is_asked_for_where_it_is_not_installed(monkeypatch):

@@ -92,8 +92,8 @@ _SHEETS = (
         ("report/test_drawn.py", "experiments/test_fmnist.py"),
         photos_have_others_predictions=(
             "photos on the sheet stand beside the predictions of the first ones",
-            "            calibrated[drawn],\n",
-            "            calibrated[: len(drawn)],\n",
+            "labels[drawn], calibrated[drawn], names",
+            "labels[drawn], calibrated[: len(drawn)], names",
         ),
     )
     + plant(

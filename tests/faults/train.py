@@ -138,7 +138,7 @@ _FEEDS = plant(
     ),
     averages_are_not_evaluated=(
         "a resident run with averages is evaluated without them",
-        "return state if self._average is None else self._average(state, self._train)",
+        "return jax.block_until_ready(self._average(state, self._train))",
         "return state",
     ),
     features_meet_the_whole_network=(

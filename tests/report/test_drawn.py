@@ -194,7 +194,7 @@ def test_a_runs_photos_stand_beside_their_own_predictions(monkeypatch, tmp_path)
     calls = Calls()
     for module in ("charts", "sheets"):
         monkeypatch.setattr(run_figures, module, calls)
-    run_figures.draw(workdir, dataset)
+    assert all(run_figures.draw(workdir, dataset))
     shown, of, beside, *_ = calls.made["prediction_grid"]
     assert len(shown) == 25
     numbers = shown[:, 0, 0, 0].astype(int)

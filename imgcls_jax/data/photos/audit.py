@@ -49,18 +49,20 @@ def corrupt(folder: Folder, *, workers: int | None = None) -> list[tuple[str, st
 def duplicates(folder: Folder) -> tuple[Copies, ...]:
     """Returns groups of two or more images with the same bytes, in any split and class.
 
-    Only files of equal size are read. Files that are empty or cannot be read are in no group.
+    Only files of equal size are read; a bar shows how many. Files that are empty or cannot be read
+    are in no group.
     """
     by_size, by_digest = defaultdict(list), defaultdict(list)
     for path in _paths(folder):
         with contextlib.suppress(OSError):
             by_size[os.stat(folder.path / path).st_size].append(path)
     by_size.pop(0, None)
-    for paths in by_size.values():
-        for path in paths if len(paths) > 1 else ():
-            with contextlib.suppress(OSError):
-                content = (folder.path / path).read_bytes()
-                by_digest[hashlib.sha256(content).digest()].append(path)
+    alike = [path for paths in by_size.values() if len(paths) > 1 for path in paths]
+    shown = tqdm(alike, "looking for copies", unit=" images", delay=1, disable=None, leave=False)
+    for path in shown:
+        with contextlib.suppress(OSError):
+            content = (folder.path / path).read_bytes()
+            by_digest[hashlib.sha256(content).digest()].append(path)
     return tuple(sorted(tuple(sorted(paths)) for paths in by_digest.values() if len(paths) > 1))
 
 

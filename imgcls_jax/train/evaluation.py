@@ -1,0 +1,79 @@
+"""Evaluation batch by batch: one compilation of the network for splits of any size, and a bar."""
+
+import time
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from tqdm import tqdm
+
+from imgcls_jax import steps
+from imgcls_jax.data import resident
+from imgcls_jax.data.dataset import Split
+from imgcls_jax.data.resident import Resident
+from imgcls_jax.train.streams import evaluation_batches
+from imgcls_jax.train.waiting import waiting
+
+Found = tuple[steps.Metrics, np.ndarray]  # sums over a split's examples, and its logits (N, C)
+
+
+class InBatches:
+    """Evaluates splits, every example once, in batches of one shape; the last is filled up.
+
+    Args:
+      apply_fn: the evaluation chain, see `train.setup.Network.evaluate_fn`.
+      state: shapes of the states that will come.
+      split: one of those that will come, of whose images the shape is taken.
+      batch_size: examples per batch.
+    """
+
+    def __init__(self, apply_fn: Callable[..., Any], state: Any, split: Split, *, batch_size: int):
+        self._step, self._state = steps.make_eval_step(apply_fn=apply_fn), state
+        self._batch_size, self._compiled = batch_size, None
+        self._shapes = {
+            "image": jax.ShapeDtypeStruct((batch_size, *split.images.shape[1:]), jnp.uint8),
+            "label": jax.ShapeDtypeStruct((batch_size,), jnp.int32),
+            "mask": jax.ShapeDtypeStruct((batch_size,), jnp.bool_),
+        }
+
+    def compile(self) -> float:
+        """Compiles the step, the first time; returns the seconds that it took."""
+        if self._compiled is not None:
+            return 0.0
+        started = time.perf_counter()
+        with waiting("compiling the evaluation"):
+            self._compiled = self._step.lower(self._state, self._shapes).compile()
+        return time.perf_counter() - started
+
+    def of_split(self, state: steps.TrainState, split: Split) -> Found:
+        """Evaluates a split whose images are at hand or in their files."""
+        return self._over(state, evaluation_batches(split, self._batch_size, "evaluation"))
+
+    def of_resident(self, state: steps.TrainState, source: Resident) -> Found:
+        """Evaluates a split that lies on the device."""
+        size, total = self._batch_size, len(source)
+        starts = range(0, total, size)
+        shown = tqdm(starts, "evaluation", unit=" batches", leave=False, disable=None)
+        batches = ((_take(source, np.int32(k), size), min(size, total - k)) for k in shown)
+        return self._over(state, batches)
+
+    def _over(self, state: steps.TrainState, batches: Iterable[tuple[steps.Batch, int]]) -> Found:
+        """Sums the metrics of batches, each with how many of its examples count."""
+        self.compile()
+        total, logits = steps.zero_metrics(), []
+        for batch, size in batches:
+            metrics, of_batch = self._compiled(state, batch)
+            total = jax.tree.map(jnp.add, total, metrics)
+            logits.append(np.asarray(of_batch)[:size])
+        return total, np.concatenate(logits)
+
+
+@partial(jax.jit, static_argnames="size")
+def _take(source: Resident, first: jax.Array, size: int) -> steps.Batch:
+    """Gathers a batch, filled up with repeats of the last example."""
+    indices, last = first + jnp.arange(size), len(source) - 1
+    batch = resident.take(source, jnp.minimum(indices, last))
+    return {"image": batch["image"], "label": batch["label"], "mask": indices <= last}

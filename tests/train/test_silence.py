@@ -1,0 +1,159 @@
+"""Runs on photos are never silent, compile a network once for all splits, and draw what is missing.
+
+The network is the small one of `test_transfer_chain`.
+"""
+
+import io
+import itertools
+import logging
+import re
+import sys
+import threading
+import time
+import types
+
+import jax
+import numpy as np
+import pytest
+from conftest import same_bits
+from test_transfer_chain import BASE, BODY, HEAD, IMAGES, LABELS, tiny  # noqa: F401
+from tqdm import tqdm
+
+from imgcls_jax.data import Dataset, Split
+from imgcls_jax.train import build, run, waiting
+from imgcls_jax.train.setup import make_setup
+from imgcls_jax.workdir import Workdir
+
+PHOTOS = Dataset(
+    "photos", Split(IMAGES, LABELS), Split(IMAGES[:5], LABELS[:5]), ("a", "b", "c"), "made up",
+    None, validation=Split(IMAGES[:7], LABELS[:7]),
+)  # fmt: skip
+FROZEN = BASE.replace(trainable="head")
+FINE_TUNED = BASE.replace(head_epochs=1, ema=0.5)
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+    @property
+    def said(self) -> list[str]:
+        """What was said, each thing once for all its ticks."""
+        words = [
+            re.split(r" \(|: ", line)[0].strip() for line in re.split("[\r\n]", self.getvalue())
+        ]
+        return [word for word, _ in itertools.groupby(filter(None, words))]
+
+
+def terminal(monkeypatch) -> Terminal:
+    """Standard error, from now on; called within a test, since pytest puts its own there before."""
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    monkeypatch.setenv("TERM", "xterm")
+    return sys.stderr
+
+
+@pytest.fixture
+def compiled():
+    """What is compiled: names, and whether a line told so meanwhile."""
+    found = []
+
+    class Handler(logging.Handler):
+        def emit(self, record):
+            words = record.getMessage().split()
+            if words[:3] == ["Finished", "XLA", "compilation"]:
+                found.append((words[4].removeprefix("jit(").rstrip(")"), bool(tqdm._instances)))
+
+    handler, logger = Handler(), logging.getLogger("jax._src.dispatch")
+    logger.addHandler(handler)
+    with jax.log_compiles(True):
+        yield found
+    logger.removeHandler(handler)
+
+
+def train(config, tmp_path, monkeypatch):
+    loaded = types.SimpleNamespace(variables=BODY, source="nowhere")
+    monkeypatch.setattr("imgcls_jax.pretrained.load", lambda *_, **__: loaded)
+    return run.train(config, name="tiny", dataset=PHOTOS, workdir=Workdir(tmp_path))
+
+
+# The calls between the long ones; the largest of them is a head.
+SMALL = {
+    "_reduce_max", "_reduce_sum", "convert_element_type", "evaluate", "exp", "stage", "subtract",
+    "true_divide",
+}  # fmt: skip
+BEGIN = ("reading through the data", "reading the weights", "preparing the network")
+FEATURES = ("compiling the network", "features of 12 images")
+END = ("keeping the network", "learning the limits of predictions")
+
+
+@pytest.mark.parametrize(
+    ("config", "stages", "networks"),
+    [
+        (
+            FROZEN,
+            (*BEGIN, *FEATURES, "compiling the training", "features of 5 images", *END),
+            {"of_batch": 1},
+        ),
+        (
+            FINE_TUNED,
+            (
+                *(*BEGIN, *FEATURES, "compiling the fit of the head", "compiling the training"),
+                *("compiling the evaluation", "fitting the head", "averaging the weights"),
+                *("evaluation", END[0], "features", END[1]),
+            ),
+            {"eval_step": 1, "of_batch": 2},  # of weights as they came, and as they have become
+        ),
+    ],
+    ids=["frozen", "fine_tuned"],
+)
+def test_no_stage_is_silent_and_splits_share_a_program(
+    config, stages, networks, compiled, tmp_path, monkeypatch
+):
+    """Of splits of 12, 7 and 5 photos."""
+    shown = terminal(monkeypatch)
+    train(config, tmp_path, monkeypatch)
+    told = iter(shown.said)
+    assert [stage for stage in stages if stage not in told] == []  # in this order
+    assert {name for name, accompanied in compiled if not accompanied} <= SMALL
+    names = [name for name, _ in compiled]
+    assert {name: names.count(name) for name in ("eval_step", "of_batch") if name in names} == (
+        networks
+    )
+    assert "evaluate" in names if config is FROZEN else "evaluate" not in names
+
+
+def test_only_what_weights_lack_is_drawn():
+    """With the bits that it has among all draws, and in a program of fewer operations."""
+    setup = make_setup(BASE.replace(optimizer="adam"), train=PHOTOS.train, num_classes=3)
+    draws, states = [], []
+    for known in (None, build._known(BODY, resumed=False), build._known(None, resumed=True)):
+        init, shapes = build._make_init(BASE, setup, known=known)
+        states.append(init(jax.random.key(3))[0])
+        draws.append(init.as_text().count("xor("))
+        assert jax.tree.structure(shapes[0]) == jax.tree.structure(states[0])
+    whole, missing, nothing = states
+    assert same_bits(missing.params[HEAD], whole.params[HEAD])
+    assert same_bits((missing.key, missing.opt_state), (whole.key, whole.opt_state))
+    assert {name for name, of in missing.params.items() if has_values(of)} == {HEAD}
+    assert not has_values(nothing.params)
+    assert has_values(whole.params["Conv_0"])
+    assert draws[0] > 2 * draws[1] > 2 * draws[2]
+
+
+def has_values(tree) -> bool:
+    return any(np.any(leaf) for leaf in jax.tree.leaves(tree))
+
+
+def test_a_waiting_line_lives_on_a_terminal_alone(monkeypatch, capsys):
+    monkeypatch.setattr(waiting, "_TICK_SECONDS", 0.001)
+    threads = threading.active_count()
+    with waiting.waiting("compiling"):
+        assert threading.active_count() == threads
+    assert capsys.readouterr().err == ""
+    shown, until = terminal(monkeypatch), time.monotonic() + 10
+    with waiting.waiting("compiling"):
+        while shown.getvalue().count("compiling (00:0") < 3 and time.monotonic() < until:
+            time.sleep(0.001)
+    assert shown.getvalue().count("compiling (00:0") >= 3
+    assert shown.getvalue().endswith("\r")  # nothing is left of it
+    assert threading.active_count() <= threads + 1  # tqdm's own watches its bars
