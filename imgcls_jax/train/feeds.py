@@ -136,7 +136,8 @@ class ResidentFeed:
         started = time.perf_counter()
         evaluate = steps.make_evaluate(
             eval_step=steps.make_eval_step(
-                apply_fn=self._setup.head_fn or self._setup.network.evaluate_fn
+                apply_fn=self._setup.head_fn or self._setup.network.evaluate_fn,
+                **self._setup.judged._asdict(),
             ),
             take_fn=resident.take,
             batch_size=self._batch_size,
@@ -174,11 +175,13 @@ class StreamFeed:
         train_step = jax.jit(train_step, donate_argnums=(0, 1))
         full, rest = config.train.batch_size, len(train) % config.train.batch_size
         self._step = {
-            size: train_step.lower(*carry, _shapes(size, train.images.shape[1:])).compile()
+            size: train_step.lower(*carry, _shapes(size, train)).compile()
             for size in (full, rest)
             if size
         }
-        self._eval_step = steps.make_eval_step(apply_fn=setup.network.evaluate_fn)
+        self._eval_step = steps.make_eval_step(
+            apply_fn=setup.network.evaluate_fn, **setup.judged._asdict()
+        )
         self._recalibrate = make_recalibrate_streamed(
             apply_fn=_as_trained(setup),
             image_fn=steps.to_unit_interval,
@@ -276,8 +279,9 @@ def _recalibration_batches(size: int, batch_size: int) -> int:
     return max(1, min(_RECALIBRATION, size) // batch_size)
 
 
-def _shapes(size: int, image_shape: tuple[int, ...]) -> dict[str, jax.ShapeDtypeStruct]:
+def _shapes(size: int, train: Split) -> dict[str, jax.ShapeDtypeStruct]:
     """Returns the shapes of a training batch."""
-    numbers = jax.ShapeDtypeStruct((size,), jnp.int32)
-    image = jax.ShapeDtypeStruct((size, *image_shape), jnp.uint8)
-    return {"image": image, "label": numbers, "index": numbers}
+    index = jax.ShapeDtypeStruct((size,), jnp.int32)
+    label = jax.ShapeDtypeStruct((size, *train.labels.shape[1:]), jnp.int32)
+    image = jax.ShapeDtypeStruct((size, *train.images.shape[1:]), jnp.uint8)
+    return {"image": image, "label": label, "index": index}

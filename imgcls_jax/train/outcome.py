@@ -69,6 +69,7 @@ def summarised(
         "head_seconds": workdir.head_seconds() if config.train.head_epochs else 0.0,
         "checkpoint_bytes": _bytes_below(workdir.checkpoints / "evaluated"),
         "test_seconds": evaluation.seconds,
+        "thresholds": (limits or {}).get("thresholds"),
     }
     summary, arrays = summarise(
         config,
@@ -78,7 +79,7 @@ def summarised(
         history=history,
         facts=facts,
     )
-    if limits is not None:
+    if limits is not None and not dataset.several_labels:
         summary["temperature"] = of_test(limits, evaluation.logits, dataset.test.labels)
     return summary, arrays
 

@@ -17,7 +17,7 @@ _NAMED = 3  # classes named in a sentence at most
 def remarks(found: Folder, divided: Folder, options: PhotoOptions) -> list[str]:
     """Returns what is to be said of a folder that was scanned and then divided into splits."""
     said = [_where(found), _test_set(found, options), _few_test_photos(divided, options)]
-    return [*filter(None, said), *_class_folders(found)]
+    return [*filter(None, said), *([] if found.labelled_by else _class_folders(found))]
 
 
 def _where(found: Folder) -> str:
@@ -33,7 +33,9 @@ def _where(found: Folder) -> str:
 
 
 def _test_set(found: Folder, options: PhotoOptions) -> str:
-    """Says what the test set is where no folder is set aside for it."""
+    """Says what the test set is where no folder, or no row of a table, is set aside for it."""
+    if found.labelled_by is not None:
+        return _test_rows(found, options)
     share = f"{100 * options.test_fraction:g} % of"
     drawn = f"drawn by `split_seed={options.split_seed}`, are the test set"
     if options.folds:
@@ -48,6 +50,20 @@ def _test_set(found: Folder, options: PhotoOptions) -> str:
     instead = f"with `hold_out={options.hold_out or 0.1:g}` a part of train is there to choose by"
     return (
         f"No test folder: the {name} folder is the test set, so choose no setting by it; {instead}"
+    )
+
+
+def _test_rows(found: Folder, options: PhotoOptions) -> str:
+    """Says what the test set is where no row of a table is set aside for it."""
+    if options.folds or "test" in found.splits:
+        return f"Part {options.fold} of {options.folds} is the test set" if options.folds else ""
+    share = f"{100 * options.test_fraction:g} % of"
+    drawn = f"drawn by `split_seed={options.split_seed}`, are the test set"
+    if "validation" not in found.splits:
+        return f"No row is of a test split: {share} the training photos, {drawn}"
+    return (
+        "No row is of a test split: the validation photos are the test set, so choose no setting "
+        "by them"
     )
 
 
