@@ -151,10 +151,7 @@ def make_setup(
     """
     constants = normalisation.constants(config.model.normalise, train.images)
     network = make_network(
-        config,
-        num_classes=num_classes,
-        image_shape=train.images.shape[1:],
-        constants=constants,
+        config, num_classes=num_classes, image_shape=train.images.shape[1:], constants=constants
     )
     length = -(-len(train) // config.train.batch_size)
     schedule = schedule_of(config, length)

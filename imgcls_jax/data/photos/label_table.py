@@ -71,7 +71,7 @@ def read(path: Path) -> Table:
     header, lines = _lines(path)
     columns = [listing.class_name(name) if name.strip() else "" for name in header]
     named = [name.casefold() for name in columns]
-    _check_header(path, columns, named)
+    _check_header(path, header, columns)
     at_split = named.index(_SPLIT) if _SPLIT in named[1:] else None
     of_labels = [place for place in range(1, len(columns)) if place != at_split]
     if not of_labels:
@@ -124,12 +124,12 @@ def _lines(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
     return header, lines
 
 
-def _check_header(path: Path, columns: Sequence[str], named: Sequence[str]) -> None:
+def _check_header(path: Path, header: Sequence[str], columns: Sequence[str]) -> None:
     """Raises UserError for a first line that names no columns, or the same one twice."""
     name = printable(path)
     if len(columns) == 1:
         for delimiter, words in _DELIMITERS.items():
-            if delimiter in columns[0]:
+            if delimiter in header[0]:
                 raise UserError(
                     f"{name} has {words} between its columns; save it with commas in their place."
                 )
@@ -138,7 +138,7 @@ def _check_header(path: Path, columns: Sequence[str], named: Sequence[str]) -> N
         raise UserError(f"{name} begins with a photo, {printable(columns[0])}; {_FORM}.")
     if "" in columns[1:]:
         raise UserError(f"{name} has a column without a name; name it or remove it.")
-    if twice := [column for column, count in Counter(named).items() if count > 1]:
+    if twice := [column for column, count in Counter(columns).items() if count > 1]:
         raise UserError(f"{name} has two columns {twice[0]}; keep one of them.")
 
 

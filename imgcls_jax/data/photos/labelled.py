@@ -75,11 +75,11 @@ def require_trained(folder: Folder) -> None:
 def _rows_by_photo(table: Table, root: Path, photos: set[str]) -> dict[str, Row]:
     """Maps photos, relative to the root, to their rows: each photo has one, each row is of one."""
     name = printable(table.path)
-    beside = os.path.relpath(table.path.resolve().parent, root.resolve())
-    bases = (beside, ".")
+    top = root.resolve()
+    bases = (table.path.resolve().parent, top)
 
-    def photo_of(row: Row, base: str) -> str:
-        return os.path.normpath(os.path.join(base, row.path))
+    def photo_of(row: Row, base: Path) -> str:
+        return os.path.relpath(os.path.join(base, row.path), top)
 
     base = max(bases, key=lambda base: sum(photo_of(row, base) in photos for row in table.rows))
     found: dict[str, Row] = {}
