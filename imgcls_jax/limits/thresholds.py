@@ -53,24 +53,31 @@ def learn(
 ) -> dict[str, Any]:
     """Chooses thresholds on held-out examples and keeps them in a run's folder; returns the facts.
 
+    `undecided` are the numbers of the labels that none of the examples have, or all.
+
     Args:
       workdir: the folder, a `Workdir`.
       labels, logits: (N, K), of a network that was not trained on these.
       of: what the examples are, in words.
       identity: tells these examples from any others.
     """
-    without = [k for k in range(labels.shape[1]) if not 0 < labels[:, k].sum() < len(labels)]
+    undecided = [k for k in range(labels.shape[1]) if not 0 < labels[:, k].sum() < len(labels)]
     found = {
         "values": choose(labels, logits).tolist(),
         "chosen_on": {"of": of, "examples": len(labels), "identity": identity},
-        "undecided": without,
+        "undecided": undecided,
     }
     return _written(workdir, found)
 
 
 def keep_plain(workdir: Any, labels: int, *, why_not: str) -> dict[str, Any]:
     """Keeps 1/2 for each of some labels in a run's folder, and why; returns the facts."""
-    return _written(workdir, {"values": [PLAIN] * labels, "chosen_on": None, "why_not": why_not})
+    return _written(workdir, plain(labels, why_not=why_not))
+
+
+def plain(labels: int, *, why_not: str) -> dict[str, Any]:
+    """Returns what is said of thresholds that nothing was there to choose by."""
+    return {"values": [PLAIN] * labels, "chosen_on": None, "why_not": why_not}
 
 
 def _written(workdir: Any, found: Mapping[str, Any]) -> dict[str, Any]:
@@ -81,7 +88,7 @@ def _written(workdir: Any, found: Mapping[str, Any]) -> dict[str, Any]:
 
 def values(facts: Mapping[str, Any] | None, labels: int) -> np.ndarray:
     """Returns the thresholds (K,) of what is kept, see `kept.facts`; 1/2 where nothing is."""
-    found = (facts or {}).get("thresholds", {}).get("values", [])
+    found = ((facts or {}).get("thresholds") or {}).get("values", [])
     return np.array(found, np.float64) if len(found) == labels else np.full(labels, PLAIN)
 
 

@@ -149,6 +149,8 @@ def label_figures(figures: Mapping[str, Any]) -> dict[str, str]:
         if (chosen := found["chosen_on"])
         else f"0.5 for every label: {found['why_not']}"
     )
+    if few := len(found.get("undecided", ())):
+        where += f", 0.5 for {few} that none or all of those have"
     return {
         "mean average precision": "-" if precision is None else f"{precision:.4f}",
         "exact matches": f"{figures['test_subset_accuracy']:.4f}   (every label of a photo right)",

@@ -91,11 +91,11 @@ def _of_labels(
     """Returns the figures of examples of several labels each, and the probabilities (N, K)."""
     probabilities = np.asarray(jax.nn.sigmoid(logits))
     levels = thresholds.values(facts, dataset.num_classes)
+    said = facts["thresholds"] or thresholds.plain(len(levels), why_not="none are kept of the run")
     of = (dataset.test.labels, probabilities, levels, dataset.class_names)
     found = thresholds.figures(*of)
     tested = {f"test_{name}": found[name] for name in ("subset_accuracy", "hamming_loss")}
-    kept = {"thresholds": facts["thresholds"], "per_class": found["per_class"]}
-    return tested | kept, probabilities
+    return tested | {"thresholds": said, "per_class": found["per_class"]}, probabilities
 
 
 def _seconds(history: list[dict[str, Any]], facts: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,8 +1,9 @@
 """Photos labelled by a table beside them, see `label_table`, instead of by their folders."""
 
 import os
+import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -38,7 +39,9 @@ def scan(path: str | os.PathLike, label_file: str, *, several: bool | None) -> F
         )
     table = label_table.read(label_table.find(label_file, root))
     ignored: Counter = Counter()
-    rows = _rows_by_photo(table, root, set(folders.images_below(root, ignored)))
+    # macOS decomposes accents in names, other systems do not.
+    photos = {_composed(photo): photo for photo in folders.images_below(root, ignored)}
+    rows = _rows_by_photo(table, root, photos)
     several = table.several if several is None else several
     if not several:
         _require_one_label(table)
@@ -72,21 +75,29 @@ def require_trained(folder: Folder) -> None:
             )
 
 
-def _rows_by_photo(table: Table, root: Path, photos: set[str]) -> dict[str, Row]:
-    """Maps photos, relative to the root, to their rows: each photo has one, each row is of one."""
+def _composed(path: str) -> str:
+    return unicodedata.normalize("NFC", path)
+
+
+def _rows_by_photo(table: Table, root: Path, photos: Mapping[str, str]) -> dict[str, Row]:
+    """Maps photos, relative to the root, to their rows: each photo has one, each row is of one.
+
+    Args:
+      photos: paths relative to the root, by the same with composed accents.
+    """
     name = printable(table.path)
     top = root.resolve()
     bases = (table.path.resolve().parent, top)
 
     def photo_of(row: Row, base: Path) -> str:
-        return os.path.relpath(os.path.join(base, row.path), top)
+        return _composed(os.path.relpath(os.path.join(base, row.path), top))
 
     base = max(bases, key=lambda base: sum(photo_of(row, base) in photos for row in table.rows))
     found: dict[str, Row] = {}
     unknown, twice = [], []
     for row in table.rows:
-        photo = photo_of(row, base)
-        if photo not in photos:
+        photo = photos.get(photo_of(row, base))
+        if photo is None:
             unknown.append(row)
         elif photo in found:
             twice.append((found[photo], row))
@@ -105,11 +116,11 @@ def _rows_by_photo(table: Table, root: Path, photos: set[str]) -> dict[str, Row]
             f"first of {printable(second.path)} in lines {first.line} and {second.line}; keep one "
             "row per photo."
         )
-    if without := sorted(photos - set(found)):
+    if without := sorted(set(photos.values()) - set(found)):
         have = "photo has" if len(without) == 1 else "photos have"
         raise UserError(
             f"{len(without):,} {have} no row in {name}, the first is {printable(without[0])}; add "
-            f"rows, or give as `data_dir` a folder of the photos that have them."
+            "rows, or give as `data_dir` a folder of the photos that have them."
         )
     return found
 

@@ -74,11 +74,10 @@ def _few_test_photos(divided: Folder, options: PhotoOptions) -> str:
     if not few:
         return ""
     listed = some([f"{divided.class_names[label]} {counts[label]}" for label in few], _NAMED)
+    several = divided.splits["test"].labels.ndim == 2
+    figures = "recall" if several else "recall, and balanced accuracy with it,"
     folds = ", or test on all in turn with `folds=5`" if _may_fold(divided, options) else ""
-    return (
-        f"Few test photos: {listed}; their recall, and balanced accuracy with it, hangs on single "
-        f"photos: add some{folds}"
-    )
+    return f"Few test photos: {listed}; their {figures} hangs on single photos: add some{folds}"
 
 
 def _may_fold(divided: Folder, options: PhotoOptions) -> bool:

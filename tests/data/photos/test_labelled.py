@@ -146,3 +146,11 @@ def test_what_several_labels_leave_without_a_meaning(photos, tmp_path):
         load(root, table, inspected="looked")
     with pytest.raises(UserError, match="there is no folder nowhere"):
         load("nowhere", table)
+
+
+def test_names_with_accents_are_found_in_either_spelling(photos):
+    root, inside, table = photos
+    (root / "00.png").rename(root / "e\u0301.png")
+    named = {path.replace("00", "\u00e9"): of for path, of in inside.items()}
+    dataset = load(root, write_label_file(table, named))
+    assert sum(map(len, dataset.splits.values())) == len(inside)
