@@ -13,6 +13,9 @@ python -m experiments.predict --checkpoint=EGGS --positive=Damaged --threshold=0
 photos than 5 % of known photos have them. --coverage=0.9 lists classes until the true one is among
 them for 90 % of such photos. Both need a run that learned them from photos it was not trained on.
 
+A network that gives pictures any number of labels lists those from their thresholds on, which the
+run chose on validation photos.
+
 Folders are searched with all folders below them; files there that have no image's name are passed
 over and counted. Files that are no usable image are reported and skipped; the exit status is 1 if
 nothing could be classified. Pictures are brought to the network's size as in its training, and to
@@ -82,7 +85,13 @@ def main(sources: list[str]) -> None:
             "--saliency needs the network's code, and an exported file has none; give the run's "
             "folder as --checkpoint."
         )
-    asked = Asked(_UNKNOWN.value, _COVERAGE.value, _POSITIVE.value, _THRESHOLD.value)
+    asked = Asked(
+        _UNKNOWN.value,
+        _COVERAGE.value,
+        _POSITIVE.value,
+        _THRESHOLD.value,
+        labels=network.thresholds is not None,
+    )
     judge = make_judge(network, asked)
     paths = predictor.find_images(sources, passed := Counter())
     kinds = ", ".join(f"{count:,} {kind}" for kind, count in sorted(passed.items()))

@@ -1,12 +1,17 @@
-"""Photos in folders, one folder per class: the documented runs 12-15, and your own.
+"""Photos in folders, one folder per class or with a CSV file of labels: runs 12-15, and your own.
 
 python -m experiments.transfer --data_dir=PHOTOS                       # frozen network, new head
 python -m experiments.transfer --data_dir=PHOTOS --preset=fine_tuned
 python -m experiments.transfer --data_dir=PHOTOS --model=resnet50 --image_size=160
 python -m experiments.transfer --data_dir=PHOTOS --model=mobilenet_v2 --weights=mobilenet_v2.h5
 python -m experiments.transfer --data_dir=EGGS --run=15 --folds=5      # cross-validation
+python -m experiments.transfer --data_dir=PHOTOS --label_file=labels.csv --hold_out=0.2
 python -m experiments.transfer --list_runs
 python -m experiments.predict --checkpoint=runs/transfer/... photo.jpg folder/
+
+--label_file names a CSV file, or one in --data_dir: a column of paths, then one of labels between |
+or ;, or one of 0 and 1 per label, and perhaps one called split. Where a photo has several labels,
+each gets a sigmoid of its own (--head=multi_label), whose threshold --hold_out's photos choose.
 """
 
 if __name__ == "__main__":  # before anything heavy is imported
@@ -23,7 +28,9 @@ def main() -> None:
     if training.listed_or_drawn("folder"):
         return
     name = training.preset_name("transfer")
-    preset = choose.transfer(training.RUN.value, name, cli.given_settings())
+    given = cli.given_settings()
+    preset = choose.transfer(training.RUN.value, name, given)
+    preset = choose.following_labels(preset, given, data_dir=cli.photos_dir())
     training.train(preset, experiment="transfer")
 
 

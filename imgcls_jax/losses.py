@@ -1,4 +1,4 @@
-"""Per-example losses from logits, class weights, and the loss at which a training has diverged."""
+"""Per-example losses from logits, of one class or several labels; weights, and divergence."""
 
 import math
 
@@ -66,6 +66,34 @@ _weighed.defjvps(
     lambda tangent, product, targets, log_probabilities: tangent * log_probabilities,
     lambda tangent, product, targets, log_probabilities: targets * tangent,
 )
+
+
+def binary_cross_entropy(
+    logits: jax.Array, labels: jax.Array, *, label_smoothing: float = 0.0
+) -> jax.Array:
+    """Computes the mean over labels of -t log p - (1 - t) log(1 - p) in nats, p = sigmoid(logit).
+
+    Args:
+      logits: (B, K), any float type; computed in float32 at least.
+      labels: (B, K), each in [0, 1]; an example may have any number of labels.
+      label_smoothing: e in [0, 1): targets become (1 - e) target + e / 2, as in Keras'
+        `BinaryCrossentropy`.
+
+    Returns:
+      Losses (B,). They are finite for every finite logit, however large it is.
+
+    Raises:
+      UserError: if `label_smoothing` is out of its range.
+      ValueError: if the shapes do not fit.
+    """
+    if not 0 <= label_smoothing < 1:
+        raise UserError(f"label_smoothing is {label_smoothing}; it must be in [0, 1).")
+    if labels.shape != logits.shape:
+        raise ValueError(f"labels {labels.shape} do not fit logits {logits.shape}")
+    logits = logits.astype(jnp.promote_types(logits.dtype, jnp.float32))
+    targets = (1 - label_smoothing) * labels.astype(logits.dtype) + label_smoothing / 2
+    losses = -targets * jax.nn.log_sigmoid(logits) - (1 - targets) * jax.nn.log_sigmoid(-logits)
+    return losses.mean(axis=-1)
 
 
 def balanced_weights(labels: np.ndarray, num_classes: int) -> np.ndarray:

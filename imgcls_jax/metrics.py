@@ -34,6 +34,22 @@ def batch_metrics(
         labels = labels.argmax(axis=-1)
     # argmax takes the first NaN for the largest.
     correct = (logits.argmax(axis=-1) == labels) & ~jnp.isnan(logits).any(axis=-1)
+    return _sums(losses, correct, mask)
+
+
+def label_metrics(
+    losses: jax.Array, logits: jax.Array, labels: jax.Array, mask: jax.Array | None = None
+) -> dict[str, jax.Array]:
+    """Computes the sums of `batch_metrics` for examples of any number of labels (B, K).
+
+    An example is correct if all of its labels are, each predicted where its probability is at least
+    1/2; soft labels count as the nearer of 0 and 1.
+    """
+    right = ((logits >= 0) == (labels >= 0.5)).all(axis=-1) & ~jnp.isnan(logits).any(axis=-1)
+    return _sums(losses, right, mask)
+
+
+def _sums(losses: jax.Array, correct: jax.Array, mask: jax.Array | None) -> dict[str, jax.Array]:
     if mask is None:
         mask = jnp.ones(correct.shape, bool)
     return {
@@ -210,7 +226,7 @@ def scores(
     """Computes average precision and the area under the ROC curve, which need no threshold.
 
     Args:
-      labels: (N,) true classes.
+      labels: (N,) true classes, or (N, C) of 0 and 1.
       probabilities: (N, C).
       class_names: C names.
 
@@ -222,8 +238,10 @@ def scores(
 
     classes = {
         class_names[c]: {
-            "average_precision": float(average_precision_score(labels == c, probabilities[:, c])),
-            "roc_auc": float(roc_auc_score(labels == c, probabilities[:, c])),
+            "average_precision": float(
+                average_precision_score(members(labels, c), probabilities[:, c])
+            ),
+            "roc_auc": float(roc_auc_score(members(labels, c), probabilities[:, c])),
         }
         for c in drawn_classes(labels, len(class_names))
     }
@@ -234,11 +252,19 @@ def scores(
     return {**means, "classes": classes}
 
 
+def members(labels: np.ndarray, label: int) -> np.ndarray:
+    """Returns which examples (N,) bool are of a class, from labels (N,) or (N, C) of 0 and 1."""
+    return labels == label if labels.ndim == 1 else labels[:, label] == 1
+
+
 def drawn_classes(labels: np.ndarray, classes: int) -> list[int]:
     """Returns the classes that have a curve: some but not all examples are of them.
 
-    Of two classes, whose curves say the same, it is the rarer one, or the first if even.
+    Of two classes, whose curves say the same, it is the rarer one, or the first if even. Labels
+    (N, C) of 0 and 1 have a curve each.
     """
+    if labels.ndim == 2:
+        return [c for c in range(classes) if 0 < labels[:, c].sum() < len(labels)]
     counts = np.bincount(labels, minlength=classes)
     held = [c for c in range(classes) if 0 < counts[c] < len(labels)]
     return [min(held, key=lambda c: counts[c])] if classes == 2 and held else held

@@ -101,6 +101,7 @@ def make_train_step(
     apply_fn: Callable[..., Any],
     tx: optax.GradientTransformation,
     loss_fn: Callable[[jax.Array, jax.Array], jax.Array] = cross_entropy,
+    metrics_fn: Callable[..., Metrics] = batch_metrics,
     image_fn: Callable[[jax.Array], jax.Array] = to_unit_interval,
     augment_fn: Callable[[jax.Array, Batch], Batch] | None = None,
     accumulate: int = 1,
@@ -114,6 +115,7 @@ def make_train_step(
       apply_fn: a Linen model's `apply`.
       tx: the optimiser, see `imgcls_jax.optim`.
       loss_fn: (logits (B, C), labels) -> per-example losses (B,); their mean is minimised.
+      metrics_fn: (losses, logits, labels, mask) -> sums, `batch_metrics` or one of its kind.
       image_fn: stored images -> images as the augmentation and the model take them.
       augment_fn: (key, batch) -> batch, see `imgcls_jax.augment`.
       accumulate: micro-batches per step, for batches larger than the memory. The gradient is that
@@ -133,7 +135,7 @@ def make_train_step(
             mutable=["batch_stats"],
         )
         losses = loss_fn(logits, batch["label"])
-        metrics = batch_metrics(losses, logits, batch["label"])
+        metrics = metrics_fn(losses, logits, batch["label"])
         return losses.mean(), (metrics, updated.get("batch_stats", {}))
 
     differentiate = jax.grad(objective, has_aux=True)
@@ -228,6 +230,7 @@ def make_eval_step(
     *,
     apply_fn: Callable[..., Any],
     loss_fn: Callable[[jax.Array, jax.Array], jax.Array] = cross_entropy,
+    metrics_fn: Callable[..., Metrics] = batch_metrics,
     image_fn: Callable[[jax.Array], jax.Array] = to_unit_interval,
 ) -> Callable[[TrainState, Batch], tuple[Metrics, jax.Array]]:
     """Builds `step(state, batch) -> (metrics, logits)`, jitted, the model in inference mode.
@@ -239,7 +242,7 @@ def make_eval_step(
     def eval_step(state: TrainState, batch: Batch) -> tuple[Metrics, jax.Array]:
         logits = apply_fn(state.variables, image_fn(batch["image"]), train=False)
         losses = loss_fn(logits, batch["label"])
-        return batch_metrics(losses, logits, batch["label"], batch.get("mask")), logits
+        return metrics_fn(losses, logits, batch["label"], batch.get("mask")), logits
 
     return eval_step
 

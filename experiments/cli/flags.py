@@ -19,7 +19,9 @@ from imgcls_jax.errors import Interrupted, UserError
 from imgcls_jax.workdir import Workdir
 
 _DATA_DIR = flags.DEFINE_string(
-    "data_dir", None, "folder of prepared TFDS data sets, or of photos, one folder per class"
+    "data_dir",
+    None,
+    "folder of prepared TFDS data sets, or of photos, one folder per class or with --label_file",
 )
 _WORKERS = flags.DEFINE_integer(
     "workers", 0, "processes that decode streamed photos; 0: threads of this one", lower_bound=0
@@ -98,6 +100,8 @@ def load_dataset(config: Config) -> data.Dataset:
     options = config.data.options()
     if options:
         options["workers"] = _WORKERS.value
+    if config.data.label_file:
+        options["several_labels"] = config.model.head == "multi_label"
     return load_data(config.data.dataset, **options)
 
 

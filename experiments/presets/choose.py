@@ -15,6 +15,7 @@ from experiments.presets import fmnist as fmnist_presets
 from experiments.presets import transfer as transfer_presets
 from imgcls_jax import models, pretrained
 from imgcls_jax.config import Config, settings_by_name
+from imgcls_jax.data.photos import label_table
 from imgcls_jax.errors import UserError
 from imgcls_jax.report import console
 
@@ -116,6 +117,23 @@ def transfer(number: int | None, name: str | None, given: Mapping[str, Any]) -> 
     if given.get("feed") == "streamed" or given.get("weights") == "none":
         settings.pop("head_epochs", None)
     return dataclasses.replace(preset, settings=settings | following)
+
+
+def following_labels(preset: Preset, given: Mapping[str, Any], *, data_dir: str | None) -> Preset:
+    """Returns the preset with the head that a table of several labels per photo asks for.
+
+    Args:
+      given: the settings on the command line; a `head` among them stays.
+      data_dir: the folder of the photos, in which the table may lie.
+
+    Raises:
+      UserError: for a table that cannot be read.
+    """
+    if not given.get("label_file") or "head" in given:
+        return preset
+    table = label_table.read(label_table.find(given["label_file"], data_dir))
+    head = {"head": "multi_label"} if table.several else {}
+    return dataclasses.replace(preset, settings={**preset.settings, **head})
 
 
 def features(given: Mapping[str, Any]) -> Config:

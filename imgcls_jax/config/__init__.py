@@ -39,6 +39,7 @@ class Config:
     def __post_init__(self):
         self._check_durations()
         self._check_transfer()
+        self._check_labels()
         self._check_evaluation()
 
     @classmethod
@@ -167,6 +168,27 @@ class Config:
             )
         if train.trainable == "head" and self.optim.ema:
             raise UserError("`ema` is for networks that train; leave it out with `trainable=head`.")
+
+    def _check_labels(self) -> None:
+        """Raises UserError for settings that mean nothing where examples have several labels."""
+        if self.model.head != "multi_label":
+            return
+        if not self.data.label_file:
+            raise UserError(
+                "`head=multi_label` is for photos with a table of labels; add `label_file`, the "
+                "table."
+            )
+        for setting, used in (
+            ("class_weights", self.train.class_weights),
+            ("sampler=balanced", self.train.sampler == "balanced"),
+            ("labels=one_hot", self.train.labels == "one_hot"),
+            ("folds", self.data.folds > 0),
+        ):
+            if used:
+                raise UserError(
+                    f"`{setting}` is for examples of one class each; leave it out with "
+                    "`head=multi_label`."
+                )
 
     def _check_evaluation(self) -> None:
         """Raises UserError for choices without anything to choose by, and sizes that do not fit."""

@@ -68,6 +68,12 @@ class DataConfig:
         choices=DUPLICATES,
         of="photos",
     )
+    label_file: str | None = setting(
+        None,
+        "CSV file of the photos' labels, in place of class folders: a column of paths, then one of "
+        "labels with | between them, or one of 0 and 1 per label; `split` may be another",
+        of="photos",
+    )
     inspected: str | None = setting(
         None,
         "folder that an inspection of the photos wrote, whose corrections are followed",

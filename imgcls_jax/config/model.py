@@ -9,7 +9,7 @@ from imgcls_jax.errors import UserError
 from imgcls_jax.models import CONVENTIONS, STEMS, inits, normalisation
 
 PRECISIONS = ("float32", "bfloat16")
-HEADS = ("multinomial", "binary")
+HEADS = ("multinomial", "binary", "multi_label")
 _OPTIONS = ("widths", "depth", "stem", "convention", "dropout", "stochastic_depth")
 _SIZES = {"holds": lambda sizes: all(n >= 1 for n in sizes), "wanted": "sizes of at least 1"}
 _RATE = {"holds": lambda x: 0 <= x < 1, "wanted": "at least 0 and below 1"}
@@ -60,7 +60,12 @@ class ModelConfig:
         "weights to start from: none, imagenet, or a .safetensors, .pth or .h5 file",
         of="transfer",
     )
-    head: str = setting("multinomial", "the classifier", choices=HEADS, of="transfer")
+    head: str = setting(
+        "multinomial",
+        "the classifier, multi_label for any number of labels per photo of a `label_file`",
+        choices=HEADS,
+        of="transfer",
+    )
 
     def __post_init__(self):
         check(self)

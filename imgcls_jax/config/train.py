@@ -81,6 +81,11 @@ class TrainConfig:
     )
 
     def __post_init__(self):
+        if self.labels.lower().endswith(".csv"):
+            raise UserError(
+                f"`labels={self.labels}` cannot be used; a table of the photos' labels is given as "
+                "`label_file`."
+            )
         check(self)
         specs.check(self.augment)
         if self.batch_size % self.accumulate:

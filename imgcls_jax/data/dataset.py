@@ -17,7 +17,8 @@ class Split:
     """Images and labels of one split, in the order of the published files.
 
     images: uint8 (N, H, W, C), values 0..255.
-    labels: int32 (N,), class indices.
+    labels: int32 (N,), class indices; or, where an example may have several labels or none,
+      (N, K) of 0 and 1.
     paths: N names of the files, relative to the folder of the data; None where there are none.
 
     Raises UserError where a dtype or shape differs, the lengths differ or there is no example.
@@ -33,9 +34,9 @@ class Split:
                 "Images must be uint8 of shape (N, H, W, C), not "
                 f"{self.images.dtype} of shape {self.images.shape}: convert them first."
             )
-        if self.labels.dtype != np.int32 or self.labels.ndim != 1:
+        if self.labels.dtype != np.int32 or self.labels.ndim not in (1, 2):
             raise UserError(
-                "Labels must be int32 of shape (N,), not "
+                "Labels must be int32 of shape (N,) or, of several per example, (N, K), not "
                 f"{self.labels.dtype} of shape {self.labels.shape}: convert them first."
             )
         if len(self.images) != len(self.labels):
@@ -104,7 +105,14 @@ class Dataset:
                 )
         for split_name, split in self.splits.items():
             lowest, highest = split.labels.min(), split.labels.max()
-            if lowest < 0 or highest >= self.num_classes:
+            if self.several_labels:
+                shape = (len(split), self.num_classes)
+                if split.labels.shape != shape or lowest < 0 or highest > 1:
+                    raise UserError(
+                        f"{self.name}: the {split_name} labels must be 0 and 1 of shape {shape}, "
+                        "as those of training: one column for each class name."
+                    )
+            elif split.labels.ndim != 1 or lowest < 0 or highest >= self.num_classes:
                 raise UserError(
                     f"{self.name}: the {split_name} labels run from {lowest} to {highest} but "
                     f"there are {self.num_classes} classes: use labels 0..{self.num_classes - 1}."
@@ -117,6 +125,11 @@ class Dataset:
         return {name: split for name, split in every.items() if split is not None}
 
     @property
+    def several_labels(self) -> bool:
+        """True where an example may have any number of labels, `Split.labels` being (N, K)."""
+        return self.train.labels.ndim == 2
+
+    @property
     def num_classes(self) -> int:
         return len(self.class_names)
 
@@ -124,6 +137,13 @@ class Dataset:
     def image_shape(self) -> tuple[int, int, int]:
         """The shape (H, W, C) of every image."""
         return self.train.images.shape[1:]
+
+
+def class_counts(labels: np.ndarray, num_classes: int) -> np.ndarray:
+    """Counts the examples of each class, int (K,), from labels (N,) or (N, K) of 0 and 1."""
+    if labels.ndim == 2:
+        return labels.sum(axis=0)
+    return np.bincount(labels, minlength=num_classes)
 
 
 def hold_out(split: Split, *, fraction: float, seed: int) -> tuple[Split, Split]:

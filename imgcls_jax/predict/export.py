@@ -45,6 +45,7 @@ class Exported:
       image_shape: (H, W, C).
       preprocessing: how a picture becomes such an image; `resize` as `photos.decode` takes it.
       platforms: those that the file runs on, such as ("cpu", "cuda").
+      thresholds: (C,), from which on a picture has a label; None where each is of one class.
     """
 
     predict: Callable[[Any], jax.Array]
@@ -52,6 +53,7 @@ class Exported:
     image_shape: tuple[int, int, int]
     preprocessing: dict[str, Any]
     platforms: tuple[str, ...]
+    thresholds: np.ndarray | None = None
 
 
 def write(
@@ -61,6 +63,7 @@ def write(
     image_shape: Sequence[int],
     class_names: Sequence[str],
     preprocessing: Mapping[str, Any],
+    thresholds: np.ndarray | None = None,
     platforms: Sequence[str] = PLATFORMS,
 ) -> Path:
     """Writes a function of images as such a file, whole or not at all; returns its path.
@@ -70,6 +73,7 @@ def write(
       image_shape: (H, W, C).
       class_names: of the columns of the probabilities.
       preprocessing: JSON values to keep, see `Exported`.
+      thresholds: (C,) to keep, see `Exported`.
       platforms: "cpu", "cuda", "rocm", "tpu": those to lower for, which need not be here.
 
     Raises:
@@ -96,6 +100,8 @@ def write(
         "platforms": list(platforms),
         "jax": jax.__version__,
     }
+    if thresholds is not None:
+        meta["thresholds"] = np.asarray(thresholds).tolist()
     advice = "free some space or give another file"
     with replacing(path, advice=advice) as partial, zipfile.ZipFile(partial, "w") as archive:
         # ZipInfo bears no time of day: the same network gives the same file.
@@ -154,6 +160,7 @@ def read(path: str | os.PathLike) -> Exported:
         image_shape=tuple(meta["image_shape"]),
         preprocessing=meta["preprocessing"],
         platforms=tuple(meta["platforms"]),
+        thresholds=np.array(meta["thresholds"]) if "thresholds" in meta else None,
     )
 
 

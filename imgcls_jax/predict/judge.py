@@ -1,4 +1,4 @@
-"""Decisions behind probabilities: one class or "unknown", and sets that hold the true class."""
+"""Decisions behind probabilities: one class or "unknown", sets with the true class, labels."""
 
 import dataclasses
 import math
@@ -18,7 +18,8 @@ class Judgement(NamedTuple):
 
     Attributes:
       decision: the class, or None for unknown.
-      chosen: classes of the set that holds the true one, most probable first; None if not asked.
+      chosen: classes of the set that holds the true one, or the labels from their thresholds on,
+        most probable first; None if not asked.
     """
 
     decision: int | None
@@ -34,12 +35,21 @@ class Asked:
       coverage: share of pictures whose set is to hold the true class, within (0, 1).
       positive: the class of two that is decided for from `threshold` on.
       threshold: its least probability, within [0, 1]; 0.5 if None.
+      labels: whether the network gives a picture any number of labels, which are then listed.
     """
 
     unknown: float | None = None
     coverage: float | None = None
     positive: str | None = None
     threshold: float | None = None
+    labels: bool = False
+
+    @property
+    def listed(self) -> str | None:
+        """Returns what the classes that are listed of a picture are called, if any are."""
+        if self.labels:
+            return "labels"
+        return None if self.coverage is None else "set"
 
     @property
     def decides(self) -> bool:
@@ -61,6 +71,8 @@ def make_judge(network: Any, asked: Asked) -> Callable[[Any], Judgement]:
       UserError: if a value is out of its range, the network has not learned what it needs, or is
         not of two classes where `positive` or `threshold` is asked for.
     """
+    if network.thresholds is not None:
+        return _by_thresholds(network.thresholds, asked)
     limits, farthest, level = network.limits, math.inf, None
     if asked.unknown is not None:
         if network.with_distances is None:
@@ -81,6 +93,23 @@ def make_judge(network: Any, asked: Asked) -> Callable[[Any], Judgement]:
         if prediction.distance is not None and prediction.distance > farthest:
             return Judgement(None, chosen)
         return Judgement(decide(prediction.probabilities), chosen)
+
+    return judge
+
+
+def _by_thresholds(thresholds: np.ndarray, asked: Asked) -> Callable[[Any], Judgement]:
+    """Builds a function that names the labels of a `Prediction` from their thresholds on."""
+    for name in ("unknown", "coverage", "positive", "threshold"):
+        if getattr(asked, name) is not None:
+            raise UserError(
+                f"`{name}` is for networks that give a picture one class, and this one gives any "
+                "number of labels; leave it out."
+            )
+
+    def judge(prediction: Any) -> Judgement:
+        order = np.argsort(-prediction.probabilities, kind="stable")
+        has = prediction.probabilities >= thresholds
+        return Judgement(None, tuple(int(c) for c in order if has[c]))
 
     return judge
 

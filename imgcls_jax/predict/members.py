@@ -148,6 +148,11 @@ def read(paths: Sequence[Path]) -> list[Member]:
                 f"the run in {path} is not finished; run its command again with "
                 f"`workdir={path}` to finish it."
             )
+        if restored.record.get("several_labels"):
+            raise UserError(
+                f"the run in {path} gives pictures any number of labels, and an ensemble is of "
+                "networks that give one class; leave it out of `members`."
+            )
         members.append(Member(path, digest(path), workdir.config(), summary, restored))
     require_alike(paths, [member.restored.record for member in members])
     return members

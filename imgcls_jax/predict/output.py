@@ -19,6 +19,7 @@ from imgcls_jax.report.lettering import pad, shorten, width
 FORMATS = ("table", "csv", "json")
 
 _FILE, _CLASS, _BAR = 48, 32, 20  # widest columns of the table
+_NONE = "-"  # in place of the class of a picture that has no label
 _DIGITS = 6  # of a probability in CSV and JSON
 
 
@@ -41,7 +42,8 @@ def open_report(
     json: an array of {"file", "top": [{"class", "probability"}, ...]}.
 
     Where a decision was asked for, each file has a `decision`, the class or "unknown" (in JSON
-    null), and where a set was asked for a `set` of classes, in CSV between bars.
+    null), and where a set was asked for a `set` of classes, in CSV between bars. A network of
+    several labels per picture has its `labels` there, as the set.
 
     Args:
       form: one of `FORMATS`.
@@ -67,8 +69,8 @@ def open_report(
         if asked.decides:
             decision = found["decision"]
             said["decision"] = None if decision is None else class_names[decision]
-        if asked.coverage is not None:
-            said["set"] = [class_names[c] for c in found["chosen"]]
+        if asked.listed:
+            said[asked.listed] = [class_names[c] for c in found["chosen"]]
         return said
 
     with _opened(path) as file:
@@ -96,8 +98,12 @@ def _table(
         cells = [pad(shorten(printable(prediction.path), left, keep_end=True), left)]
         if asked.decides:
             cells.append(pad(shorten(printable(found["decision"] or UNKNOWN), first), first))
-        # A set's classes are the most probable ones.
-        shown = ranked(prediction, len(found["set"])) if "set" in found else ranked(prediction)
+        shown = ranked(prediction)
+        if asked.listed:
+            of = dict(ranked(prediction, len(class_names)))
+            shown = [(name, of[name]) for name in found[asked.listed]]
+        if not shown:
+            print("  ".join([*cells, _NONE]), file=file)
         for place, (class_name, probability) in enumerate(shown):
             start = [" " * width(cell) for cell in cells] if place else cells
             label = pad(shorten(printable(class_name), middle), middle)
@@ -110,14 +116,14 @@ def _table(
 def _csv(file: TextIO, ranked, judged, top: int, asked: Asked) -> Callable[[Prediction], None]:
     writer = csv.writer(file, lineterminator="\n")
     places = range(1, top + 1)
-    more = ["decision"] * asked.decides + ["set"] * (asked.coverage is not None)
+    more = ["decision"] * asked.decides + [asked.listed] * bool(asked.listed)
     columns = (f"{what}_{n}" for n in places for what in ("class", "probability"))
     writer.writerow(["file", *more, *columns])
 
     def write(prediction: Prediction) -> None:
         found = judged(prediction)
         said = [found["decision"] or UNKNOWN] if "decision" in found else []
-        said += [" | ".join(found["set"])] if "set" in found else []
+        said += [" | ".join(found[asked.listed])] if asked.listed else []
         pairs = ((name, round(value, _DIGITS)) for name, value in ranked(prediction))
         writer.writerow([prediction.path, *said, *(cell for pair in pairs for cell in pair)])
 

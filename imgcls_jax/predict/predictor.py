@@ -17,7 +17,7 @@ from imgcls_jax.data.batching import eval_batch_size
 from imgcls_jax.data.photos import decode, kinds, listing
 from imgcls_jax.data.photos.decode import in_order
 from imgcls_jax.errors import UserError
-from imgcls_jax.limits import kept, unknown
+from imgcls_jax.limits import kept, thresholds, unknown
 from imgcls_jax.limits.kept import Limits
 
 _EXPORTED = "an exported file keeps nothing of held-out examples; give the run's folder"
@@ -35,7 +35,7 @@ class Predictor:
 
     Attributes:
       probabilities: images uint8 (B, H, W, C) -> (B, number of classes), by the temperature that
-        the run learned, if it did; compiles for every B.
+        the run learned, if it did; compiles for every B. Those of labels need not sum to 1.
       class_names: of the columns of the probabilities.
       image_shape: (H, W, C), square.
       preprocessing: {"resize": how pictures become square, see `data.photos.decode.resize`}.
@@ -45,6 +45,8 @@ class Predictor:
       with_distances: images -> (`probabilities`, how far their features are from the known ones'
         (B,), see `imgcls_jax.limits.unknown`); None without statistics of features.
       missing: why there is no such thing, by what cannot be judged then: "unknown", "coverage".
+      thresholds: (number of classes,), from which on a picture has a label, where it may have
+        several; None where each picture is of one class.
     """
 
     probabilities: Callable[[Any], Any]
@@ -55,6 +57,7 @@ class Predictor:
     limits: Limits | None = None
     with_distances: Callable[[Any], tuple[Any, Any]] | None = None
     missing: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    thresholds: np.ndarray | None = None
 
     def prepare(self, source: str | os.PathLike | bytes) -> np.ndarray:
         """Returns a picture as the network's uint8 (H, W, C); grey ones by luminance (ITU-R 601).
@@ -77,6 +80,7 @@ class Predictor:
             image_shape=self.image_shape,
             class_names=self.class_names,
             preprocessing=self.preprocessing,
+            thresholds=self.thresholds,
             **options,
         )
 
@@ -125,6 +129,7 @@ def from_export(path: str | os.PathLike) -> Predictor:
         class_names=exported.class_names,
         image_shape=exported.image_shape,
         preprocessing=exported.preprocessing,
+        thresholds=exported.thresholds,
         missing=dict.fromkeys(("unknown", "coverage"), _EXPORTED),
     )
 
@@ -141,11 +146,12 @@ def from_workdir(path: str | os.PathLike) -> Predictor:
     def grad_cam(images, classes):
         return saliency.grad_cam(model, restored.variables, restored.seen(images), classes)
 
-    limits = kept.read(path)
+    limits, several = kept.read(path), bool(record.get("several_labels"))
     temperature = 1.0 if limits is None else limits.temperature
+    squash = jax.nn.sigmoid if several else jax.nn.softmax
 
     def probabilities(images):
-        return jax.nn.softmax(restored.logits(images).astype(jnp.float32) / temperature)
+        return squash(restored.logits(images).astype(jnp.float32) / temperature)
 
     def with_distances(images):
         features = restored.features(images).astype(jnp.float32)
@@ -161,6 +167,9 @@ def from_workdir(path: str | os.PathLike) -> Predictor:
         limits=limits,
         with_distances=jax.jit(with_distances) if known else None,
         missing=_missing(path, limits, _NO_FEATURES),
+        thresholds=thresholds.values(kept.facts(path), len(record["class_names"]))
+        if several
+        else None,
     )
 
 

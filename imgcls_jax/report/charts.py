@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from imgcls_jax.metrics import drawn_classes, scores
+from imgcls_jax.metrics import drawn_classes, members, scores
 from imgcls_jax.report.figure import FAINT, INK, new_figure, save, shorten_names
 
 _COLORS = ("#1f5a94", "#d9661f", "#2e7d4f", "#b3302a", "#7b4fa3", "#8c6d1f", "#1f8a94", "#c2558e")
@@ -180,7 +180,7 @@ def precision_recall(
     title, steps = "Precision and recall", "steps-post"
     kind = _Kind(curve, "average_precision", "AP", title, "Recall", "Precision", steps)
     drawn = drawn_classes(labels, len(class_names))
-    chance = [[0, 1], [float((labels == drawn[0]).mean())] * 2] if len(drawn) == 1 else None
+    chance = [[0, 1], [float(members(labels, drawn[0]).mean())] * 2] if len(drawn) == 1 else None
     return _draw(kind, labels, probabilities, class_names, path, chance=chance)
 
 
@@ -283,7 +283,7 @@ def _draw(kind: _Kind, labels, probabilities, class_names, path, *, chance: list
     if chance is not None:
         axes.plot(*chance, color=FAINT, linestyle=":", linewidth=1.2, label="chance")
     for place, c in enumerate(ranked):
-        x, y = kind.curve(labels == c, probabilities[:, c])
+        x, y = kind.curve(members(labels, c), probabilities[:, c])
         style = {"color": "#d5d9de", "linewidth": 0.8, "zorder": 1}
         if place < _NAMED:
             value = figures["classes"][class_names[c]][kind.score]

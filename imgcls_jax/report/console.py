@@ -75,13 +75,19 @@ def dataset(loaded: Dataset) -> None:
 def of_data(loaded: Dataset) -> dict[str, str]:
     """Returns the lines of what the data is and where it came from."""
     height, width, channels = loaded.image_shape
+    kinds = "labels" if loaded.several_labels else "classes"
     return {
         "name": loaded.name,
         "examples": ", ".join(f"{len(s):,} {name}" for name, s in loaded.splits.items()),
-        "images": f"{height}x{width}x{channels} uint8, {loaded.num_classes} classes",
-        "first labels": " ".join(map(str, loaded.train.labels[:10])),
+        "images": f"{height}x{width}x{channels} uint8, {loaded.num_classes} {kinds}",
+        "first labels": " ".join(map(_numbers, loaded.train.labels[:10])),
         "source": loaded.source,
     } | _VERIFIED[loaded.verified]
+
+
+def _numbers(label: np.ndarray) -> str:
+    """Returns a class as its number, labels as theirs with bars between them."""
+    return str(label) if label.ndim == 0 else "|".join(map(str, np.flatnonzero(label))) or "-"
 
 
 _VERIFIED = {
@@ -99,12 +105,38 @@ def closing(summary: Mapping[str, Any]) -> None:
         lines["data"] += "   NOT VERIFIED: the digest is not the published one"
     pairs(results(summary) | seconds(summary) | lines)
     print()
-    per_class(summary["per_class"])
+    if summary.get("thresholds") is not None:
+        per_label(summary["per_class"], summary["ranking"]["classes"])
+    else:
+        per_class(summary["per_class"])
+
+
+def label_figures(figures: Mapping[str, Any]) -> dict[str, str]:
+    """Returns the lines of a network that gives examples any number of labels."""
+    low, high = figures["test_accuracy_interval"]
+    precision, found = figures["test_mean_average_precision"], figures["thresholds"]
+    where = (
+        f"of each label by its F1 on {chosen['examples']:,} {chosen['of']}"
+        if (chosen := found["chosen_on"])
+        else f"0.5 for every label: {found['why_not']}"
+    )
+    if few := len(found.get("undecided", ())):
+        where += f", 0.5 for {few} that none or all of those have"
+    return {
+        "mean average precision": "-" if precision is None else f"{precision:.4f}",
+        "exact matches": f"{figures['test_subset_accuracy']:.4f}   (every label of a photo right)",
+        "hamming loss": f"{figures['test_hamming_loss']:.4f}   (share of wrong labels)",
+        "thresholds": where,
+        "test accuracy": f"{figures['test_accuracy']:.4f}   exact matches from 0.5 on, 95 % "
+        f"interval [{low:.4f}, {high:.4f}]",
+    }
 
 
 def results(summary: Mapping[str, Any]) -> dict[str, str]:
     """Returns the lines of a run's figures, a document's beside them, and of its size."""
-    lines = accuracies(summary) | {"test loss": f"{summary['test_loss']:.4f}"}
+    several = summary.get("thresholds") is not None
+    lines = (label_figures if several else accuracies)(summary)
+    lines |= {"test loss": f"{summary['test_loss']:.4f}"}
     if summary.get("validation_accuracy") is not None:
         lines["validation accuracy"] = f"{summary['validation_accuracy']:.4f}"
         lines["validation loss"] = f"{summary['validation_loss']:.4f}"
@@ -209,6 +241,20 @@ def per_class(figures: Mapping[str, Mapping[str, Any]]) -> None:
             for name, m in figures.items()
         ],
     )
+
+
+def per_label(
+    figures: Mapping[str, Mapping[str, Any]], ranking: Mapping[str, Mapping[str, float]]
+) -> None:
+    """Prints the average precision of each label, and its figures from its threshold on."""
+    rows = []
+    for name, m in figures.items():
+        precision = ranking.get(name, {}).get("average_precision")
+        cells = ["-" if precision is None else f"{precision:.3f}"]
+        cells += [f"{m[key]:.3f}" for key in ("threshold", "precision", "recall", "f1")]
+        rows.append((name, *cells, str(m["support"])))
+    header = ("label", "average precision", "threshold", "precision", "recall", "f1", "support")
+    table(header, rows)
 
 
 def _documented(summary: Mapping[str, Any]) -> dict[str, str]:

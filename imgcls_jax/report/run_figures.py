@@ -8,7 +8,7 @@ import numpy as np
 
 from imgcls_jax.data.dataset import Dataset, Split
 from imgcls_jax.limits import temperature
-from imgcls_jax.report import charts, sheets
+from imgcls_jax.report import charts, label_figures, sheets
 from imgcls_jax.report.augmentation_sheet import augmentation_sheet
 from imgcls_jax.report.sheets import overlay, prediction_sheet
 from imgcls_jax.workdir import Workdir
@@ -26,6 +26,9 @@ def draw(
       grad_cam: (images uint8 (B, H, W, C), classes (B,)) -> maps (B, h, w) in [0, 1], to draw where
         the network looks; None leaves that out.
     """
+    if dataset.several_labels:
+        yield from label_figures.draw(workdir, dataset, grad_cam=grad_cam)
+        return
     summary = workdir.summary()
     predictions = workdir.read_arrays("predictions.npz")
     labels, probabilities = predictions["labels"], predictions["probabilities"]

@@ -60,7 +60,7 @@ def write(
         page.section("Classes", classes(summary["per_class"])),
         page.section("Figures", pictures(figures, summary)),
     ]
-    if dataset.test.paths is not None:
+    if dataset.test.paths is not None and not dataset.several_labels:
         sections.append(page.section("Worst mistakes", _mistakes(workdir, dataset, summary)))
     sections += [
         page.section("Settings", _settings(config)),
@@ -81,6 +81,13 @@ def save(workdir: Workdir, title: str, sections: Sequence[str]) -> Path:
 def headline(summary: Mapping[str, Any]) -> list[Card]:
     """Returns the figures of a run that are seen first."""
     low, high = summary["test_accuracy_interval"]
+    if summary.get("thresholds") is not None:
+        precision, exact = summary["test_mean_average_precision"], summary["test_subset_accuracy"]
+        return [
+            Card("mean average precision", "-" if precision is None else f"{precision:.4f}", ""),
+            Card("exact matches", f"{exact:.4f}", "every label of a photo right"),
+            Card("Hamming loss", f"{summary['test_hamming_loss']:.4f}", "share of wrong labels"),
+        ]
     found = [
         Card("test accuracy", f"{summary['test_accuracy']:.4f}", interval(low, high)),
         Card("balanced accuracy", f"{summary['test_balanced_accuracy']:.4f}", "mean recall"),
@@ -103,13 +110,14 @@ def interval(low: float, high: float) -> str:
 
 
 def classes(per_class: Mapping[str, Mapping[str, Any]]) -> str:
-    """Returns the table of the classes."""
-    columns = ("precision", "recall", "f1", "support")
+    """Returns the table of the classes, or of the labels with their thresholds."""
+    shares = ["precision", "recall", "f1"]
+    shares += ["threshold"] * any("threshold" in of for of in per_class.values())
     rows = [
-        (name, *(float(of[c]) for c in columns[:3]), int(of["support"]))
+        (name, *(float(of[share]) for share in shares), int(of["support"]))
         for name, of in per_class.items()
     ]
-    return page.table(("class", *columns), rows)
+    return page.table(("class", *shares, "support"), rows)
 
 
 def pictures(figures: Sequence[str | Path], summary: Mapping[str, Any]) -> str:

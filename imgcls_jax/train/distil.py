@@ -83,6 +83,11 @@ def with_teacher(
       config: the student's settings; they say whether training changes the images.
       train: the split that is trained on, for the teacher to be asked once per image.
     """
+    if config.model.head == "multi_label":
+        raise UserError(
+            "a network of several labels per photo cannot learn from a teacher, whose word is of "
+            "one class; leave out `head=multi_label`."
+        )
     changed = bool(config.train.augment) or config.data.random_crop is not None
     known = None if changed else _asked_once(teacher, train, config.evaluation.eval_size)
 

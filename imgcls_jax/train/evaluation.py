@@ -1,7 +1,7 @@
 """Evaluation batch by batch: one compilation of the network for splits of any size, and a bar."""
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from functools import partial
 from typing import Any
 
@@ -14,6 +14,7 @@ from imgcls_jax import steps
 from imgcls_jax.data import resident
 from imgcls_jax.data.dataset import Split
 from imgcls_jax.data.resident import Resident
+from imgcls_jax.train.setup import Setup
 from imgcls_jax.train.streams import evaluation_batches
 from imgcls_jax.train.waiting import waiting
 
@@ -24,18 +25,19 @@ class InBatches:
     """Evaluates splits, every example once, in batches of one shape; the last is filled up.
 
     Args:
-      apply_fn: the evaluation chain, see `train.setup.Network.evaluate_fn`.
+      setup: the run's, which has the evaluation chain, the loss and the metrics.
       state: shapes of the states that will come.
       split: one of those that will come, of whose images the shape is taken.
       batch_size: examples per batch.
     """
 
-    def __init__(self, apply_fn: Callable[..., Any], state: Any, split: Split, *, batch_size: int):
-        self._step, self._state = steps.make_eval_step(apply_fn=apply_fn), state
+    def __init__(self, setup: Setup, state: Any, split: Split, *, batch_size: int):
+        apply_fn, judged = setup.network.evaluate_fn, setup.judged._asdict()
+        self._step, self._state = steps.make_eval_step(apply_fn=apply_fn, **judged), state
         self._batch_size, self._compiled = batch_size, None
         self._shapes = {
             "image": jax.ShapeDtypeStruct((batch_size, *split.images.shape[1:]), jnp.uint8),
-            "label": jax.ShapeDtypeStruct((batch_size,), jnp.int32),
+            "label": jax.ShapeDtypeStruct((batch_size, *split.labels.shape[1:]), jnp.int32),
             "mask": jax.ShapeDtypeStruct((batch_size,), jnp.bool_),
         }
 

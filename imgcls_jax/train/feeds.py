@@ -21,7 +21,7 @@ from imgcls_jax.data.dataset import Split
 from imgcls_jax.data.photos.streaming import Stream
 from imgcls_jax.data.resident import Resident
 from imgcls_jax.errors import UserError
-from imgcls_jax.models import freezing
+from imgcls_jax.train.averaged import as_trained, make_average, recalibration_batches
 from imgcls_jax.train.evaluation import InBatches
 from imgcls_jax.train.recalibrate import make_recalibrate, make_recalibrate_streamed
 from imgcls_jax.train.setup import Setup
@@ -29,7 +29,6 @@ from imgcls_jax.train.streams import explained, open_stream
 from imgcls_jax.train.trainer import Carry, Feed
 from imgcls_jax.train.waiting import waiting
 
-_RECALIBRATION = 10_000  # training examples that batch-norm statistics are estimated on
 _STATE_BYTES = 1024  # of a stream's state in a checkpoint, whose arrays have fixed shapes
 
 
@@ -68,8 +67,8 @@ class ResidentFeed:
         self.size = len(train)
         self._batches = None
         if config.data.dataset == "folder" and setup.head_fn is None:
-            size, apply_fn = min(self._batch_size, len(train)), setup.network.evaluate_fn
-            self._batches = InBatches(apply_fn, carry[0], train, batch_size=size)
+            size = min(self._batch_size, len(train))
+            self._batches = InBatches(setup, carry[0], train, batch_size=size)
         started = time.perf_counter()
         self._carry = carry
         with waiting("compiling the training"):
@@ -98,16 +97,16 @@ class ResidentFeed:
         self._train_rest = train_many(rest, rest) if rest else None
         self._average = None
         if self._config.optim.ema:
-            average = _make_average(self._config, self._setup, self._recalibrate())
+            average = make_average(self._config, self._setup, self._recalibrate())
             self._average = jax.jit(average).lower(self._carry[0], self._train).compile()
 
     def _recalibrate(self) -> Callable[..., Any]:
         return make_recalibrate(
-            apply_fn=_as_trained(self._setup),
+            apply_fn=as_trained(self._setup),
             take_fn=resident.take,
             image_fn=steps.to_unit_interval,
             batch_size=self._batch_size,
-            batches=_recalibration_batches(self.size, self._batch_size),
+            batches=recalibration_batches(self.size, self._batch_size),
         )
 
     def on_device(self, split: Split) -> Resident:
@@ -161,7 +160,8 @@ class ResidentFeed:
         started = time.perf_counter()
         evaluate = steps.make_evaluate(
             eval_step=steps.make_eval_step(
-                apply_fn=self._setup.head_fn or self._setup.network.evaluate_fn
+                apply_fn=self._setup.head_fn or self._setup.network.evaluate_fn,
+                **self._setup.judged._asdict(),
             ),
             take_fn=resident.take,
             batch_size=self._batch_size,
@@ -203,19 +203,18 @@ class StreamFeed:
         full, rest = config.train.batch_size, len(train) % config.train.batch_size
         with waiting("compiling the training"):
             self._step = {
-                size: train_step.lower(*carry, _shapes(size, train.images.shape[1:])).compile()
+                size: train_step.lower(*carry, _shapes(size, train)).compile()
                 for size in (full, rest)
                 if size
             }
-        size, apply_fn = self._batch_size, setup.network.evaluate_fn
-        self._batches = InBatches(apply_fn, carry[0], train, batch_size=size)
+        self._batches = InBatches(setup, carry[0], train, batch_size=self._batch_size)
         self._recalibrate = make_recalibrate_streamed(
-            apply_fn=_as_trained(setup),
+            apply_fn=as_trained(setup),
             image_fn=steps.to_unit_interval,
             batch_size=self._batch_size,
-            batches=_recalibration_batches(self.size, self._batch_size),
+            batches=recalibration_batches(self.size, self._batch_size),
         )
-        self._average = _make_average(config, setup, self._recalibrate)
+        self._average = make_average(config, setup, self._recalibrate)
         self.compile_seconds = time.perf_counter() - started
 
     def open(self, seed: int, position: Any = None) -> None:
@@ -286,36 +285,9 @@ def make_feed(
     return make(config, setup, train, carry=carry)
 
 
-def _make_average(
-    config: Config, setup: Setup, recalibrate: Callable[..., Any]
-) -> Callable[[steps.TrainState, Any], steps.TrainState]:
-    """Builds (state, source) -> the state with averaged weights and their norms' statistics."""
-
-    def average(state, source):
-        variables = {"params": state.average, "batch_stats": state.batch_stats}
-        if not config.train.frozen_norms:
-            # Frozen layers keep the statistics they were trained against.
-            fresh = recalibrate(variables, source)
-            variables["batch_stats"] = {
-                name: state.batch_stats[name] if name in setup.frozen else stats
-                for name, stats in fresh.items()
-            }
-        return state.replace(**variables)
-
-    return average
-
-
-def _as_trained(setup: Setup) -> Callable[..., Any]:
-    """Returns the network whose frozen stages are in inference mode, to recalibrate what trains."""
-    return freezing.freeze(setup.network.apply_fn, setup.frozen)
-
-
-def _recalibration_batches(size: int, batch_size: int) -> int:
-    return max(1, min(_RECALIBRATION, size) // batch_size)
-
-
-def _shapes(size: int, image_shape: tuple[int, ...]) -> dict[str, jax.ShapeDtypeStruct]:
+def _shapes(size: int, train: Split) -> dict[str, jax.ShapeDtypeStruct]:
     """Returns the shapes of a training batch."""
-    numbers = jax.ShapeDtypeStruct((size,), jnp.int32)
-    image = jax.ShapeDtypeStruct((size, *image_shape), jnp.uint8)
-    return {"image": image, "label": numbers, "index": numbers}
+    index = jax.ShapeDtypeStruct((size,), jnp.int32)
+    label = jax.ShapeDtypeStruct((size, *train.labels.shape[1:]), jnp.int32)
+    image = jax.ShapeDtypeStruct((size, *train.images.shape[1:]), jnp.uint8)
+    return {"image": image, "label": label, "index": index}

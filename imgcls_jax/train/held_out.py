@@ -20,7 +20,7 @@ from imgcls_jax.config import Config
 from imgcls_jax.data import resident
 from imgcls_jax.data.dataset import Dataset, Split
 from imgcls_jax.data.resident import Resident
-from imgcls_jax.limits import kept
+from imgcls_jax.limits import kept, thresholds
 from imgcls_jax.limits.unknown import Features
 from imgcls_jax.train import features
 from imgcls_jax.train.feeds import ResidentFeed, evaluation_batch_size
@@ -37,6 +37,9 @@ _VALIDATION, _OUT_OF_FOLD = "validation examples", "training examples, by heads 
 NOTHING = (
     "no example was held out from training; train with `hold_out=0.1`, say, or a frozen network on "
     "fixed features"
+)
+NO_VALIDATION = (
+    "there are no validation examples to choose thresholds by; train with `hold_out=0.2`, say"
 )
 TOO_FEW = (
     "there are too few training examples to hold out parts of them; train on more, or with a "
@@ -76,6 +79,8 @@ def learn_limits(
       state: the one that is evaluated.
       config: the run's own; the trainer's may have another seed.
     """
+    if dataset.several_labels:
+        return _learn_thresholds(trainer, state, dataset=dataset, workdir=workdir)
     started = time.perf_counter()
     held = find(trainer, state, seed=config.train.seed, dataset=dataset)
     if held is None:
@@ -92,6 +97,19 @@ def learn_limits(
         limits.facts["seconds"] = round(time.perf_counter() - started, 3)
         kept.write(workdir, limits)
     return kept.facts(workdir.path)
+
+
+def _learn_thresholds(
+    trainer: Trainer, state: steps.TrainState, *, dataset: Dataset, workdir: Workdir
+) -> dict[str, Any]:
+    """Chooses and keeps the labels' thresholds; they stay 1/2 without a validation split."""
+    split = _validation(trainer, dataset)
+    if split is None:
+        return thresholds.keep_plain(workdir, dataset.num_classes, why_not=NO_VALIDATION)
+    _, logits = trainer.feed.evaluate(state, split)
+    identity = split.digest.hex()[:16]
+    labels, logits = np.asarray(split.labels), np.asarray(logits, np.float32)
+    return thresholds.learn(workdir, labels, logits, of=_VALIDATION, identity=identity)
 
 
 def find(

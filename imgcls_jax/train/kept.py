@@ -20,14 +20,19 @@ def network_record(trainer: Trainer, dataset: Dataset) -> dict[str, Any]:
     """Returns the content of `network.json`: all that a prediction needs beside the parameters."""
     constants = {name: np.asarray(v).tolist() for name, v in trainer.setup.constants.items()}
     taught = {} if trainer.teacher is None else {"teacher": trainer.teacher}
-    return taught | {
-        "class_names": list(dataset.class_names),
-        "image_shape": list(dataset.image_shape),
-        "data": identity(dataset),
-        "resize": trainer.config.data.square,
-        "features_once": trainer.config.features_once,
-        "normalise": {"name": trainer.config.model.normalise, "constants": constants},
-    }
+    several = {"several_labels": True} if dataset.several_labels else {}
+    return (
+        taught
+        | several
+        | {
+            "class_names": list(dataset.class_names),
+            "image_shape": list(dataset.image_shape),
+            "data": identity(dataset),
+            "resize": trainer.config.data.square,
+            "features_once": trainer.config.features_once,
+            "normalise": {"name": trainer.config.model.normalise, "constants": constants},
+        }
+    )
 
 
 def as_begun(config: Config, workdir: Workdir) -> Config:

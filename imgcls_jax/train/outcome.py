@@ -11,6 +11,7 @@ from imgcls_jax.checkpoint import Checkpoints
 from imgcls_jax.config import Config
 from imgcls_jax.data.dataset import Dataset
 from imgcls_jax.errors import UserError
+from imgcls_jax.limits import thresholds
 from imgcls_jax.limits.kept import changes
 from imgcls_jax.losses import is_absurd
 from imgcls_jax.train import predictions
@@ -71,6 +72,7 @@ def summarised(
         "head_seconds": workdir.head_seconds() if config.train.head_epochs else 0.0,
         "checkpoint_bytes": _bytes_below(workdir.checkpoints / "evaluated"),
         "test_seconds": evaluation.seconds,
+        "thresholds": (limits or {}).get("thresholds"),
     }
     summary, arrays = summarise(
         config,
@@ -80,7 +82,7 @@ def summarised(
         history=history,
         facts=facts,
     )
-    if limits is not None:
+    if limits is not None and not dataset.several_labels:
         summary["temperature"] = of_test(limits, evaluation.logits, dataset.test.labels)
     return summary, arrays
 
@@ -129,8 +131,10 @@ def written(
     """Writes a run's predictions and its summary, a document's figures in it, which it returns."""
     if documented is not None:
         summary |= {"documented": dict(documented), "difference": difference(summary, documented)}
-    value = summary.get("temperature", {}).get("value")
-    predictions.write(workdir, dataset, arrays["probabilities"], temperature=value)
+    said = {"temperature": summary.get("temperature", {}).get("value")}
+    if dataset.several_labels:
+        said = {"thresholds": thresholds.values(summary, dataset.num_classes)}
+    predictions.write(workdir, dataset, arrays["probabilities"], **said)
     workdir.write_arrays("predictions.npz", **arrays)
     workdir.write_json("summary.json", summary)
     return summary

@@ -12,7 +12,8 @@ from imgcls_jax import augment, models, optim, steps
 from imgcls_jax.config import Config
 from imgcls_jax.data.dataset import Split
 from imgcls_jax.errors import UserError
-from imgcls_jax.losses import balanced_weights, cross_entropy
+from imgcls_jax.losses import balanced_weights, binary_cross_entropy, cross_entropy
+from imgcls_jax.metrics import batch_metrics, label_metrics
 from imgcls_jax.models import freezing, normalisation, tta
 from imgcls_jax.optim import schedules
 
@@ -39,6 +40,23 @@ class Network(NamedTuple):
     seen_fn: Callable[[jax.Array], jax.Array]
 
 
+class Judged(NamedTuple):
+    """The plain loss of examples and the sums made of them, as `steps.make_eval_step` takes them.
+
+    Attributes:
+      loss_fn: (logits (B, C), labels) -> losses (B,), not smoothed.
+      metrics_fn: (losses, logits, labels, mask) -> sums.
+    """
+
+    loss_fn: Callable[..., Any]
+    metrics_fn: Callable[..., Any]
+
+
+# By the head: "binary" has two logits by then.
+_ONE_CLASS = Judged(cross_entropy, batch_metrics)
+_JUDGED = {"multi_label": Judged(binary_cross_entropy, label_metrics)}
+
+
 class Setup(NamedTuple):
     """The objects that the settings name, before anything is on the device.
 
@@ -49,6 +67,7 @@ class Setup(NamedTuple):
       frozen: top-level names in the parameters that do not train.
       schedule, tx: the learning rate by step, and the optimiser.
       loss_fn: (logits (B, C), labels) -> losses (B,), smoothed and weighed as the settings say.
+      judged: the plain loss and the metrics of evaluation.
       train_step: on images, or on features where there is a `head_fn`.
       step_with: schedule -> the training step by another learning rate than the settings'.
       steps_per_epoch: batches per epoch, the last one possibly smaller.
@@ -61,6 +80,7 @@ class Setup(NamedTuple):
     schedule: optax.Schedule
     tx: optax.GradientTransformation
     loss_fn: Callable[..., Any]
+    judged: Judged
     train_step: Callable[..., Any]
     step_with: Callable[[optax.Schedule], Callable[..., Any]]
     steps_per_epoch: int
@@ -131,15 +151,13 @@ def make_setup(
     """
     constants = normalisation.constants(config.model.normalise, train.images)
     network = make_network(
-        config,
-        num_classes=num_classes,
-        image_shape=train.images.shape[1:],
-        constants=constants,
+        config, num_classes=num_classes, image_shape=train.images.shape[1:], constants=constants
     )
     length = -(-len(train) // config.train.batch_size)
     schedule = schedule_of(config, length)
     tx, frozen = _optimizer(config, network.model, schedule)
-    step_loss = loss_fn = _loss(config, train.labels, num_classes)
+    judged = _judged(config, train)
+    step_loss = loss_fn = _loss(config, train.labels, num_classes, judged.loss_fn)
     augment_fn = augment.create(config.train.augment, num_classes=num_classes)
     if teach is not None:
         step_loss, augment_fn = teach(loss_fn, augment_fn)
@@ -150,6 +168,7 @@ def make_setup(
             apply_fn=train_fn,
             tx=tx,
             loss_fn=step_loss,
+            metrics_fn=judged.metrics_fn,
             augment_fn=augment_fn,
             accumulate=config.train.accumulate,
             batch_size=config.train.batch_size,
@@ -165,6 +184,7 @@ def make_setup(
         schedule=schedule,
         tx=tx,
         loss_fn=loss_fn,
+        judged=judged,
         train_step=step_by(tx),
         step_with=lambda other: step_by(_optimizer(config, network.model, other)[0]),
         steps_per_epoch=length,
@@ -213,8 +233,22 @@ def _optimizer(
     return tx, frozen
 
 
-def _loss(config: Config, train_labels: np.ndarray, num_classes: int) -> Callable[..., Any]:
-    """Builds (logits (B, C), labels) -> losses (B,)."""
+def _judged(config: Config, train: Split) -> Judged:
+    """Returns the loss and the metrics of the head, whose kind the labels must be of."""
+    several = config.model.head == "multi_label"
+    if several != (train.labels.ndim == 2):
+        have = "one label" if several else "several labels"
+        raise UserError(
+            f"`head={config.model.head}` is not for examples that have {have} each; give a "
+            "`head` that is."
+        )
+    return _JUDGED.get(config.model.head, _ONE_CLASS)
+
+
+def _loss(
+    config: Config, train_labels: np.ndarray, num_classes: int, plain: Callable[..., Any]
+) -> Callable[..., Any]:
+    """Builds (logits (B, C), labels) -> losses (B,) of a plain loss."""
     weights = None
     if config.train.class_weights:
         weights = jnp.asarray(balanced_weights(train_labels, num_classes))
@@ -222,7 +256,7 @@ def _loss(config: Config, train_labels: np.ndarray, num_classes: int) -> Callabl
     def loss_fn(logits, labels):
         if config.train.labels == "one_hot" and labels.ndim == 1:
             labels = jax.nn.one_hot(labels, num_classes)
-        losses = cross_entropy(logits, labels, label_smoothing=config.train.label_smoothing)
+        losses = plain(logits, labels, label_smoothing=config.train.label_smoothing)
         if weights is not None:
             losses = losses * (weights[labels] if labels.ndim == 1 else labels @ weights)
         return losses

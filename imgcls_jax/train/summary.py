@@ -9,6 +9,7 @@ import numpy as np
 from imgcls_jax import metrics, statistics, steps
 from imgcls_jax.config import Config
 from imgcls_jax.data.dataset import Dataset
+from imgcls_jax.limits import thresholds
 from imgcls_jax.workdir import environment
 
 
@@ -28,17 +29,17 @@ def summarise(
       sums, logits: the results of evaluating it.
       history: one record per epoch, see `loop.fit`.
       facts: `parameters`, `step`, `watched`, `examples` and `validation`, the sizes of those
-        splits, the size of the evaluated checkpoint, and the seconds of compiling, of fixed
-        features, of fitting the head and of the evaluation.
+        splits, the size of the evaluated checkpoint, the seconds of compiling, of fixed features,
+        of fitting the head and of the evaluation, and the labels' thresholds where examples have
+        several.
 
     Sizes are in megabytes of 10**6 bytes: `parameters_mb` is that of the parameters in float32,
     `checkpoint_mb` that of the files that hold them and what else the network keeps, None where
     there are none. `examples` has the sizes of the splits. `together` says how many seeds shared a
     program, where there were several: the seconds of training are then this one's share.
     """
-    labels = dataset.test.labels
-    probabilities = np.asarray(jax.nn.softmax(logits))
-    matrix = metrics.confusion_matrix(labels, logits, dataset.num_classes)
+    judge = _of_labels if dataset.several_labels else _of_classes
+    figures, probabilities = judge(config, dataset, logits, facts)
     test = steps.means(sums)
     correct, count = int(sums["correct"]), int(sums["count"])
     summary = {
@@ -54,21 +55,48 @@ def summarise(
         "watched": facts["watched"],
         "test_accuracy": test["accuracy"],
         "test_accuracy_interval": list(metrics.wilson_interval(correct, count)),
-        "test_balanced_accuracy": metrics.balanced_accuracy(matrix),
-        "test_balanced_accuracy_interval": list(metrics.balanced_accuracy_interval(matrix)),
-        **_top_k(config, dataset, logits),
         "test_loss": test["loss"],
         "train_accuracy": None,
-        "calibration": metrics.calibration(probabilities, labels),
-        "confusion_matrix": matrix.tolist(),
-        "per_class": metrics.per_class(matrix, list(dataset.class_names)),
+        **figures,
     }
     summary |= _seconds(history, facts) | _of_epochs(config, history)
     if (together := max((record.get("together", 1) for record in history), default=1)) > 1:
         summary["together"] = together
     if config.data.dataset == "folder":
-        summary["ranking"] = metrics.scores(labels, probabilities, dataset.class_names)
-    return summary | environment(), {"labels": labels, "probabilities": probabilities}
+        summary["ranking"] = metrics.scores(dataset.test.labels, probabilities, dataset.class_names)
+    if dataset.several_labels:
+        summary["test_mean_average_precision"] = summary["ranking"]["average_precision"]
+    arrays = {"labels": dataset.test.labels, "probabilities": probabilities}
+    return summary | environment(), arrays
+
+
+def _of_classes(
+    config: Config, dataset: Dataset, logits: np.ndarray, facts: Mapping[str, Any]
+) -> tuple[dict[str, Any], np.ndarray]:
+    """Returns the figures of examples of one class each, and the probabilities (N, C)."""
+    labels, probabilities = dataset.test.labels, np.asarray(jax.nn.softmax(logits))
+    matrix = metrics.confusion_matrix(labels, logits, dataset.num_classes)
+    return {
+        "test_balanced_accuracy": metrics.balanced_accuracy(matrix),
+        "test_balanced_accuracy_interval": list(metrics.balanced_accuracy_interval(matrix)),
+        **_top_k(config, dataset, logits),
+        "calibration": metrics.calibration(probabilities, labels),
+        "confusion_matrix": matrix.tolist(),
+        "per_class": metrics.per_class(matrix, list(dataset.class_names)),
+    }, probabilities
+
+
+def _of_labels(
+    config: Config, dataset: Dataset, logits: np.ndarray, facts: Mapping[str, Any]
+) -> tuple[dict[str, Any], np.ndarray]:
+    """Returns the figures of examples of several labels each, and the probabilities (N, K)."""
+    probabilities = np.asarray(jax.nn.sigmoid(logits))
+    levels = thresholds.values(facts, dataset.num_classes)
+    said = facts["thresholds"] or thresholds.plain(len(levels), why_not="none are kept of the run")
+    of = (dataset.test.labels, probabilities, levels, dataset.class_names)
+    found = thresholds.figures(*of)
+    tested = {f"test_{name}": found[name] for name in ("subset_accuracy", "hamming_loss")}
+    return tested | {"thresholds": said, "per_class": found["per_class"]}, probabilities
 
 
 def _data(dataset: Dataset, facts: Mapping[str, Any]) -> dict[str, Any]:
@@ -170,6 +198,9 @@ def _values(summary: Mapping[str, Any]) -> dict[str, Any]:
 FIGURES = (
     "test_accuracy",
     "test_balanced_accuracy",
+    "test_mean_average_precision",
+    "test_subset_accuracy",
+    "test_hamming_loss",
     "test_loss",
     "validation_accuracy",
     "validation_loss",

@@ -129,7 +129,7 @@ BAD_SPLITS = {
     "float images": (np.zeros((2, 4, 4, 1)), np.zeros(2, np.int32), "uint8"),
     "no channel": (np.zeros((2, 4, 4), np.uint8), np.zeros(2, np.int32), r"\(N, H, W, C\)"),
     "int64 labels": (np.zeros((2, 4, 4, 1), np.uint8), np.zeros(2, np.int64), "int32"),
-    "one-hot labels": (np.zeros((2, 4, 4, 1), np.uint8), np.zeros((2, 3), np.int32), "int32"),
+    "deep labels": (np.zeros((2, 4, 4, 1), np.uint8), np.zeros((2, 3, 1), np.int32), "int32"),
     "lengths": (np.zeros((2, 4, 4, 1), np.uint8), np.zeros(3, np.int32), "2 images but 3 labels"),
     "empty": (np.zeros((0, 4, 4, 1), np.uint8), np.zeros(0, np.int32), "no examples"),
 }
@@ -152,6 +152,18 @@ def test_dataset_checks_labels_and_shapes():
     wide = data.Split(np.zeros((1, 2, 3, 1), np.uint8), np.zeros(1, np.int32))
     with pytest.raises(UserError, match="shape"):
         make(make_split(4, classes=2), wide)
+
+
+@pytest.mark.parametrize("bad", [np.full((2, 2), 2), np.zeros((2, 3)), np.zeros(2)])
+def test_several_labels_are_0_and_1_for_every_name_in_all_splits(bad):
+    pixels, labels = np.zeros((2, 2, 2, 1), np.uint8), np.eye(2, dtype=np.int32)
+    train = data.Split(pixels, labels)
+    of = {"class_names": ("a", "b"), "source": "here", "verified": False}
+    assert data.Dataset("d", train, train, **of).several_labels
+    with pytest.raises(UserError, match="d: the test labels must be 0 and 1 of shape"):
+        data.Dataset("d", train, data.Split(pixels, bad.astype(np.int32)), **of)
+    with pytest.raises(UserError, match="d: the train labels must be 0 and 1 of shape"):
+        data.Dataset("d", train, None, ("a",), source="here", verified=False)
 
 
 def test_every_split_is_shown(digits, capsys):

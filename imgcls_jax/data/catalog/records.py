@@ -29,8 +29,9 @@ def load(path: str | os.PathLike, options: PhotoOptions) -> Dataset:
     """
     import tensorflow_datasets as tfds
 
-    if options.inspected:
-        raise UserError("`inspected` is for photos in class folders; leave it out.")
+    for name in ("inspected", "label_file"):
+        if getattr(options, name):
+            raise UserError(f"`{name}` is for folders of photos, not for records; leave it out.")
     if options.folds or options.duplicates == "drop" or options.corrupt == "skip":
         raise UserError("`folds`, `duplicates` and `corrupt` are for photos in class folders.")
     try:

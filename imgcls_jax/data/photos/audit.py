@@ -11,6 +11,7 @@ import os
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import numpy as np
 from tqdm import tqdm
@@ -139,8 +140,10 @@ def report(
 def _counts(folder: Folder, limit: int | None) -> list[str]:
     counts = folder.counts()
     names, splits = folder.class_names, list(counts)
-    totals = ", ".join(f"{counts[split].sum():,} {split}" for split in splits)
-    lines = [f"{decode.printable(folder.path)}: {len(names)} classes; images: {totals}"]
+    totals = ", ".join(f"{len(files):,} {split}" for split, files in folder.splits.items())
+    several = any(files.labels.ndim == 2 for files in folder.splits.values())
+    kind = "labels, any number of them per image" if several else "classes"
+    lines = [f"{decode.printable(folder.path)}: {len(names)} {kind}; images: {totals}"]
     trained = counts.get("train", counts.get("all"))
     order = np.argsort(-trained, kind="stable")
     shown = order if limit is None else order[:limit]
@@ -150,6 +153,8 @@ def _counts(folder: Folder, limit: int | None) -> list[str]:
         lines.append(f"  {names[label]:<{width}}  {cells}")
     if len(shown) < len(order):
         lines.append(f"  and {len(order) - len(shown):,} smaller or equal ones")
+    if several:
+        return lines
     most, least = order[0], order[-1]
     times = trained[most] / max(trained[least], 1)
     advice = "; `class_weights` lets all classes count the same" if times >= _EXTREME else ""
@@ -172,10 +177,12 @@ def _paths(folder: Folder) -> list[str]:
     return [path for files in folder.splits.values() for path in files.paths]
 
 
-def _places(folder: Folder) -> tuple[Mapping[str, str], Mapping[str, int]]:
-    """Maps every path to its split, and to its label."""
+def _places(folder: Folder) -> tuple[Mapping[str, str], Mapping[str, Any]]:
+    """Maps every path to its split, and to its label or labels."""
     split_of, label_of = {}, {}
     for split, files in folder.splits.items():
         split_of |= dict.fromkeys(files.paths, split)
-        label_of |= zip(files.paths, files.labels.tolist(), strict=True)
+        rows = files.labels.tolist()
+        keys = rows if files.labels.ndim == 1 else map(tuple, rows)
+        label_of |= zip(files.paths, keys, strict=True)
     return split_of, label_of

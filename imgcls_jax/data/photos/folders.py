@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from imgcls_jax.data.dataset import class_counts
 from imgcls_jax.data.photos import kinds, listing
 from imgcls_jax.data.photos.layout import find, look_through, unread_table
 from imgcls_jax.data.photos.listing import LAYOUT
@@ -24,7 +25,8 @@ class Files:
     """Image files of one split.
 
     paths: relative to the data folder, by class, sorted.
-    labels: int32 (N,), indices of the class names.
+    labels: int32 (N,), indices of the class names, or (N, K) of 0 and 1 where a photo may have
+      several.
     """
 
     paths: tuple[str, ...]
@@ -45,6 +47,7 @@ class Folder:
     splits: "train" and perhaps "validation" and "test", or "all" where the folder has no splits.
     ignored: reason -> number of files or folders that were passed over.
     places: split -> the folder that holds its class folders, relative to `path`.
+    labelled_by: the table that has the labels, see `labelled`; None for class folders.
     """
 
     path: Path
@@ -52,11 +55,12 @@ class Folder:
     splits: Mapping[str, Files]
     ignored: Mapping[str, int]
     places: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    labelled_by: Path | None = None
 
     def counts(self) -> dict[str, np.ndarray]:
         """Counts the images of each class, int (K,), by split."""
         return {
-            split: np.bincount(files.labels, minlength=len(self.class_names))
+            split: class_counts(files.labels, len(self.class_names))
             for split, files in self.splits.items()
         }
 
@@ -172,6 +176,21 @@ def stratified(
     return {split: np.sort(np.concatenate(parts)) for split, parts in chosen.items()}
 
 
+def at_random(count: int, fractions: Mapping[str, float], seed: int) -> dict[str, np.ndarray]:
+    """Splits `count` examples at random; see `stratified`, whose classes it knows nothing of.
+
+    Raises:
+      UserError: if a split would be empty.
+    """
+    order = np.random.RandomState(seed).permutation(count)
+    sizes = {split: max(1, round(count * share)) for split, share in fractions.items()}
+    if sum(sizes.values()) >= count:
+        raise UserError(f"{count} images are too few for the splits train, {', '.join(sizes)}.")
+    parts = np.split(order, np.cumsum(list(sizes.values())))
+    named = dict(zip((*sizes, "train"), map(np.sort, parts), strict=True))
+    return {split: named[split] for split in ("train", *sizes)}
+
+
 def _classes(
     root: Path, within: str, entries: list[os.DirEntry], above: tuple, ignored: Counter
 ) -> dict[str, list[str]]:
@@ -212,10 +231,15 @@ def _without_images(entry: os.DirEntry, passed: Counter, among: list[os.DirEntry
     return f"{start}: add some or remove it."
 
 
-def _images(folder: os.DirEntry, above: tuple, ignored: Counter) -> Iterator[str]:
+def images_below(root: Path, ignored: Counter) -> Iterator[str]:
+    """Lists images in and below a folder, relative to it; what is passed over is counted."""
+    return _images(root, _above(root), ignored)
+
+
+def _images(folder: os.PathLike, above: tuple, ignored: Counter) -> Iterator[str]:
     """Lists images in and below a folder, relative to it; `above` identifies its parents."""
-    above = (*above, listing.identity(folder.path))
-    for entry in listing.entries(Path(folder.path), ignored):
+    above = (*above, listing.identity(folder))
+    for entry in listing.entries(Path(folder), ignored):
         if entry.is_dir():
             if listing.identity(entry.path) in above:
                 ignored[_LOOP] += 1

@@ -58,6 +58,8 @@ def _refusal_of_file(path: Path) -> str:
     name, suffix = printable(path), path.suffix.lower()
     if suffix in _ARCHIVES:
         return f"{name} is an archive: unpack it and give the folder that comes out."
+    if suffix == ".csv":
+        return f"{name} is a table: give it as `label_file`, and the folder of its photos."
     if suffix in _TABLES:
         return f"{name} is a table, and photos are labelled by their folders: {LAYOUT}."
     return f"{name} is a file: {LAYOUT}."
@@ -72,10 +74,11 @@ def without_class_folders(folder: Path, found: list[os.DirEntry]) -> str:
     name = f"The data folder {printable(folder)} has no class folders"
     if images or unread:
         holds = f"{images + unread:,} photo{'s' * (images + unread != 1)}"
-        table = f" ({printable(tables[0])} is not read)" if tables else ""
+        tabled = [table for table in tables if table.lower().endswith(".csv")]
+        give = f"give `label_file={printable(tabled[0])}`, or " if tabled else ""
         return (
-            f"{name} but {holds}, whose classes are not known{table}: put those of each class "
-            "into a folder of its name."
+            f"{name} but {holds}, whose classes are not known: {give}put those of each class into "
+            "a folder of its name."
         )
     if archives:
         return f"{name} but {printable(archives[0])}: unpack that and give the folder it makes."

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from imgcls_jax.data.dataset import Dataset, Split, k_fold
-from imgcls_jax.data.photos import audit, cache, folders, grouping, inspected
+from imgcls_jax.data.dataset import Dataset, Split, class_counts, k_fold
+from imgcls_jax.data.photos import audit, cache, folders, grouping, inspected, labelled
 from imgcls_jax.data.photos.folders import Folder
 from imgcls_jax.data.photos.lazy import LazyPhotos
 from imgcls_jax.data.photos.options import PhotoOptions
@@ -19,7 +19,7 @@ Loaded = tuple[Folder, dict[str, Split], list[tuple[str, str]]]
 
 
 def load(path: str | os.PathLike, options: PhotoOptions) -> Dataset:
-    """Loads the photos below `path`, one folder per class, as squares.
+    """Loads the photos below `path`, one folder per class or with a table of labels, as squares.
 
     The pixels lie in a memory-mapped cache, which the first call fills, or, streamed, are decoded
     whenever they are needed. A validation split is held out where the options ask for it and the
@@ -28,8 +28,13 @@ def load(path: str | os.PathLike, options: PhotoOptions) -> Dataset:
     Raises:
       UserError: for whatever is wrong with folder, files or splits.
     """
-    found, groups, notes = _as_inspected(folders.scan(path), options)
+    if options.label_file:
+        several = options.several_labels
+        found, groups, notes = labelled.scan(path, options.label_file, several=several), None, []
+    else:
+        found, groups, notes = _as_inspected(folders.scan(path), options)
     whole = folder = _divided(found, options, groups)
+    labelled.require_trained(folder)
     notes += remarks(found, whole, options)
     copies = audit.duplicates(whole)
     if groups is not None:  # the cache does not depend on the split that is evaluated
@@ -45,13 +50,14 @@ def load(path: str | os.PathLike, options: PhotoOptions) -> Dataset:
     folder, splits, bad = make(folder, whole, options)
     notes += audit.report(whole, copies=copies, bad=bad, limit=10).splitlines()
     size, how = options.image_size, options.square
+    by = f", labelled by {printable(folder.labelled_by)}" if folder.labelled_by else ""
     return Dataset(
         name=folder.path.resolve().name,
         train=splits["train"],
         test=splits["test"],
         validation=splits.get("validation"),
         class_names=folder.class_names,
-        source=f"photos in {printable(folder.path)}, {size}x{size} by {how}",
+        source=f"photos in {printable(folder.path)}, {size}x{size} by {how}{by}",
         verified=None,
         notes=tuple(notes),
     )
@@ -175,9 +181,14 @@ def _hold_out(
     seed: int,
     groups: dict[str, int] | None,
 ) -> Folder:
-    """Returns the folder with a stratified part of one split as another; the rest is "train"."""
+    """Returns the folder with a part of one split as another; the rest is "train".
+
+    Each class has its share in both; several labels per photo are left to chance.
+    """
     files, names = folder.splits[split], folder.class_names
-    if groups is None:
+    if files.labels.ndim == 2:
+        parts = folders.at_random(len(files), {name: fraction}, seed)
+    elif groups is None:
         parts = folders.stratified(files.labels, {name: fraction}, seed, class_names=names)
     else:
         numbers = np.array([groups[path] for path in files.paths])
@@ -193,6 +204,11 @@ def _fold(
 ) -> dict[str, np.ndarray]:
     """Returns train and test indices of one fold of a shuffled stratified cross-validation."""
     files = folder.splits["all"]
+    if files.labels.ndim == 2:
+        raise UserError(
+            "`folds` give every class its share of each, and photos with several labels are of no "
+            "one class; leave it out."
+        )
     numbers = None if groups is None else np.array([groups[path] for path in files.paths])
     folds = k_fold(files.labels, folds=options.folds, seed=options.split_seed, groups=numbers)
     train, test = folds[options.fold]
@@ -207,7 +223,7 @@ def _without(folder: Folder, bad: set[str]) -> Folder:
     """
     for name, files in folder.splits.items():
         kept = np.flatnonzero([path not in bad for path in files.paths])
-        left = np.bincount(files.labels[kept], minlength=len(folder.class_names))
+        left = class_counts(files.labels[kept], len(folder.class_names))
         if not len(kept) or (name == "train" and not left.all()):
             missing = "" if not len(kept) else f" of class {folder.class_names[left.argmin()]}"
             raise UserError(

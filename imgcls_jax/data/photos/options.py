@@ -22,6 +22,8 @@ class PhotoOptions:
       interpolation: how its pixels are resampled for that, "bilinear" or "bicubic".
       crop_fraction: share of the resized photo's sides, from the middle, that is kept; 1 for all.
       corrupt: "refuse" or "skip" photos that cannot be read.
+      label_file: table that has the photos' labels, see `label_table`; None for class folders.
+      several_labels: whether a photo of that table may have any number of labels; None: as it has.
       duplicates: "report" copies across splits and classes, or "drop" them from evaluation.
       inspected: folder that an inspection wrote, whose corrections are followed; None for none.
       group_by: "copies" keeps the near copies that the inspection found on one side of every split.
@@ -45,6 +47,8 @@ class PhotoOptions:
     crop_fraction: float = 1.0
     corrupt: str = "refuse"
     duplicates: str = "report"
+    label_file: str | None = None
+    several_labels: bool | None = None
     inspected: str | None = None
     group_by: str = "none"
     test_fraction: float = 0.2
@@ -85,6 +89,16 @@ class PhotoOptions:
                 raise UserError(
                     f"`{name}={getattr(self, name)}` cannot be used; it must be {wanted}."
                 )
+        if self.several_labels and not self.label_file:
+            raise UserError(
+                "`head=multi_label` is for photos with a table of labels; add `label_file`, the "
+                "table."
+            )
+        if self.label_file and self.inspected:
+            raise UserError(
+                "`inspected` is for photos in class folders, and `label_file` for a table of "
+                "labels; leave one out."
+            )
         if self.join_validation and (self.hold_out or self.folds):
             other = "hold_out" if self.hold_out else "folds"
             raise UserError(

@@ -17,7 +17,7 @@ _NAMED = 3  # classes named in a sentence at most
 def remarks(found: Folder, divided: Folder, options: PhotoOptions) -> list[str]:
     """Returns what is to be said of a folder that was scanned and then divided into splits."""
     said = [_where(found), _test_set(found, options), _few_test_photos(divided, options)]
-    return [*filter(None, said), *_class_folders(found)]
+    return [*filter(None, said), *([] if found.labelled_by else _class_folders(found))]
 
 
 def _where(found: Folder) -> str:
@@ -33,7 +33,9 @@ def _where(found: Folder) -> str:
 
 
 def _test_set(found: Folder, options: PhotoOptions) -> str:
-    """Says what the test set is where no folder is set aside for it."""
+    """Says what the test set is where no folder, or no row of a table, is set aside for it."""
+    if found.labelled_by is not None:
+        return _test_rows(found, options)
     share = f"{100 * options.test_fraction:g} % of"
     drawn = f"drawn by `split_seed={options.split_seed}`, are the test set"
     if options.folds:
@@ -51,6 +53,20 @@ def _test_set(found: Folder, options: PhotoOptions) -> str:
     )
 
 
+def _test_rows(found: Folder, options: PhotoOptions) -> str:
+    """Says what the test set is where no row of a table is set aside for it."""
+    if options.folds or "test" in found.splits:
+        return f"Part {options.fold} of {options.folds} is the test set" if options.folds else ""
+    share = f"{100 * options.test_fraction:g} % of"
+    drawn = f"drawn by `split_seed={options.split_seed}`, are the test set"
+    if "validation" not in found.splits:
+        return f"No row is of a test split: {share} the training photos, {drawn}"
+    return (
+        "No row is of a test split: the validation photos are the test set, so choose no setting "
+        "by them"
+    )
+
+
 def _few_test_photos(divided: Folder, options: PhotoOptions) -> str:
     """Says which classes are tested on so few photos that their recall says little."""
     counts = divided.counts()["test"]
@@ -58,11 +74,10 @@ def _few_test_photos(divided: Folder, options: PhotoOptions) -> str:
     if not few:
         return ""
     listed = some([f"{divided.class_names[label]} {counts[label]}" for label in few], _NAMED)
+    several = divided.splits["test"].labels.ndim == 2
+    figures = "recall" if several else "recall, and balanced accuracy with it,"
     folds = ", or test on all in turn with `folds=5`" if _may_fold(divided, options) else ""
-    return (
-        f"Few test photos: {listed}; their recall, and balanced accuracy with it, hangs on single "
-        f"photos: add some{folds}"
-    )
+    return f"Few test photos: {listed}; their {figures} hangs on single photos: add some{folds}"
 
 
 def _may_fold(divided: Folder, options: PhotoOptions) -> bool:

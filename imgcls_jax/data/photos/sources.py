@@ -15,7 +15,7 @@ from imgcls_jax.errors import UserError
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class FolderPhotos:
-    """The pictures `root/path` with their labels; see `streaming.Source`."""
+    """The pictures `root/path` with their labels (N,) or (N, K); see `streaming.Source`."""
 
     root: str | os.PathLike
     paths: tuple[str, ...]
@@ -24,8 +24,8 @@ class FolderPhotos:
     def __len__(self) -> int:
         return len(self.paths)
 
-    def __getitem__(self, index: int) -> tuple[str, int]:
-        return os.path.join(self.root, self.paths[index]), int(self.labels[index])
+    def __getitem__(self, index: int) -> tuple[str, int | list[int]]:
+        return os.path.join(self.root, self.paths[index]), self.labels[index].tolist()
 
     def name(self, index: int) -> str:
         return decode.printable(os.path.join(self.root, self.paths[index]))

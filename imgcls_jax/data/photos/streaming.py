@@ -39,8 +39,8 @@ class Source(Protocol):
 
     def __len__(self) -> int: ...
 
-    def __getitem__(self, index: int) -> tuple[str | bytes, int]:
-        """Returns (path or content of the file, label)."""
+    def __getitem__(self, index: int) -> tuple[str | bytes, int | list[int]]:
+        """Returns (path or content of the file, label or, of several, 0 or 1 for each)."""
 
     def name(self, index: int) -> str:
         """Returns the picture's name for errors."""
@@ -53,7 +53,8 @@ class Source(Protocol):
 
 
 def stream(source: Source, *, workers: int = 0, device: Any = None, **settings: Any) -> "Stream":
-    """Opens a stream of batches: `image` uint8 (B, size, size, 3), `label` and `index` int32 (B,).
+    """Opens a stream of batches: `image` uint8 (B, size, size, 3), `label` and `index` int32 (B,);
+    of several labels per picture, `label` is (B, K).
 
     Args:
       source: pictures of a folder (`sources.FolderPhotos`) or TFDS records (`RecordPhotos`).
@@ -250,15 +251,17 @@ class Batches:
         chosen = slice(batch * self.batch_size, (batch + 1) * self.batch_size)
         indices = self.order(epoch)[chosen]
         images = np.empty((len(indices), self.size, self.size, 3), np.uint8)
-        labels = np.empty(len(indices), np.int32)
+        labels = []
         for row, index in enumerate(indices.tolist()):
-            picture, labels[row] = self.source[index]
+            picture, label = self.source[index]
+            labels.append(label)
             try:
                 drawn = index if self.balance is None else chosen.start + row
                 images[row] = self._image(picture, epoch, drawn)
             except decode.BadImage as error:
                 raise decode.BadImage(self.source.name(index), error.reason) from error
-        return {"image": images, "label": labels, "index": indices.astype(np.int32)}
+        label = np.array(labels, np.int32)
+        return {"image": images, "label": label, "index": indices.astype(np.int32)}
 
     def order(self, epoch: int) -> np.ndarray:
         """Returns the indices (N,) of an epoch's pictures."""

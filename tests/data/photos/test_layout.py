@@ -165,9 +165,9 @@ def test_spaces_at_the_ends_of_a_class_are_not_part_of_it(tmp_path):
             ("photos.zip",),
             "photos.zip is an archive: unpack it and give the folder that",
         ),
-        (("labels.csv",), "labels.csv is a table, and photos are labelled by their folders: give"),
+        (("labels.csv",), "labels.csv is a table: give it as `label_file`"),
         (("flat/1.jpg", "flat/2.jpg"), "but 2 photos, whose classes are not known: put those of"),
-        (("flat/1.jpg", "flat/l.csv"), "but 1 photo, whose classes are not known (l.csv is not re"),
+        (("flat/1.jpg", "flat/l.csv"), "classes are not known: give `label_file=l.csv`, or put"),
         (
             ("k/images/1.jpg", "k/l.csv"),
             "one class only, images, but at least two are needed, and l",
