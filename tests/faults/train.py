@@ -120,8 +120,8 @@ _FEATURES = plant(
         'optim.create("adam")',
     ),
 )
-_FEEDS = plant(
-    "imgcls_jax/train/feeds.py",
+_AVERAGED = plant(
+    "imgcls_jax/train/averaged.py",
     (
         "train/test_transfer_chain.py",
         "train/test_training_features.py",
@@ -135,6 +135,13 @@ _FEEDS = plant(
         "statistics that frozen_norms keeps are estimated anew",
         "if not config.train.frozen_norms:",
         "if True:",
+    ),
+)
+_FEEDS = plant(
+    "imgcls_jax/train/feeds.py",
+    (
+        "train/test_transfer_chain.py",
+        "train/test_training_features.py",
     ),
     averages_are_not_evaluated=(
         "a resident run with averages is evaluated without them",

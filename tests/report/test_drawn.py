@@ -179,7 +179,7 @@ def test_a_runs_photos_stand_beside_their_own_predictions(monkeypatch, tmp_path)
     images = np.zeros((60, 8, 8, 3), np.uint8) + np.arange(60, dtype=np.uint8)[:, None, None, None]
     split = Split(images, labels.astype(np.int32), tuple(map(str, range(60))))
     dataset = types.SimpleNamespace(class_names=NAMES, train=split, test=split, validation=None)
-    dataset.splits = {"train": split, "test": split}
+    dataset.splits, dataset.several_labels = {"train": split, "test": split}, False
     summary = {
         "test_accuracy": 0.5, "confusion_matrix": np.eye(3), "run": "photos", "calibration": {},
     }  # fmt: skip
