@@ -15,7 +15,12 @@ STUDIES = {
         "python -m experiments.tune fmnist --minutes=15 --workdir=STUDY",
         "python -m experiments.tune fmnist --trials=32 --workdir=STUDY"
         " --out=experiments/results/tune_fmnist.json  # what it came to, no more trials",
-    )
+    ),
+    "tune_cifar10": (
+        "CIFAR-10",
+        "python -m experiments.tune cifar10 --minutes=25 --jobs=1 --workdir=STUDY"
+        " --out=experiments/results/tune_cifar10.json  # on one core of two",
+    ),
 }
 
 
