@@ -33,7 +33,7 @@ def evaluate(logits, labels, batch_size, padding):
     return total
 
 
-@settings(deadline=None, max_examples=30)
+@settings(deadline=None, max_examples=12)
 @given(
     count=st.integers(1, 40),
     batch_size=st.integers(1, 50),

@@ -268,7 +268,7 @@ _BAD = [
     (["--runs=5", "--model=resnet50"], "--model and --weights are for runs 12-15"),
     (["--readings"], "has fewer than three seeds; measure runs 1-7 first"),
 ]
-_QUICK = 2  # a process each: the others are slow tests
+_QUICK = 1  # a process each: the others are slow tests
 
 
 @pytest.mark.parametrize(
@@ -284,6 +284,7 @@ def test_bad_input_is_one_sentence(tmp_path, flags, sentence):
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 def test_runs_of_photos_among_others_are_left_out_and_said_to_be():
     command = [sys.executable, "-m", "experiments.reproduce", "--runs=1-15", "--only=none"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)

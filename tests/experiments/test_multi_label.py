@@ -123,6 +123,7 @@ def test_what_is_said_of_one_class_is_not_said_of_labels(any_main, run, photos, 
         members.read([run[0], run[0]])
 
 
+@pytest.mark.slow
 def test_without_validation_photos_thresholds_are_a_half(transfer_main, photos, tmp_path):
     common = (f"--data_dir={photos[0]}", "--label_file=labels.csv", f"--workdir={tmp_path}")
     status, out, err = transfer_main(*common, *SMALL, "--epochs=1", "--nofigures")

@@ -123,6 +123,7 @@ def test_a_folder_of_links_is_streamed(tmp_path, capsys):
     assert (found["images"], found["streamed"], found["workers"]) == (200, 200, 0)
 
 
+@pytest.mark.slow
 def test_run_8_is_timed_against_scikit_learn(digits, capsys):
     result = logistic.measure(digits, rounds=1)
     seconds = result["seconds"]

@@ -61,6 +61,7 @@ def test_logits_are_keras(train):
     np.testing.assert_allclose(logits, expected, rtol=0, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_one_sgd_step_is_keras():
     """With a rate of 1 the change is the gradient itself."""
     tx = optim.create("sgd", framework="keras", learning_rate=1.0)

@@ -52,7 +52,9 @@ def trained(config, photos, workdir, **more):
     )
 
 
-@pytest.mark.parametrize("sampler", SAMPLERS)
+@pytest.mark.parametrize(
+    "sampler", [SAMPLERS[0], *(pytest.param(s, marks=pytest.mark.slow) for s in SAMPLERS[1:])]
+)
 def test_heads_of_parts_are_those_that_are_trained_on_the_parts_alone(photos, sampler):
     config = FROZEN.replace(sampler=sampler)
     trainer = build(config, photos, pretrained={"params": {}})
@@ -82,6 +84,7 @@ def test_folds_spread_every_class_evenly():
     assert np.ptp(np.bincount(fold)) == 0
 
 
+@pytest.mark.slow
 def test_of_many_examples_few_heads_are_trained_and_of_few_none(photos, monkeypatch, tmp_path):
     monkeypatch.setattr(held_out, "_ENOUGH", 20)
     trainer = build(FROZEN, photos, pretrained={"params": {}})

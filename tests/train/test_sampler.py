@@ -35,6 +35,7 @@ def trainer(uneven):
     return build(SMALL.replace(sampler="balanced", batch_size=60, epochs=3), uneven)
 
 
+@pytest.mark.slow
 def test_the_examples_are_those_drawn(trainer):
     """A run of single steps on them ends with the same bits."""
     state, sums = begun(trainer, 4)

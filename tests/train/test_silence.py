@@ -94,7 +94,7 @@ END = ("keeping the network", "learning the limits of predictions")
             (*BEGIN, *FEATURES, "compiling the training", "features of 5 images", *END),
             {"of_batch": 1},
         ),
-        (
+        pytest.param(
             FINE_TUNED,
             (
                 *(*BEGIN, *FEATURES, "compiling the fit of the head", "compiling the training"),
@@ -102,6 +102,7 @@ END = ("keeping the network", "learning the limits of predictions")
                 *("evaluation", END[0], "features", END[1]),
             ),
             {"eval_step": 1, "of_batch": 2},  # of weights as they came, and as they have become
+            marks=pytest.mark.slow,
         ),
     ],
     ids=["frozen", "fine_tuned"],

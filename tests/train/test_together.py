@@ -67,6 +67,7 @@ def files(folder):
     }
 
 
+@pytest.mark.slow
 def test_each_seed_has_the_folder_that_it_has_alone(digits, alone, tmp_path, capsys):
     result = repeat(digits, tmp_path, seeds=2, vectorize="on")
     assert "seeds 0, 1 in one program" in capsys.readouterr().out

@@ -83,6 +83,7 @@ def test_the_test_set_is_not_there_while_trials_run(tmp_path, digits, monkeypatc
     assert [record["by_epoch"] for record in of.open().records()] == [[0.5, 0.4]] * 3
 
 
+@pytest.mark.slow
 def test_a_trial_that_diverges_keeps_its_reason_and_the_study_goes_on(tmp_path, digits):
     of = search(tmp_path, space="lr=1e30|1e31", trials=2, optimizer="sgd")
     run_trials(of, digits, jobs=1, deadline=None)
