@@ -53,6 +53,7 @@ def test_a_terminated_process_says_how_to_go_on_and_does(tmp_path):
     assert result("whole") == result("cut")
 
 
+@pytest.mark.slow
 def test_help_shows_what_means_something_here_by_section():
     done = command("--help")
     assert done.returncode == 0

@@ -12,7 +12,7 @@ from experiments.cli.pipes import reader_may_leave
 _ROOT = Path(__file__).parents[2]
 
 
-@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize("unbuffered", [pytest.param("", marks=pytest.mark.slow), "1"])
 def test_a_list_that_nobody_reads(unbuffered):
     reader, writer = os.pipe()
     os.close(reader)

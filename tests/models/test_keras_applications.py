@@ -18,7 +18,8 @@ from imgcls_jax import models
 
 GOLDEN = np.load(Path(__file__).parents[1] / "golden" / "keras_applications.npz")
 SIBLINGS = (  # quicker or like another
-    "mobilenet_v3_small", "mobilenet_v3_large", "efficientnet_b2", "densenet121", "resnet50"
+    "mobilenet_v3_small", "mobilenet_v3_large", "efficientnet_b0", "efficientnet_b2",
+    "densenet121", "resnet50",
 )  # fmt: skip
 CASES = [pytest.param(c, marks=pytest.mark.slow if c in SIBLINGS else ()) for c in cases.CASES]
 

@@ -17,6 +17,10 @@ SIBLINGS = {"resnet56", "resnet110", "resnet101", "densenet169", "densenet_bc_10
     *(f"efficientnet_b{i}" for i in range(1, 8)),
     *(f"efficientnet_lite{i}" for i in range(1, 5)),
 }  # deeper or wider
+# Of a family with a smaller network here, or run whole in test_transfer_networks.py.
+TRACED_ELSEWHERE = {
+    "densenet121", "resnet34", "resnet50", "mobilenet_v3_large", "efficientnet_b0",
+}  # fmt: skip
 
 # model, its options, image shape, classes -> parameters
 PARAMETERS = [
@@ -108,7 +112,7 @@ def test_no_model_is_missing_from_the_counts():
     assert set(NAMES) == set(models.NAMES)
 
 
-@pytest.mark.parametrize("row", rows(SIBLINGS | {"densenet121"}))
+@pytest.mark.parametrize("row", rows(SIBLINGS | TRACED_ELSEWHERE))
 def test_maps_images_to_float32_logits_and_draws_in_training_only(row):
     """By shapes alone: in evaluation there is no key to draw with and no statistic to change."""
     model, images, variables = traced(row)

@@ -40,7 +40,8 @@ MODELS = {
     "mobilenet_v2": partial(models.create, "mobilenet_v2", dropout=0.0),
 }
 SLOW = (
-    "resnet20", "resnet18", "resnet50", "small_efficientnet", "small_mobilenet_v3", "mobilenet_v2"
+    "resnet20", "resnet18", "resnet50", "small_efficientnet", "small_mobilenet_v3", "mobilenet_v2",
+    "small_wide",
 )  # fmt: skip
 CASES = [pytest.param(case, marks=[pytest.mark.slow] if case in SLOW else []) for case in MODELS]
 

@@ -86,7 +86,7 @@ def test_what_a_softmax_does_not_see_changes_nothing_and_the_least_class_has_no_
     assert maps[1][1].max() == 1
 
 
-@pytest.mark.parametrize("name", ["resnet18", "mobilenet_v2"])
+@pytest.mark.parametrize("name", [pytest.param("resnet18", marks=pytest.mark.slow), "mobilenet_v2"])
 def test_networks_for_photos_have_a_map(name):
     model = models.create(name, num_classes=3)
     images = jax.ShapeDtypeStruct((2, 64, 96, 3), jnp.float32)

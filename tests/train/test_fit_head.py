@@ -38,7 +38,14 @@ class Staged(nn.Module):
         return nn.Dense(3)(features)
 
 
-@pytest.mark.parametrize(("count", "sampler"), [(24, "uniform"), (29, "uniform"), (29, "balanced")])
+@pytest.mark.parametrize(
+    ("count", "sampler"),
+    [
+        pytest.param(24, "uniform", marks=pytest.mark.slow),
+        (29, "uniform"),
+        pytest.param(29, "balanced", marks=pytest.mark.slow),
+    ],
+)
 def test_every_example_drawn_counts_in_every_epoch(count, sampler):
     """Batches of 8, a last one of 5 of 29, and Adam written out."""
     rng = np.random.default_rng(0)

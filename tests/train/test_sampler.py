@@ -59,6 +59,7 @@ def test_a_stopped_and_resumed_run_is_the_uninterrupted_one(trainer, tmp_path):
     assert same_bits(whole, resumed)
 
 
+@pytest.mark.slow
 def test_a_streamed_run_too(tmp_path):
     folder = write_photos(tmp_path / "photos")
     photos = data.load("folder", data_dir=folder, image_size=8, feed="streamed", random_crop=0.5)

@@ -87,6 +87,7 @@ def test_each_seed_has_the_folder_that_it_has_alone(digits, alone, tmp_path, cap
     assert repeat(digits, tmp_path, seeds=2, vectorize="on") == result
 
 
+@pytest.mark.slow
 def test_a_stopped_program_goes_on_seed_by_seed(digits, alone, tmp_path, monkeypatch, capsys):
     """Seed 0 is finished before, and stays; a signal comes in the first epoch of the others."""
     shutil.copytree(alone / "seed-0", tmp_path / "seed-0")
