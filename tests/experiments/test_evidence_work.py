@@ -48,6 +48,7 @@ def _run(folder, targets, seeds=2, **more):
     return store
 
 
+@pytest.mark.slow
 def test_the_first_epochs_of_a_longer_training_are_the_shorter_run(tmp_path):
     """Bit for bit: the figures are those of a run of its own, whatever follows."""
     store = _run(tmp_path / "out", _targets(1, 3))

@@ -180,6 +180,7 @@ def test_run_8_cross_validates_and_has_its_own_settings(fmnist_main, tmp_path):
     assert "holds run 8, which keeps no network and is never continued" in err
 
 
+@pytest.mark.slow
 def test_interrupted_seeds_say_how_to_go_on_and_do(fmnist_main, tmp_path, monkeypatch):
     """Stopped in the second seed; the same command finishes with the first one's result."""
     command_line = (*QUICK, "--seeds=2", f"--workdir={tmp_path}", "--nofigures")

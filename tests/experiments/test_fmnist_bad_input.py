@@ -41,6 +41,7 @@ def test_bad_flags_are_one_sentence(fmnist_main, tmp_path, arguments, sentence):
     assert err.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_a_folder_of_another_run_is_refused(fmnist_main, tmp_path):
     fmnist_main(*QUICK, f"--workdir={tmp_path}", "--nofigures")
     before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}

@@ -103,6 +103,7 @@ def test_a_progress_bar_appears_on_a_terminal_only(tmp_path):
     assert "\r" not in out
 
 
+@pytest.mark.slow
 def test_nothing_imports_tensorflow_or_pytorch(tmp_path):
     """A whole run with figures leaves them out of `sys.modules`."""
     code = (

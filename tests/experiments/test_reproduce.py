@@ -3,6 +3,8 @@
 import subprocess
 import sys
 
+import pytest
+
 _CODE = """
 import sys
 from pathlib import Path
@@ -17,6 +19,7 @@ assert results_folder(given) == given / "results"
 """
 
 
+@pytest.mark.slow
 def test_results_go_into_a_checkout_and_never_among_installed_packages(tmp_path):
     """In a process of its own, since two programs with flags of one name do not share one."""
     subprocess.run([sys.executable, "-c", _CODE, str(tmp_path)], check=True)

@@ -122,6 +122,7 @@ def test_every_contest_has_its_file():
     assert {contest.stem for contest in speed.SPEED} <= set(EVERY)
 
 
+@pytest.mark.slow
 def test_one_command_writes_the_page(tmp_path):
     """In a process of its own: the flags of two commands cannot live in one."""
     _copy(tmp_path, "run2")

@@ -25,6 +25,7 @@ from imgcls_jax.errors import UserError
 from imgcls_jax.predict.predictor import Predictor
 
 
+@pytest.mark.slow
 def test_contenders_take_turns_and_the_first_is_not_counted():
     called = []
     contenders = {name: lambda turn, name=name: called.append((turn, name)) for name in "ab"}

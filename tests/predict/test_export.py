@@ -98,6 +98,7 @@ except ImportError:
 """
 
 
+@pytest.mark.slow
 def test_it_runs_where_the_models_cannot_be_imported(network, written, tmp_path):
     np.save(tmp_path / "images.npy", images(4))
     done = subprocess.run(

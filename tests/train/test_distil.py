@@ -68,6 +68,7 @@ def small(count=40):
     return Dataset("small", split, split, tuple("abcdefghij"), "made up", None)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("augment", [(), ("flip", "shift:2"), ("mixup:1",)])
 def test_the_teacher_is_asked_for_the_images_that_the_student_sees(augment):
     dataset = small()

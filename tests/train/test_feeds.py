@@ -75,6 +75,7 @@ def test_a_stopped_and_resumed_run_is_the_uninterrupted_one(trainer, tmp_path, e
     assert figures(resumed_history) == figures(history)
 
 
+@pytest.mark.slow
 def test_long_epochs_are_saved_within(trainer, tmp_path, monkeypatch):
     """Killed between two checkpoints of an epoch, a run goes on from the last."""
     monkeypatch.setattr("imgcls_jax.train.ledger._OVERDUE_SECONDS", 0.0)

@@ -134,6 +134,7 @@ def test_it_meets_training_examples_alone(digits):
     assert max(seen) < len(trainer.train)
 
 
+@pytest.mark.slow
 def test_the_command_draws_and_leaves_the_folder_alone(fmnist_main, tmp_path):
     common = ("--dataset=digits", "--hidden=16", f"--workdir={tmp_path / 'run'}")
     status, out, err = fmnist_main(*common, f"--find_lr={tmp_path / 'rates.png'}")

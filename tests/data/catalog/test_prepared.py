@@ -225,6 +225,7 @@ def test_killed_preparation_leaves_nothing_that_is_trusted(tmp_path, raw_dir):
     assert contents_of(data_dir) == COMPLETE
 
 
+@pytest.mark.slow
 def test_two_processes_prepare_at_once(tmp_path, raw_dir, no_decoding):
     data_dir = tmp_path / "data"
     processes = [slow_load(data_dir, raw_dir) for _ in range(2)]
