@@ -94,7 +94,7 @@ def prepare(config: Config, dataset: Dataset) -> tuple[dict[str, Any], dict[str,
             steps_per_epoch=setup.steps_per_epoch,
         ),
         "evaluate": steps.make_evaluate(
-            eval_step=steps.make_eval_step(apply_fn=setup.network.evaluate_fn),
+            eval_step=setup.eval_step(),
             take_fn=resident.take,
             batch_size=eval_batch_size(dataset.image_shape),
         ),

@@ -1,7 +1,7 @@
 """The command that runs a training again, from its settings rather than from how it was typed."""
 
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from experiments.cli import flags as cli
@@ -9,12 +9,6 @@ from experiments.cli.origins import spelled
 from experiments.presets import choose
 from imgcls_jax.config import Config
 
-# Experiment -> (number of a run, name of a preset, given settings) -> the settings to start from.
-_PICK: dict[str, Callable[..., choose.Preset]] = {
-    "fmnist": choose.fashion_mnist,
-    "cifar10": choose.cifar10,
-    "transfer": choose.transfer,
-}
 _ROUNDS = 3  # a flag may choose another preset, which asks for further flags
 
 
@@ -49,7 +43,7 @@ def command(
         if not missing:
             break
         flags |= missing
-        start = _PICK[experiment](run, name, flags)
+        start = choose.PICK[experiment](run, name, flags)
     words = ["python", "-m", f"experiments.{experiment}"]
     words += [f"--run={run}"] if run is not None else []
     words += [f"--preset={name}"] if name else []

@@ -173,7 +173,8 @@ def _train(
     console.heading(title if documented else f"{name}: no documented run's settings")
     shown.settings(config, workdir, everything=SHOW_CONFIG.value)
     if over_folds:
-        _cross_validate(preset, config, workdir=workdir, documented=documented, ended=ended)
+        shared = {"documented": documented, "trackers": trackers, "ended": ended}
+        _cross_validate(preset, config, workdir=workdir, **shared)
         return
     dataset = cli.load_dataset(config)
     shown.data(dataset, drawn=FIGURES.value)
@@ -232,6 +233,7 @@ def _cross_validate(
     *,
     workdir: Workdir,
     documented: dict[str, Any] | None,
+    trackers: list[str],
     ended: Callable[..., None],
 ) -> None:
     """Runs all folds and shows what they come to."""
@@ -254,7 +256,7 @@ def _cross_validate(
         load=load,
         workdir=workdir,
         documented=documented,
-        trackers=asked_trackers(),
+        trackers=trackers,
         watch=watch,
     )
     console.heading(f"{name}: {config.data.folds} folds")

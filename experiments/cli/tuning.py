@@ -136,8 +136,7 @@ def configured(
       number, name: what --run and --preset give.
       given: the settings on the command line.
     """
-    pick = {"fmnist": choose.fashion_mnist, "cifar10": choose.cifar10, "transfer": choose.transfer}
-    preset = pick[experiment](number, name, given)
+    preset = choose.PICK[experiment](number, name, given)
     if preset.name == "speedrun" or preset.settings.get("model") == "logistic_sgd":
         raise UserError(
             f"{preset.name} trains by a program of its own, which no study can try; choose other "

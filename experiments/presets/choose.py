@@ -5,7 +5,7 @@ replaces; the command line wins over the rest.
 """
 
 import dataclasses
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 from experiments.cli import origins
@@ -180,6 +180,14 @@ def following_weights(
         told = {"convention": described.convention} | pixels
         return {n: value for n, value in told.items() if value is not None and n not in given}
     return {} if "convention" in models.options_of(model) else {"convention": None}
+
+
+# By experiment: (number of a run, name of a preset, given settings) -> the settings to start from.
+PICK: dict[str, Callable[[int | None, str | None, Mapping[str, Any]], Preset]] = {
+    "fmnist": fashion_mnist,
+    "cifar10": cifar10,
+    "transfer": transfer,
+}
 
 
 def _without_options_of_others(

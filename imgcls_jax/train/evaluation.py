@@ -32,8 +32,7 @@ class InBatches:
     """
 
     def __init__(self, setup: Setup, state: Any, split: Split, *, batch_size: int):
-        apply_fn, judged = setup.network.evaluate_fn, setup.judged._asdict()
-        self._step, self._state = steps.make_eval_step(apply_fn=apply_fn, **judged), state
+        self._step, self._state = setup.eval_step(), state
         self._batch_size, self._compiled = batch_size, None
         self._shapes = {
             "image": jax.ShapeDtypeStruct((batch_size, *split.images.shape[1:]), jnp.uint8),

@@ -159,10 +159,7 @@ class ResidentFeed:
             return
         started = time.perf_counter()
         evaluate = steps.make_evaluate(
-            eval_step=steps.make_eval_step(
-                apply_fn=self._setup.head_fn or self._setup.network.evaluate_fn,
-                **self._setup.judged._asdict(),
-            ),
+            eval_step=self._setup.eval_step(self._setup.head_fn),
             take_fn=resident.take,
             batch_size=self._batch_size,
         )

@@ -109,9 +109,7 @@ class Many:
         self._train: dict[int, Any] = {}
         side = config.evaluation.eval_size
         evaluate = steps.make_evaluate(
-            eval_step=steps.make_eval_step(
-                apply_fn=self._setup.network.evaluate_fn, **self._setup.judged._asdict()
-            ),
+            eval_step=self._setup.eval_step(),
             take_fn=resident.take,
             batch_size=eval_batch_size((side, side) if side else train.images.shape[1:]),
         )

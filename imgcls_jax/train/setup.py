@@ -85,6 +85,11 @@ class Setup(NamedTuple):
     step_with: Callable[[optax.Schedule], Callable[..., Any]]
     steps_per_epoch: int
 
+    def eval_step(self, apply_fn: Callable[..., Any] | None = None) -> Callable[..., Any]:
+        """Builds the evaluation step, by the evaluation chain or by what is given in its place."""
+        apply_fn = apply_fn or self.network.evaluate_fn
+        return steps.make_eval_step(apply_fn=apply_fn, **self.judged._asdict())
+
 
 def make_model(config: Config, *, num_classes: int) -> Any:
     """Builds the Linen module of a configuration, of one logit for a binary head."""

@@ -4,7 +4,7 @@ import contextlib
 import os
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from tqdm import tqdm
 
@@ -22,20 +22,26 @@ def waiting(doing: str) -> Iterator[None]:
     if line.disable:
         yield
         return
+    with contextlib.closing(line), meanwhile(line.refresh, seconds=_TICK_SECONDS):
+        yield
+
+
+@contextlib.contextmanager
+def meanwhile(act: Callable[[], object], *, seconds: float) -> Iterator[None]:
+    """Does something every so many seconds, in a thread, until the block ends."""
     ended = threading.Event()
 
-    def tick() -> None:
-        while not ended.wait(_TICK_SECONDS):
-            line.refresh()
+    def repeat() -> None:
+        while not ended.wait(seconds):
+            act()
 
-    clock = threading.Thread(target=tick, daemon=True)
-    clock.start()
+    thread = threading.Thread(target=repeat, daemon=True)
+    thread.start()
     try:
         yield
     finally:
         ended.set()
-        clock.join()
-        line.close()
+        thread.join()
 
 
 def on_terminal() -> bool:

@@ -40,7 +40,7 @@ def settings_of(line: str) -> tuple[dict, int | None, str | None]:
     ],
 )
 def test_the_command_comes_to_the_same_settings(experiment, given, run, name):
-    pick = again._PICK[experiment]
+    pick = choose.PICK[experiment]
     preset = pick(run, name, given)
     settings = {**preset.settings, **given} | ({"layer_decay": 1.0} if name == "fine_tuned" else {})
     config = Config.of(**settings)

@@ -150,8 +150,8 @@ _FEEDS = plant(
     ),
     features_meet_the_whole_network=(
         "features go through the network that made them",
-        "apply_fn=self._setup.head_fn or self._setup.network.evaluate_fn",
-        "apply_fn=self._setup.network.evaluate_fn",
+        "self._setup.eval_step(self._setup.head_fn)",
+        "self._setup.eval_step()",
     ),
 ) + plant(
     "imgcls_jax/train/feeds.py",

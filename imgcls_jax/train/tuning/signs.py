@@ -5,13 +5,15 @@ and storages without a clock are alike. A process of this machine is known to ha
 """
 
 import contextlib
+import itertools
 import os
 import socket
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+from imgcls_jax.train.waiting import meanwhile
 
 BEAT_SECONDS, GRACE_SECONDS = 10.0, 60.0
 
@@ -19,22 +21,14 @@ BEAT_SECONDS, GRACE_SECONDS = 10.0, 60.0
 @contextlib.contextmanager
 def given(trial: Any) -> Iterator[None]:
     """Counts in the user attribute `beat` of a running trial, in a thread, until the block ends."""
-    ended = threading.Event()
+    counts = itertools.count(1)
 
     def beat() -> None:
-        count = 0
-        while not ended.wait(BEAT_SECONDS):
-            count += 1
-            with contextlib.suppress(Exception):  # the next one may reach the storage again
-                trial.set_user_attr("beat", count)
+        with contextlib.suppress(Exception):  # the next one may reach the storage again
+            trial.set_user_attr("beat", next(counts))
 
-    thread = threading.Thread(target=beat, daemon=True)
-    thread.start()
-    try:
+    with meanwhile(beat, seconds=BEAT_SECONDS):
         yield
-    finally:
-        ended.set()
-        thread.join()
 
 
 class Watch:
