@@ -1,5 +1,7 @@
 """Writes behaviour.json: run it before a change that is to change nothing, never after.
 
+A change that is to change something makes the runs named anew, and BUILD_NOTES.md says what moved.
+
     cd tests && python -m golden.make_behaviour [NAME ...]
 
 Runs named are made anew, all without a name; those of other machine kinds are kept.
