@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from statistics import mean, stdev
 from typing import Any
 
-# Returns a file by its stem, or says with which command to make it.
-Need = Callable[[str, str], dict[str, Any]]
+# Returns a file by its stem, or says with which command to make it; as `store.Store.need`.
+Need = Callable[..., dict[str, Any]]
 Table = tuple[Sequence[str], Sequence[Sequence[str]]]
 
 

@@ -39,7 +39,8 @@ def _compute(need: Need) -> dict[str, Any]:
     command = "python -m experiments.benchmarks.keras_cifar10 --run=11 --seeds=3"
     files = need("keras_run11", command)["seeds"][0]["saved_bytes"]
     saved = files[".keras"]
-    tuned = need("tune_cifar10", "python -m experiments.tune cifar10 --minutes=30")
+    command = "python -m experiments.tune cifar10 --minutes=30 --workdir=STUDY --out=FILE"
+    tuned = need("tune_cifar10", command, entry="winner")
     printed = parameters((32, 64, 64), 64)
     sizes = {_ADAM: (12, saved - 12 * printed), _ALONE: (4, 0)}  # bytes per parameter, and beside
     needed = {kind: (_TOLD_MB * 1e6 - beside) / per for kind, (per, beside) in sizes.items()}

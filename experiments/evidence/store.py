@@ -36,13 +36,9 @@ class Store:
         Raises:
           UserError: if the file is of another version, or was changed by hand.
         """
-        path = self.folder / f"{stem}.json"
-        try:
-            found = json.loads(path.read_text())
-        except FileNotFoundError:
+        found, path = self._parsed(stem), self.folder / f"{stem}.json"
+        if found is None:
             return None
-        except (OSError, ValueError) as error:
-            raise UserError(f"{path} cannot be read ({error}); move it away.") from error
         if not isinstance(found, dict) or found.get("format") != FORMAT:
             raise UserError(
                 f"{path} is of another version of this program; move it away, or give another "
@@ -55,16 +51,35 @@ class Store:
             )
         return found
 
-    def need(self, stem: str, command: str) -> dict[str, Any]:
+    def need(self, stem: str, command: str, *, entry: str | None = None) -> dict[str, Any]:
         """Returns the content of a result file.
 
+        Args:
+          command: makes the file.
+          entry: what it has, where another program than `reproduce` writes it, without a digest.
+
         Raises:
-          UserError: as `read`, and if it is missing; `command` makes it.
+          UserError: as `read`, if it is missing, or if it is not what `command` writes.
         """
-        found = self.read(stem)
+        found = self.read(stem) if entry is None else self._parsed(stem)
         if found is None:
             raise UserError(f"{stem}.json is missing in {self.folder}; make it first: {command}")
+        if entry is not None and not (isinstance(found, dict) and entry in found):
+            raise UserError(
+                f"{self.folder / stem}.json has no entry {entry!r}; move it away, and make it "
+                f"anew: {command}"
+            )
         return found
+
+    def _parsed(self, stem: str) -> Any:
+        """Returns what a file holds, whoever wrote it; None where there is none."""
+        path = self.folder / f"{stem}.json"
+        try:
+            return json.loads(path.read_text())
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError) as error:
+            raise UserError(f"{path} cannot be read ({error}); move it away.") from error
 
     def seeds(self, stem: str, header: Mapping[str, Any]) -> set[tuple[str | None, int]]:
         """Returns variant and seed of every entry of a file.

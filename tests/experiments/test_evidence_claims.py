@@ -1,11 +1,13 @@
 """What the documents claim in passing: variants that are trained, and answers from other files."""
 
+import json
+
 import pytest
 
 from experiments.documented import RUNS
 from experiments.evidence import model_size, plan, work
 from experiments.evidence.claims import CLAIMS, COMPUTED, answer, shown, table
-from experiments.evidence.store import Store
+from experiments.evidence.store import Store, results_folder
 from imgcls_jax import data
 from imgcls_jax.config import Config
 from imgcls_jax.errors import UserError
@@ -121,7 +123,11 @@ def test_what_would_weigh_as_much_as_documented(tmp_path):
     _file(store, "run11", {}, [entry, entry])
     saved = {"saved_bytes": {".keras": 12 * 122_570 + 40_000, ".h5": 1_518_296}}
     _file(store, "keras_run11", {}, [saved])
-    store.write("tune_cifar10", {"winner": {"test_accuracies": [0.86, 0.85]}})
+    study = tmp_path / "tune_cifar10.json"  # as `tune --out` writes it: no format, no digest
+    study.write_text("{}")
+    with pytest.raises(UserError, match=r"no entry 'winner'.* experiments\.tune cifar10"):
+        COMPUTED["model_size"].content(store.need)
+    study.write_text(json.dumps({"winner": {"test_accuracies": [0.86, 0.85]}}))
     content = COMPUTED["model_size"].content(store.need)
     units = content["dense_units"]["with Adam's two moments"]
     weight = 12 * model_size.parameters((32, 64, 64), units) + 40_000
@@ -133,3 +139,13 @@ def test_what_would_weigh_as_much_as_documented(tmp_path):
     assert rows[0][1:4] == ["122,570", "0.49", "1.51"]
     assert "at best 72.0 %" in answered
     assert "saves the printed network as 1.52 MB" in answered
+
+
+@pytest.mark.parametrize("claim", COMPUTED.values(), ids=COMPUTED)
+def test_a_claims_file_is_what_the_files_beside_it_come_to(claim):
+    store = Store(results_folder())
+    if store.read(claim.stem) is None:
+        pytest.skip(f"{claim.stem} was not measured")
+    content = json.loads(json.dumps(claim.content(store.need)))
+    kept = store.read(claim.stem)
+    assert content == {name: kept[name] for name in content}
