@@ -25,6 +25,7 @@ from experiments.cli import flags as cli
 from experiments.cli import inspection
 from experiments.cli.out_flag import OUT
 from experiments.presets import choose
+from imgcls_jax import pretrained
 from imgcls_jax.data.photos import folders, inspected
 from imgcls_jax.doctor import album, findings, moving
 from imgcls_jax.doctor.features import make_embed
@@ -72,6 +73,7 @@ def _look(data_dir: str) -> None:
     findings.require_unedited(out)
     config = choose.features(given)
     console.heading("Photos")
+    pretrained.fetch(config.model.weights, config.model.model)  # before photos are read
     of = config.data
     looked = album.load(folders.scan(data_dir), size=of.image_size, how=of.square)
     inspection.show_album(looked)

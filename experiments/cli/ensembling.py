@@ -41,7 +41,7 @@ def load_data(members: list[Member]) -> Dataset:
                     f"{member.path} and {first.path} are of different data ({name} is {here} and "
                     f"{kept[name]}); give `members` of one data set."
                 )
-    dataset = cli.load_dataset(first.config)
+    dataset = cli.load_dataset(first.config, begun=True)
     for member in members:
         require_same_data(Workdir(member.path), dataset)
     return dataset

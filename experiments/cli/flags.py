@@ -13,7 +13,7 @@ from absl import app, flags, logging
 
 from experiments.cli.origins import SETTING
 from experiments.cli.pipes import reader_may_leave
-from imgcls_jax import data
+from imgcls_jax import data, pretrained
 from imgcls_jax.config import Config, settings_by_name
 from imgcls_jax.errors import Interrupted, UserError
 from imgcls_jax.workdir import Workdir
@@ -95,8 +95,15 @@ def load_data(name: str, **options: Any) -> data.Dataset:
     return dataclasses.replace(loaded, notes=tuple(map(with_dashes, loaded.notes)))
 
 
-def load_dataset(config: Config) -> data.Dataset:
-    """Loads the data of a configuration."""
+def load_dataset(config: Config, *, begun: bool = False) -> data.Dataset:
+    """Loads the data of a configuration.
+
+    Args:
+      begun: whether a checkpoint has the network already; weights that a training begins with are
+        looked for before photos are read, which takes minutes.
+    """
+    if config.model.weights != "none" and not begun:
+        pretrained.fetch(config.model.weights, config.model.model)
     options = config.data.options()
     if options:
         options["workers"] = _WORKERS.value

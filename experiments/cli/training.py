@@ -151,7 +151,7 @@ def train(preset: choose.Preset, *, experiment: str) -> None:
         command = functools.partial(again.command, experiment, preset=preset, **asked)
         ended = functools.partial(_draw, command=command)
         only = {"evaluate_only": evaluate_only, "over_folds": over_folds}
-        _train(preset, config, workdir, ended=ended, **only)
+        _train(preset, config, workdir, ended=ended, begun=held is not None, **only)
     print(f"\nEverything is in {workdir.path}")
 
 
@@ -161,6 +161,7 @@ def _train(
     workdir: Workdir,
     *,
     ended: Callable[..., None],
+    begun: bool,
     evaluate_only: bool,
     over_folds: bool,
 ) -> None:
@@ -173,10 +174,12 @@ def _train(
     console.heading(title if documented else f"{name}: no documented run's settings")
     shown.settings(config, workdir, everything=SHOW_CONFIG.value)
     if over_folds:
-        shared = {"documented": documented, "trackers": trackers, "ended": ended}
+        shared = {
+            "documented": documented, "trackers": trackers, "ended": ended, "begun": begun
+        }  # fmt: skip
         _cross_validate(preset, config, workdir=workdir, **shared)
         return
-    dataset = cli.load_dataset(config)
+    dataset = cli.load_dataset(config, begun=begun)
     shown.data(dataset, drawn=FIGURES.value)
     documented = _if_of_these(documented, dataset)
     name = _name(preset, config, documented)
@@ -235,14 +238,15 @@ def _cross_validate(
     documented: dict[str, Any] | None,
     trackers: list[str],
     ended: Callable[..., None],
+    begun: bool,
 ) -> None:
     """Runs all folds and shows what they come to."""
-    first = cli.load_dataset(config.replace(fold=0))
+    first = cli.load_dataset(config.replace(fold=0), begun=begun)
     documented = _if_of_these(documented, first)
     name = _name(preset, config, documented)
 
     def load(one: Config) -> Dataset:
-        return first if one.data.fold == 0 else cli.load_dataset(one)
+        return first if one.data.fold == 0 else cli.load_dataset(one, begun=True)
 
     def watch(event: str, one: Config, dataset: Dataset, folder: Workdir) -> None:
         if event == "finished":

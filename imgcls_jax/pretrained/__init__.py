@@ -14,6 +14,7 @@ for "imagenet" from a publisher's own file. A family of networks has one file he
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import flax
@@ -26,7 +27,7 @@ from imgcls_jax.pretrained.matching import Report
 from imgcls_jax.pretrained.positions import by_position
 from imgcls_jax.pretrained.skeleton import trace
 
-__all__ = ["Description", "Loaded", "Pixels", "Report", "describe", "load"]
+__all__ = ["Description", "Loaded", "Pixels", "Report", "describe", "fetch", "load"]
 
 
 @dataclass(frozen=True)
@@ -83,6 +84,19 @@ def describe(source: str, model_name: str, *, given: Collection[str] = ()) -> De
     return Description(of.convention, of.pixels)
 
 
+def fetch(source: str, model_name: str) -> str | Path:
+    """Returns the path of the file of weights that `load` reads, downloaded if need be.
+
+    Raises:
+      UserError: for "imagenet", if a download fails or a package is not installed, or has another
+        file than the published one.
+    """
+    if source != "imagenet":
+        return source
+    published = families.published(model_name)
+    return packages.find(published) if isinstance(published, Packaged) else hub.fetch(published)
+
+
 def load(
     source: str,
     *,
@@ -112,13 +126,11 @@ def load(
             f"published weights are for images of three channels, not {image_shape[2]}; use "
             "`weights=none` or repeat the channel."
         )
+    file = families.open_for(fetch(source, model_name), model_name)
     if source == "imagenet":
-        published = families.published(model_name)
-        fetch = packages.find if isinstance(published, Packaged) else hub.fetch
-        file, where = families.open_for(fetch(published), model_name), published.where
+        where = families.published(model_name).where
         publisher = families.published_origin(model_name).publisher
     else:
-        file = families.open_for(source, model_name)
         publisher = families.publisher(file, model_name)
         where = f"{file.path} ({publisher}'s layout)"
     _require_convention(publisher, model, where)
