@@ -100,9 +100,10 @@ def load_dataset(config: Config, *, begun: bool = False) -> data.Dataset:
 
     Args:
       begun: whether a checkpoint has the network already; weights that a training begins with are
-        looked for before photos are read, which takes minutes.
+        looked for before photos that are there are read, which takes minutes.
     """
-    if config.model.weights != "none" and not begun:
+    there = _DATA_DIR.value is not None and Path(_DATA_DIR.value).exists()
+    if config.model.weights != "none" and there and not begun:
         pretrained.fetch(config.model.weights, config.model.model)
     options = config.data.options()
     if options:
