@@ -9,7 +9,8 @@ First the tests that the chosen faults name must all pass in the copy as it is. 
 the files of tests that are named for it, the likeliest first, until one fails; with `--all` a fault
 that they do not notice meets the whole default suite. With `--again` the faults that the file of
 `--out` has as noticed are taken over from it, and only the others are planted: after a run that was
-broken off, or once there are more tests. A fault whose texts changed since is planted again.
+broken off, or once there are more tests. A fault is planted again if its texts changed since, or if
+its test is gone or became a slow one.
 `tests/faults/noticed.json` holds the last complete run.
 The exit status is 1 where a fault was not noticed.
 """
@@ -56,10 +57,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _refuse(" ".join(sentences))
     if not chosen:
         return _refuse(f"no fault's name, file or room contains {options.only!r}; see --list.")
-    known = _known(options.out) if options.again else {}
-    left = [fault for fault in chosen if fault.name not in known]
     with tempfile.TemporaryDirectory(prefix="faults-") as folder:
         copies = _copies(Path(folder), options.jobs)
+        known = _known(options.out, copies[0]) if options.again else {}
+        left = [fault for fault in chosen if fault.name not in known]
         for test in () if options.trust else _tests_of(left):
             if by := _failing(copies[0], (test,)):
                 return _refuse(f"{by} fails without any fault; mend it first.")
@@ -208,13 +209,31 @@ def _pytest(copy: str, tests: list[str], answer: Any) -> None:
         answer.send(first.name)
 
 
-def _known(path: str | None) -> dict[str, dict[str, Any]]:
-    """Returns by name what a file of an earlier run has as noticed, of faults that are still so."""
+def _known(path: str | None, copy: Path) -> dict[str, dict[str, Any]]:
+    """Returns by name what a file of an earlier run has as noticed.
+
+    Of faults that are still what they were, and by tests that still run by default.
+    """
     if path is None or not Path(path).is_file():
         return {}
-    now = {fault.digest for fault in FAULTS}
+    now, tests = {fault.digest for fault in FAULTS}, _default_tests(copy)
     found = json.loads(Path(path).read_text())["faults"]
-    return {one["name"]: one for one in found if one["by"] is not None and one.get("digest") in now}
+    return {
+        one["name"]: one
+        for one in found
+        if one.get("digest") in now and one["by"] is not None
+        if "::" not in one["by"] or one["by"] in tests  # a process may have died, without a name
+    }
+
+
+def _default_tests(copy: Path) -> set[str]:
+    """Returns the names of all tests that run by default."""
+    command = [sys.executable, "-m", "pytest", "-n0", "--collect-only", "-q"]
+    listed = subprocess.run(
+        command, cwd=copy, env=os.environ | {"PYTHONPATH": str(copy)}, check=True,
+        capture_output=True, text=True,
+    ).stdout.splitlines()  # fmt: skip
+    return {line for line in listed if "::" in line}
 
 
 def _write(path: str | None, found: list[dict[str, Any]]) -> None:
