@@ -26,3 +26,9 @@ def test_blurred_and_dark_pictures_are_below_their_limits(tmp_path):
     assert (found.sharpness < quality.BLURRED).tolist()[:2] == [False, True]
     assert (found.brightness < quality.DARK).tolist() == [False, False, True]
     assert found.sides.tolist() == [20, 0]
+
+
+def test_a_lamp_does_not_light_the_night():
+    night = np.full((1, 96, 96, 3), 20, np.uint8)
+    night[0, 40:44, 40:44] = 255
+    assert quality.measure(night, []).brightness < quality.DARK

@@ -6,6 +6,7 @@ from . import (
     data,
     ensembles,
     evidence,
+    limits,
     models,
     networks,
     optim,
@@ -23,7 +24,7 @@ ROOMS = {
     module.__name__.rpartition(".")[2]: module.FAULTS
     for module in (
         core, optim, augment, models, networks, train, runs, data, photos, pretrained, outputs,
-        evidence, ensembles, tuning, seeds,
+        evidence, ensembles, tuning, seeds, limits,
     )
 }  # fmt: skip
 FAULTS: tuple[Fault, ...] = tuple(fault for faults in ROOMS.values() for fault in faults)

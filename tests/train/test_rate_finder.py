@@ -61,6 +61,14 @@ def test_where_nothing_falls_there_is_no_suggestion(losses):
         rate_finder.judge(rates, np.array(losses), diverged=False)
 
 
+def test_a_fall_from_a_height_that_the_ramp_climbed_is_no_suggestion():
+    rates = np.geomspace(1e-6, 1, 300)
+    places = np.log10(rates)
+    losses = np.interp(places, [-6, -4, -3, -2, -1, -0.8, 0], [2.0, 2.0, 1.0, 1.2, 5.0, 2.0, 2.0])
+    found = rate_finder.judge(rates, losses, diverged=False)
+    assert 1e-4 < found.steepest < 1e-3
+
+
 def test_a_ramp_grows_by_equal_factors():
     schedule = rate_finder.ramp(1e-4, 1.0, 5)
     np.testing.assert_allclose([schedule(k) for k in range(5)], 10.0 ** np.arange(-4, 1), rtol=1e-5)
