@@ -9,6 +9,7 @@ from faults import catalogue, run
 from faults.fault import Fault
 
 LATE = Fault("late", "a.py", "is late", "now", "later", ("tests/test_a.py",))
+TESTS = ("tests/test_a.py::test_time",)
 CHANGES = ({"new": "tomorrow"}, {"old": "today"}, {"file": "b.py"}, {"breaks": "is too late"})
 
 
@@ -48,9 +49,9 @@ def test_a_fault_that_changed_in_any_part_is_planted_again(change, tmp_path, mon
     path = tmp_path / "noticed.json"
     path.write_text(json.dumps({"faults": [_told(LATE), _told(other)]}))
     monkeypatch.setattr(run, "FAULTS", (LATE, other))
-    assert list(run._known(str(path))) == ["late", "other"]
+    assert list(run._known(str(path), TESTS)) == ["late", "other"]
     monkeypatch.setattr(run, "FAULTS", (dataclasses.replace(LATE, **change), other))
-    assert list(run._known(str(path))) == ["other"]
+    assert list(run._known(str(path), TESTS)) == ["other"]
 
 
 def test_more_tests_change_no_fault_and_one_not_noticed_is_planted_again(tmp_path, monkeypatch):
@@ -59,4 +60,14 @@ def test_more_tests_change_no_fault_and_one_not_noticed_is_planted_again(tmp_pat
     del unknown["digest"]  # as an older version wrote it
     path.write_text(json.dumps({"faults": [_told(LATE), _told(LATE, by=None), unknown]}))
     monkeypatch.setattr(run, "FAULTS", (dataclasses.replace(LATE, tests=("tests/test_b.py",)),))
-    assert run._known(str(path)) == {"late": _told(LATE)}
+    assert run._known(str(path), TESTS) == {"late": _told(LATE)}
+
+
+@pytest.mark.parametrize("tests", [(), ("tests/test_a.py::test_place",)])
+def test_a_fault_whose_test_is_gone_or_slow_is_planted_again(tests, tmp_path, monkeypatch):
+    path = tmp_path / "noticed.json"
+    path.write_text(json.dumps({"faults": [_told(LATE)]}))
+    monkeypatch.setattr(run, "FAULTS", (LATE,))
+    assert run._known(str(path), tests) == {}
+    path.write_text(json.dumps({"faults": [_told(LATE, by="the process of the tests died")]}))
+    assert list(run._known(str(path), tests)) == ["late"]

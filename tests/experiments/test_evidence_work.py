@@ -110,7 +110,6 @@ def test_a_training_that_was_stopped_goes_on_to_the_same_end(tmp_path):
     assert found_again == whole
 
 
-@pytest.mark.slow
 def test_one_program_gives_what_trainings_alone_give(tmp_path, monkeypatch):
     rates, train_epoch = [], unit_module.Many.train_epoch
 

@@ -27,7 +27,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from queue import SimpleQueue
@@ -59,11 +59,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _refuse(f"no fault's name, file or room contains {options.only!r}; see --list.")
     with tempfile.TemporaryDirectory(prefix="faults-") as folder:
         copies = _copies(Path(folder), options.jobs)
-        known = _known(options.out, copies[0]) if options.again else {}
+        known = _known(options.out, _default_tests(copies[0])) if options.again else {}
         left = [fault for fault in chosen if fault.name not in known]
         for test in () if options.trust else _tests_of(left):
             if by := _failing(copies[0], (test,)):
-                return _refuse(f"{by} fails without any fault; mend it first.")
+                return _refuse(f"{test} fails without any fault ({by}); mend it first.")
         for one in _all_tested(left, copies, everything=options.all):
             known[one["name"]] = one
             _write(options.out, [known[f.name] for f in FAULTS if f.name in known])
@@ -203,20 +203,22 @@ def _pytest(copy: str, tests: list[str], answer: Any) -> None:
     module = sys.modules.get("imgcls_jax")
     if module is not None and not Path(module.__file__).is_relative_to(copy):
         answer.send(f"nothing: the tests import {module.__file__}")
+    elif status == pytest.ExitCode.NO_TESTS_COLLECTED:  # all of them are slow ones
+        answer.send(None)
     elif status and first.name is None:
         answer.send(f"pytest ended with {int(status)}: {said.getvalue()[-300:]}")
     else:
         answer.send(first.name)
 
 
-def _known(path: str | None, copy: Path) -> dict[str, dict[str, Any]]:
+def _known(path: str | None, tests: Collection[str]) -> dict[str, dict[str, Any]]:
     """Returns by name what a file of an earlier run has as noticed.
 
-    Of faults that are still what they were, and by tests that still run by default.
+    Of faults that are still what they were, and by one of `tests`, those that run by default.
     """
     if path is None or not Path(path).is_file():
         return {}
-    now, tests = {fault.digest for fault in FAULTS}, _default_tests(copy)
+    now = {fault.digest for fault in FAULTS}
     found = json.loads(Path(path).read_text())["faults"]
     return {
         one["name"]: one

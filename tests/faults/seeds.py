@@ -105,10 +105,9 @@ _DIFFERENCE = plant(
         "corrected[rank] = least",
     ),
 )
-_ALONE = "experiments/test_evidence_work.py::test_one_program_gives_what_trainings_alone_give"
 _MANY = plant(
     "imgcls_jax/train/many.py",
-    (_ALONE, "train/test_many.py::test_which_is_faster_is_found_by_trying"),
+    ("train/test_many.py",),
     members_start_alike=(
         "every member has the first seed",
         "[trainer.start(seed) for seed in seeds]",

@@ -11,6 +11,7 @@ from imgcls_jax.data.sampling import SAMPLERS
 from imgcls_jax.errors import UserError
 from imgcls_jax.train.build import build, training_splits
 from imgcls_jax.train.many import Many, gains
+from imgcls_jax.train.trainer import Watched
 
 DIGITS = data.load("digits")
 SETTINGS = {
@@ -27,19 +28,24 @@ SETTINGS = {
 
 
 def _alone(settings, seed):
-    """Trains by the ordinary feed; returns the last epoch's mean loss and the test logits."""
+    """Trains by the ordinary feed; returns figures of the last epoch's record, and test logits."""
     trainer = build(Config.of(**settings), DIGITS)
     begun = trainer.start(seed)
     carry = (begun.state, begun.sums)
     for epoch in range(settings["epochs"]):
         carry = (carry[0], jax.tree.map(jnp.zeros_like, carry[1]))
         carry = trainer.feed.train(carry, epoch, 0, trainer.steps_per_epoch)
-    _, logits = trainer.feed.evaluate(carry[0], DIGITS.test)
-    return steps.means(carry[1])["loss"], logits
+    figures = {
+        "train_loss": steps.means(carry[1])["loss"],
+        "validation_loss": steps.means(trainer.feed.evaluate(carry[0], DIGITS.train)[0])["loss"],
+        "learning_rate": float(trainer.setup.schedule(int(carry[0].step) - 1)),
+    }
+    return figures, trainer.feed.evaluate(carry[0], DIGITS.test)[1]
 
 
-@pytest.mark.slow  # the default run has a smaller one in test_evidence_work.py
-@pytest.mark.parametrize("sampler", SAMPLERS)
+@pytest.mark.parametrize(
+    "sampler", [pytest.param(s, marks=[pytest.mark.slow] * (s != "uniform")) for s in SAMPLERS]
+)
 def test_each_member_is_the_training_that_it_is_alone(sampler):
     """Another seed and another rate, with augmentation, a schedule and a smaller batch."""
     settings = SETTINGS | {"sampler": sampler}
@@ -47,11 +53,11 @@ def test_each_member_is_the_training_that_it_is_alone(sampler):
     train, _ = training_splits(config, DIGITS)
     many = Many(build(config, DIGITS), train, seeds=[0, 3], scales=[1.0, 0.5])
     for _ in range(2):
-        records = many.train_epoch()
+        records = many.train_epoch(Watched("validation", train))
     sums, logits = many.evaluate(DIGITS.test)
     for member, (seed, lr) in enumerate(((0, 0.01), (3, 0.005))):
-        loss, alone = _alone(settings | {"lr": lr}, seed)
-        assert records[member]["train_loss"] == pytest.approx(loss, rel=1e-5)
+        figures, alone = _alone(settings | {"lr": lr}, seed)
+        assert {name: records[member][name] for name in figures} == pytest.approx(figures, rel=1e-5)
         np.testing.assert_allclose(logits[member], alone, atol=2e-4)
         correct = int((alone.argmax(1) == DIGITS.test.labels).sum())
         assert int(sums[member]["correct"]) == correct
