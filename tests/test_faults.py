@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shutil
 from collections import Counter
 
 import pytest
@@ -71,3 +72,12 @@ def test_a_fault_whose_test_is_gone_or_slow_is_planted_again(tests, tmp_path, mo
     assert run._known(str(path), tests) == {}
     path.write_text(json.dumps({"faults": [_told(LATE, by="the process of the tests died")]}))
     assert list(run._known(str(path), tests)) == ["late"]
+
+
+def test_the_tests_that_run_by_default_are_listed(tmp_path):
+    shutil.copy(catalogue.ROOT / "pyproject.toml", tmp_path)
+    (tmp_path / "tests").mkdir()
+    (tmp_path / "tests" / "test_a.py").write_text(
+        "import pytest\ndef test_time(): pass\n@pytest.mark.slow\ndef test_place(): pass\n"
+    )
+    assert run._default_tests(tmp_path) == {"tests/test_a.py::test_time"}

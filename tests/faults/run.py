@@ -230,7 +230,7 @@ def _known(path: str | None, tests: Collection[str]) -> dict[str, dict[str, Any]
 
 def _default_tests(copy: Path) -> set[str]:
     """Returns the names of all tests that run by default."""
-    command = [sys.executable, "-m", "pytest", "-n0", "--collect-only", "-q"]
+    command = [sys.executable, "-m", "pytest", "-n0", "--collect-only"]  # the settings have -q
     listed = subprocess.run(
         command, cwd=copy, env=os.environ | {"PYTHONPATH": str(copy)}, check=True,
         capture_output=True, text=True,
