@@ -20,6 +20,8 @@ COMMANDS = {
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_no_photo_is_read_for_weights_that_are_not_there(command, any_main, tmp_path, monkeypatch):
+    if command == "tune":
+        pytest.importorskip("optuna")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(packages.importlib.util, "find_spec", lambda name: None)
     read = []
