@@ -18,8 +18,8 @@ if __name__ == "__main__":  # before anything heavy is imported
 
     huge_pages.ask()
 
+import json
 import time
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -27,18 +27,18 @@ from absl import flags
 
 from experiments.cli import ensembling, out_flag
 from experiments.cli import flags as cli
-from experiments.cli.out_flag import OUT
 from experiments.cli.training import FIGURES, SEEDS, WORKDIR
 from imgcls_jax.config import settings_by_name
 from imgcls_jax.data.dataset import identity
 from imgcls_jax.errors import UserError
+from imgcls_jax.files import replacing
 from imgcls_jax.limits import temperature
 from imgcls_jax.predict import ensemble, folds, gains, members, weighting
 from imgcls_jax.predict.members import Member
 from imgcls_jax.report import console
 from imgcls_jax.report.ensemble_charts import draw_ensemble
 from imgcls_jax.report.ensemble_console import closing
-from imgcls_jax.train import predictions
+from imgcls_jax.train import distil, predictions
 from imgcls_jax.train.outcome import of_test
 from imgcls_jax.workdir import Workdir, environment
 
@@ -183,9 +183,9 @@ def _finish(
 ) -> None:
     """Writes summary and record, the record last; shows and draws what they say."""
     workdir.write_json("summary.json", summary)
-    if OUT.value:
-        out = Path(OUT.value).expanduser()
-        Workdir(out.parent).write_json(out.name, summary)
+    if out := out_flag.require_writable():
+        with replacing(out, advice="give another --out") as temporary:
+            temporary.write_text(json.dumps(summary, indent=1) + "\n")
     workdir.write_json("ensemble.json", settings | {"weights": weights.tolist()})
     closing(summary)
     if FIGURES.value and "by_size" in summary:
@@ -205,6 +205,8 @@ def _check_flags() -> None:
     given = [name for name in of_student if flags.FLAGS[name].present]
     if given and not _DISTIL.value:
         raise UserError(f"--{given[0]} is for the student; add --distil or leave it out.")
+    distil.require(temperature=_TEMPERATURE.value, share=_SOFT_SHARE.value)
+    out_flag.require_writable()
 
 
 def _help() -> str:

@@ -31,9 +31,9 @@ from experiments.evidence.store import Store, results_folder
 from imgcls_jax import data
 from imgcls_jax.config import Config
 from imgcls_jax.errors import UserError
+from imgcls_jax.files import replacing
 from imgcls_jax.report import console
 from imgcls_jax.train.workers import default_jobs
-from imgcls_jax.workdir import Workdir
 
 flags.adopt_module_key_flags(cli)
 flags.adopt_module_key_flags(out_flag)
@@ -60,11 +60,25 @@ _FIGURES = flags.DEFINE_string("figures", "runs/reproduce", "folder to draw the 
 _TABLE = flags.DEFINE_bool("table", False, "write the result files as tables, README.md, and exit")
 
 
+# What does nothing beside a flag that says what is done.
+_MEASURING = ("runs", "only", "model", "weights", "seeds", "processes", "vectorize", "figures")
+_IDLE = {
+    "table": (*_MEASURING, "claims", "readings"),
+    "readings": (*_MEASURING, "claims"),
+    "claims": ("runs", "only", "model", "weights"),
+}
+
+
 def main() -> None:
     """Measures what is missing of the chosen runs, or writes the files' tables."""
+    _refuse_idle_flags()
     folder = Path(OUT.value or results_folder()).expanduser()
+    if folder.exists() and not folder.is_dir():
+        raise UserError(f"{folder} is a file, and results go into a folder; give another --out.")
     if _TABLE.value:
-        Workdir(folder).write_text("README.md", tables.page(folder))
+        page = tables.page(folder)
+        with replacing(folder / "README.md", advice="give another --out") as temporary:
+            temporary.write_text(page)
         print(f"The tables are in {folder / 'README.md'}")
         return
     store = Store(folder)
@@ -89,6 +103,14 @@ def main() -> None:
         targets = [target for found in chosen for target in plan.documented(found, replaced)]
         units = plan.units(_only(targets), _SEEDS.value or 10)
     _measure(units, store, chosen)
+
+
+def _refuse_idle_flags() -> None:
+    """Raises UserError for a flag that changes nothing of what is done."""
+    done = next((name for name in _IDLE if flags.FLAGS[name].value), None)
+    for name in _IDLE.get(done, ()):
+        if flags.FLAGS[name].present:
+            raise UserError(f"--{name} does nothing beside --{done}; leave one of them out.")
 
 
 def _only(targets: list[plan.Target]) -> list[plan.Target]:
@@ -174,6 +196,8 @@ def _require_one_folder_of_photos(chosen: list[DocumentedRun]) -> None:
             "runs 12, 13 and 14-15 are of different photos; give each of them a command and a "
             "--data_dir of its own."
         )
+    if classes and not cli.photos_dir():
+        raise UserError("runs 12-15 are of photos; give the folder of theirs as --data_dir.")
     if not classes and (_MODEL.value or _WEIGHTS.value):
         raise UserError("--model and --weights are for runs 12-15; leave them out.")
 

@@ -27,7 +27,6 @@ from absl import flags
 
 from experiments.cli import flags as cli
 from experiments.cli import out_flag, training, tuning
-from experiments.cli.out_flag import OUT
 from imgcls_jax.files import replacing
 from imgcls_jax.report import console, study_figures
 from imgcls_jax.train.tuning import trials, tune
@@ -43,6 +42,7 @@ _OF_THIS_MACHINE = ("storage", "trials", "importances", "command")  # in no resu
 
 def main(arguments: list[str]) -> None:
     experiment = tuning.experiment_of(arguments)
+    out_flag.require_writable()
     plan = tuning.plan(
         experiment,
         number=training.RUN.value,
@@ -109,8 +109,8 @@ def _finals(experiment: str, plan: tuning.Plan, study: Study, folder: Workdir) -
         "optuna": importlib.metadata.version("optuna"),
     } | environment()
     workdir.write_json("summary.json", summary)
-    if OUT.value:
-        _write_result(Path(OUT.value), summary)
+    if out := out_flag.require_writable():
+        _write_result(out, summary)
     show(summary)
     if training.FIGURES.value:
         axes = tune.axes(found)

@@ -1,6 +1,11 @@
 """The flag of commands that write a file or a folder of one's choice."""
 
+import os
+from pathlib import Path
+
 from absl import flags
+
+from imgcls_jax.errors import UserError
 
 OUT = flags.DEFINE_string(
     "out",
@@ -8,3 +13,25 @@ OUT = flags.DEFINE_string(
     "file to write (predict: instead of the terminal; export: the exported network; benchmark: the "
     "result as JSON; ensemble, tune: what it came to), or reproduce: the results' folder",
 )
+
+
+def require_writable() -> Path | None:
+    """Returns the file that --out names, None without it; called before the work that it is of.
+
+    Raises:
+      UserError: if no file can be written there.
+    """
+    if OUT.value is None:
+        return None
+    path, reason = Path(OUT.value).expanduser(), ""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        reason = error.strerror
+    if path.is_dir():
+        reason = "it is a folder"
+    elif not reason and not os.access(path.parent, os.W_OK):
+        reason = "its folder is read-only"
+    if reason:
+        raise UserError(f"cannot write {path} ({reason}); give another --out.")
+    return path

@@ -88,6 +88,9 @@ def answer(result: Mapping[str, Any]) -> str:
     They do where the paired test's p, corrected for the number of variants (Holm), is below 0.05.
     """
     paired = result["paired"]
+    lacking = [of for of in result["variants"] if of != result["base"] and of not in paired]
+    if lacking:
+        return f"Not answered: {', '.join(lacking)} and {result['base']} share too few seeds."
     corrected = dict(zip(paired, holm([of["p"] for of in paired.values()]), strict=True))
     better, worse, alike = [], [], []
     for name, of in paired.items():

@@ -7,6 +7,7 @@ from typing import Any
 
 # Returns a file by its stem, or says with which command to make it; as `store.Store.need`.
 Need = Callable[..., dict[str, Any]]
+_PLACE = ("device", "versions", "git_commit")  # of a file of one program's one run
 Table = tuple[Sequence[str], Sequence[Sequence[str]]]
 
 
@@ -47,5 +48,7 @@ def per_cent(values: Sequence[float]) -> str:
 
 def environments(files: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Returns where the seeds of files were measured, each place once."""
-    made = [place for found in files for place in found.get("environments", [])]
-    return [place for k, place in enumerate(made) if place not in made[:k]]
+    made = []
+    for found in files:
+        made += found.get("environments", [{n: found[n] for n in _PLACE if n in found}])
+    return [place for k, place in enumerate(made) if place and place not in made[:k]]

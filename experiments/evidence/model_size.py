@@ -37,7 +37,8 @@ def parameters(widths: Sequence[int], dense: int, *, same: bool = False, pools: 
 def _compute(need: Need) -> dict[str, Any]:
     ours = need("run11", "python -m experiments.reproduce --runs=11 --seeds=3")
     command = "python -m experiments.benchmarks.keras_cifar10 --run=11 --seeds=3"
-    files = need("keras_run11", command)["seeds"][0]["saved_bytes"]
+    keras = need("keras_run11", command)
+    files = keras["seeds"][0]["saved_bytes"]
     saved = files[".keras"]
     command = "python -m experiments.tune cifar10 --minutes=30 --workdir=STUDY --out=FILE"
     tuned = need("tune_cifar10", command, entry="winner")
@@ -59,7 +60,7 @@ def _compute(need: Need) -> dict[str, Any]:
         },
         **_search(needed),
         "tuned": tuned["winner"]["test_accuracies"],
-        "environments": environments([ours]),
+        "environments": environments([ours, keras, tuned]),
     }
 
 

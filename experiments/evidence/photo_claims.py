@@ -69,18 +69,17 @@ def _freezing_sentence(content: Mapping[str, Any]) -> str:
 
 
 _SHOWN = (5, 10, 20)  # photos
+_PHOTOS = {12: "100 sports", 13: "anime, cartoon or human", 15: "damaged eggs"}
 
 
 def _real_images(need: Need) -> dict[str, Any]:
-    files = {
-        f"run {run}": need(f"run{run}_{_NETWORK}_frozen", _command(run)) for run in (12, 13, 15)
-    }
+    files = {run: need(f"run{run}_{_NETWORK}_frozen", _command(run)) for run in _PHOTOS}
     chances = {}
-    for name, found in files.items():
+    for run, found in files.items():
         total = int(np.sum(found["seeds"][0]["confusion_matrix"]))
         right = [round(entry["test_accuracy"] * total) for entry in found["seeds"]]
-        chances[name] = {
-            "title": found["title"],
+        chances[f"run {run}"] = {
+            "title": f"{_PHOTOS[run]}, {_NETWORK} frozen",
             "photos": total,
             "right": right,
             "all_right": {

@@ -8,6 +8,7 @@ two runs that have the same settings are one training too.
 import dataclasses
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -79,7 +80,7 @@ def chosen_runs(names: Sequence[str]) -> list[DocumentedRun]:
       UserError: for anything that is no number of a run, or no range of them.
     """
     chosen: list[int] = []
-    for name in names:
+    for name in names or [""]:
         first, dash, last = name.partition("-")
         try:
             numbers = range(int(first), int(last if dash else first) + 1)
@@ -98,7 +99,7 @@ def slug(found: DocumentedRun, reading: Reading) -> str:
     """Names the file of a reading: run5_lr0.0008, run4_5epochs; run2 where there is only one."""
     if len(found.readings) == 1:
         return f"run{found.number}"
-    return f"run{found.number}_{reading.label.replace(',', '').replace(' ', '')}"
+    return f"run{found.number}_{re.sub(r'[^0-9A-Za-z.]', '', reading.label)}"
 
 
 def documented(found: DocumentedRun, replaced: Mapping[str, Any] | None = None) -> list[Target]:

@@ -12,6 +12,7 @@ import filelock
 import numpy as np
 
 from imgcls_jax import files, statistics
+from imgcls_jax.config import Config
 from imgcls_jax.data.dataset import Dataset, identity
 from imgcls_jax.errors import UserError
 from imgcls_jax.train.summary import spread
@@ -36,7 +37,7 @@ class Store:
         Raises:
           UserError: if the file is of another version, or was changed by hand.
         """
-        found, path = self._parsed(stem), self.folder / f"{stem}.json"
+        found, path = self.parsed(stem), self.folder / f"{stem}.json"
         if found is None:
             return None
         if not isinstance(found, dict) or found.get("format") != FORMAT:
@@ -61,17 +62,19 @@ class Store:
         Raises:
           UserError: as `read`, if it is missing, or if it is not what `command` writes.
         """
-        found = self.read(stem) if entry is None else self._parsed(stem)
+        found = self.read(stem) if entry is None else self.parsed(stem)
         if found is None:
             raise UserError(f"{stem}.json is missing in {self.folder}; make it first: {command}")
-        if entry is not None and not (isinstance(found, dict) and entry in found):
+        if entry is not None and not (
+            isinstance(found, dict) and isinstance(found.get(entry), dict)
+        ):
             raise UserError(
                 f"{self.folder / stem}.json has no entry {entry!r}; move it away, and make it "
                 f"anew: {command}"
             )
         return found
 
-    def _parsed(self, stem: str) -> Any:
+    def parsed(self, stem: str) -> Any:
         """Returns what a file holds, whoever wrote it; None where there is none."""
         path = self.folder / f"{stem}.json"
         try:
@@ -95,7 +98,12 @@ class Store:
 
     def _require_same(self, stem: str, found: Mapping[str, Any], header: Mapping[str, Any]) -> None:
         for name, words in (("config", "other settings"), ("data", "figures of other data")):
-            if name in found and name in header and found[name] != _plain(header[name]):
+            if name not in found or name not in header:
+                continue
+            ours, theirs = found[name], _plain(header[name])
+            if name == "config":
+                ours, theirs = _with_defaults(ours), _with_defaults(theirs)
+            if ours != theirs:
                 raise UserError(
                     f"{self.folder / stem}.json holds {words} than are measured now; move it away, "
                     "or give another folder as --out."
@@ -219,6 +227,16 @@ def _compared(found: Mapping[str, Any]) -> dict[str, Any]:
             differences[name] = statistics.paired(ours, theirs)
     spreads = {name: spread(list(of.values()), None) for name, of in seeds.items()}
     return {"spread": spreads, "paired": differences}
+
+
+def _with_defaults(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns settings, or those of each variant, with the default of those that are not there.
+
+    A setting that is younger than a file is not in it: the program then did what the default does.
+    """
+    if all(isinstance(of, Mapping) for of in config.values()):
+        return {variant: _with_defaults(of) for variant, of in config.items()}
+    return {**_plain(Config().to_json()), **config}
 
 
 def _key(entry: Mapping[str, Any]) -> tuple[str | None, int]:

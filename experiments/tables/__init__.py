@@ -20,15 +20,18 @@ the two. Do not edit it: change a file, or `experiments/tables/`, and write it a
 n counts seeds. ± is the standard deviation over them (n - 1). *p* asks whether the documented
 figure may be a further seed: Student's t of one more draw, with n - 1 degrees of freedom, or ranks
 alone where the Shapiro-Wilk test calls the seeds skewed (p < 0.05, then there is no t). It fits
-from p = 0.05 on and does not fit below 0.01. Both figures are of the same images, so that the
-sampling error of a test set (0.3 points for 10,000 images) is in both and not in the distance.
-Seconds of training leave out compilation and evaluation; other work shared the machine, so that
-only the last two sections compare speed. What the figures mean is in
-[BUILD_NOTES.md](../../BUILD_NOTES.md).
+from p = 0.05 on and does not fit below 0.01; by ranks it is within or outside the seeds. Both
+figures are of the same images, so that the sampling error of a test set (0.3 points for 10,000
+images) is in both and not in the distance. Seconds of training leave out compilation and
+evaluation; other work shared the machine, so that only the last two sections compare speed. What
+the figures mean is in [BUILD_NOTES.md](../../BUILD_NOTES.md).
 """
 _KERAS_NOTE = """\
 Two programs share neither starts nor orders, so that their seeds make no pairs: Welch's interval
 for the difference of the means."""
+_CLAIMS_NOTE = """\
+Pairs of one seed each; *p* and the interval are of one comparison. A variant is called better or
+worse where p stays below 0.05 with Holm's correction for the number of variants."""
 _UNVERIFIED = "† the data did not match the published digests; BUILD_NOTES.md says why."
 
 
@@ -47,7 +50,7 @@ def page(folder: Path) -> str:
             evidence.readings(files),
             "",
         ),
-        "What the documents claim in passing": ("", evidence.claims(files), ""),
+        "What the documents claim in passing": (_CLAIMS_NOTE, evidence.claims(files), ""),
         "Presets beyond the documents": ("", runs.claimed(files, runs.PRESETS), ""),
         "Tuning": (studies.NOTE, studies.studies(files), ""),
         "Ensembles": (NOTE, ensembles(files), ""),

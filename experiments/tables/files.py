@@ -1,11 +1,12 @@
 """The result files of a folder, and the parts that every table of them needs."""
 
-import json
 import statistics
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from experiments.evidence.computed import per_cent
+from experiments.evidence.store import Store
+from imgcls_jax.errors import UserError
 
 BEST_EPOCH = "validation_accuracy_best_epoch"  # the figure of run 11's best epoch
 _VERSIONS = ("jax", "flax", "optax", "numpy", "python")
@@ -16,7 +17,7 @@ class Files:
 
     def __init__(self, folder: Path):
         self.folder = folder
-        self.every = {path.stem: json.loads(path.read_text()) for path in folder.glob("*.json")}
+        self.every = {path.stem: _read(path) for path in folder.glob("*.json")}
         self.shown: set[str] = set()
         self.machines: dict[tuple[str, ...], str] = {}
 
@@ -38,6 +39,19 @@ class Files:
         links = ", ".join(f"[{stem}]({stem}.json)" for stem in results)
         mark = " †" if any(_unverified(result) for result in results.values()) else ""
         return ", ".join(dict.fromkeys(letters)), links + mark
+
+
+def _read(path: Path) -> dict:
+    """Returns the content of a result file, whoever wrote it.
+
+    Raises:
+      UserError: for a file that holds no result, or one of the evidence that was changed by hand.
+    """
+    store = Store(path.parent)
+    found = store.parsed(path.stem)
+    if not isinstance(found, dict) or not found:
+        raise UserError(f"{path} holds no result; move it away.")
+    return store.read(path.stem) if "digest" in found else found
 
 
 def _unverified(result: dict) -> bool:

@@ -81,12 +81,13 @@ def _seconds(result: dict) -> list[float]:
 
 TRANSFER_NOTE = """\
 MobileNetV2 with the ImageNet weights that Keras publishes. None of these photo sets is the one of a
-document: 100 sports is a part of it, 25 photos per class to train on, measured on the 496 of its
-`valid` folder, on which the settings were chosen as well (sampling error 1.2 to 1.4 points); its
-rows differ in views and size at evaluation too. Eggs: 634 photos of the documented classes, each
-measured once, by the fold that had not seen it; both seeds have the same folds, so that ± is the
-network's alone. Anime, cartoon or human: 1,382 pictures, and easy, since each class comes from
-another source; all of 277 right is an interval of 98.6 to 100 %."""
+document, and they came without a word of their origin: 100 sports is a part of it, 25 photos per
+class to train on, measured on the 496 of its `valid` folder, on which the settings were chosen as
+well (sampling error 1.2 to 1.4 points); its rows differ in views and size at evaluation too. Eggs:
+634 photos of the documented classes, each measured once, by the fold that had not seen it; both
+seeds have the same folds, so that ± is the network's alone. Anime, cartoon or human: 1,382
+pictures, and easy, since each class comes from another source; all of 276 right is an interval of
+98.6 to 100 %."""
 
 
 def claimed(files: Files, claims: Iterable[Claim]) -> list[str]:

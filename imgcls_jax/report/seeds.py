@@ -153,14 +153,15 @@ def against(
 
     Args:
       x: (n,) values of the setting.
-      series: by name of the split, (seeds, n) figures.
+      series: (seeds, n) figures by name of the split; any other name has the test set's colour.
       labels: of the two axes.
       log: whether the setting is drawn by its logarithm.
     """
     figure = new_figure(max(7.4, 0.096 * len(title) + 0.4), 4.4)
     axes = figure.add_subplot()
     for name, values in series.items():
-        _band(axes, np.asarray(x), np.asarray(values), _SPLITS[name], name, marker="o")
+        color = _SPLITS.get(name, _SPLITS["test"])
+        _band(axes, np.asarray(x), np.asarray(values), color, name, marker="o")
     if log:
         axes.set_xscale("log")
         axes.set_xticks(x, [f"{value:g}" for value in x])

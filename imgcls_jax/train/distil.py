@@ -33,6 +33,16 @@ LossFn = Callable[[jax.Array, jax.Array], jax.Array]
 _LEAST = float(np.log(np.finfo(np.float32).tiny))  # below it is -inf, which has no softmax
 
 
+def require(*, temperature: float, share: float) -> None:
+    """Raises UserError for a temperature or a share of a teacher that cannot be used."""
+    if not 0 < temperature < math.inf:
+        raise UserError(
+            f"`temperature={temperature:g}` cannot be used; it must be a finite number above 0."
+        )
+    if not 0 <= share <= 1:
+        raise UserError(f"`soft_share={share:g}` cannot be used; it must be from 0 to 1.")
+
+
 @dataclasses.dataclass(frozen=True)
 class Teacher:
     """The network or ensemble that is learned from, and how.
@@ -54,13 +64,7 @@ class Teacher:
     share: float = 1.0
 
     def __post_init__(self):
-        if not 0 < self.temperature < math.inf:
-            raise UserError(
-                f"`temperature={self.temperature:g}` cannot be used; it must be a finite number "
-                "above 0."
-            )
-        if not 0 <= self.share <= 1:
-            raise UserError(f"`soft_share={self.share:g}` cannot be used; it must be from 0 to 1.")
+        require(temperature=self.temperature, share=self.share)
 
     def facts(self) -> dict[str, Any]:
         """Returns what a student's folder keeps of its teacher."""

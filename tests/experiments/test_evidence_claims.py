@@ -5,7 +5,7 @@ import json
 import pytest
 
 from experiments.documented import RUNS
-from experiments.evidence import model_size, plan, work
+from experiments.evidence import model_size, pictures, plan, work
 from experiments.evidence.claims import CLAIMS, COMPUTED, answer, shown, table
 from experiments.evidence.store import Store, results_folder
 from imgcls_jax import data
@@ -30,9 +30,12 @@ def test_an_answer_tells_what_differs_from_the_base_and_what_does_not():
         "d": {"difference": 0.03, "p": 0.04},  # not below 0.05, as one of three
         "e": {"difference": 0.0, "p": 0.9},
     }
-    assert answer({"base": "a", "paired": paired}) == (
+    result = {"base": "a", "variants": ["a", *paired], "paired": paired}
+    assert answer(result) == (
         "On test: b better than a; c worse than a; d, e not told apart from a."
     )
+    result["variants"].append("f")  # of which there is one seed, say
+    assert answer(result) == "Not answered: f and a share too few seeds."
 
 
 def test_passes_of_logistic_regression_are_compared_by_cross_validation(tmp_path):
@@ -149,3 +152,13 @@ def test_a_claims_file_is_what_the_files_beside_it_come_to(claim):
     content = json.loads(json.dumps(claim.content(store.need)))
     kept = store.read(claim.stem)
     assert content == {name: kept[name] for name in content}
+
+
+@pytest.mark.parametrize("claim", CLAIMS.values(), ids=CLAIMS)
+def test_a_claims_file_answers_and_is_drawn(claim, tmp_path):
+    result = Store(results_folder()).read(claim.stem)
+    if result is None:
+        pytest.skip(f"{claim.stem} was not measured")
+    assert answer(result).startswith(("On test: ", "In cross-validation: "))
+    (path,) = pictures.draw({claim.stem: result}, tmp_path)
+    assert path.stat().st_size > 10_000

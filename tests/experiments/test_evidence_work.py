@@ -13,9 +13,11 @@ import jax
 import numpy as np
 import pytest
 
+from experiments.documented import RUNS
 from experiments.evidence import plan, work
 from experiments.evidence import unit as unit_module
-from experiments.evidence.store import Store
+from experiments.evidence.claims import CLAIMS
+from experiments.evidence.store import Store, results_folder
 from experiments.evidence.unit import measure
 from imgcls_jax import data
 from imgcls_jax.config import Config
@@ -267,6 +269,12 @@ _BAD = [
     (["--runs=12,14"], "runs 12, 13 and 14-15 are of different photos"),
     (["--runs=5", "--model=resnet50"], "--model and --weights are for runs 12-15"),
     (["--readings"], "has fewer than three seeds; measure runs 1-7 first"),
+    (["--runs="], "--runs= must name documented runs, 1 to 15"),
+    (["--runs=15"], "runs 12-15 are of photos; give the folder of theirs as --data_dir"),
+    (["--table", "--runs=3"], "--runs does nothing beside --table; leave one of them out"),
+    (["--readings", "--seeds=3"], "--seeds does nothing beside --readings"),
+    (["--claims=model_size", "--only=run5"], "--only does nothing beside --claims"),
+    (["--runs=2", f"--out={__file__}"], "is a file, and results go into a folder; give another"),
 ]
 _QUICK = 1  # a process each: the others are slow tests
 
@@ -312,3 +320,33 @@ def test_a_killed_command_goes_on_and_its_processes_end_with_it(tmp_path):
     assert done.returncode == 0, done.stderr
     assert "run1_lr0.001  test accuracy" in done.stdout
     assert not list(tmp_path.glob(".unfinished/*-seed-?*"))
+
+
+RESULTS = Store(results_folder())
+SEEDS = {10: 5, 11: 3}  # of the others ten
+
+
+@pytest.mark.parametrize("number", range(1, 12))
+def test_the_files_of_the_documented_runs_lack_no_seed(number):
+    """By today's settings: those that came after a file change nothing that it holds."""
+    units = plan.units(plan.documented(RUNS[number]), SEEDS.get(number, 10))
+    assert work.missing(units, RESULTS) == []
+
+
+@pytest.mark.parametrize("claim", CLAIMS.values(), ids=CLAIMS)
+def test_the_files_of_the_claims_lack_no_variant(claim):
+    if RESULTS.read(claim.stem) is None:
+        pytest.skip(f"{claim.stem} was not measured")
+    assert work.missing(plan.units(claim.targets(), claim.seeds), RESULTS) == []
+
+
+def test_a_setting_that_is_younger_than_a_file_had_its_default(tmp_path):
+    store, place = Store(tmp_path), {"device": "cpu"}
+    config = plan.config_of(SETTINGS)
+    older = {name: value for name, value in config.items() if name != "sampler"}
+    for wrapped in (lambda of: of, lambda of: {"a": config, "b": of}):  # a run, and a claim
+        store.add("old", {"config": wrapped(older)}, {"seed": 0, "test_accuracy": 0.5}, place)
+        assert store.seeds("old", {"config": wrapped(config)}) == {(None, 0)}
+        with pytest.raises(UserError, match="holds other settings than are measured now"):
+            store.seeds("old", {"config": wrapped(config | {"sampler": "balanced"})})
+        (tmp_path / "old.json").unlink()

@@ -42,8 +42,24 @@ def test_every_result_file_is_on_the_page_and_every_file_it_names_exists():
 
 
 def test_a_file_that_no_table_shows_is_refused(tmp_path):
-    (tmp_path / "stray.json").write_text("{}")
+    (tmp_path / "stray.json").write_text('{"a": 1}')
     with pytest.raises(UserError, match=r"no table shows stray\.json; name it in"):
+        tables.page(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ('{"a":', "run2.json cannot be read"),
+        ("{}", "run2.json holds no result; move it away"),
+        ("[1, 2]", "run2.json holds no result; move it away"),
+        (None, "run2.json was changed by hand"),
+    ],
+)
+def test_a_file_that_is_damaged_or_edited_is_refused(tmp_path, text, sentence):
+    path = _copy(tmp_path, "run2") / "run2.json"
+    path.write_text(path.read_text().replace("0.87", "0.88") if text is None else text)
+    with pytest.raises(UserError, match=sentence):
         tables.page(tmp_path)
 
 

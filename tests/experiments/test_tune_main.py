@@ -110,6 +110,7 @@ def test_a_study_writes_its_winner_whose_command_runs(tune_main, fmnist_main, tm
     [
         ((), "name the experiment to tune, one of fmnist, cifar10, transfer"),
         (("mnist",), "there is 'mnist'"),
+        (("fmnist", "--out=/proc/no/a.json"), "cannot write /proc/no/a.json"),
         (("fmnist", "--trials=0"), "--trials=0 cannot be used; it must be at least 1"),
         (("fmnist", "--minutes=0"), "--minutes=0 cannot be used"),
         (("fmnist", "--jobs=0"), "--jobs=0 cannot be used"),
