@@ -14,11 +14,17 @@ from experiments.documented import RUNS
 
 ROOT = Path(__file__).parents[1]
 MARK = "†"
-# A number with a unit that is measured, or a fraction of three digits and more, as an accuracy is.
+# A number with a unit that is measured, a ratio of speeds, or a fraction of three digits and more,
+# as an accuracy is.
 FIGURE = re.compile(
     r"(?<![\w.,])(\d[\d,]*(?:\.\d+)?)"
-    r"(?:\s(?:%|s|ms|us|MB|GB|GFLOP/s|points?)(?![\w/^])|(?<=\.\d{3})(?!\d)|(?<=\.\d{4})(?!\d))"
+    r"(?:\s(%|s|ms|us|MB|GB|GFLOP/s|points?|times(?=\s(?:as|slower|faster|longer))|"
+    r"(?:images|photos|pictures)\sper\ssecond)(?![\w/^])|(?<=\.\d{3})(?!\d)|(?<=\.\d{4})(?!\d))"
 )
+# What a file's number is multiplied by: it has shares as fractions, seconds and bytes.
+SCALES = {"%": (1, 100), "points": (1, 100), "point": (1, 100), "ms": (1, 1e3), "us": (1, 1e6)}
+SCALES |= {"MB": (1, 1e-6), "GB": (1, 1e-9)}
+MANY = {"by_epoch", "confusion_matrix", "mean_confusion_matrix", "curves"}  # of which any fits one
 
 
 def _paragraphs(text: str) -> Iterator[str]:
@@ -31,17 +37,19 @@ def _numbers(value) -> Iterator[float]:
     if isinstance(value, int | float) and not isinstance(value, bool):
         yield float(value)
     elif isinstance(value, dict):
-        yield from (number for item in value.values() for number in _numbers(item))
+        kept = (item for name, item in value.items() if name not in MANY)
+        yield from (number for item in kept for number in _numbers(item))
     elif isinstance(value, list | tuple):
         yield from (number for item in value for number in _numbers(item))
 
 
-def _documented() -> list[float]:
-    """Returns the documents' figures and settings: claims of theirs, not of ours."""
+def _documented() -> dict[bool, list[float]]:
+    """Returns the documents' seconds (True), and their shares, losses and settings (False)."""
     readings = [reading for run in RUNS.values() for reading in run.readings]
-    said = [[run.figures, run.seconds] for run in RUNS.values()]
+    said = [run.figures for run in RUNS.values()], [reading.figures for reading in readings]
     rates = [reading.settings.get("lr") for reading in readings]
-    return list(_numbers([said, [reading.figures for reading in readings], rates]))
+    seconds = [run.seconds for run in RUNS.values()]
+    return {True: list(_numbers(seconds)), False: list(_numbers([*said, rates]))}
 
 
 DOCUMENTED = _documented()
@@ -54,12 +62,13 @@ def _linked(paragraph: str) -> list[float]:
     return list(_numbers([json.loads(path.read_text()) for path in files]))
 
 
-def _is_among(written: str, known: list[float]) -> bool:
-    """Returns whether a number, or in per cent, rounds to what is written."""
+def _is_among(written: str, unit: str | None, known: list[float]) -> bool:
+    """Returns whether a number rounds to what is written, in that unit."""
     digits = len(written.partition(".")[2])
     value = float(written.replace(",", ""))
     near = 0.5 * 10**-digits + 1e-9
-    return any(abs(scale * number - value) <= near for number in known for scale in (1, 100))
+    scales = SCALES.get(unit, (1,))
+    return any(abs(scale * number - value) <= near for number in known for scale in scales)
 
 
 def unfounded(text: str) -> list[str]:
@@ -69,7 +78,7 @@ def unfounded(text: str) -> list[str]:
         for paragraph in _paragraphs(text)
         if MARK not in paragraph
         for figure in FIGURE.finditer(paragraph)
-        if not _is_among(figure[1], [*DOCUMENTED, *_linked(paragraph)])
+        if not _is_among(figure[1], figure[2], [*DOCUMENTED[figure[2] == "s"], *_linked(paragraph)])
     ]
 
 
@@ -85,4 +94,6 @@ def test_a_figure_without_a_file_is_found():
     median = json.loads((ROOT / "experiments/results/benchmark_start.json").read_text())["median"]
     linked = "[whole](experiments/results/benchmark_start.json)"
     assert unfounded(f"It takes {median['whole']:.1f} s, {linked}.") == []
+    assert unfounded("It is 60, not 9, photos per second, and 1.7 times as fast.") != []
+    assert unfounded("It is 0.8 of it and 0.8667 at best, in 0.9 s.") != []
     assert unfounded(f"It takes {2 * median['whole']:.1f} s, {linked}.") != []
