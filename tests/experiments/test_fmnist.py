@@ -222,7 +222,6 @@ def test_a_signal_ends_a_run_over_seeds(fmnist_main, tmp_path, monkeypatch):
     assert "stopped at seed 1" in err
 
 
-@pytest.mark.slow
 def test_the_best_checkpoint_meets_the_test_set_when_asked(fmnist_main, tmp_path):
     """At this rate accuracy falls after its peak: best and last differ."""
     status, _, err = fmnist_main(

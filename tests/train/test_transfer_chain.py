@@ -84,13 +84,27 @@ def test_what_was_loaded_is_averaged_and_what_is_frozen_never_moves():
     assert not same_bits(evaluated.batch_stats["Block_1"], statistics["Block_1"])
 
 
-@pytest.mark.slow
 def test_norms_that_are_frozen_keep_their_statistics_in_the_average_too():
     trainer = build(BASE.replace(frozen_norms=True, ema=0.5), PHOTOS, pretrained=BODY)
     state, _ = trainer.feed.train(begun(trainer, 0), 0, 0, 3)
     assert moved(state.params) == set(BODY["params"])
     assert not moved(state.batch_stats, BODY["batch_stats"])
     assert not moved(trainer.feed.averaged(state).batch_stats, BODY["batch_stats"])
+
+
+def test_frozen_stages_have_no_gradients():
+    images = steps.to_unit_interval(jnp.asarray(IMAGES))
+    network = freezing.freeze(TINY.apply, frozenset(FROZEN))
+
+    @jax.jit
+    @jax.grad
+    def gradients(params):
+        return cross_entropy(network({**LOADED, "params": params}, images), LABELS).mean()
+
+    found = gradients(LOADED["params"])
+    assert {
+        name for name, leaves in found.items() if any(map(np.any, jax.tree.leaves(leaves)))
+    } == {"Block_1", HEAD}
 
 
 def test_the_body_under_a_head_has_no_gradients():
