@@ -180,7 +180,7 @@ _VERDICTS = plant(
 )
 _CLAIMS = plant(
     "experiments/evidence/claims.py",
-    ("experiments/test_evidence_plan.py",),
+    ("experiments/test_evidence_claims.py",),
     claims_are_not_corrected=(
         "the ps of several variants are not corrected",
         'holm([of["p"] for of in paired.values()])',
