@@ -24,7 +24,7 @@ from imgcls_jax.predict.restored import Restored, restore
 from imgcls_jax.workdir import Workdir
 
 _NOT_ALIKE = "the members did not hold out the same examples; train them with one `hold_out`"
-_AGAIN = "make the ensemble again in a new `workdir`"
+_AGAIN = "make the ensemble again in a new folder"
 
 
 @dataclasses.dataclass(frozen=True)

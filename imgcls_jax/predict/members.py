@@ -100,6 +100,8 @@ def _natural(path: Path) -> list[Any]:
 
 def _best(paths: list[Path], count: int) -> list[Path]:
     """Returns the runs of the highest validation accuracy, best first."""
+    if len(paths) < 2:
+        raise UserError("`members` gives one run, and an ensemble needs at least two; give others.")
     if not 2 <= count <= len(paths):
         raise UserError(
             f"`best={count}` cannot be used; it must be from 2 to {len(paths)}, the number of runs "

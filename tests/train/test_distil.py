@@ -68,8 +68,9 @@ def small(count=40):
     return Dataset("small", split, split, tuple("abcdefghij"), "made up", None)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("augment", [(), ("flip", "shift:2"), ("mixup:1",)])
+@pytest.mark.parametrize(
+    "augment", [(), ("flip", "shift:2"), pytest.param(("mixup:1",), marks=pytest.mark.slow)]
+)
 def test_the_teacher_is_asked_for_the_images_that_the_student_sees(augment):
     dataset = small()
     config = SMALL.replace(augment=augment)
