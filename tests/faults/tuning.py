@@ -4,7 +4,12 @@ from .fault import plant
 
 _TRIALS = plant(
     "imgcls_jax/train/tuning/trials.py",
-    ("train/tuning/test_trials.py", "train/tuning/test_tune.py"),
+    (
+        "train/tuning/test_trials.py",
+        "train/tuning/test_trial_failures.py",
+        "train/tuning/test_tune.py",
+        "train/tuning/test_commands.py",
+    ),
     trials_have_the_test_set=(
         "trials are given the test set",
         "blind = dataclasses.replace(dataset, test=None)",

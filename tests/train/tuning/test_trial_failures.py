@@ -47,6 +47,16 @@ def test_an_unexpected_end_of_the_first_trials_is_recorded(tmp_path, digits, mon
     assert tune.winner(records)["number"] == 3
 
 
+def test_a_trial_that_diverges_is_pruned_so_that_proposals_keep_away(tmp_path, digits, monkeypatch):
+    errors = [UserError("training diverged in epoch 1; give a lower rate.")]
+    monkeypatch.setattr("imgcls_jax.train.tuning.trials._train", _failing(errors))
+    of = search(tmp_path, trials=2)
+    run_trials(of, digits, jobs=1, deadline=None)
+    records = of.open().records()
+    assert [record["state"] for record in records] == ["pruned", "complete"]
+    assert records[0]["reason"].startswith("training diverged in epoch 1")
+
+
 @pytest.mark.parametrize("trials", [2, 20])
 def test_a_study_whose_trials_all_fail_ends_with_the_reason(tmp_path, digits, monkeypatch, trials):
     monkeypatch.setattr("imgcls_jax.train.tuning.trials._train", _failing([MemoryError()] * 20))

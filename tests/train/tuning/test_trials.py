@@ -6,7 +6,7 @@ import pytest
 
 from imgcls_jax.config import Config
 from imgcls_jax.train import workers
-from imgcls_jax.train.tuning import study, trials, tune
+from imgcls_jax.train.tuning import repeats, study, trials, tune
 from imgcls_jax.train.tuning.search import Search
 from imgcls_jax.train.tuning.search_space import Range, parse
 from imgcls_jax.workdir import Workdir
@@ -72,6 +72,12 @@ def test_a_range_holds_its_ends():
     assert [found.holds(value) for value in (0.1, 0.2, 0.3, 0.31, True)] == [
         True, True, True, False, False
     ]  # fmt: skip
+
+
+def test_a_trial_that_two_machines_queued_is_queued_no_third_time():
+    said = [{"first": True}, {"first": True}, {"repeats": 0}, {"repeats": 0}, {"reason": "ill"}]
+    of = [types.SimpleNamespace(number=n, user_attrs=attrs) for n, attrs in enumerate(said)]
+    assert [trial.number for trial in repeats.unfinished(of)] == [2]
 
 
 def _search(folder):
