@@ -132,6 +132,12 @@ def test_commands_of_a_study_propose_by_seeds_of_their_own(machines, digits, mon
     for of in machines:
         study = of.open()
         run_trials(of, digits, jobs=1, deadline=0.0)
+    asked = []
+    monkeypatch.setattr(
+        "imgcls_jax.train.tuning.trials.spread", lambda f, of, **_: asked.extend(of)
+    )
+    run_trials(machines[0], digits, jobs=3, deadline=0.0)
+    assert len({seed for *_, seed in asked}) == 3
     with Commands(study, machines[0].folder).present("trials"):
         commands = Commands(study, machines[1].folder)
         with commands.present("trials") as mine:
