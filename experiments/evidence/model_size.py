@@ -47,6 +47,7 @@ def _compute(need: Need) -> dict[str, Any]:
     needed = {kind: (_TOLD_MB * 1e6 - beside) / per for kind, (per, beside) in sizes.items()}
     per_unit = parameters((32, 64, 64), 65) - printed
     return {
+        "documented_megabytes": _TOLD_MB,
         "printed": {
             "parameters": printed,
             "saved_by_keras": saved,
