@@ -102,7 +102,7 @@ def load_dataset(config: Config, *, begun: bool = False) -> data.Dataset:
       begun: whether a checkpoint has the network already; weights that a training begins with are
         looked for before photos that are there are read, which takes minutes.
     """
-    there = _DATA_DIR.value is not None and Path(_DATA_DIR.value).exists()
+    there = _DATA_DIR.value is not None and Path(_DATA_DIR.value).expanduser().exists()
     if config.model.weights != "none" and there and not begun:
         pretrained.fetch(config.model.weights, config.model.model)
     options = config.data.options()
