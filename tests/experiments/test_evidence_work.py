@@ -276,13 +276,10 @@ _BAD = [
     (["--claims=model_size", "--only=run5"], "--only does nothing beside --claims"),
     (["--runs=2", f"--out={__file__}"], "is a file, and results go into a folder; give another"),
 ]
-_QUICK = 1  # a process each: the others are slow tests
 
 
-@pytest.mark.parametrize(
-    ("flags", "sentence"),
-    [*_BAD[:_QUICK], *(pytest.param(*bad, marks=pytest.mark.slow) for bad in _BAD[_QUICK:])],
-)
+@pytest.mark.slow  # a process each
+@pytest.mark.parametrize(("flags", "sentence"), _BAD)
 def test_bad_input_is_one_sentence(tmp_path, flags, sentence):
     command = [sys.executable, "-m", "experiments.reproduce", f"--out={tmp_path}", *flags]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)

@@ -267,6 +267,7 @@ def test_flipped_bits_never_crash(tmp_path_factory, kind, flips):
         read_all(write(path, bytes(content)))
 
 
+@pytest.mark.slow
 def test_every_flipped_bit_of_a_pickle_is_met(tmp_path):
     """In the older format, since a pickle in an archive has a checksum."""
     content = pickled({"a": Floats(8, 1, (3, 2), (2, 1)), "b": [1, "x", None, (2.5, 1, 2, 3)]})
