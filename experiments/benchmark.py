@@ -25,7 +25,6 @@ if __name__ == "__main__":  # before anything heavy is imported
 
 import contextlib
 import importlib.metadata
-import json
 from collections.abc import Iterator
 
 from absl import flags
@@ -43,9 +42,7 @@ from experiments.benchmarks import (
 )
 from experiments.cli import flags as cli
 from experiments.cli import out_flag, training
-from experiments.cli.out_flag import OUT
 from imgcls_jax.errors import UserError
-from imgcls_jax.files import replacing
 from imgcls_jax.workdir import environment
 
 flags.adopt_module_key_flags(cli)
@@ -83,9 +80,7 @@ def main(names: list[str]) -> None:
     result = benchmark.measure(measured_on(), rounds=_ROUNDS.value) | environment()
     benchmark.show(result)
     result["compared_with"] = dict(_peers())
-    if OUT.value:
-        with replacing(OUT.value, advice="give another --out") as partial:
-            partial.write_text(json.dumps(result, indent=2) + "\n")
+    out_flag.write_json(result)
 
 
 def _peers() -> Iterator[tuple[str, str]]:

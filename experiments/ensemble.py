@@ -18,7 +18,6 @@ if __name__ == "__main__":  # before anything heavy is imported
 
     huge_pages.ask()
 
-import json
 import time
 from typing import Any
 
@@ -31,7 +30,6 @@ from experiments.cli.training import FIGURES, SEEDS, WORKDIR
 from imgcls_jax.config import settings_by_name
 from imgcls_jax.data.dataset import identity
 from imgcls_jax.errors import UserError
-from imgcls_jax.files import replacing
 from imgcls_jax.limits import temperature
 from imgcls_jax.predict import ensemble, folds, gains, members, weighting
 from imgcls_jax.predict.members import Member
@@ -183,9 +181,7 @@ def _finish(
 ) -> None:
     """Writes summary and record, the record last; shows and draws what they say."""
     workdir.write_json("summary.json", summary)
-    if out := out_flag.require_writable():
-        with replacing(out, advice="give another --out") as temporary:
-            temporary.write_text(json.dumps(summary, indent=1) + "\n")
+    out_flag.write_json(summary)
     workdir.write_json("ensemble.json", settings | {"weights": weights.tolist()})
     closing(summary)
     if FIGURES.value and "by_size" in summary:

@@ -17,17 +17,14 @@ if __name__ == "__main__":  # before anything heavy is imported
     huge_pages.ask()
 
 import importlib.metadata
-import json
 import shlex
 import time
-from pathlib import Path
 from typing import Any
 
 from absl import flags
 
 from experiments.cli import flags as cli
 from experiments.cli import out_flag, training, tuning
-from imgcls_jax.files import replacing
 from imgcls_jax.report import console, study_figures
 from imgcls_jax.train.tuning import trials, tune
 from imgcls_jax.train.tuning.commands import Commands, Elsewhere
@@ -109,8 +106,7 @@ def _finals(experiment: str, plan: tuning.Plan, study: Study, folder: Workdir) -
         "optuna": importlib.metadata.version("optuna"),
     } | environment()
     workdir.write_json("summary.json", summary)
-    if out := out_flag.require_writable():
-        _write_result(out, summary)
+    out_flag.write_json(_result(summary))
     show(summary)
     if training.FIGURES.value:
         axes = tune.axes(found)
@@ -118,14 +114,13 @@ def _finals(experiment: str, plan: tuning.Plan, study: Study, folder: Workdir) -
     print(f"\nEverything is in {workdir.path}")
 
 
-def _write_result(path: Path, summary: dict[str, Any]) -> None:
-    """Writes what a study came to, without its trials and the places of this machine."""
+def _result(summary: dict[str, Any]) -> dict[str, Any]:
+    """Returns what a study came to, without its trials and the places of this machine."""
     kept = {name: of for name, of in summary.items() if name not in _OF_THIS_MACHINE}
     kept["data"] = {name: of for name, of in summary["data"].items() if name != "source"}
     states = [record["state"] for record in summary["trials"]]
     kept["trials"] = {state: states.count(state) for state in sorted(set(states))}
-    with replacing(path, advice="give another --out") as temporary:
-        temporary.write_text(json.dumps(kept, indent=1) + "\n")
+    return kept
 
 
 def show(summary: dict[str, Any]) -> None:

@@ -43,16 +43,16 @@ def _numbers(value) -> Iterator[float]:
         yield from (number for item in value for number in _numbers(item))
 
 
-def _documented() -> dict[bool, list[float]]:
-    """Returns the documents' seconds (True), and their shares, losses and settings (False)."""
+def _documented() -> list[float]:
+    """Returns the documents' shares, losses and settings: claims of theirs, not of ours."""
     readings = [reading for run in RUNS.values() for reading in run.readings]
     said = [run.figures for run in RUNS.values()], [reading.figures for reading in readings]
     rates = [reading.settings.get("lr") for reading in readings]
-    seconds = [run.seconds for run in RUNS.values()]
-    return {True: list(_numbers(seconds)), False: list(_numbers([*said, rates]))}
+    return list(_numbers([*said, rates]))
 
 
 DOCUMENTED = _documented()
+DOCUMENTED_SECONDS = list(_numbers([run.seconds for run in RUNS.values()]))
 
 
 def _linked(paragraph: str) -> list[float]:
@@ -78,7 +78,8 @@ def unfounded(text: str) -> list[str]:
         for paragraph in _paragraphs(text)
         if MARK not in paragraph
         for figure in FIGURE.finditer(paragraph)
-        if not _is_among(figure[1], figure[2], [*DOCUMENTED[figure[2] == "s"], *_linked(paragraph)])
+        for said in [DOCUMENTED_SECONDS if figure[2] == "s" else DOCUMENTED]
+        if not _is_among(figure[1], figure[2], [*said, *_linked(paragraph)])
     ]
 
 

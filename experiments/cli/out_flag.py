@@ -1,11 +1,14 @@
 """The flag of commands that write a file or a folder of one's choice."""
 
+import json
 import os
 from pathlib import Path
+from typing import Any
 
 from absl import flags
 
 from imgcls_jax.errors import UserError
+from imgcls_jax.files import replacing
 
 OUT = flags.DEFINE_string(
     "out",
@@ -35,3 +38,10 @@ def require_writable() -> Path | None:
     if reason:
         raise UserError(f"cannot write {path} ({reason}); give another --out.")
     return path
+
+
+def write_json(result: Any) -> None:
+    """Writes a result to the file that --out names, if it names one; raises as above."""
+    if path := require_writable():
+        with replacing(path, advice="give another --out") as partial:
+            partial.write_text(json.dumps(result, indent=2) + "\n")

@@ -174,10 +174,10 @@ def _train(
     console.heading(title if documented else f"{name}: no documented run's settings")
     shown.settings(config, workdir, everything=SHOW_CONFIG.value)
     if over_folds:
-        shared = {
-            "documented": documented, "trackers": trackers, "ended": ended, "begun": begun
-        }  # fmt: skip
-        _cross_validate(preset, config, workdir=workdir, **shared)
+        _cross_validate(
+            preset, config, workdir=workdir, documented=documented, trackers=trackers, ended=ended,
+            begun=begun,
+        )  # fmt: skip
         return
     dataset = cli.load_dataset(config, begun=begun)
     shown.data(dataset, drawn=FIGURES.value)

@@ -80,7 +80,7 @@ def chosen_runs(names: Sequence[str]) -> list[DocumentedRun]:
       UserError: for anything that is no number of a run, or no range of them.
     """
     chosen: list[int] = []
-    for name in names or [""]:
+    for name in names or [""]:  # no name is none of a run either
         first, dash, last = name.partition("-")
         try:
             numbers = range(int(first), int(last if dash else first) + 1)

@@ -37,9 +37,12 @@ class Store:
         Raises:
           UserError: if the file is of another version, or was changed by hand.
         """
-        found, path = self.parsed(stem), self.folder / f"{stem}.json"
-        if found is None:
-            return None
+        found = self.parsed(stem)
+        return None if found is None else self.checked(stem, found)
+
+    def checked(self, stem: str, found: Any) -> dict[str, Any]:
+        """Returns what a file holds, if this module wrote it so; raises as `read`."""
+        path = self.folder / f"{stem}.json"
         if not isinstance(found, dict) or found.get("format") != FORMAT:
             raise UserError(
                 f"{path} is of another version of this program; move it away, or give another "

@@ -4,7 +4,7 @@ import statistics
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from experiments.evidence.computed import per_cent
+from experiments.evidence.computed import environments, per_cent
 from experiments.evidence.store import Store
 from imgcls_jax.errors import UserError
 
@@ -30,12 +30,11 @@ class Files:
     def made(self, results: dict[str, dict]) -> tuple[str, str]:
         """Returns the letters of the machines that the files name, and links to the files."""
         letters = []
-        for result in results.values():
-            for place in result.get("environments", [result]):
-                versions = [place["versions"].get(name, "-") for name in _VERSIONS]
-                machine = (place["device"], *versions)
-                letter = chr(ord("A") + len(self.machines))
-                letters.append(self.machines.setdefault(machine, letter))
+        for place in environments(results.values()):
+            versions = [place["versions"].get(name, "-") for name in _VERSIONS]
+            machine = (place["device"], *versions)
+            letter = chr(ord("A") + len(self.machines))
+            letters.append(self.machines.setdefault(machine, letter))
         links = ", ".join(f"[{stem}]({stem}.json)" for stem in results)
         mark = " †" if any(_unverified(result) for result in results.values()) else ""
         return ", ".join(dict.fromkeys(letters)), links + mark
@@ -51,7 +50,7 @@ def _read(path: Path) -> dict:
     found = store.parsed(path.stem)
     if not isinstance(found, dict) or not found:
         raise UserError(f"{path} holds no result; move it away.")
-    return store.read(path.stem) if "digest" in found else found
+    return store.checked(path.stem, found) if "digest" in found else found
 
 
 def _unverified(result: dict) -> bool:

@@ -57,14 +57,12 @@ def find(sources: Sequence[str | Path], *, best: int | None = None) -> list[Path
     for number, path in enumerate(paths):
         if path in paths[:number]:
             raise UserError(f"{path} is given twice as a member; give it once in `members`.")
-    if best is not None:
-        paths = _best(paths, best)
     if len(paths) < 2:
         raise UserError(
             f"an ensemble needs at least two members, and {', '.join(map(str, sources)) or 'none'} "
             f"gives {len(paths)}; add folders of runs to `members`."
         )
-    return paths
+    return paths if best is None else _best(paths, best)
 
 
 def _runs(source: Path) -> list[Path]:
@@ -100,8 +98,6 @@ def _natural(path: Path) -> list[Any]:
 
 def _best(paths: list[Path], count: int) -> list[Path]:
     """Returns the runs of the highest validation accuracy, best first."""
-    if len(paths) < 2:
-        raise UserError("`members` gives one run, and an ensemble needs at least two; give others.")
     if not 2 <= count <= len(paths):
         raise UserError(
             f"`best={count}` cannot be used; it must be from 2 to {len(paths)}, the number of runs "
