@@ -6,9 +6,7 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from tqdm import tqdm
-
-from imgcls_jax.train.waiting import on_terminal
+from imgcls_jax.bars import can_be_shown, tqdm
 
 
 class Progress:
@@ -40,7 +38,7 @@ class ProgressBar(Progress):
             unit=" examples",
             unit_scale=True,
             file=sys.stderr,
-            disable=not on_terminal(),
+            disable=not can_be_shown(),
             dynamic_ncols=True,
             leave=False,
             smoothing=0.1,

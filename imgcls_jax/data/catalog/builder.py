@@ -19,8 +19,8 @@ from pathlib import Path
 import numpy as np
 import tensorflow_datasets as tfds
 from PIL import Image
-from tqdm import tqdm
 
+from imgcls_jax.bars import tqdm
 from imgcls_jax.data.catalog.recipe import Recipe
 from imgcls_jax.data.dataset import Split
 
