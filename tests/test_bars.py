@@ -16,10 +16,11 @@ def in_a_notebook(monkeypatch):
     """Imports the bars where IPython's kernel is at work: (with ipywidgets) -> the module."""
 
     def imported(widgets: bool):
-        kernel = types.SimpleNamespace(config={"IPKernelApp": {}})
-        monkeypatch.setitem(
-            sys.modules, "IPython", types.SimpleNamespace(get_ipython=lambda: kernel)
-        )
+        # What the versions of tqdm look for.
+        shell = types.SimpleNamespace(config={"IPKernelApp": {}})
+        kernel = types.SimpleNamespace(get_ipython=lambda: shell)
+        monkeypatch.setitem(sys.modules, "IPython", kernel)
+        monkeypatch.setitem(sys.modules, "ipykernel.zmqshell", types.ModuleType("zmqshell"))
         monkeypatch.setattr(tqdm.notebook, "IProgress", object if widgets else None)
         for name in ("tqdm.auto", "tqdm.autonotebook"):
             monkeypatch.delitem(sys.modules, name, raising=False)
