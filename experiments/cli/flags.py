@@ -95,6 +95,11 @@ def load_data(name: str, **options: Any) -> data.Dataset:
     return dataclasses.replace(loaded, notes=tuple(map(with_dashes, loaded.notes)))
 
 
+def describe_data(name: str) -> data.Description:
+    """Describes a data set that may be prepared where --data_dir says."""
+    return data.describe(name, data_dir=_DATA_DIR.value, offline=_OFFLINE.value)
+
+
 def load_dataset(config: Config, *, begun: bool = False) -> data.Dataset:
     """Loads the data of a configuration.
 

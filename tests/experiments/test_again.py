@@ -8,6 +8,7 @@ from absl import flags
 from experiments.cli import again
 from experiments.cli import flags as cli
 from experiments.presets import choose
+from experiments.presets.pick import PICK
 from imgcls_jax.config import Config
 
 
@@ -40,7 +41,7 @@ def settings_of(line: str) -> tuple[dict, int | None, str | None]:
     ],
 )
 def test_the_command_comes_to_the_same_settings(experiment, given, run, name):
-    pick = choose.PICK[experiment]
+    pick = PICK[experiment]
     preset = pick(run, name, given)
     settings = {**preset.settings, **given} | ({"layer_decay": 1.0} if name == "fine_tuned" else {})
     config = Config.of(**settings)
