@@ -277,7 +277,9 @@ def _space(
       chosen: whether the command line says which network.
     """
     model = config.model.model if chosen else None
-    searched = spaces.space_of(experiment, model, config.train.trainable)
+    searched = spaces.space_of(
+        experiment, model, config.train.trainable, weights=config.model.weights
+    )
     wanted = search_space.parse(SPACE.value)
     if both := sorted(set(wanted) & set(given)):
         raise UserError(

@@ -14,7 +14,13 @@ class NotebookFigure(Figure):
         FigureCanvasAgg(self)
 
     def _repr_png_(self) -> bytes:
-        """Returns the figure as a PNG file: IPython asks an object for it under this name."""
-        stream = io.BytesIO()
-        self.savefig(stream, format="png")
-        return stream.getvalue()
+        """Returns the figure as a PNG file: IPython asks an object for it under this name.
+
+        It is compressed as far as that goes, since a notebook keeps it.
+        """
+        from PIL import Image
+
+        drawn, packed = io.BytesIO(), io.BytesIO()
+        self.savefig(drawn, format="png")
+        Image.open(drawn).convert("RGB").save(packed, "PNG", optimize=True)
+        return packed.getvalue()
