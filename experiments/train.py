@@ -18,8 +18,8 @@ if __name__ == "__main__":  # before anything heavy is imported
 
     huge_pages.ask()
 
-from experiments.cli import described, instead, training
 from experiments.cli import flags as cli
+from experiments.cli import instead, shown, training
 from experiments.presets import choose, general
 from imgcls_jax.errors import UserError
 
@@ -34,8 +34,7 @@ def main() -> None:
     if "dataset" not in given and (held := training.held_dataset(given)):
         given["dataset"] = held
     dataset = general.dataset_of(given)
-    if dataset != "folder":
-        described.show(dataset)
+    shown.description(dataset)
     if instead.listed_or_drawn(dataset):
         return
     preset = general.train(training.RUN.value, training.preset_name("train"), given)

@@ -7,7 +7,7 @@ from typing import Any
 from experiments.cli import flags as cli
 from experiments.cli.origins import spelled
 from experiments.presets import choose
-from experiments.presets.pick import PICK
+from experiments.presets.general import PICK
 from imgcls_jax.config import Config
 
 _ROUNDS = 3  # a flag may choose another preset, which asks for further flags

@@ -3,7 +3,6 @@
 import numpy as np
 from absl import flags
 
-from experiments.cli import described
 from experiments.cli import flags as cli
 from experiments.presets import choose
 from imgcls_jax.config import Config
@@ -26,7 +25,7 @@ def listed_or_drawn(dataset: str) -> bool:
         choose.list_runs(dataset)
     elif AUGMENTATIONS.value:
         settings = {"dataset": dataset} | cli.given_settings()
-        if not described.in_one_size(settings["dataset"]):
+        if settings["dataset"] == "folder" or cli.describe(settings["dataset"]).photos:
             settings.setdefault("image_size", 224)
         images = cli.load_dataset(Config.of(**settings)).train.images
         some = np.linspace(0, len(images) - 1, min(32, len(images))).astype(int)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from absl import flags
 
-from experiments.cli import again, described, instead, origins, rate_finding, shown
+from experiments.cli import again, instead, origins, rate_finding, shown
 from experiments.cli import flags as cli
 from experiments.cli.rate_finding import FIND_LR
 from experiments.cli.trackers_flag import asked_trackers
@@ -148,7 +148,7 @@ def train(preset: choose.Preset, *, experiment: str) -> None:
         command = functools.partial(again.command, experiment, preset=preset, **asked)
         ended = functools.partial(_draw, command=command)
         if experiment != "train":  # which has shown it
-            described.show_unless_known(config.data.dataset)
+            shown.description(config.data.dataset, unless_published=True)
         only = {"evaluate_only": evaluate_only, "over_folds": over_folds}
         _train(preset, config, workdir, ended=ended, begun=held is not None, **only)
     print(f"\nEverything is in {workdir.path}")

@@ -10,7 +10,7 @@ from absl import flags
 from experiments.cli import flags as cli
 from experiments.cli import origins
 from experiments.presets import choose, spaces
-from experiments.presets.pick import PICK
+from experiments.presets.general import PICK
 from imgcls_jax.config import Config
 from imgcls_jax.data.dataset import Dataset, identity
 from imgcls_jax.errors import UserError, printable

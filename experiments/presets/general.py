@@ -5,10 +5,10 @@ network its features. The user says neither: the data set's description does.
 """
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from experiments.cli import described
+from experiments.cli import flags as cli
 from experiments.presets import choose
 from experiments.presets.choose import Preset
 from imgcls_jax import models
@@ -50,10 +50,10 @@ def train(number: int | None, name: str | None, given: Mapping[str, Any]) -> Pre
             "documented runs are of the commands fmnist, cifar10 and transfer; leave out --run."
         )
     dataset = dataset_of(given)
-    found = None if dataset == "folder" else described.describe(dataset)
+    found = None if dataset == "folder" else cli.describe(dataset)
     if found is not None and not of_photos(found, name, given):
         Config.of(**{**recipe(found, name, given).settings, **given})  # before it is prepared
-        found = described.counted(dataset)
+        found = cli.count(dataset)
     return recipe(found, name, given)
 
 
@@ -121,3 +121,12 @@ def _characters(class_names: tuple[str, ...]) -> bool:
     Classes without names are numbers here, and may be anything.
     """
     return all(len(name) <= 3 or name.isdecimal() for name in class_names)
+
+
+# By experiment: (number of a run, name of a preset, given settings) -> the settings to start from.
+PICK: dict[str, Callable[[int | None, str | None, Mapping[str, Any]], Preset]] = {
+    "train": train,
+    "fmnist": choose.fashion_mnist,
+    "cifar10": choose.cifar10,
+    "transfer": choose.transfer,
+}

@@ -2,7 +2,7 @@
 
 import re
 
-from imgcls_jax.data import Description
+from imgcls_jax.data.catalog.description import Description
 from imgcls_jax.errors import printable
 from imgcls_jax.report.figure import shorten
 

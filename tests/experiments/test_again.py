@@ -8,7 +8,7 @@ from absl import flags
 from experiments.cli import again
 from experiments.cli import flags as cli
 from experiments.presets import choose
-from experiments.presets.pick import PICK
+from experiments.presets.general import PICK
 from imgcls_jax.config import Config
 
 

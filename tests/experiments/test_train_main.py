@@ -94,7 +94,7 @@ def test_photos_of_ones_own_train_from_scratch_without_weights(train_main, tmp_p
         ((), "name a data set: --dataset=NAME"),
         (("--dataset=mnistt",), "the nearest names are mnist"),
         (("--dataset=No Name",), "no name of a data set|no data set"),
-        (("--dataset=coco",), "has not one image and one label but"),
+        (("--dataset=celeb_a",), "has not one image and one label but"),
         (("--dataset=mnist:9.9.9",), "has no version 9.9.9"),
         (("--dataset=digits", "--run=5"), "documented runs are of the commands fmnist"),
         (("--list_runs",), "documented runs are listed by the commands fmnist"),
