@@ -43,10 +43,10 @@ class Preset:
 
 # Settings by experiment and by the name that --preset takes.
 NAMED: dict[str, dict[str, Mapping[str, Any]]] = {
-    "train": train_presets.PRESETS,
     "fmnist": fmnist_presets.PRESETS,
     "cifar10": cifar10_presets.PRESETS,
     "transfer": transfer_presets.PRESETS,
+    "train": train_presets.PRESETS,
 }
 
 # What belongs to the model, optimiser or schedule that a preset names, and to no other.
