@@ -137,6 +137,8 @@ def train(preset: choose.Preset, *, experiment: str) -> None:
     settings = preset.settings if held is None else held.flat()
     source = preset.title if held is None else f"the run in {workdir.path}"
     with origins.named(settings, source, replaceable=held is None):
+        if experiment != "train":  # which has shown it
+            shown.description({**settings, **given}["dataset"], unless_published=True)
         if FIND_LR.value:
             config = Config.of(**{**settings, **given})
             rate_finding.find(config, FIND_LR.value, make_trainer=run.make_trainer)
@@ -147,8 +149,6 @@ def train(preset: choose.Preset, *, experiment: str) -> None:
         asked = {"run": RUN.value, "name": PRESET.value, "given": cli.given_settings()}
         command = functools.partial(again.command, experiment, preset=preset, **asked)
         ended = functools.partial(_draw, command=command)
-        if experiment != "train":  # which has shown it
-            shown.description(config.data.dataset, unless_published=True)
         only = {"evaluate_only": evaluate_only, "over_folds": over_folds}
         _train(preset, config, workdir, ended=ended, begun=held is not None, **only)
     print(f"\nEverything is in {workdir.path}")

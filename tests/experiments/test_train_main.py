@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from photo_helpers import write_photos
 
-from experiments import train
+from experiments import fmnist, train
 from experiments.cli import training
 from imgcls_jax.data import Split
 from imgcls_jax.data.catalog import builder
@@ -112,6 +112,14 @@ def test_bad_input_is_one_sentence(train_main, flags, said, tmp_path):
     assert err.count("\n") == 1
     assert re.search(said, err), err
     assert not (tmp_path / "run" / "summary.json").exists()
+
+
+@pytest.mark.parametrize("main", [train.main, fmnist.main])
+def test_a_name_that_is_none_leaves_the_folder_free(any_main, main, tmp_path):
+    status, _, err = any_main(main, "--dataset=cifar1000", f"--workdir={tmp_path / 'run'}")
+    assert status == 1
+    assert "the nearest names are cifar100" in err
+    assert not (tmp_path / "run").exists()
 
 
 def test_help_shows_what_means_something(capsys):
