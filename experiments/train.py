@@ -3,7 +3,7 @@
 python -m experiments.train --dataset=mnist                            # any of TFDS
 python -m experiments.train --dataset=cifar100 --model=resnet20 --seeds=3
 python -m experiments.train --dataset=svhn_cropped --model=resnet20
-python -m experiments.train --dataset=cifar10_1 --test_split=test[:1000]
+python -m experiments.train --dataset=mnist --train_split=train[:10%]
 python -m experiments.train --dataset=oxford_flowers102                # photos: a new head
 python -m experiments.train --dataset=oxford_flowers102 --trainable=all
 python -m experiments.train --dataset=folder --data_dir=PHOTOS         # photos of your own

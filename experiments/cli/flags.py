@@ -104,14 +104,17 @@ def describe(name: str) -> data.Description:
     return _DESCRIBED[key]
 
 
-def count(name: str) -> data.Description:
+def count(name: str, **options: Any) -> data.Description:
     """Describes a data set with its numbers of examples: it is prepared if they are not known yet.
+
+    Args:
+      options: those that `data.load` takes of it.
 
     Raises:
       UserError: as `data.describe` and `data.load`.
     """
     if not describe(name).counts:
-        load_data(name)
+        load_data(name, **options)
         _DESCRIBED.clear()
     return describe(name)
 
@@ -235,7 +238,8 @@ def run(
     """
     argv = sys.argv if argv is None else argv
     if help_of is not None and _HELP & set(argv[1:]):
-        print(help_of())
+        with reader_may_leave():
+            print(help_of())
         return
 
     def guarded(arguments: list[str]) -> None:

@@ -52,8 +52,8 @@ def train(number: int | None, name: str | None, given: Mapping[str, Any]) -> Pre
     dataset = dataset_of(given)
     found = None if dataset == "folder" else cli.describe(dataset)
     if found is not None and not of_photos(found, name, given):
-        Config.of(**{**recipe(found, name, given).settings, **given})  # before it is prepared
-        found = cli.count(dataset)
+        config = Config.of(**{**recipe(found, name, given).settings, **given})
+        found = cli.count(dataset, **config.data.options())
     return recipe(found, name, given)
 
 

@@ -56,6 +56,17 @@ def test_the_command_comes_to_the_same_settings(experiment, given, run, name):
         assert Config.of(**{**pick(number, named, typed).settings, **typed}) == config
 
 
+def test_the_general_command_names_its_data_set():
+    """Even where the folder of the run named it."""
+    given = {"dataset": "digits", "model": "linear", "lr": 0.01}
+    config = Config.of(**{**PICK["train"](None, None, given).settings, **given})
+    preset = PICK["train"](None, None, {"dataset": "digits"})
+    line = again.command("train", config, preset=preset, run=None, name=None, given={})
+    assert line.startswith("python -m experiments.train --dataset=digits ")
+    typed, number, named = settings_of(line)
+    assert Config.of(**{**PICK["train"](number, named, typed).settings, **typed}) == config
+
+
 def test_each_seed_and_fold_has_its_own():
     preset = choose.fashion_mnist(None, None, {})
     config = Config.of(**preset.settings, seed=4)

@@ -127,5 +127,5 @@ def test_help_shows_what_means_something(capsys):
     shown = capsys.readouterr().out
     assert shown.startswith("Any image data set by its name")
     assert {"--run:", "--[no]list_runs:"}.isdisjoint(shown.replace(" ", "").splitlines())
-    for name in ("dataset", "train_split", "image_size", "weights", "data_dir", "preset", "model"):
+    for name in ("dataset", "train_split", "image_size", "weights", "data_dir", "raw_dir", "model"):
         assert f"\n  --{name}:" in shown
