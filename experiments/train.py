@@ -7,7 +7,7 @@ python -m experiments.train --dataset=mnist --train_split=train[:10%]
 python -m experiments.train --dataset=oxford_flowers102                # photos: a new head
 python -m experiments.train --dataset=oxford_flowers102 --trainable=all
 python -m experiments.train --dataset=folder --data_dir=PHOTOS         # photos of your own
-python -m experiments.train --dataset=digits                           # offline, seconds
+python -m experiments.train --dataset=digits                           # offline, a minute
 
 What the data set is, its description tells, and this is shown before anything is fetched. Settings
 that no flag gives follow from it; --preset names others to start from.
