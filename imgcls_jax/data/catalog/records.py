@@ -71,6 +71,7 @@ def load(info: FolderInfo, options: PhotoOptions, *, divide: Divide | None = Non
         options,
         title=title,
         labelled=lambda split: shards.Shards(info, split).labelled,
+        drawn="the last" if divide is _last else "",
     )
     if divide is None:
         of = {"seed": options.split_seed, "class_names": info.class_names}
