@@ -76,6 +76,7 @@ def main(names: list[str]) -> None:
         raise UserError(
             f"name one benchmark of {', '.join(_BENCHMARKS)}, not {' '.join(names) or 'none'}."
         )
+    out_flag.require_writable()
     benchmark, measured_on = _BENCHMARKS[names[0]]
     result = benchmark.measure(measured_on(), rounds=_ROUNDS.value) | environment()
     benchmark.show(result)
