@@ -85,7 +85,7 @@ SMALL = {
 }  # fmt: skip
 BEGIN = ("reading through the data", "reading the weights", "preparing the network")
 FEATURES = ("compiling the network", "features of 12 images")
-END = ("keeping the network", "learning the limits of predictions")
+END = ("keeping the network", "learning the limits of predictions", "summing up")
 
 
 @pytest.mark.parametrize(
@@ -101,7 +101,7 @@ END = ("keeping the network", "learning the limits of predictions")
             (
                 *(*BEGIN, *FEATURES, "compiling the fit of the head", "compiling the training"),
                 *("compiling the evaluation", "fitting the head", "averaging the weights"),
-                *("evaluation", END[0], "features", END[1]),
+                *("evaluation", END[0], "features", *END[1:]),
             ),
             {"eval_step": 1, "of_batch": 2},  # of weights as they came, and as they have become
             marks=pytest.mark.slow,
