@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from imgcls_jax.data import memory
 from imgcls_jax.data.dataset import Dataset, Split, class_counts, k_fold
 from imgcls_jax.data.photos import audit, cache, folders, grouping, inspected, labelled
 from imgcls_jax.data.photos.folders import Folder
@@ -28,6 +29,9 @@ def load(path: str | os.PathLike, options: PhotoOptions) -> Dataset:
     Raises:
       UserError: for whatever is wrong with folder, files or splits.
     """
+    for name in ("train_split", "test_split"):
+        if getattr(options, name) is not None:
+            raise UserError(f"`{name}` is for data sets of TFDS, not for folders; leave it out.")
     if options.label_file:
         several = options.several_labels
         found, groups, notes = labelled.scan(path, options.label_file, several=several), None, []
@@ -88,10 +92,15 @@ def _streamed(folder: Folder, whole: Folder, options: PhotoOptions) -> Loaded:
 
 def _resident(folder: Folder, whole: Folder, options: PhotoOptions) -> Loaded:
     """Decodes all photos, or finds them in the cache."""
-    _require_memory(sum(map(len, whole.splits.values())), options.image_size)
+    count, size = sum(map(len, whole.splits.values())), options.image_size
+    memory.require(
+        count * size * size * 3,
+        what=f"{count:,} photos of {size}x{size} pixels",
+        advice="stream them with `feed=streamed`, or give a smaller `image_size`",
+    )
     paths = sorted(path for files in whole.splits.values() for path in files.paths)
     images, kept, bad = cache.load(
-        folder.path, paths, size=options.image_size, how=options.square, corrupt=options.corrupt
+        folder.path, paths, size=size, how=options.square, corrupt=options.corrupt
     )
     folder = _without(folder, {name for name, _ in bad})
     row_of = dict(zip(np.array(paths)[kept].tolist(), range(len(images)), strict=True))
@@ -100,22 +109,6 @@ def _resident(folder: Folder, whole: Folder, options: PhotoOptions) -> Loaded:
         for name, files in folder.splits.items()
     }
     return folder, splits, bad
-
-
-def _require_memory(count: int, size: int) -> None:
-    """Raises UserError unless the pixels fit into free memory, where the system tells it."""
-    try:
-        lines = Path("/proc/meminfo").read_text().splitlines()
-        free = next(int(line.split()[1]) for line in lines if line.startswith("MemAvailable"))
-    except (OSError, StopIteration):
-        return
-    needed = 2 * count * size * size * 3  # on the way to the device there are two of each
-    if needed > 1024 * free:
-        raise UserError(
-            f"{count:,} photos of {size}x{size} pixels need {needed / 1e9:.1f} GB of memory, and "
-            f"{1024 * free / 1e9:.1f} GB are free: stream them with `feed=streamed`, or give a "
-            "smaller `image_size`."
-        )
 
 
 def _as_inspected(
