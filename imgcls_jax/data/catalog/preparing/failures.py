@@ -1,0 +1,82 @@
+"""Why a builder could not prepare its data set, in one sentence."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from imgcls_jax.data.catalog.preparing.tensors import NotSupplied
+from imgcls_jax.errors import UserError, printable
+
+_ELSEWHERE = (
+    'prepare it where TensorFlow is installed, with `file_format="array_record"`, and give that '
+    "TFDS folder as `data_dir`"
+)
+
+
+def explained(error: Exception, builder: Any, *, manual: Path, missing: list[str]) -> UserError:
+    """Returns the error for a person.
+
+    Args:
+      error: what `download_and_prepare` raised.
+      builder: the builder that did.
+      manual: the folder of manual downloads.
+      missing: the names of TensorFlow that were asked for in vain.
+    """
+    causes = list(_causes(error))
+    for cause in causes:
+        if isinstance(cause, UserError):
+            return cause
+    name = builder.name
+    if lacking := _lacking(causes, missing):
+        return UserError(f"{name} needs TensorFlow ({lacking}): {_ELSEWHERE}.")
+    for cause in causes:
+        if isinstance(cause, ImportError):
+            package = cause.name or one_line(cause)
+            return UserError(
+                f"{name} needs the Python package {package}, which is not installed: install it "
+                "and run again."
+            )
+    if builder.MANUAL_DOWNLOAD_INSTRUCTIONS and isinstance(
+        causes[-1], AssertionError | FileNotFoundError
+    ):
+        from imgcls_jax.data.catalog.preparing.manager import needs_manual
+
+        return needs_manual(name, manual, builder.MANUAL_DOWNLOAD_INSTRUCTIONS)
+    if isinstance(causes[-1], OSError) and causes[-1].strerror:
+        where = printable(causes[-1].filename or os.fspath(builder.data_dir_root))
+        return UserError(
+            f"{name} cannot be prepared ({where}: {causes[-1].strerror}): give a `data_dir` with "
+            "room that you may write to."
+        )
+    return UserError(
+        f"{name} cannot be prepared ({type(causes[-1]).__name__}: {one_line(causes[-1])}): the "
+        f"files may not be the published ones; fetch them again, or {_ELSEWHERE}."
+    )
+
+
+def _lacking(causes: list[BaseException], missing: list[str]) -> str | None:
+    """Returns the name of TensorFlow for lack of which the builder failed, if that was it."""
+    for cause in causes:
+        if isinstance(cause, NotSupplied):
+            return str(cause).split("\n")[0]
+        if isinstance(cause, ImportError) and (cause.name or "").startswith("tensorflow"):
+            return f"its builder imports {cause.name}"
+    is_attribute = any(isinstance(cause, AttributeError) for cause in causes)
+    return missing[-1] if missing and is_attribute else None
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """Yields the error and what it came from, the first cause last."""
+    seen: set[int] = set()
+    found: BaseException | None = error
+    while found is not None and id(found) not in seen:
+        seen.add(id(found))
+        yield found
+        found = found.__cause__ or found.__context__
+
+
+def one_line(error: object) -> str:
+    """Returns the first line of an error's message that says something."""
+    lines = [line.strip() for line in str(error).split("\n") if line.strip()]
+    return printable(lines[0][:200].rstrip(".:")) if lines else "no message"

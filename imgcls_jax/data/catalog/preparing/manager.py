@@ -1,0 +1,143 @@
+"""The download manager that a builder is handed: files at hand first, then a route, then bytes.
+
+Imported only where needed: tensorflow_datasets costs half a second.
+"""
+
+import contextlib
+import os
+import urllib.parse
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import promise
+import tensorflow_datasets as tfds
+from tensorflow_datasets.core.download import checksums, extractor
+
+from imgcls_jax.data.catalog import download
+from imgcls_jax.data.catalog.preparing import extraction
+from imgcls_jax.errors import UserError, printable
+
+
+class Manager(tfds.download.DownloadManager):
+    """TFDS' own manager, bounded; it asks a host for an answer before it waits for one.
+
+    A file that somebody put into the download folder or the folder of manual downloads, under the
+    name that its address ends in, is taken in place of a download if it is the one that TFDS pins.
+    """
+
+    def __init__(self, *, offline: bool, say: Callable[[str], None], **folders: Any):
+        """Takes the arguments of TFDS' manager, and these.
+
+        Args:
+          offline: whether nothing may be downloaded.
+          say: is told in a few words what goes on.
+        """
+        super().__init__(**folders)
+        self._offline, self._say = offline, say
+        self._answering: set[str] = set()
+        self._unpacker = _Unpacker(say)
+
+    @property
+    def _extractor(self) -> "_Unpacker":
+        return self._unpacker
+
+    @property
+    def manual_dir(self) -> Path:
+        """Returns the folder of manual downloads.
+
+        Raises:
+          UserError: it is missing or empty.
+        """
+        folder = self._manual_dir
+        if not folder.is_dir() or not any(folder.iterdir()):
+            raise needs_manual(self._dataset_name, folder, self._manual_dir_instructions)
+        return folder
+
+    def _download(self, resource: Any) -> promise.Promise:
+        """Returns a promise, already kept, of the file; one file at a time.
+
+        Raises:
+          UserError: no such file is at hand, and it cannot or may not be downloaded.
+        """
+        url, name = resource.url, _file_name(resource.url)
+        if path := self._at_hand(url):
+            return promise.Promise.resolve(path)
+        if self._offline:
+            raise UserError(
+                f"{self._dataset_name} is not on this machine, and `offline` forbids to fetch it: "
+                f"{self._ways_out(url)}, or (c) connect to the network and run without `offline`."
+            )
+        host = urllib.parse.urlsplit(url).netloc
+        self._say(f"asking {host}")
+        if host not in self._answering and (reason := download.no_route(url, any_status=True)):
+            raise UserError(
+                f"{self._dataset_name} cannot be fetched from {host} ({reason}): "
+                f"{self._ways_out(url)}, or (c) connect to the network and run again."
+            )
+        self._answering.add(host)
+        self._say(f"downloading {name}")
+        # Waited for: after a failure no other download is left that would keep retrying.
+        return promise.Promise.resolve(super()._download(resource).get())
+
+    def _at_hand(self, url: str) -> Path | None:
+        """Returns the file of an address that somebody put where it is looked for.
+
+        Raises:
+          UserError: the file there is not the one that TFDS pins.
+        """
+        pinned = self._url_infos.get(url)
+        names = {_file_name(url), pinned.filename if pinned else None} - {None, ""}
+        folders = [folder for folder in (self._download_dir, self._manual_dir) if folder]
+        places = [folder / name for folder in folders for name in sorted(names)]
+        path = next((place for place in places if place.is_file()), None)
+        if path is None:
+            return None
+        self._say(f"checking {path.name}")
+        found = checksums.compute_url_info(path)
+        if pinned and found != pinned:
+            what = "its SHA-256 is another"
+            if found.size != pinned.size:
+                what = f"{found.size:,} bytes where {pinned.size:,} are pinned"
+            raise UserError(
+                f"{printable(path)} is not the file that TFDS prepares {self._dataset_name} from "
+                f"({what}): fetch {url} again, or take the file away."
+            )
+        self._register_or_validate_checksums(url=url, url_info=found, path=path)
+        return path
+
+    def _ways_out(self, url: str) -> str:
+        return (
+            f"(a) fetch {url} elsewhere and put it, as {_file_name(url)}, into "
+            f"{printable(self._download_dir)}, (b) give a TFDS folder prepared elsewhere as "
+            "`data_dir` or TFDS_DATA_DIR"
+        )
+
+
+class _Unpacker:
+    """Unpacks archives one after another, member by member, within bounds."""
+
+    def __init__(self, say: Callable[[str], None]):
+        self._say = say
+
+    @contextlib.contextmanager
+    def tqdm(self) -> Iterator[None]:
+        yield  # the bar of the preparation says more
+
+    def extract(self, path: Any, method: Any, to_path: Any) -> promise.Promise:
+        self._say(f"unpacking {os.path.basename(path)}")
+        extraction.unpack(extractor.iter_archive(path, method), Path(to_path))
+        return promise.Promise.resolve(to_path)
+
+
+def _file_name(url: str) -> str:
+    return urllib.parse.unquote(urllib.parse.urlsplit(url).path.rstrip("/").rpartition("/")[2])
+
+
+def needs_manual(name: str, folder: os.PathLike, instructions: str) -> UserError:
+    """Returns the error of a data set whose files a person has to fetch."""
+    said = " ".join(instructions.split()).rstrip(".")
+    return UserError(
+        f"{name} needs a manual download into `manual_dir={printable(folder)}`, where a file is "
+        f"missing: {said}."
+    )

@@ -1,0 +1,62 @@
+"""What is prepared equals what TensorFlow prepared of the same archives, example by example.
+
+golden/prepared.json holds TensorFlow's digests; golden/make_prepared.py made them.
+"""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from experiments.benchmarks.builders import archives, digests
+from imgcls_jax.data.catalog import preparing
+
+TESTS = Path(__file__).parents[2]
+GOLDEN = json.loads((TESTS / "golden" / "prepared.json").read_text())["prepared"]
+# TensorFlow encodes these arrays as PNG files itself: the same pixels in other bytes.
+PNG_BY_TENSORFLOW = {
+    *("mnist", "fashion_mnist", "kmnist", "emnist/balanced"),
+    *("cifar10", "cifar100", "svhn_cropped", "stl10"),
+}
+QUICK = ("mnist", "cifar100", "cats_vs_dogs", "imagenet2012")
+
+
+def prepare(name: str, tmp_path: Path) -> dict:
+    import tensorflow_datasets as tfds
+
+    archive = archives.make(name)
+    builder = tfds.builder(name, data_dir=tmp_path / "data")
+    with archive.at_hand(builder, tmp_path / "files") as files:
+        folder = preparing.prepare(builder, download_dir=files, manual_dir=files, offline=True)
+    assert folder == Path(builder.data_path)
+    return {"archive": archive.digest(), **digests.of_folder(folder)}
+
+
+def assert_as_tensorflow(name: str, tmp_path: Path) -> None:
+    made, golden = prepare(name, tmp_path), GOLDEN[name]
+    assert made["archive"] == golden["archive"], "the archive is drawn in other bytes than then"
+    assert made["description"] == golden["description"]
+    if name in PNG_BY_TENSORFLOW:
+        for which in (made, golden):
+            which["examples"] = {
+                split: [example.split()[0] for example in examples]
+                for split, examples in which["examples"].items()
+            }
+    assert made["examples"] == golden["examples"]
+
+
+@pytest.mark.parametrize("name", QUICK)
+def test_is_what_tensorflow_prepares(name, tmp_path):
+    assert_as_tensorflow(name, tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", sorted(set(GOLDEN) - set(QUICK)))
+def test_is_what_tensorflow_prepares_too(name, tmp_path):
+    assert_as_tensorflow(name, tmp_path)
+
+
+def test_every_archive_has_its_golden_digests():
+    assert set(GOLDEN) == set(archives.ARCHIVES)
