@@ -4,8 +4,6 @@ golden/prepared.json holds TensorFlow's digests; golden/make_prepared.py made th
 """
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest

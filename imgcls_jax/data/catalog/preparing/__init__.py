@@ -2,7 +2,7 @@
 
 preparing.prepare(tfds.builder("mnist"))
 
-| prepare | the one door: a builder in, the folder of its array records out |
+| preparation | the one door: a builder in, the folder of its array records out |
 | stand_in | the stand-in for the name `tensorflow`, scoped |
 | encoding, jpeg, gfile, tensors | what stands behind its names |
 | extraction | archives, within bounds |
@@ -10,6 +10,6 @@ preparing.prepare(tfds.builder("mnist"))
 | failures | any failure in one sentence |
 """
 
-from imgcls_jax.data.catalog.preparing.prepare import prepare
+from imgcls_jax.data.catalog.preparing.preparation import prepare
 
 __all__ = ["prepare"]

@@ -24,7 +24,8 @@ from imgcls_jax.errors import UserError, printable
 _MOST_TIMES = 30  # as large unpacked as packed; text, the most compressible, comes to about 10
 _ALWAYS = 2**26  # bytes that may come of an archive however small
 _OPENERS = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ": lzma.open}
-_DAMAGE = (EOFError, tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError)
+_DAMAGE = (tarfile.TarError, zipfile.BadZipFile)
+_PACKING_DAMAGE = (EOFError, OSError, zlib.error, lzma.LZMAError)
 
 Source = str | os.PathLike | BinaryIO
 Members = Iterator[tuple[str, BinaryIO]]
@@ -40,8 +41,8 @@ def bounded() -> Iterator[None]:
     before = dict(table)
     table.update(
         {
-            Method.BZIP2: _reader(_packed),
-            Method.GZIP: _reader(_packed),
+            Method.BZIP2: _reader(_packed(bz2.open)),
+            Method.GZIP: _reader(_packed(gzip.open)),
             Method.TAR: _reader(_tar),
             Method.TAR_GZ: _reader(_tar),
             Method.TAR_GZ_STREAM: _reader(_tar),
@@ -79,11 +80,8 @@ def _reader(read: Callable[[BinaryIO, str, int], Members]) -> Callable[[Source],
             name = printable(source) if is_path else "an archive within an archive"
             try:
                 yield from read(file, name, _most_bytes(file))
-            except (*_DAMAGE, gzip.BadGzipFile) as error:
-                raise UserError(
-                    f"{name} is truncated, damaged or of another kind ({error}): delete it, and "
-                    "fetch it again from its publisher."
-                ) from error
+            except _DAMAGE as error:
+                raise _damaged(name, error) from error
 
     return members
 
@@ -96,6 +94,13 @@ def _most_bytes(file: BinaryIO) -> int:
 
 def _refused(archive: str, problem: str) -> UserError:
     return UserError(f"{archive} is refused: {problem}; fetch it again from its publisher.")
+
+
+def _damaged(archive: str, error: Exception) -> UserError:
+    return UserError(
+        f"{archive} is truncated, damaged or of another kind ({error}): delete it, and fetch it "
+        "again from its publisher."
+    )
 
 
 class _Bounded(io.RawIOBase):
@@ -119,7 +124,10 @@ class _Bounded(io.RawIOBase):
         return self._stream.seek(offset, whence)
 
     def readinto(self, buffer: Any) -> int:
-        data = self._stream.read(len(buffer))
+        try:
+            data = self._stream.read(len(buffer))
+        except _PACKING_DAMAGE as error:
+            raise _damaged(self._archive, error) from error
         if self._stream.tell() > self._most:
             raise self._too_large()
         buffer[: len(data)] = data
@@ -137,8 +145,11 @@ def _decompressed(file: BinaryIO, archive: str, most: int) -> BinaryIO:
     return io.BufferedReader(stream, 2**16)
 
 
-def _packed(file: BinaryIO, archive: str, most: int) -> Members:
-    yield "", _decompressed(file, archive, most)
+def _packed(opener: Callable[[BinaryIO], BinaryIO]) -> Callable[..., Members]:
+    def members(file: BinaryIO, archive: str, most: int) -> Members:
+        yield "", io.BufferedReader(_Bounded(opener(file), archive, most), 2**16)
+
+    return members
 
 
 def _tar(file: BinaryIO, archive: str, most: int) -> Members:

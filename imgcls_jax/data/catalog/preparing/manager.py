@@ -6,7 +6,7 @@ Imported only where needed: tensorflow_datasets costs half a second.
 import contextlib
 import os
 import urllib.parse
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,14 +26,24 @@ class Manager(tfds.download.DownloadManager):
     name that its address ends in, is taken in place of a download if it is the one that TFDS pins.
     """
 
-    def __init__(self, *, offline: bool, say: Callable[[str], None], **folders: Any):
+    def __init__(
+        self,
+        *,
+        url_infos: Mapping[str, checksums.UrlInfo] | None,
+        offline: bool,
+        say: Callable[[str], None],
+        **others: Any,
+    ):
         """Takes the arguments of TFDS' manager, and these.
 
         Args:
+          url_infos: address -> the size and the SHA-256 that its file is held to.
           offline: whether nothing may be downloaded.
           say: is told in a few words what goes on.
         """
-        super().__init__(**folders)
+        super().__init__(**others)
+        # TFDS writes these into the dictionary that all managers share.
+        self._url_infos = {**self._url_infos, **(url_infos or {})}
         self._offline, self._say = offline, say
         self._answering: set[str] = set()
         self._unpacker = _Unpacker(say)

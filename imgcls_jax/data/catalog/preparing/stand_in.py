@@ -79,6 +79,11 @@ NAMES: Mapping[str, Any] = {
     "Tensor": Tensor,
     "TensorShape": _Marker,
 }
+_PREFIXES = {
+    ".".join(parts[:count])
+    for parts in (name.split(".") for name in NAMES)
+    for count in range(1, len(parts))
+}
 
 
 def is_supplied(name: str) -> bool:
@@ -97,7 +102,7 @@ class Namespace:
         full = f"{self._prefix}{name}"
         if full in NAMES:
             return NAMES[full]
-        if any(known.startswith(f"{full}.") for known in NAMES):
+        if full in _PREFIXES:
             return Namespace(f"{full}.", self._missing)
         self._missing(f"tf.{full}")
         raise NotSupplied(f"tf.{full}")
