@@ -15,7 +15,7 @@ from unittest import mock
 
 import numpy as np
 
-from experiments.benchmarks.builders import drawn, photo_archives
+from experiments.benchmarks.builders import drawn, more_archives, photo_archives
 
 PER_SPLIT = 20
 _CIFAR_CLASSES = [
@@ -29,13 +29,15 @@ class Archive:
     """What a builder is given instead of downloads.
 
     Attributes:
-      files: address -> content; the name of the file is the address's last part.
+      files: address -> content.
+      names: address -> name of its file, where that is not the last part of the address.
       manual: name -> content, for the folder of manual downloads.
       constants: of the builder's module.
       counts: of the builder's configuration.
     """
 
     files: Mapping[str, bytes] = dataclasses.field(default_factory=dict)
+    names: Mapping[str, str] = dataclasses.field(default_factory=dict)
     manual: Mapping[str, bytes] = dataclasses.field(default_factory=dict)
     constants: Mapping[str, int] = dataclasses.field(default_factory=dict)
     counts: Mapping[str, int] = dataclasses.field(default_factory=dict)
@@ -59,7 +61,7 @@ class Archive:
         folder.mkdir(parents=True, exist_ok=True)
         pinned = {}
         for url, content in self.files.items():
-            name = url.rpartition("/")[2]
+            name = self.names.get(url) or url.rpartition("/")[2].split("?")[0]
             pinned[url] = UrlInfo(Size(len(content)), hashlib.sha256(content).hexdigest(), name)
             (folder / name).write_bytes(content)
         for name, content in self.manual.items():
@@ -165,4 +167,5 @@ ARCHIVES: Mapping[str, Callable[[np.random.Generator], dict]] = {
     "svhn_cropped": _svhn,
     "stl10": _stl10,
     **photo_archives.ARCHIVES,
+    **more_archives.ARCHIVES,
 }

@@ -49,9 +49,9 @@ def measure(of: None, *, rounds: int) -> dict[str, Any]:
       `by_hand`, what to download by hand, where a person has to.
     """
     del of, rounds
-    tried = {name.split("/")[0]: name for name in archives.ARCHIVES}
+    drawn = {name.split("/")[0]: name for name in archives.ARCHIVES}
     found = {
-        name: _of_builder(name, tried.get(name))
+        name: _of_builder(name, drawn.get(name))
         for name in tqdm(_classifiers(), desc="Builders", leave=False, disable=None)
     }
     if "tensorflow" in sys.modules:

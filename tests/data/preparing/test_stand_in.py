@@ -139,6 +139,16 @@ def test_gfile(tmp_path):
     assert not gfile.isdir(tmp_path / "c.txt")
 
 
+def test_a_file_that_was_closed_opens_anew(tmp_path):
+    np.savez(tmp_path / "a.npz", a=np.arange(3), b=np.arange(2))
+    with gfile.GFile(tmp_path / "a.npz", "rb") as file:
+        arrays = np.load(file)
+    assert file.closed
+    assert [len(arrays[name]) for name in ("a", "b")] == [3, 2]
+    file.close()
+    assert file.closed
+
+
 def test_more_files_may_be_open_for_a_while():
     resource = pytest.importorskip("resource")
     before = resource.getrlimit(resource.RLIMIT_NOFILE)

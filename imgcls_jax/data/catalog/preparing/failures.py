@@ -30,13 +30,12 @@ def explained(error: Exception, builder: Any, *, manual: Path, missing: list[str
     name = builder.name
     if lacking := _lacking(causes, missing):
         return UserError(f"{name} needs TensorFlow ({lacking}): {_ELSEWHERE}.")
-    for cause in causes:
-        if isinstance(cause, ImportError):
-            package = cause.name or one_line(cause)
-            return UserError(
-                f"{name} needs the Python package {package}, which is not installed: install it "
-                "and run again."
-            )
+    if isinstance(causes[-1], ImportError):
+        package = causes[-1].name or one_line(causes[-1])
+        return UserError(
+            f"{name} needs the Python package {package}, which is not installed: install it and "
+            "run again."
+        )
     if builder.MANUAL_DOWNLOAD_INSTRUCTIONS and isinstance(
         causes[-1], AssertionError | FileNotFoundError
     ):
@@ -56,14 +55,16 @@ def explained(error: Exception, builder: Any, *, manual: Path, missing: list[str
 
 
 def _lacking(causes: list[BaseException], missing: list[str]) -> str | None:
-    """Returns the name of TensorFlow for lack of which the builder failed, if that was it."""
-    for cause in causes:
-        if isinstance(cause, NotSupplied):
-            return str(cause).split("\n")[0]
-        if isinstance(cause, ImportError) and (cause.name or "").startswith("tensorflow"):
-            return f"its builder imports {cause.name}"
-    is_attribute = any(isinstance(cause, AttributeError) for cause in causes)
-    return missing[-1] if missing and is_attribute else None
+    """Returns the name of TensorFlow for lack of which the builder failed, if that was it.
+
+    The first cause decides: TFDS asks for more of TensorFlow when it reports another error.
+    """
+    first = causes[-1]
+    if isinstance(first, NotSupplied):
+        return one_line(first)
+    if isinstance(first, ImportError) and (first.name or "").startswith("tensorflow"):
+        return f"its builder imports {first.name}"
+    return missing[-1] if missing and isinstance(first, AttributeError) else None
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

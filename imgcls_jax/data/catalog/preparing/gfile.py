@@ -8,16 +8,51 @@ import glob as globbing
 import os
 import shutil
 from collections.abc import Iterator
-from typing import IO
+from typing import IO, Any
 
 Pathlike = str | os.PathLike
 
 
 def GFile(name: Pathlike, mode: str = "r") -> IO:
     """Opens a file; text is UTF-8, and its line feeds stay as they are."""
+    return _Reader(name, mode) if mode in ("r", "rb") else _open(name, mode)
+
+
+def _open(name: Pathlike, mode: str) -> IO:
     if "b" in mode:
         return open(name, mode)
     return open(name, mode, encoding="utf-8", newline="\n")
+
+
+class _Reader:
+    """A file that opens anew when it is read after it was closed, as TensorFlow's does.
+
+    Builders rely on it: `np.load` of an npz file reads on when the `with` block is over.
+    """
+
+    def __init__(self, name: Pathlike, mode: str):
+        self._name, self._mode = name, mode
+        self._file = _open(name, mode)
+
+    def __getattr__(self, name: str) -> Any:
+        if self._file.closed and name != "closed":
+            self._file = _open(self._name, self._mode)
+        return getattr(self._file, name)
+
+    def __dir__(self) -> list[str]:  # by which SciPy tells a file from a path
+        return dir(self._file)
+
+    def __enter__(self) -> "_Reader":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._file.close()
+
+    def close(self) -> None:
+        self._file.close()
+
+    def __iter__(self) -> Iterator:
+        return iter(self.readline, "" if self._mode == "r" else b"")
 
 
 def exists(path: Pathlike) -> bool:

@@ -22,8 +22,9 @@ from imgcls_jax.errors import UserError, printable
 class Manager(tfds.download.DownloadManager):
     """TFDS' own manager, bounded; it asks a host for an answer before it waits for one.
 
-    A file that somebody put into the download folder or the folder of manual downloads, under the
-    name that its address ends in, is taken in place of a download if it is the one that TFDS pins.
+    A file that somebody put into the download folder or the folder of manual downloads, under its
+    published name or that which its address ends in, is taken in place of a download, if it is the
+    file that TFDS pins.
     """
 
     def __init__(
@@ -70,7 +71,7 @@ class Manager(tfds.download.DownloadManager):
         Raises:
           UserError: no such file is at hand, and it cannot or may not be downloaded.
         """
-        url, name = resource.url, _file_name(resource.url)
+        url, name = resource.url, self._names(resource.url)[0]
         if path := self._at_hand(url):
             return promise.Promise.resolve(path)
         if self._offline:
@@ -97,9 +98,8 @@ class Manager(tfds.download.DownloadManager):
           UserError: the file there is not the one that TFDS pins.
         """
         pinned = self._url_infos.get(url)
-        names = {_file_name(url), pinned.filename if pinned else None} - {None, ""}
         folders = [folder for folder in (self._download_dir, self._manual_dir) if folder]
-        places = [folder / name for folder in folders for name in sorted(names)]
+        places = [folder / name for folder in folders for name in self._names(url)]
         path = next((place for place in places if place.is_file()), None)
         if path is None:
             return None
@@ -116,9 +116,16 @@ class Manager(tfds.download.DownloadManager):
         self._register_or_validate_checksums(url=url, url_info=found, path=path)
         return path
 
+    def _names(self, url: str) -> list[str]:
+        """Returns the names that the file of an address may have, the published one first."""
+        last = urllib.parse.unquote(urllib.parse.urlsplit(url).path.rstrip("/").rpartition("/")[2])
+        pinned = self._url_infos.get(url)
+        names = [pinned.filename if pinned else None, last]
+        return [name for name in dict.fromkeys(names) if name]
+
     def _ways_out(self, url: str) -> str:
         return (
-            f"(a) fetch {url} elsewhere and put it, as {_file_name(url)}, into "
+            f"(a) fetch {url} elsewhere and put it, as {self._names(url)[0]}, into "
             f"{printable(self._download_dir)}, (b) give a TFDS folder prepared elsewhere as "
             "`data_dir` or TFDS_DATA_DIR"
         )
@@ -138,10 +145,6 @@ class _Unpacker:
         self._say(f"unpacking {os.path.basename(path)}")
         extraction.unpack(extractor.iter_archive(path, method), Path(to_path))
         return promise.Promise.resolve(to_path)
-
-
-def _file_name(url: str) -> str:
-    return urllib.parse.unquote(urllib.parse.urlsplit(url).path.rstrip("/").rpartition("/")[2])
 
 
 def needs_manual(name: str, folder: os.PathLike, instructions: str) -> UserError:
