@@ -9,10 +9,12 @@ _COMMAND = "python -m experiments.benchmark tfds --out=experiments/results/tfds_
 NOTE = """\
 Every builder whose supervised keys are an image and a label, or that has one of each. *Prepared*:
 the stock builder prepared a small drawn archive in the published layout, and
-`tests/data/preparing` holds that each example equals what TensorFlow prepared of the same archive.
-No published archive could be fetched here. The others' source was read, not run: *needs
-TensorFlow* names what it uses that is not supplied, in any of its configurations; *not tried* uses
-only what is supplied."""
+`tests/data/preparing` holds that each example equals what TensorFlow prepared of the same archive:
+labels, keys' order, decoded pixels, and the encoded bytes but where TensorFlow encodes arrays as
+PNG files. No published archive could be fetched here. Of the others there is no archive to try
+them on; their source was read: *needs TensorFlow* names what it uses that is not supplied, in any
+of its configurations, *needs a package* what is not installed; *not tried* uses only what is
+supplied."""
 _ORDER = ("prepared", "not tried", "needs a package", "needs TensorFlow", "failed")
 
 
@@ -30,7 +32,7 @@ def builders(files: Files) -> list[str]:
         (
             one.get("tried", name),
             one["outcome"],
-            _cell(one.get("why", "-")),
+            _cell(one.get("why") or _uses(one)),
             _cell(one.get("by_hand", "-")),
         )
         for name, one in ordered
@@ -41,8 +43,15 @@ def builders(files: Files) -> list[str]:
         "",
         f"    {_COMMAND}",
         "",
-        *table(("data set", "without TensorFlow", "why", "by hand"), rows),
+        *table(("data set", "without TensorFlow", "because", "by hand"), rows),
     ]
+
+
+def _uses(one: dict) -> str:
+    """Returns what a builder that was only read uses of TensorFlow."""
+    if one["outcome"] == "prepared":
+        return "-"
+    return f"uses {', '.join(one['tensorflow']) or 'nothing of TensorFlow'}"
 
 
 def _cell(text: str) -> str:

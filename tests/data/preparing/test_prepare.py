@@ -154,7 +154,17 @@ def test_downloads_and_keeps_the_download(tmp_path, host):
 def test_a_download_that_is_refused_is_told(tmp_path, host, refused, monkeypatch):
     monkeypatch.setattr(Handler, "status", 404)
     said = refused(builder(tmp_path / "data", url=host), download_dir=tmp_path / "none")
+    assert said.startswith("pets cannot be fetched from 127.0.0.1:")
     assert "404" in said
+    assert "(a) fetch http://127.0.0.1:" in said
+
+
+def test_other_content_than_pinned_is_told(tmp_path, host, refused):
+    made = builder(tmp_path / "data", url=host)
+    type(made).url_infos = {host: UrlInfo(Size(len(Handler.content)), "0" * 64, "p.tar.gz")}
+    said = refused(made, download_dir=tmp_path / "none")
+    assert "(what it sent is not the file that TFDS pins): (a) fetch" in said
+    assert "put it, as p.tar.gz, into" in said
 
 
 def test_no_route_is_told_in_time_with_what_to_do(tmp_path, refused):
@@ -229,9 +239,15 @@ def full_disk(self, path):
     yield
 
 
+def no_rights(self, path):
+    raise PermissionError(errno.EACCES, "Permission denied", "/somewhere")
+    yield
+
+
 @pytest.mark.parametrize(
     ("generate", "said"),
     [
+        (no_rights, r"pets cannot be prepared \(/somewhere: Permission denied\): give folders"),
         (needs_resize, r"pets needs TensorFlow \(tf.image.resize\): prepare it where TensorFlow"),
         (needs_tensorflow_itself, r"pets needs TensorFlow \(its builder imports tensorflow\)"),
         (needs_package, "pets needs the Python package no_such_package, which is not installed"),
@@ -239,7 +255,7 @@ def full_disk(self, path):
             unknown_label,
             r"pets cannot be prepared \((KeyError|ValueError): .*cow.*\): the files may",
         ),
-        (full_disk, r"pets cannot be prepared \(/somewhere: No space left on device\): give"),
+        (full_disk, r"pets cannot be prepared \(/somewhere: No space left on device\): give a"),
     ],
 )
 def test_a_failure_is_one_sentence(tmp_path, refused, monkeypatch, generate, said):
@@ -268,7 +284,7 @@ def test_a_folder_of_other_making_is_left_alone(tmp_path, downloads):
     folder.mkdir(parents=True)
     (folder / "notes.txt").write_text("mine")
     made = builder(tmp_path / "data")
-    with pytest.raises(UserError, match=r"1.2.0 is there but incomplete, delete it"):
+    with pytest.raises(UserError, match=r"is there but incomplete, delete it and run again.$"):
         preparing.prepare(made, download_dir=downloads)
     assert (folder / "notes.txt").read_text() == "mine"
 

@@ -86,6 +86,8 @@ def test_what_pillow_cannot_do_is_named():
         encoding.encode_png(np.zeros((2, 2, 3), np.uint16))
     with pytest.raises(NotSupplied, match="16 bits per channel"):
         encoding.decode_png(encoding.encode_png(np.zeros((2, 2, 1), np.uint16)))
+    with pytest.raises(NotSupplied, match=r"tf.io.decode_image with channels=3"):
+        encoding.decode_image(b"GIF89a", channels=3, dtype=None)
     with pytest.raises(NotSupplied, match="other files than JPEG, PNG and BMP"):
         encoding.decode_image(b"GIF89a")
 

@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO
 
+from imgcls_jax.data.catalog.preparing import gfile
 from imgcls_jax.errors import UserError, printable
 
 _MOST_TIMES = 30  # as large unpacked as packed; text, the most compressible, comes to about 10
@@ -76,7 +77,7 @@ def _reader(read: Callable[[BinaryIO, str, int], Members]) -> Callable[[Source],
     def members(source: Source) -> Members:
         with contextlib.ExitStack() as stack:
             is_path = isinstance(source, str | os.PathLike)
-            file = stack.enter_context(open(source, "rb")) if is_path else source
+            file = stack.enter_context(gfile.GFile(source, "rb")) if is_path else source
             name = printable(source) if is_path else "an archive within an archive"
             try:
                 yield from read(file, name, _most_bytes(file))

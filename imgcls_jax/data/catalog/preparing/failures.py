@@ -1,5 +1,6 @@
 """Why a builder could not prepare its data set, in one sentence."""
 
+import errno
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,10 +13,21 @@ _ELSEWHERE = (
     'prepare it where TensorFlow is installed, with `file_format="array_record"`, and give that '
     "TFDS folder as `data_dir`"
 )
+_ROOM = "give a `data_dir` with more room"
+_RIGHTS = "give folders that you may read and write as `data_dir` and `download_dir`"
+_ADVICE = {
+    errno.ENOSPC: _ROOM,
+    errno.EDQUOT: _ROOM,
+    errno.EFBIG: _ROOM,
+    errno.EACCES: _RIGHTS,
+    errno.EPERM: _RIGHTS,
+    errno.EROFS: _RIGHTS,
+    errno.ENOTDIR: _RIGHTS,
+}
 
 
 def explained(error: Exception, builder: Any, *, manual: Path, missing: list[str]) -> UserError:
-    """Returns the error for a person.
+    """Returns the error for a person: a UserError among the causes, else what the first came of.
 
     Args:
       error: what `download_and_prepare` raised.
@@ -42,12 +54,12 @@ def explained(error: Exception, builder: Any, *, manual: Path, missing: list[str
         from imgcls_jax.data.catalog.preparing.manager import needs_manual
 
         return needs_manual(name, manual, builder.MANUAL_DOWNLOAD_INSTRUCTIONS)
-    if isinstance(causes[-1], OSError) and causes[-1].strerror:
+    if isinstance(causes[-1], FileExistsError) and causes[-1].filename is None:
+        return UserError(f"{name} cannot be prepared: {causes[-1].strerror} and run again.")
+    advice = _ADVICE.get(causes[-1].errno) if isinstance(causes[-1], OSError) else None
+    if advice:
         where = printable(causes[-1].filename or os.fspath(builder.data_dir_root))
-        return UserError(
-            f"{name} cannot be prepared ({where}: {causes[-1].strerror}): give a `data_dir` with "
-            "room that you may write to."
-        )
+        return UserError(f"{name} cannot be prepared ({where}: {causes[-1].strerror}): {advice}.")
     return UserError(
         f"{name} cannot be prepared ({type(causes[-1]).__name__}: {one_line(causes[-1])}): the "
         f"files may not be the published ones; fetch them again, or {_ELSEWHERE}."

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import promise
+import requests
 import tensorflow_datasets as tfds
 from tensorflow_datasets.core.download import checksums, extractor
 
@@ -82,14 +83,23 @@ class Manager(tfds.download.DownloadManager):
         host = urllib.parse.urlsplit(url).netloc
         self._say(f"asking {host}")
         if host not in self._answering and (reason := download.no_route(url, any_status=True)):
-            raise UserError(
-                f"{self._dataset_name} cannot be fetched from {host} ({reason}): "
-                f"{self._ways_out(url)}, or (c) connect to the network and run again."
-            )
+            raise self._unavailable(url, reason)
         self._answering.add(host)
         self._say(f"downloading {name}")
-        # Waited for: after a failure no other download is left that would keep retrying.
-        return promise.Promise.resolve(super()._download(resource).get())
+        try:
+            # Waited for: after a failure no other download is left that would keep retrying.
+            return promise.Promise.resolve(super()._download(resource).get())
+        except tfds.download.download_manager.NonMatchingChecksumError as error:
+            what = "what it sent is not the file that TFDS pins"
+            raise self._unavailable(url, what) from error
+        except (requests.RequestException, tfds.download.DownloadError) as error:
+            raise self._unavailable(url, download.one_line(error).rstrip(".")) from error
+
+    def _unavailable(self, url: str, reason: str) -> UserError:
+        return UserError(
+            f"{self._dataset_name} cannot be fetched from {urllib.parse.urlsplit(url).netloc} "
+            f"({reason}): {self._ways_out(url)}, or (c) connect to the network and run again."
+        )
 
     def _at_hand(self, url: str) -> Path | None:
         """Returns the file of an address that somebody put where it is looked for.

@@ -83,9 +83,9 @@ def _generate(
     from imgcls_jax.data.catalog.preparing import extraction, gfile, manager, stand_in
 
     with contextlib.ExitStack() as stack:
-        bar = stack.enter_context(_bar(builder))
         names = stack.enter_context(stand_in.supplied())
         stack.callback(lambda: missing.extend(names))
+        bar = stack.enter_context(_bar(builder))
         for context in (extraction.bounded, gfile.many_open, download.bounded_requests, quiet):
             stack.enter_context(context())
         config = {"config": builder.builder_config} if builder.builder_config else {}
