@@ -89,16 +89,15 @@ def test_unpacks_into_a_folder_or_a_file(tmp_path):
 
 
 def test_tfds_has_its_own_readers_back():
-    before = dict(extractor._EXTRACT_METHODS)
-
     def fail():
         with extraction.bounded():
-            assert before != extractor._EXTRACT_METHODS
+            assert extractor._EXTRACT_METHODS[ExtractMethod.ZIP] is not extractor.iter_zip
             raise RuntimeError
 
     with pytest.raises(RuntimeError):
         fail()
-    assert before == extractor._EXTRACT_METHODS
+    assert extractor._EXTRACT_METHODS[ExtractMethod.ZIP] is extractor.iter_zip
+    assert extractor._EXTRACT_METHODS[ExtractMethod.TAR] is extractor.iter_tar
 
 
 @pytest.mark.parametrize("name", ["../out", "/etc/out", "a/../../out", "..\\out"])

@@ -218,6 +218,10 @@ def needs_resize(self, path):
     yield 0, {"image": tf.image.resize(np.zeros((4, 4, 3), np.uint8), (2, 2)), "label": 0}
 
 
+def needs_16_bits(self, path):
+    yield 0, {"image": tf.io.encode_png(np.zeros((2, 2, 3), np.uint16)).numpy(), "label": 0}
+
+
 def needs_package(self, path):
     import no_such_package  # noqa: F401
 
@@ -249,6 +253,7 @@ def no_rights(self, path):
     [
         (no_rights, r"pets cannot be prepared \(/somewhere: Permission denied\): give folders"),
         (needs_resize, r"pets needs TensorFlow \(tf.image.resize\): prepare it where TensorFlow"),
+        (needs_16_bits, r"pets needs TensorFlow \(tf.io.encode_png of 16-bit colours\): prepare"),
         (needs_tensorflow_itself, r"pets needs TensorFlow \(its builder imports tensorflow\)"),
         (needs_package, "pets needs the Python package no_such_package, which is not installed"),
         (

@@ -26,21 +26,20 @@ _ADVICE = {
 }
 
 
-def explained(error: Exception, builder: Any, *, manual: Path, missing: list[str]) -> UserError:
+def explained(error: Exception, builder: Any, *, manual: Path) -> UserError:
     """Returns the error for a person: a UserError among the causes, else what the first came of.
 
     Args:
       error: what `download_and_prepare` raised.
       builder: the builder that did.
       manual: the folder of manual downloads.
-      missing: the names of TensorFlow that were asked for in vain.
     """
     causes = list(_causes(error))
     for cause in causes:
         if isinstance(cause, UserError):
             return cause
     name = builder.name
-    if lacking := _lacking(causes, missing):
+    if lacking := _lacking(causes[-1]):
         return UserError(f"{name} needs TensorFlow ({lacking}): {_ELSEWHERE}.")
     if isinstance(causes[-1], ImportError):
         package = causes[-1].name or one_line(causes[-1])
@@ -66,17 +65,16 @@ def explained(error: Exception, builder: Any, *, manual: Path, missing: list[str
     )
 
 
-def _lacking(causes: list[BaseException], missing: list[str]) -> str | None:
-    """Returns the name of TensorFlow for lack of which the builder failed, if that was it.
+def _lacking(first: BaseException) -> str | None:
+    """Returns what of TensorFlow the builder failed for lack of, if that was the first cause.
 
-    The first cause decides: TFDS asks for more of TensorFlow when it reports another error.
+    TFDS asks for more of TensorFlow when it reports another error.
     """
-    first = causes[-1]
     if isinstance(first, NotSupplied):
         return one_line(first)
     if isinstance(first, ImportError) and (first.name or "").startswith("tensorflow"):
         return f"its builder imports {first.name}"
-    return missing[-1] if missing and isinstance(first, AttributeError) else None
+    return None
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

@@ -45,33 +45,19 @@ def prepare(
     root = Path(os.fspath(builder.data_dir_root))
     downloads = Path(download_dir or root / "downloads").expanduser().absolute()
     manual = Path(manual_dir or downloads / "manual").expanduser().absolute()
-    missing: list[str] = []
 
     def make(scratch: Path) -> Path:
-        return _generate(
-            builder, scratch, downloads, manual=manual, offline=offline, missing=missing
-        )
+        return _generate(builder, scratch, downloads, manual=manual, offline=offline)
 
     try:
         prepared.make_whole(folder, make)
     except Exception as error:  # TFDS and each builder raise their own
-        raise failures.explained(error, builder, manual=manual, missing=missing) from error
+        raise failures.explained(error, builder, manual=manual) from error
     return folder
 
 
-def _generate(
-    builder: Any,
-    scratch: Path,
-    downloads: Path,
-    *,
-    manual: Path,
-    offline: bool,
-    missing: list[str],
-) -> Path:
+def _generate(builder: Any, scratch: Path, downloads: Path, *, manual: Path, offline: bool) -> Path:
     """Prepares the data set in a scratch folder; returns where in it.
-
-    Args:
-      missing: gets the names of TensorFlow that were asked for in vain.
 
     Raises:
       UserError, OSError, and whatever the builder raises.
@@ -83,8 +69,7 @@ def _generate(
     from imgcls_jax.data.catalog.preparing import extraction, gfile, manager, stand_in
 
     with contextlib.ExitStack() as stack:
-        names = stack.enter_context(stand_in.supplied())
-        stack.callback(lambda: missing.extend(names))
+        stack.enter_context(stand_in.supplied())
         bar = stack.enter_context(_bar(builder))
         for context in (extraction.bounded, gfile.many_open, download.bounded_requests, quiet):
             stack.enter_context(context())

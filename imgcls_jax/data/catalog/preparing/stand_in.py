@@ -8,7 +8,7 @@ a difference, and at the end the lazy module is as it was.
 
 import contextlib
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -95,16 +95,15 @@ def is_supplied(name: str) -> bool:
 class Namespace:
     """The names below a prefix, `""` for all; any other name raises NotSupplied."""
 
-    def __init__(self, prefix: str, missing: Callable[[str], None]):
-        self._prefix, self._missing = prefix, missing
+    def __init__(self, prefix: str):
+        self._prefix = prefix
 
     def __getattr__(self, name: str) -> Any:
         full = f"{self._prefix}{name}"
         if full in NAMES:
             return NAMES[full]
         if full in _PREFIXES:
-            return Namespace(f"{full}.", self._missing)
-        self._missing(f"tf.{full}")
+            return Namespace(f"{full}.")
         raise NotSupplied(f"tf.{full}")
 
 
@@ -112,21 +111,17 @@ _ONE_AT_A_TIME = threading.RLock()
 
 
 @contextlib.contextmanager
-def supplied() -> Iterator[list[str]]:
-    """Stands in for TensorFlow inside TFDS; yields the names asked for in vain, as they come.
-
-    One thread at a time; another waits.
-    """
+def supplied() -> Iterator[None]:
+    """Stands in for TensorFlow inside TFDS while it is open, in one thread at a time."""
     from tensorflow_datasets.core.utils import lazy_imports_utils
 
-    missing: list[str] = []
     with _ONE_AT_A_TIME:
         # The lazy module keeps the module that it imported there.
         place = vars(lazy_imports_utils.tensorflow)
         before = {"_module": place["_module"]} if "_module" in place else {}
-        place["_module"] = Namespace("", missing.append)
+        place["_module"] = Namespace("")
         try:
-            yield missing
+            yield
         finally:
             del place["_module"]
             place.update(before)
