@@ -197,8 +197,8 @@ def test_a_manual_download_is_asked_for(tmp_path, refused):
     made = builder(tmp_path / "data", url=None, manual="Register at\n  example.org for photos.")
     said = refused(made, manual_dir=tmp_path / "by_hand")
     assert said == (
-        f"pets needs a manual download into `manual_dir={tmp_path / 'by_hand'}`, where a file is "
-        "missing: Register at example.org for photos."
+        f"pets needs a manual download into {tmp_path / 'by_hand'}, where a file is missing: "
+        "Register at example.org for photos."
     )
 
 

@@ -161,6 +161,5 @@ def needs_manual(name: str, folder: os.PathLike, instructions: str) -> UserError
     """Returns the error of a data set whose files a person has to fetch."""
     said = " ".join(instructions.split()).rstrip(".")
     return UserError(
-        f"{name} needs a manual download into `manual_dir={printable(folder)}`, where a file is "
-        f"missing: {said}."
+        f"{name} needs a manual download into {printable(folder)}, where a file is missing: {said}."
     )
