@@ -8,13 +8,13 @@ _STEM = "tfds_builders"
 _COMMAND = "python -m experiments.benchmark tfds --out=experiments/results/tfds_builders.json"
 NOTE = """\
 Every builder whose supervised keys are an image and a label, or that has one of each. *Prepared*:
-the stock builder prepared a small drawn archive in the published layout, and
-`tests/data/preparing` holds that each example equals what TensorFlow prepared of the same archive:
-labels, keys' order, decoded pixels, and the encoded bytes but where TensorFlow encodes arrays as
-PNG files. No published archive could be fetched here. Of the others there is no archive to try
-them on; their source was read: *needs TensorFlow* names what it uses that is not supplied, in any
-of its configurations, *needs a package* what is not installed; *not tried* uses only what is
-supplied."""
+the stock builder prepared a small drawn archive in the published layout (counts that its code
+fixes are set to the archive's), and `tests/data/preparing` holds that each example equals what
+TensorFlow prepared of the same archive: labels, order of keys, decoded pixels, and the encoded
+bytes but where TensorFlow encodes arrays as PNG files. No published archive could be fetched here.
+Of the others there is no archive to try them on; their source was read: *needs TensorFlow* names
+what it uses that is not supplied, in any of its configurations, *needs a package* what is not
+installed; *not tried* uses only what is supplied."""
 _ORDER = ("prepared", "not tried", "needs a package", "needs TensorFlow", "failed")
 
 

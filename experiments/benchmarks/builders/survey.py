@@ -24,6 +24,10 @@ TENSORFLOW = "needs TensorFlow"
 PACKAGE = "needs a package"
 FAILED = "failed"
 UNTRIED = "not tried"
+_DIFFERENT = {
+    "caltech101": "the 30 photos per class to train on are chosen in the order of names; with "
+    "TensorFlow in that in which the file system lists them"
+}
 
 
 def asked() -> None:
@@ -129,10 +133,11 @@ def _try(name: str) -> dict[str, Any]:
             except UserError as error:
                 return {"outcome": FAILED, "why": str(error).replace(folder, "...")}
         splits = tfds.builder_from_directory(made).info.splits
-        return {
+        found = {
             "outcome": PREPARED,
             "examples": {split: of.num_examples for split, of in splits.items()},
         }
+        return found | ({"why": _DIFFERENT[name]} if name in _DIFFERENT else {})
 
 
 def show(result: dict[str, Any]) -> None:

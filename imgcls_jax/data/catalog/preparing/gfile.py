@@ -1,6 +1,7 @@
 """`tf.io.gfile` over the files of this machine, as far as builders use it.
 
-Source: `tf.io.gfile`, whose listing has no order of its own; here names are sorted.
+Source: `tf.io.gfile`, which lists names as the file system does; here they are sorted, so that a
+builder that draws at random from a listing draws the same on every machine.
 """
 
 import contextlib

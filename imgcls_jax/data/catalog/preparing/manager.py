@@ -13,11 +13,14 @@ from typing import Any
 import promise
 import requests
 import tensorflow_datasets as tfds
+import tree
 from tensorflow_datasets.core.download import checksums, extractor
 
 from imgcls_jax.data.catalog import download
 from imgcls_jax.data.catalog.preparing import extraction
 from imgcls_jax.errors import UserError, printable
+
+_MOST_NAMED = 4  # files in a message
 
 
 class Manager(tfds.download.DownloadManager):
@@ -48,6 +51,7 @@ class Manager(tfds.download.DownloadManager):
         self._url_infos = {**self._url_infos, **(url_infos or {})}
         self._offline, self._say = offline, say
         self._answering: set[str] = set()
+        self._wanted: list[str] = []
         self._unpacker = _Unpacker(say)
 
     @property
@@ -65,6 +69,14 @@ class Manager(tfds.download.DownloadManager):
         if not folder.is_dir() or not any(folder.iterdir()):
             raise needs_manual(self._dataset_name, folder, self._manual_dir_instructions)
         return folder
+
+    def download(self, url_or_urls: Any) -> Any:
+        self._wanted = [getattr(one, "url", one) for one in tree.flatten(url_or_urls)]
+        return super().download(url_or_urls)
+
+    def download_and_extract(self, url_or_urls: Any) -> Any:
+        self._wanted = [getattr(one, "url", one) for one in tree.flatten(url_or_urls)]
+        return super().download_and_extract(url_or_urls)
 
     def _download(self, resource: Any) -> promise.Promise:
         """Returns a promise, already kept, of the file; one file at a time.
@@ -134,9 +146,13 @@ class Manager(tfds.download.DownloadManager):
         return [name for name in dict.fromkeys(names) if name]
 
     def _ways_out(self, url: str) -> str:
+        """Returns what a person can do, a clause that names the files asked for with this one."""
+        together = self._wanted if url in self._wanted else [url]
+        files = [f"{one} as {self._names(one)[0]}" for one in together]
+        more = f" and {len(files) - _MOST_NAMED} more" if len(files) > _MOST_NAMED else ""
         return (
-            f"(a) fetch {url} elsewhere and put it, as {self._names(url)[0]}, into "
-            f"{printable(self._download_dir)}, (b) give a TFDS folder prepared elsewhere as "
+            f"(a) put into {printable(self._download_dir)}, fetched elsewhere, "
+            f"{', '.join(files[:_MOST_NAMED])}{more}, (b) give a TFDS folder prepared elsewhere as "
             "`data_dir` or TFDS_DATA_DIR"
         )
 

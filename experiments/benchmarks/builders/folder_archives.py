@@ -1,4 +1,4 @@
-"""Small archives in the layout of the published ones: class folders, and arrays of other kinds."""
+"""Small archives in the layout of the published ones: class folders."""
 
 import io
 from collections.abc import Callable, Iterable, Mapping
@@ -41,12 +41,6 @@ def _tif(side: int) -> Callable[[np.random.Generator], bytes]:
         return buffer.getvalue()
 
     return draw
-
-
-def _npy(array: np.ndarray) -> bytes:
-    buffer = io.BytesIO()
-    np.save(buffer, array)
-    return buffer.getvalue()
 
 
 def _of_folders(
@@ -122,70 +116,71 @@ def _histology(rng: np.random.Generator) -> dict:
     return {"files": {url: drawn.zipped(_folders(rng, pattern, folders, _tif(150)))}}
 
 
-def _camelyon(rng: np.random.Generator) -> dict:
-    import h5py
-
-    files = {}
-    for split in ("train", "valid", "test"):
-        images = np.stack([drawn.pixels(rng, 96, 96) for _ in range(3)])
-        labels = np.array([0, 1, 1], np.uint8).reshape(-1, 1, 1, 1)
-        for kind, array in (("x", images), ("y", labels)):
-            buffer = io.BytesIO()
-            with h5py.File(buffer, "w") as file:
-                file.create_dataset(kind, data=array, track_times=False)
-            name = f"camelyonpatch_level_2_split_{split}_{kind}.h5.gz"
-            url = f"https://zenodo.org/record/2546921/files/{name}"
-            files[url] = drawn.gzipped(buffer.getvalue())
-    return {"files": files}
+def _cycle_gan(rng: np.random.Generator) -> dict:
+    parts = ("trainA", "trainB", "testA", "testB")
+    members = _folders(rng, "facades/{label}/{label}_{n}.jpg", parts)
+    url = "https://efrosgans.eecs.berkeley.edu/cyclegan/datasets/facades.zip"
+    return {"files": {url: drawn.zipped(members)}}
 
 
-def _binary_digits(rng: np.random.Generator) -> dict:
-    dat, labels = np.empty((36, 3), object), np.empty((1, 36), object)
-    for index, name in enumerate("0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"):
-        labels[0, index] = name
-        for column in range(3):
-            dat[index, column] = rng.integers(0, 2, (20, 16)).astype(np.uint8)
-    mat = drawn.mat(dat=dat, classlabels=labels)
-    return {"files": {"https://cs.nyu.edu/~roweis/data/binaryalphadigs.mat": mat}}
+def _caltech(rng: np.random.Generator) -> dict:
+    """Draws 31 photos per class, of which the builder takes 30 to train on."""
+    photos = {
+        f"101_ObjectCategories/{label}/image_{n:04d}.jpg": drawn.photo(rng, 20, 16)
+        for label in ("accordion", "airplanes")
+        for n in range(1, 32)
+    }
+    members = {"caltech-101/101_ObjectCategories.tar.gz": drawn.tgz(photos)}
+    url = "https://data.caltech.edu/records/mzrjq-6wc02/files/caltech-101.zip?download=1"
+    return {"files": {url: drawn.zipped(members)}}
 
 
-def _cifar10_1(rng: np.random.Generator) -> dict:
-    url = "https://github.com/modestyachts/CIFAR-10.1/blob/master/datasets/cifar10.1_v6_"
-    images = rng.integers(0, 256, (12, 32, 32, 3)).astype(np.uint8)
+def _places(rng: np.random.Generator) -> dict:
+    url = "http://data.csail.mit.edu/places/places365"
+    train = _folders(rng, "data_256/{label}/{n:08d}.jpg", ("a/abbey", "b/bakery/shop"))
+    val = _folders(rng, "val_256/Places365_val_{label}{n}.jpg", ("0",))
+    test = _folders(rng, "test_256/Places365_test_{label}{n}.jpg", ("0",))
+    lists = {
+        "train_standard": [f"{name[len('data_256') :]} {i}" for i, name in enumerate(train)],
+        "val": [f"{name[len('val_256/') :]} {i}" for i, name in enumerate(val)],
+        "test": [name[len("test_256/") :] for name in test],
+    }
+    notes = {f"places365_{n}.txt": "\n".join([*of, ""]).encode() for n, of in lists.items()}
     return {
         "files": {
-            f"{url}data.npy?raw=true": _npy(images),
-            f"{url}labels.npy?raw=true": _npy(np.arange(12) % 10),
+            f"{url}/train_256_places365standard.tar": drawn.tar(train),
+            f"{url}/val_256.tar": drawn.tar(val),
+            f"{url}/test_256.tar": drawn.tar(test),
+            f"{url}/filelist_places365-standard.tar": drawn.tar(notes),
         }
     }
 
 
-def _cifar10_corrupted(rng: np.random.Generator) -> dict:
-    images = rng.integers(0, 256, (5 * 4, 32, 32, 3)).astype(np.uint8)
-    members = {
-        "CIFAR-10-C/brightness.npy": _npy(images),
-        "CIFAR-10-C/labels.npy": _npy(np.arange(20) % 4),
+def _resisc(rng: np.random.Generator) -> dict:
+    return {"manual": _folders(rng, "NWPU-RESISC45/{label}/{label}_{n}.jpg", ("airplane", "lake"))}
+
+
+def _dogs(rng: np.random.Generator) -> dict:
+    """Draws dogs of 120 breeds, which the builder counts."""
+    breeds = [f"n{number:08d}-breed_{number}/n{number:08d}" for number in range(120)]
+    photos = _folders(rng, "Images/{label}_{n}.jpg", breeds, lambda rng: drawn.photo(rng, 16, 16))
+    box = "<a><size><width>41</width><height>30</height></size>" + 2 * (
+        "<b><xmin>3</xmin><ymin>4</ymin><xmax>30</xmax><ymax>29</ymax></b>"
+    )
+    notes = {n.replace("Images", "Annotation")[:-4]: f"{box}</a>".encode() for n in photos}
+    names = [name.removeprefix("Images/") for name in photos]
+    lists = {
+        f"{split}_list.mat": drawn.mat(file_list=np.array(names[first::2], object)[:, None])
+        for first, split in enumerate(("train", "test"))
     }
-    return {"files": {"https://zenodo.org/record/2535967/files/CIFAR-10-C.tar": drawn.tar(members)}}
-
-
-def _mnist_corrupted(rng: np.random.Generator) -> dict:
-    members = {}
-    for split in ("train", "test"):
-        images = rng.integers(0, 256, (6, 28, 28, 1)).astype(np.uint8)
-        members[f"mnist_c/identity/{split}_images.npy"] = _npy(images)
-        members[f"mnist_c/identity/{split}_labels.npy"] = _npy(np.arange(6))
-    return {"files": {"https://zenodo.org/record/3239543/files/mnist_c.zip": drawn.zipped(members)}}
-
-
-def _cmaterdb(rng: np.random.Generator) -> dict:
-    url = "https://raw.githubusercontent.com/prabhuomkar/CMATERdb/master/datasets/bangla-numerals"
-    files = {}
-    for part in ("training", "testing"):
-        images = rng.integers(0, 256, (10, 32, 32, 3)).astype(np.uint8)
-        members = {"images.npy": _npy(images), "labels.npy": _npy(np.arange(10))}
-        files[f"{url}/{part}-images.npz"] = drawn.zipped(members)
-    return {"files": files}
+    url = "http://vision.stanford.edu/aditya86/ImageNetDogs"
+    return {
+        "files": {
+            f"{url}/images.tar": drawn.tar(photos),
+            f"{url}/lists.tar": drawn.tar(lists),
+            f"{url}/annotation.tar": drawn.tar(notes),
+        }
+    }
 
 
 _MENDELEY = "https://data.mendeley.com/public-files/datasets"
@@ -256,10 +251,23 @@ ARCHIVES: Mapping[str, Maker] = {
     "dtd": _dtd,
     "deep_weeds": _deep_weeds,
     "colorectal_histology": _histology,
-    "patch_camelyon": _camelyon,
-    "binary_alpha_digits": _binary_digits,
-    "cifar10_1/v6": _cifar10_1,
-    "cifar10_corrupted/brightness_2": _cifar10_corrupted,
-    "mnist_corrupted/identity": _mnist_corrupted,
-    "cmaterdb/bangla": _cmaterdb,
+    "coil100": _of_folders(
+        "http://www.cs.columbia.edu/CAVE/databases/SLAM_coil-20_coil-100/coil-100/coil-100.zip",
+        drawn.zipped,
+        "coil-100/{label}__1{n}0.png",
+        ("obj1", "obj100"),
+        draw=_png,
+    ),
+    "caltech101": _caltech,
+    "cycle_gan/facades": _cycle_gan,
+    "imagenet_sketch": _of_folders(
+        "https://drive.google.com/u/0/uc?id=1Mj0i5HBthqH1p_yeXzsg22gZduvgoNeA&export=download",
+        drawn.zipped,
+        "sketch/{label}/sketch_{n}.JPEG",
+        _SYNSETS,
+        name="ImageNet-Sketch.zip",
+    ),
+    "places365_small": _places,
+    "resisc45": _resisc,
+    "stanford_dogs": _dogs,
 }
