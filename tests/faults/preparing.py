@@ -18,6 +18,11 @@ _JPEG = plant(
         "(3 * rows + right + 7) >> 4",
         "(3 * rows + right + 8) >> 4",
     ),
+    narrow_photos_are_smoothed=(
+        "photos of one or two columns of colour are smoothed, which libjpeg does not",
+        "wide = plane.shape[1] > 2",
+        "wide = plane.shape[1] > 0",
+    ),
     ink_is_not_ycck=(
         "photos stored as YCCK are taken for CMYK",
         'is_ycck = info.get("adobe_transform") == 2',

@@ -1,5 +1,7 @@
 """Writes prepared.json: what TensorFlow prepares of the drawn archives, by stock TFDS builders.
 
+And how it decodes JPEG files of every kind.
+
     PYTHONPATH=. python tests/golden/make_prepared.py    # beside tensorflow and tensorflow-datasets
 
 Nothing of imgcls_jax takes part: TFDS' own download manager finds the files in its folder of manual
@@ -11,6 +13,7 @@ import json
 import tempfile
 from pathlib import Path
 
+import jpeg_files
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
@@ -41,7 +44,12 @@ def main() -> None:
         print(name, flush=True)
     versions = {"tensorflow": tf.__version__}
     versions["tensorflow_datasets"] = importlib.metadata.version("tensorflow-datasets")
-    OUT.write_text(json.dumps({"versions": versions, "prepared": found}, indent=1) + "\n")
+    decoded = {
+        name: jpeg_files.digest(tf.io.decode_image(content).numpy())
+        for name, content in jpeg_files.files().items()
+    }
+    golden = {"versions": versions, "decoded": decoded, "prepared": found}
+    OUT.write_text(json.dumps(golden, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -8,12 +8,15 @@ import json
 from pathlib import Path
 
 import pytest
+from golden import jpeg_files
 
 from experiments.benchmarks.builders import archives, digests
 from imgcls_jax.data.catalog import preparing
+from imgcls_jax.data.catalog.preparing import encoding
 
 TESTS = Path(__file__).parents[2]
-GOLDEN = json.loads((TESTS / "golden" / "prepared.json").read_text())["prepared"]
+_GOLDEN = json.loads((TESTS / "golden" / "prepared.json").read_text())
+GOLDEN = _GOLDEN["prepared"]
 # TensorFlow encodes these arrays as PNG files itself: the same pixels in other bytes.
 PNG_BY_TENSORFLOW = {
     *("mnist", "fashion_mnist", "kmnist", "emnist/balanced"),
@@ -67,3 +70,11 @@ def test_is_what_tensorflow_prepares_too(name, tmp_path):
 
 def test_every_archive_has_its_golden_digests():
     assert set(GOLDEN) == set(archives.ARCHIVES)
+
+
+def test_jpeg_files_are_decoded_to_the_last_bit():
+    decoded = {
+        name: jpeg_files.digest(encoding.decode_image(content).numpy())
+        for name, content in jpeg_files.files().items()
+    }
+    assert decoded == _GOLDEN["decoded"]

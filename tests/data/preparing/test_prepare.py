@@ -250,7 +250,7 @@ def no_rights(self, path):
     ("generate", "said"),
     [
         (no_rights, r"pets cannot be prepared \(/somewhere: Permission denied\): give folders"),
-        (needs_resize, r"pets needs TensorFlow \(tf.image.resize\): prepare it where TensorFlow"),
+        (needs_resize, r"pets needs TensorFlow \(tf.image.resize\): prepare it elsewhere"),
         (needs_16_bits, r"pets needs TensorFlow \(tf.io.encode_png of 16-bit colours\): prepare"),
         (needs_tensorflow_itself, r"pets needs TensorFlow \(its builder imports tensorflow\)"),
         (needs_package, "pets needs the Python package no_such_package, which is not installed"),

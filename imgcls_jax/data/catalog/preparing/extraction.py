@@ -22,7 +22,8 @@ from typing import Any, BinaryIO
 from imgcls_jax.data.catalog.preparing import gfile
 from imgcls_jax.errors import UserError, printable
 
-_MOST_TIMES = 30  # as large unpacked as packed; text, the most compressible, comes to about 10
+# As large unpacked as packed, the size that TFDS pins; text, which packs best, comes to about 10.
+_MOST_TIMES = 30
 _ALWAYS = 2**26  # bytes that may come of an archive however small
 _OPENERS = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ": lzma.open}
 _DAMAGE = (tarfile.TarError, zipfile.BadZipFile)

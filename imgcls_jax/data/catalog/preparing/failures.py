@@ -10,8 +10,7 @@ from imgcls_jax.data.catalog.preparing.tensors import NotSupplied
 from imgcls_jax.errors import UserError, printable
 
 _ELSEWHERE = (
-    'prepare it where TensorFlow is installed, with `file_format="array_record"`, and give that '
-    "TFDS folder as `data_dir`"
+    "prepare it elsewhere, where TensorFlow is installed, and give that TFDS folder as `data_dir`"
 )
 _ROOM = "give a `data_dir` with more room"
 _RIGHTS = "give folders that you may read and write as `data_dir` and `download_dir`"
