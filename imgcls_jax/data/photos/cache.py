@@ -69,7 +69,7 @@ def load(
         cannot be written.
     """
     root, workers = Path(root).expanduser(), workers or cores()
-    cache = Path(cache_dir or os.environ.get("IMGCLS_CACHE") or "~/.cache/imgcls_jax").expanduser()
+    cache = place(cache_dir)
     folder = cache / _name(root, paths, size, how)
     try:
         bad = _finished(folder, root, paths)
@@ -233,6 +233,11 @@ def _refusal(root: Path, bad: Sequence[tuple[str, str]], count: int) -> str:
         f"{len(bad)} of the {count} images in {root} cannot be read ({named}{more}): replace or "
         "delete them, or give `corrupt=skip` to leave them out."
     )
+
+
+def place(given: str | os.PathLike | None = None) -> Path:
+    """Returns the folder of everything that is kept: the given one, $IMGCLS_CACHE or our own."""
+    return Path(given or os.environ.get("IMGCLS_CACHE") or "~/.cache/imgcls_jax").expanduser()
 
 
 def cores() -> int:
