@@ -169,7 +169,7 @@ def _train(
     trackers = asked_trackers()  # before anything is loaded
     documented = choose.documented(preset, config)
     name = _name(preset, config, documented)
-    photos = config.data.dataset == "folder"
+    photos = config.data.of_photos
     title = f"Settings of {name}" if photos else f"Documented {name}"
     console.heading(title if documented else f"{name}: no documented run's settings")
     shown.settings(config, workdir, everything=SHOW_CONFIG.value)
@@ -286,9 +286,7 @@ def _draw(
     def written() -> Iterator[str]:
         drawn = []
         if FIGURES.value:
-            looked_into = (
-                config.data.dataset == "folder" and config.model.model in models.TRANSFERABLE
-            )
+            looked_into = config.data.of_photos and config.model.model in models.TRANSFERABLE
             for path in draw(workdir, dataset, grad_cam=grad_cam if looked_into else None):
                 drawn.append(path)
                 yield path

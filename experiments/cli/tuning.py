@@ -102,7 +102,7 @@ def plan(experiment: str, *, number: int | None, name: str | None, folder: str |
     if whole.validation is None:
         given.setdefault("hold_out", HOLD_OUT)
     config = configure(given)
-    again = config.data.dataset == "folder" and config.data.hold_out
+    again = config.data.of_photos and config.data.hold_out
     workdir = Workdir(folder or cli.new_workdir("tune", experiment).path)
     found = Search(
         configure=configure,

@@ -20,6 +20,7 @@ from imgcls_jax.config.evaluation import EvaluationConfig
 from imgcls_jax.config.model import ModelConfig
 from imgcls_jax.config.optim import OptimConfig
 from imgcls_jax.config.train import TrainConfig
+from imgcls_jax.data.catalog import PUBLISHED
 from imgcls_jax.errors import UserError
 
 # Shown of every run, whether they are the defaults or not.
@@ -123,7 +124,7 @@ class Config:
         Args:
           everything: whether to show all others too; without photos, not the settings of photos.
         """
-        fields, of_photos = settings_by_name(), self.data.dataset == "folder"
+        fields, of_photos = settings_by_name(), self.data.of_photos
 
         def is_shown(name: str, value: Any) -> bool:
             _, field = fields[name]
@@ -193,11 +194,9 @@ class Config:
     def _check_evaluation(self) -> None:
         """Raises UserError for choices without anything to choose by, and sizes that do not fit."""
         evaluation, hold_out, patience = self.evaluation, self.data.hold_out, self.train.patience
-        folder, larger, size = (
-            self.data.dataset == "folder", evaluation.eval_size, self.data.image_size
-        )  # fmt: skip
-        if larger is not None and not folder:
-            raise UserError("`eval_size` is for `dataset=folder`; leave it out.")
+        larger, size = evaluation.eval_size, self.data.image_size
+        if larger is not None and not self.data.of_photos:
+            raise UserError("`eval_size` is for photos; give `image_size` too, or leave it out.")
         if larger is not None and self.model.model not in models.TRANSFERABLE:
             raise UserError(
                 "`eval_size` is for networks that take photos of any size, such as mobilenet_v2, "
@@ -215,8 +214,8 @@ class Config:
             )
         if patience and evaluation.evaluate != "best":
             raise UserError("`patience` waits past the best epoch; add `evaluate=best`.")
-        # A folder may bring a split to choose by.
-        if evaluation.evaluate == "best" and not hold_out and not folder:
+        # Photos and data sets of TFDS may bring a split to choose by.
+        if evaluation.evaluate == "best" and not hold_out and self.data.dataset in PUBLISHED:
             raise UserError(
                 "`evaluate=best` needs a validation split to choose by: add `hold_out=0.1`, say."
             )

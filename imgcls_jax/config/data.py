@@ -4,7 +4,7 @@ import dataclasses
 from typing import Any
 
 from imgcls_jax.config.setting import check, setting
-from imgcls_jax.data.catalog import NAMES
+from imgcls_jax.data.catalog import PUBLISHED, naming, split_syntax
 from imgcls_jax.data.photos.options import (
     CORRUPT,
     DUPLICATES,
@@ -13,6 +13,7 @@ from imgcls_jax.data.photos.options import (
     INTERPOLATIONS,
     RESIZES,
     PhotoOptions,
+    SmallOptions,
     square,
 )
 from imgcls_jax.errors import UserError
@@ -22,7 +23,17 @@ from imgcls_jax.errors import UserError
 class DataConfig:
     """The choice of examples; the ranges of the settings of photos stand in `PhotoOptions`."""
 
-    dataset: str = setting("fashion_mnist", "data set", choices=NAMES)
+    dataset: str = setting(
+        "fashion_mnist",
+        f"data set: {', '.join(PUBLISHED)}, folder (one's own photos) or any of TFDS that has one "
+        "image and one label, as NAME, NAME/CONFIG or NAME:VERSION",
+    )
+    train_split: str | None = setting(
+        None, "examples to train on, as TFDS writes a part of its splits, such as train[:80%]"
+    )
+    test_split: str | None = setting(
+        None, "examples to evaluate on, written likewise, such as train[80%:]"
+    )
     hold_out: float = setting(
         PhotoOptions.hold_out,
         "fraction of the training set kept for validation",
@@ -41,7 +52,7 @@ class DataConfig:
         wanted="at least 0 and below 2147483648",
     )
     image_size: int | None = setting(
-        None, "pixels per side of what a network sees of a photo", of="photos"
+        None, "pixels per side of what a network sees of a photo, where sizes vary", of="photos"
     )
     resize: str = setting(
         PhotoOptions.resize, "how a photo is made square", choices=RESIZES, of="photos"
@@ -103,15 +114,31 @@ class DataConfig:
 
     def __post_init__(self):
         check(self)
-        if self.dataset == "folder":
+        naming.check(self.dataset)
+        for name in ("train_split", "test_split"):
+            if getattr(self, name) is not None:
+                split_syntax.check(getattr(self, name), setting=name)
+        if self.dataset == "digits" and self.image_size is not None:
+            raise UserError("digits comes in one size; leave out `image_size`.")
+        if self.of_photos:
             self._photo_options()
             return
+        kept = {field.name for field in dataclasses.fields(SmallOptions)}
         for field in dataclasses.fields(self):
-            if field.metadata["of"] and getattr(self, field.name) != field.default:
-                raise UserError(f"`{field.name}` is for `dataset=folder`; leave it out.")
+            of_photos = field.metadata["of"] and field.name not in kept
+            if of_photos and getattr(self, field.name) != field.default:
+                raise UserError(
+                    f"`{field.name}` is for photos; give `image_size` too, or leave it out."
+                )
+        SmallOptions(**self.options())
 
     def _photo_options(self) -> PhotoOptions:
         return PhotoOptions(**self.options())
+
+    @property
+    def of_photos(self) -> bool:
+        """True where images are resized to `image_size`, as those in folders always are."""
+        return self.dataset == "folder" or self.image_size is not None
 
     @property
     def square(self) -> str:
@@ -120,7 +147,9 @@ class DataConfig:
 
     def options(self) -> dict[str, Any]:
         """Returns the options that `data.load` takes for this data set, beside its places."""
-        if self.dataset != "folder":
-            return {}
-        names = {field.name for field in dataclasses.fields(PhotoOptions)}
-        return {name: v for name, v in dataclasses.asdict(self).items() if name in names}
+        kind = PhotoOptions if self.of_photos else SmallOptions
+        names = {field.name: field.default for field in dataclasses.fields(kind)}
+        chosen = {name: v for name, v in dataclasses.asdict(self).items() if name in names}
+        if self.of_photos:
+            return chosen
+        return {name: v for name, v in chosen.items() if v != names[name]}

@@ -9,15 +9,25 @@ import os
 from typing import Any
 
 from imgcls_jax.data.batching import batches
-from imgcls_jax.data.catalog import NAMES, cifar10, digits, fashion_mnist
+from imgcls_jax.data.catalog import NAMES, digits
+from imgcls_jax.data.catalog.describing import RECIPES, describe
+from imgcls_jax.data.catalog.description import Description
 from imgcls_jax.data.catalog.load import load as load_published
 from imgcls_jax.data.dataset import Dataset, Split, hold_out, k_fold
 from imgcls_jax.data.photos.options import PhotoOptions
 from imgcls_jax.errors import UserError
 
-__all__ = ["NAMES", "Dataset", "Split", "batches", "hold_out", "k_fold", "load"]
-
-_RECIPES = {"fashion_mnist": fashion_mnist, "cifar10": cifar10}
+__all__ = [
+    "NAMES",
+    "Dataset",
+    "Description",
+    "Split",
+    "batches",
+    "describe",
+    "hold_out",
+    "k_fold",
+    "load",
+]
 
 
 def load(
@@ -46,15 +56,17 @@ def load(
     """
     if name not in NAMES:
         raise UserError(f"There is no data set {name!r}: choose one of {', '.join(NAMES)}.")
-    known = {field.name for field in dataclasses.fields(PhotoOptions)} if name == "folder" else ()
-    if unknown := set(options) - set(known):
+    known = {field.name for field in dataclasses.fields(PhotoOptions)}
+    if name != "folder":
+        known = {"hold_out", "split_seed"}  # of the part that training holds out itself
+    if unknown := set(options) - known:
         raise UserError(
             f"{name} takes no {' or '.join(f'`{option}`' for option in sorted(unknown))}; leave "
             "it out."
         )
-    if name in _RECIPES:
+    if name in RECIPES:
         return load_published(
-            _RECIPES[name].recipe(), data_dir=data_dir, raw_dir=raw_dir, offline=offline
+            RECIPES[name].recipe(), data_dir=data_dir, raw_dir=raw_dir, offline=offline
         )
     if name == "digits":
         folders = {"raw_dir": raw_dir, "data_dir": data_dir}

@@ -39,7 +39,7 @@ def draw(
     history = workdir.history()
     folder = workdir.make_figures()
     config = workdir.config()
-    of_photos = config.data.dataset == "folder"  # sorted by class
+    of_photos = config.data.of_photos  # in folders they are sorted by class
     count = min(25, len(labels))
     drawn = np.linspace(0, len(labels) - 1, count).astype(int) if of_photos else np.arange(count)
     if history:

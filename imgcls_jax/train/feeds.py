@@ -66,7 +66,7 @@ class ResidentFeed:
         self._train = self.on_device(train)
         self.size = len(train)
         self._batches = None
-        if config.data.dataset == "folder" and setup.head_fn is None:
+        if config.data.of_photos and setup.head_fn is None:
             size = min(self._batch_size, len(train))
             self._batches = InBatches(setup, carry[0], train, batch_size=size)
         started = time.perf_counter()

@@ -62,7 +62,7 @@ def summarise(
     summary |= _seconds(history, facts) | _of_epochs(config, history)
     if (together := max((record.get("together", 1) for record in history), default=1)) > 1:
         summary["together"] = together
-    if config.data.dataset == "folder":
+    if config.data.of_photos:
         summary["ranking"] = metrics.scores(dataset.test.labels, probabilities, dataset.class_names)
     if dataset.several_labels:
         summary["test_mean_average_precision"] = summary["ranking"]["average_precision"]

@@ -15,8 +15,8 @@ from imgcls_jax.workdir import Workdir, environment
     ("settings", "sentence"),
     [
         (
-            {"dataset": "imagenet"},
-            "unknown `dataset=imagenet`; choose one of: fashion_mnist, digits",
+            {"dataset": "mnist:latest"},
+            "`dataset=mnist:latest` is no name of a data set; write NAME, NAME/CONFIG or NAME:VER",
         ),
         ({"model": "vgg"}, "unknown `model=vgg`"),
         ({"init": "he"}, "unknown `init=he`"),

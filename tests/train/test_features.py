@@ -259,8 +259,8 @@ def test_merging_refuses_what_does_not_fit(variables):
         ({"model": "mlp"}, "`trainable` is not for `model=mlp`, which has no published stages"),
         ({"weights": "none"}, "`trainable=head` needs `weights`"),
         ({"head_epochs": 2}, "are for training more than the head"),
-        ({"image_size": None}, "`dataset=folder` needs `image_size`, such as 224"),
-        ({"dataset": "digits"}, "`image_size` is for `dataset=folder`"),
+        ({"image_size": None}, "photos need `image_size`, such as 224"),
+        ({"dataset": "digits"}, "digits comes in one size; leave out `image_size`"),
         ({"eval_size": 16}, "`eval_size=16` cannot be used; it must be above `image_size=16`"),
         ({"eval_size": 33}, "above `image_size=16` and at most twice that"),
         (
@@ -269,7 +269,7 @@ def test_merging_refuses_what_does_not_fit(variables):
         ),
         (
             {"dataset": "digits", "image_size": None, "eval_size": 32},
-            "`eval_size` is for `dataset=folder`",
+            "`eval_size` is for photos",
         ),
         ({"fold": 1}, "`fold=1` cannot be used; it must be from 0 to `folds` - 1"),
         ({"ema": 0.9}, "`ema` is for networks that train"),

@@ -2,9 +2,11 @@
 
 import numpy as np
 
+from imgcls_jax.data.catalog.description import Description
 from imgcls_jax.data.dataset import Dataset, Split
 
 TRAIN_EXAMPLES = 1437  # four fifths of 1797, rounded down
+_TEST_EXAMPLES = 360
 
 
 def load() -> Dataset:
@@ -30,4 +32,18 @@ def load() -> Dataset:
         class_names=tuple("0123456789"),
         source="The handwritten digits bundled with scikit-learn.",
         verified=True,
+    )
+
+
+def describe() -> Description:
+    """Tells what `load` loads."""
+    return Description(
+        name="digits",
+        version=None,
+        class_names=tuple("0123456789"),
+        counts={"train": TRAIN_EXAMPLES, "test": _TEST_EXAMPLES},
+        image_shape=(8, 8, 1),
+        licence="CC BY 4.0",
+        homepage="https://archive.ics.uci.edu/dataset/80",
+        remarks=("It comes with scikit-learn and needs no download",),
     )

@@ -12,6 +12,7 @@ from absl import logging
 from tqdm import tqdm
 
 from imgcls_jax.data.catalog import prepared
+from imgcls_jax.data.catalog.places import data_dir_of
 from imgcls_jax.data.catalog.recipe import Recipe, Splits
 from imgcls_jax.data.dataset import Dataset
 from imgcls_jax.data.raw import layouts
@@ -46,7 +47,7 @@ def load(
       UserError: files that are missing or not what they should be, a data_dir that is no folder,
         or a data set that is not on this machine and cannot or may not be fetched.
     """
-    data_dir = _data_dir(data_dir)
+    data_dir = data_dir_of(data_dir)
     folder = prepared.folder_of(recipe, data_dir)
     if raw_dir is None and prepared.exists(folder):
         return prepared.read(recipe, data_dir)
@@ -89,23 +90,6 @@ def _prepare(recipe: Recipe, data_dir: Path, splits: Splits, source: str) -> Non
             data_dir,
             error.strerror or error,
         )
-
-
-def _data_dir(given: str | os.PathLike | None) -> Path:
-    where = given or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets"
-    try:
-        data_dir = Path(where).expanduser().absolute()
-    except RuntimeError as error:  # neither HOME nor an entry of the user
-        raise UserError(
-            f"{where} is in no home that this user has: give `data_dir` or TFDS_DATA_DIR."
-        ) from error
-    existing = next(path for path in (data_dir, *data_dir.parents) if os.path.exists(path))
-    if not existing.is_dir():
-        raise UserError(
-            f"`data_dir={data_dir}` cannot be a folder because {existing} is a file: "
-            "give another `data_dir` or TFDS_DATA_DIR."
-        )
-    return data_dir
 
 
 def _raw_paths(

@@ -29,6 +29,9 @@ def load(path: str | os.PathLike, options: PhotoOptions) -> Dataset:
     """
     import tensorflow_datasets as tfds
 
+    for name in ("train_split", "test_split"):
+        if getattr(options, name) is not None:
+            raise UserError(f"`{name}` is not for `dataset=folder`; leave it out.")
     for name in ("inspected", "label_file"):
         if getattr(options, name):
             raise UserError(f"`{name}` is for folders of photos, not for records; leave it out.")

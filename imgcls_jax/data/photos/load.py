@@ -28,6 +28,9 @@ def load(path: str | os.PathLike, options: PhotoOptions) -> Dataset:
     Raises:
       UserError: for whatever is wrong with folder, files or splits.
     """
+    for name in ("train_split", "test_split"):
+        if getattr(options, name) is not None:
+            raise UserError(f"`{name}` is for data sets of TFDS, not for folders; leave it out.")
     if options.label_file:
         several = options.several_labels
         found, groups, notes = labelled.scan(path, options.label_file, several=several), None, []

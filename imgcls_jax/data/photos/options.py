@@ -18,6 +18,7 @@ class PhotoOptions:
 
     Attributes:
       image_size: side in pixels of the squares that photos become; it has to be given.
+      train_split, test_split: parts of a TFDS data set's splits, as TFDS writes them, or None.
       resize: how a photo becomes square, see `decode.resize`.
       interpolation: how its pixels are resampled for that, "bilinear" or "bicubic".
       crop_fraction: share of the resized photo's sides, from the middle, that is kept; 1 for all.
@@ -42,6 +43,8 @@ class PhotoOptions:
     """
 
     image_size: int | None = None
+    train_split: str | None = None
+    test_split: str | None = None
     resize: str = "crop"
     interpolation: str = "bilinear"
     crop_fraction: float = 1.0
@@ -63,7 +66,7 @@ class PhotoOptions:
 
     def __post_init__(self):
         if self.image_size is None:
-            raise UserError("`dataset=folder` needs `image_size`, such as 224.")
+            raise UserError("photos need `image_size`, such as 224.")
         for name, known in (
             ("resize", RESIZES),
             ("interpolation", INTERPOLATIONS),
@@ -134,6 +137,33 @@ class PhotoOptions:
     def crop_scale(self) -> tuple[float, float] | None:
         """The range of a random crop's share of the area; None for no random crops."""
         return self.random_crop and (self.random_crop, 1.0)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SmallOptions:
+    """How a data set of small images of one size is split; see `PhotoOptions` of the same names.
+
+    Raises UserError for a value that cannot be used.
+    """
+
+    train_split: str | None = None
+    test_split: str | None = None
+    test_fraction: float = PhotoOptions.test_fraction
+    hold_out: float = PhotoOptions.hold_out
+    join_validation: bool = PhotoOptions.join_validation
+    split_seed: int = PhotoOptions.split_seed
+
+    def __post_init__(self):
+        if not 0 < self.test_fraction < 1:
+            raise UserError(
+                f"`test_fraction={self.test_fraction}` cannot be used; it must be above 0 and "
+                "below 1."
+            )
+        if self.join_validation and self.hold_out:
+            raise UserError(
+                "`join_validation` is for data sets with a validation split, and `hold_out` for "
+                "those without; leave one out."
+            )
 
 
 def square(resize: str, interpolation: str, crop_fraction: float) -> str:

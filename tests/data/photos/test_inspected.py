@@ -97,7 +97,7 @@ def test_files_that_are_no_corrections_are_refused(photos, tmp_path):
 def test_grouping_needs_an_inspection_and_photos(photos):
     with pytest.raises(UserError, match=r"`group_by=copies` needs `inspected`"):
         Config.of(dataset="folder", image_size=16, group_by="copies")
-    with pytest.raises(UserError, match=r"`group_by` is for `dataset=folder`"):
+    with pytest.raises(UserError, match=r"`group_by` is for photos"):
         Config.of(dataset="digits", group_by="copies")
 
 

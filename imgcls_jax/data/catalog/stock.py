@@ -1,0 +1,122 @@
+"""The data sets that TFDS knows, asked without TensorFlow and without network.
+
+Imported only where needed: tensorflow_datasets costs half a second.
+"""
+
+import contextlib
+import difflib
+import io
+import os
+from collections.abc import Iterator
+from typing import Any
+
+import tensorflow_datasets as tfds
+
+from imgcls_jax.data.catalog.naming import Name
+from imgcls_jax.errors import UserError
+
+
+def builder(wanted: Name, *, data_dir: str | os.PathLike) -> Any:
+    """Returns the stock TFDS builder of a data set; nothing is read or written in `data_dir`.
+
+    Raises:
+      UserError: there is no such data set, configuration or version, with the nearest that are
+        there, or its builder needs TensorFlow.
+    """
+    known = tfds.list_builders(with_community_datasets=False)
+    if wanted.name not in known:
+        near = difflib.get_close_matches(wanted.name, known, n=3, cutoff=0.5)
+        instead = f"; the nearest names are {', '.join(near)}" if near else ""
+        raise UserError(
+            f"TFDS knows no data set {wanted.name!r}{instead}: give a name of its catalogue."
+        )
+    options = {"config": wanted.config} if wanted.config else {}
+    if wanted.version:
+        options["version"] = wanted.version
+    try:
+        with _quiet():
+            return tfds.builder(wanted.name, data_dir=data_dir, **options)
+    except ImportError as error:
+        raise UserError(
+            f"The TFDS builder of {wanted.name} needs a package that is missing "
+            f"({_first_line(error)}): install it, or give a folder prepared elsewhere as "
+            "`data_dir`."
+        ) from error
+    except Exception as error:  # TFDS raises anything
+        _require_config(wanted)
+        _require_version(wanted)
+        raise UserError(
+            f"The TFDS builder of {wanted.name} cannot be made ({_first_line(error)}): choose "
+            "another data set."
+        ) from error
+
+
+def _require_config(wanted: Name) -> None:
+    configs = list(tfds.builder_cls(wanted.name).builder_configs)
+    if wanted.config and wanted.config not in configs:
+        near = difflib.get_close_matches(wanted.config, configs, n=5, cutoff=0) or ["none"]
+        raise UserError(
+            f"{wanted.name} has no configuration {wanted.config!r}: choose one of "
+            f"{', '.join(near)}{' ...' if len(configs) > len(near) else ''}."
+        )
+
+
+def _require_version(wanted: Name) -> None:
+    cls = tfds.builder_cls(wanted.name)
+    versions = [str(v) for v in (cls.VERSION, *cls.SUPPORTED_VERSIONS) if v is not None]
+    if wanted.version and versions and wanted.version not in versions:
+        raise UserError(
+            f"{wanted.name} has no version {wanted.version} here: choose one of "
+            f"{', '.join(dict.fromkeys(versions))}, or leave the version out."
+        )
+
+
+def image_and_label(info: Any, *, where: str) -> tuple[str, str]:
+    """Returns the names of the features that are the image and its class.
+
+    Where there are several of a kind, the data set's supervised keys decide.
+
+    Args:
+      info: the `tfds.core.DatasetInfo`.
+      where: the data set, as a sentence begins with it.
+
+    Raises:
+      UserError: there is not one image and one label; it says what there is.
+    """
+    features, keys = info.features, info.supervised_keys
+    kinds = {"image": tfds.features.Image, "label": tfds.features.ClassLabel}
+    plain = dict(features) if isinstance(features, tfds.features.FeaturesDict) else {}
+    found = {}
+    for position, (what, kind) in enumerate(kinds.items()):
+        names = [name for name, feature in plain.items() if type(feature) is kind]
+        if keys and len(keys) == 2 and keys[position] in names:
+            names = [keys[position]]
+        if len(names) == 1:
+            found[what] = names[0]
+    if len(found) < 2:
+        listed = ", ".join(f"{name} ({type(of).__name__})" for name, of in plain.items())
+        raise UserError(
+            f"{where} has not one image and one label but {listed or type(features).__name__}: "
+            "choose a data set of one image and one class per example."
+        )
+    return found["image"], found["label"]
+
+
+def class_names(feature: Any) -> tuple[str, ...]:
+    """Returns the names of a ClassLabel's classes; their numbers where it has no names."""
+    try:
+        names = feature.names
+    except ValueError:
+        names = None
+    return tuple(names or map(str, range(feature.num_classes or 0)))
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keeps TFDS from printing that TensorFlow is not installed."""
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+        yield
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).strip().split("\n")[-1] or type(error).__name__
