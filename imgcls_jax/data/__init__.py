@@ -2,6 +2,7 @@
 
 data.load("digits")
 data.load("folder", data_dir="photos", image_size=64)
+data.load("hf:ylecun/mnist")
 """
 
 import dataclasses
@@ -42,18 +43,24 @@ def load(
 
     Args:
       name: one of NAMES; "folder" is of photos, one folder per class, or of records that TFDS
-        prepared.
-      data_dir: the folder of photos; else the TFDS folder to read, or to prepare the data in, by
-        default $TFDS_DATA_DIR or ~/tensorflow_datasets.
+        prepared; or hf:OWNER/NAME[/CONFIG][@REVISION] of the Hugging Face Hub, see
+        `catalog.hf.load`.
+      data_dir: the folder of photos, or of a copy of the Hub's Parquet files; else the TFDS folder
+        to read, or to prepare the data in, by default $TFDS_DATA_DIR or ~/tensorflow_datasets.
       raw_dir: folder with the official raw files, or their archive where they are published as
         one, read instead of anything prepared earlier.
       offline: whether a data set that is not on this machine may not be fetched.
-      **options: for "folder", those of `photos.options.PhotoOptions`, such as `image_size=64`.
+      **options: for "folder" and the Hub's, those of `photos.options.PhotoOptions`, such as
+        `image_size=64`.
 
     Raises:
       UserError: an unknown name, an option, `data_dir` or `raw_dir` that the data set has no use
         for, and whatever is wrong with files and folders.
     """
+    if name.startswith("hf:"):
+        from imgcls_jax.data.catalog.hf import load as hub  # Pillow and Grain cost half a second
+
+        return hub.load(name, options, data_dir=data_dir, raw_dir=raw_dir, offline=offline)
     if name not in NAMES:
         raise UserError(f"There is no data set {name!r}: choose one of {', '.join(NAMES)}.")
     known = {field.name for field in dataclasses.fields(PhotoOptions)}

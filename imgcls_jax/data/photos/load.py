@@ -91,7 +91,7 @@ def _streamed(folder: Folder, whole: Folder, options: PhotoOptions) -> Loaded:
 
 def _resident(folder: Folder, whole: Folder, options: PhotoOptions) -> Loaded:
     """Decodes all photos, or finds them in the cache."""
-    _require_memory(sum(map(len, whole.splits.values())), options.image_size)
+    require_memory(sum(map(len, whole.splits.values())), options.image_size)
     paths = sorted(path for files in whole.splits.values() for path in files.paths)
     images, kept, bad = cache.load(
         folder.path, paths, size=options.image_size, how=options.square, corrupt=options.corrupt
@@ -105,7 +105,7 @@ def _resident(folder: Folder, whole: Folder, options: PhotoOptions) -> Loaded:
     return folder, splits, bad
 
 
-def _require_memory(count: int, size: int) -> None:
+def require_memory(count: int, size: int) -> None:
     """Raises UserError unless the pixels fit into free memory, where the system tells it."""
     try:
         lines = Path("/proc/meminfo").read_text().splitlines()

@@ -55,8 +55,11 @@ class ParquetPhotos:
         """Returns the content of a picture's file, b"" where there is none, and its label."""
         row = int(self.rows[index])
         group = int(np.searchsorted(self._groups.firsts, row, side="right")) - 1
-        content = self._read(group)[row - int(self._groups.firsts[group])].as_py()
-        return content or b"", int(self.labels[index])
+        found = self._read(group)
+        place = row - int(self._groups.firsts[group])
+        if place >= len(found):
+            raise UserError(f"{self.name(index)} is not there; fetch the file again.")
+        return found[place].as_py() or b"", int(self.labels[index])
 
     def take(self, indices: np.ndarray) -> "ParquetPhotos":
         """Returns some of the pictures."""
@@ -67,7 +70,9 @@ class ParquetPhotos:
         return _order(self, seed, epoch)
 
     def name(self, index: int) -> str:
-        return f"Row {self.rows[index]:,} of {printable(self.of)}"
+        row = int(self.rows[index])
+        path, first = self._groups.file_of(row)
+        return f"Row {row - first:,} of {printable(Path(path).name)} of {printable(self.of)}"
 
     def identity(self) -> str:
         digest = hashlib.sha256(self.rows.tobytes() + b"\0" + self.labels.tobytes())
@@ -103,7 +108,10 @@ class _Groups:
     """
 
     def __init__(self, files: tuple[str, ...], image: str):
-        self._files, self._image = [_opened(path) for path in files], image
+        self._paths, self._image = files, image
+        self._files = [_opened(path) for path in files]
+        rows = [file.metadata.num_rows for file in self._files]
+        self._starts = np.cumsum([0, *rows])
         self._place, firsts, row, self.largest = [], [], 0, 1
         for path, file in zip(files, self._files, strict=True):
             about = file.metadata
@@ -125,6 +133,11 @@ class _Groups:
                 row += group.num_rows
         self.firsts = np.array(firsts, np.int64)
 
+    def file_of(self, row: int) -> tuple[str, int]:
+        """Returns the file that has a row, and the number of its own first row."""
+        file = int(np.searchsorted(self._starts, row, side="right")) - 1
+        return self._paths[file], int(self._starts[file])
+
     def read(self, group: int) -> Any:
         file, number = self._place[group]
         try:
@@ -142,7 +155,7 @@ def _order(photos: ParquetPhotos, seed: int, epoch: int) -> np.ndarray:
     groups = photos._groups
     rng = np.random.default_rng((seed, epoch))
     place = rng.permutation(len(groups.firsts))
-    # Half of what is kept, since a batch may end one window of groups while another begins the next.
+    # Half of what is kept: while a batch ends one window of groups, another begins the next.
     window = max(1, _KEPT_BYTES // 2 // groups.largest)
     of = place[np.searchsorted(groups.firsts, photos.rows, side="right") - 1] // window
     return np.lexsort((rng.random(len(photos)), of))
@@ -165,9 +178,7 @@ def contents(column: Any) -> Any:
     """Returns the files' contents in a column of pictures, a pyarrow array of bytes."""
     import pyarrow
 
-    array = column.combine_chunks()
-    if isinstance(array, pyarrow.ChunkedArray):
-        array = pyarrow.concat_arrays(array.chunks)
+    array = column.combine_chunks() if isinstance(column, pyarrow.ChunkedArray) else column
     return array.field("bytes") if pyarrow.types.is_struct(array.type) else array
 
 

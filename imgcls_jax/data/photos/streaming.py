@@ -35,7 +35,10 @@ _THREADS = 4  # at most, where there are no workers
 
 
 class Source(Protocol):
-    """Pictures with labels, each to be had by its index; pickled into every worker."""
+    """Pictures with labels, each to be had by its index; pickled into every worker.
+
+    A source that is not read in any order alike has `order(seed, epoch)`, indices (N,) of its own.
+    """
 
     def __len__(self) -> int: ...
 
@@ -267,6 +270,8 @@ class Batches:
         """Returns the indices (N,) of an epoch's pictures."""
         if self.balance is not None:
             return self.balance.order(self.seed, epoch)
+        if self.shuffle and hasattr(self.source, "order"):
+            return self.source.order(self.seed, epoch)
         return order(len(self.source), self.seed, epoch, shuffle=self.shuffle)
 
     def _image(self, picture: str | bytes, epoch: int, number: int) -> np.ndarray:

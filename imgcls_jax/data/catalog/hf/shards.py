@@ -72,14 +72,13 @@ def choose(found: Mapping[str, Splits], config: str | None, card: Mapping, of: s
     )
 
 
-def assign(splits: Mapping[str, Any], of: str) -> dict[str, str]:
-    """Maps "train" and perhaps "validation" and "test" to what the repository calls them.
+def assign(splits: Iterable[str], of: str, *, must_train: bool = True) -> dict[str, str]:
+    """Maps "train", "validation" and "test", as far as they are there, to the repository's names.
 
-    A split without a meaning here, such as "unsupervised", is left out. The validation split is the
-    test split where there is no other.
+    A split without a meaning here, such as "unsupervised", is left out.
 
     Raises:
-      UserError: there is no training split, or two splits mean the same.
+      UserError: there is no training split though there must be, or two splits mean the same.
     """
     meanings: dict[str, list[str]] = defaultdict(list)
     for name in splits:
@@ -95,13 +94,11 @@ def assign(splits: Mapping[str, Any], of: str) -> dict[str, str]:
                 f"{printable(of)} has {len(names)} splits for {kind}, {_some(names)}; give "
                 "`train_split` and `test_split`."
             )
-    if TRAIN not in meanings:
+    if must_train and TRAIN not in meanings:
         raise UserError(
             f"{printable(of)} has no training split but {_some(splits)}; give `train_split` and "
             "`test_split`."
         )
-    if TEST not in meanings and VALIDATION in meanings:
-        meanings[TEST] = meanings.pop(VALIDATION)
     return {kind: names[0] for kind, names in meanings.items()}
 
 
@@ -111,7 +108,7 @@ def _by_patterns(files: Sequence[str], told: Any) -> Splits:
         told = {TRAIN: told}
     elif isinstance(told, list):
         told = {
-            str(item.get("split", TRAIN)): item.get("path") or ()
+            str(item.get("split", TRAIN)): item.get("path")
             for item in told
             if isinstance(item, dict)
         }
@@ -119,8 +116,8 @@ def _by_patterns(files: Sequence[str], told: Any) -> Splits:
         return {}
     splits = {}
     for split, patterns in told.items():
-        patterns = [patterns] if isinstance(patterns, str) else patterns
-        known = [_pattern(pattern) for pattern in patterns if isinstance(pattern, str)]
+        several = patterns if isinstance(patterns, list) else [patterns]
+        known = [_pattern(pattern) for pattern in several if isinstance(pattern, str)]
         matched = tuple(path for path in files if any(of.fullmatch(path) for of in known))
         if matched:
             splits[str(split)] = matched

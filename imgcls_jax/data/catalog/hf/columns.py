@@ -118,17 +118,20 @@ def numbered(
 ) -> tuple[dict[str, np.ndarray], tuple[str, ...]]:
     """Returns the labels (N,) of each split as int32 class numbers, and the names of the classes.
 
-    Without given names the classes are what the training split holds, sorted.
+    Without given names the classes are what all splits hold, sorted. Where there are names, the
+    label -1 is that of a row whose class is not published, and stays.
 
     Raises:
-      UserError: a split has a label that is no class.
+      UserError: a split has a label that is no class, or there are fewer than two classes.
     """
     if class_names is None:
-        values = sorted(set(labels["train"].tolist()), key=lambda value: (str(type(value)), value))
+        values = sorted({value for of_split in labels.values() for value in of_split.tolist()})
         names = tuple(printable(str(value)) for value in values)
     else:
-        names, values = class_names, list(range(len(class_names)))
+        names, values = class_names, range(len(class_names))
     number = {value: position for position, value in enumerate(values)}
+    if class_names is not None:
+        number[UNLABELLED] = UNLABELLED
     if len(names) < 2:
         raise UserError(
             f"{printable(of)} has {len(names)} class{'es' * (len(names) != 1)} only, and at least "
@@ -136,12 +139,11 @@ def numbered(
         )
     found = {}
     for split, of_split in labels.items():
-        unknown = sorted(set(of_split.tolist()) - set(number), key=str)
+        unknown = sorted(set(of_split.tolist()) - set(number))
         if unknown:
-            known = f"0..{len(names) - 1}" if class_names else "those of the training split"
             raise UserError(
-                f"{printable(of)} has the label {printable(str(unknown[0]))} in its {split} split, "
-                f"where its classes are {known}; choose other splits or another data set."
+                f"{printable(of)} has the label {printable(str(unknown[0]))} in its {split} split "
+                f"and {len(names)} names of classes; choose other splits or another data set."
             )
         found[split] = np.array([number[value] for value in of_split.tolist()], np.int32)
     return found, names

@@ -1,0 +1,239 @@
+"""Data sets of the Hugging Face Hub by name, as the Parquet files that nearly all have there.
+
+`hf:OWNER/NAME`, with a configuration, `hf:OWNER/NAME/CONFIG`, or a branch, tag or commit,
+`hf:OWNER/NAME@REVISION`. Images of one size and at most 96 pixels per side stay as they are; others
+need `image_size` and are decoded as photos in folders are, at once or streamed.
+"""
+
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from imgcls_jax.data.catalog import naming
+from imgcls_jax.data.catalog.description import SMALL, Description
+from imgcls_jax.data.catalog.hf import columns, division, files, peek, repository, shards
+from imgcls_jax.data.catalog.hf.repository import Repository
+from imgcls_jax.data.dataset import Dataset, Split
+from imgcls_jax.data.photos import kept
+from imgcls_jax.data.photos.lazy import LazyPhotos
+from imgcls_jax.data.photos.load import require_memory
+from imgcls_jax.data.photos.options import PhotoOptions, SmallOptions
+from imgcls_jax.data.photos.parquet import ParquetPhotos
+from imgcls_jax.errors import UserError, printable
+
+Options = PhotoOptions | SmallOptions
+Images = Callable[[str, np.ndarray], Any]  # a split and its indices -> images, or `LazyPhotos`
+
+_SAMPLE = 64  # pictures whose size is looked at before all are decoded
+
+
+class _Rows(NamedTuple):
+    """The rows of all files that are read, and which of them make which split.
+
+    Attributes:
+      photos: of all rows.
+      splits: train, test and perhaps validation -> int (N,), sorted indices of `photos`.
+      notes: what a reader of a result should know of the splits.
+    """
+
+    photos: ParquetPhotos
+    class_names: tuple[str, ...]
+    splits: dict[str, np.ndarray]
+    notes: tuple[str, ...]
+
+
+def load(
+    name: str,
+    options: Mapping[str, Any],
+    *,
+    data_dir: str | os.PathLike | None = None,
+    raw_dir: str | os.PathLike | None = None,
+    offline: bool = False,
+) -> Dataset:
+    """Loads a data set of the Hub; see `data.load`.
+
+    Without a test split the validation split is the test split, and without either a part of the
+    training split is, drawn by `split_seed`, every class with its share.
+
+    Args:
+      options: those of `PhotoOptions` where `image_size` is among them, else of `SmallOptions`.
+      data_dir: a folder with a copy of the repository, used in its place.
+
+    Raises:
+      UserError: no such data set, files that cannot be fetched or are not what the Hub told, no
+        column of images or of labels, splits that are not there, or images of several sizes.
+    """
+    if raw_dir is not None:
+        raise UserError("data sets of the Hub have no raw files; leave out `raw_dir`.")
+    chosen = _options(name, options)
+    source, of, splits = _found(name, data_dir, offline)
+    rows = _rows(source, of, splits, chosen)
+    place = repository.place(source.name) / "decoded"
+    if isinstance(chosen, PhotoOptions):
+        images, how = _photos(rows, chosen, place)
+    else:
+        images, how = _small(rows, place)
+    return Dataset(
+        name=of.removeprefix("hf:").replace("/", "-"),
+        **{
+            split: Split(images(split, indices), rows.photos.labels[indices])
+            for split, indices in rows.splits.items()
+        },
+        class_names=rows.class_names,
+        source=f"{of} {_where(source)}{how}",
+        verified=None if source.commit is None else True,
+        notes=rows.notes,
+    )
+
+
+def describe(
+    name: str, *, data_dir: str | os.PathLike | None = None, offline: bool = False
+) -> Description:
+    """Tells what a data set of the Hub is; see `data.describe`.
+
+    Where its files are not on this machine, the head of one is read over the network: of a few
+    pictures the sizes are told, and it is believed that the others have them too.
+
+    Raises:
+      UserError: as `load` does for what can be told of a name.
+    """
+    source, of, splits = _found(name, data_dir, offline)
+    assigned = shards.assign(splits, of)
+    paths = [path for split in assigned.values() for path in splits[split]]
+    here = files.there(source, paths)
+    first = splits[assigned["train"]][0]
+    peeked = peek.read(source, first, here=here)
+    found = columns.find(peeked.schema, of) if peeked else None
+    counts = peek.counts(source, {ours: splits[s] for ours, s in assigned.items()}, here=here)
+    shape = peeked.shape(found.image) if found else (None, None, 3)
+    sizes = {file.path: file.size for file in source.files}
+    remarks = [] if peeked else ["What its columns and sizes are is known once it is fetched"]
+    left_out = sorted(set(splits) - set(assigned.values()))
+    remarks += [f"Not used: {', '.join(map(printable, left_out))}"] if left_out else []
+    licence = source.card.get("license") or ""
+    return Description(
+        name=of,
+        version=source.commit,
+        class_names=(found and found.class_names) or (),
+        counts=counts,
+        image_shape=shape,
+        download_bytes=sum(sizes[path] for path in paths),
+        licence=", ".join(map(str, licence)) if isinstance(licence, list) else str(licence),
+        homepage=source.homepage,
+        remarks=tuple(remarks),
+    )
+
+
+def _options(name: str, options: Mapping[str, Any]) -> Options:
+    kind = SmallOptions if options.get("image_size") is None else PhotoOptions
+    given = {key: value for key, value in options.items() if key != "image_size" or value}
+    try:
+        chosen = kind(**given)
+    except TypeError as error:
+        known = kind.__dataclass_fields__
+        if unknown := [f"`{option}`" for option in sorted(set(given) - set(known))]:
+            more = "" if kind is PhotoOptions else ", or give `image_size` too"
+            raise UserError(
+                f"{printable(name)} takes no {' or '.join(unknown)}; leave it out{more}."
+            ) from error
+        raise UserError(f"an option has a value of the wrong type ({error}).") from error
+    if kind is SmallOptions:
+        return chosen
+    for option in ("inspected", "label_file"):
+        if getattr(chosen, option):
+            raise UserError(f"`{option}` is for folders of photos; leave it out.")
+    if chosen.folds or chosen.duplicates == "drop" or chosen.corrupt == "skip":
+        raise UserError("`folds`, `duplicates` and `corrupt` are for photos in class folders.")
+    return chosen
+
+
+def _found(
+    name: str, data_dir: str | os.PathLike | None, offline: bool
+) -> tuple[Repository, str, shards.Splits]:
+    """Returns the repository, what the data set is called, and its splits, each with its files."""
+    wanted = naming.parse_hub(name)
+    if wanted is None:
+        naming.check(name)
+    of = f"hf:{wanted.repository}"
+    if data_dir is not None:
+        source = repository.in_folder(wanted.repository, Path(data_dir).expanduser())
+    else:
+        source = repository.ask(wanted.repository, wanted.revision, offline=offline)
+    arranged = shards.arrange(source.paths, source.card)
+    config = shards.choose(arranged, wanted.config, source.card, of)
+    return source, of if len(arranged) == 1 else f"{of}/{config}", arranged[config]
+
+
+def _where(source: Repository) -> str:
+    if source.commit is None:
+        return f"in {printable(source.folder)}"
+    return f"at {source.commit[:12]} on the Hugging Face Hub"
+
+
+def _rows(source: Repository, of: str, splits: shards.Splits, options: Options) -> _Rows:
+    """Fetches the files that are needed and finds the rows of each split in them."""
+    names = division.needed(tuple(splits), options, of)
+    needed = [path for name in names for path in splits[name]]
+    here = dict(zip(needed, files.fetch(source, needed), strict=True))
+    found = columns.find(columns.read_schema(here[needed[0]]), of)
+    labels = {
+        name: columns.read_labels([here[path] for path in splits[name]], found.label)
+        for name in names
+    }
+    notes = []
+    if found.others:
+        others = ", ".join(map(printable, found.others))
+        notes.append(f"The labels are those of the column {found.label}, not of {others}")
+    left_out = sorted(set(splits) - set(names))
+    if left_out:
+        notes.append(f"Splits that are not used: {', '.join(map(printable, left_out))}")
+    numbers, class_names = columns.numbered(labels, found.class_names, of)
+    divided, said = division.divide(numbers, options, of, class_names=class_names)
+    photos = ParquetPhotos(
+        of=f"{of}@{source.commit or source.folder}",
+        files=tuple(str(here[path]) for path in needed),
+        image=found.image,
+        rows=np.arange(sum(map(len, numbers.values()))),
+        labels=np.concatenate([numbers[name] for name in names]),
+    )
+    return _Rows(photos, class_names, divided, (*notes, *said))
+
+
+def _photos(rows: _Rows, options: PhotoOptions, place: Path) -> tuple[Images, str]:
+    """Returns what gives the images of each split as squares, and how they became those."""
+    size, how = options.image_size, options.square
+
+    def lazy(photos: ParquetPhotos, crop_scale: tuple[float, float] | None) -> LazyPhotos:
+        return LazyPhotos(
+            photos, size=size, how=how, crop_scale=crop_scale, workers=options.workers
+        )
+
+    said = f", {size}x{size} by {how}"
+    if options.streamed:
+        crop = {"train": options.crop_scale}
+        return lambda name, of: lazy(rows.photos.take(of), crop.get(name)), said
+    require_memory(len(rows.photos), size)
+    pixels = kept.resized(lazy(rows.photos, None), place)
+    return lambda name, of: pixels[of], said
+
+
+def _small(rows: _Rows, place: Path) -> tuple[Images, str]:
+    """Returns what gives the images of each split as they are.
+
+    Raises:
+      UserError: they are too large for that or of several sizes.
+    """
+    chosen = np.unique(np.linspace(0, len(rows.photos) - 1, _SAMPLE).astype(int))
+    shapes = {kept.pixels(rows.photos, index).shape[:2] for index in chosen.tolist()}
+    if len(shapes) > 1 or max(max(shape) for shape in shapes) > SMALL:
+        listed = ", ".join(f"{width}x{height}" for height, width in sorted(shapes)[:3])
+        raise UserError(
+            f"the images have sizes such as {listed}, and only those of one size of at most "
+            f"{SMALL} pixels are kept as they are; give `image_size`, such as 224, the side of the "
+            "squares that they become."
+        )
+    pixels = kept.as_they_are(rows.photos, place)
+    return lambda name, of: pixels[of], ""
