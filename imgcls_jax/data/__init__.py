@@ -10,8 +10,8 @@ import os
 from typing import Any
 
 from imgcls_jax.data.batching import batches
-from imgcls_jax.data.catalog import NAMES, digits
-from imgcls_jax.data.catalog.describing import RECIPES, describe
+from imgcls_jax.data.catalog import NAMES, describing, digits
+from imgcls_jax.data.catalog.describing import RECIPES
 from imgcls_jax.data.catalog.description import Description
 from imgcls_jax.data.catalog.load import load as load_published
 from imgcls_jax.data.dataset import Dataset, Split, hold_out, k_fold
@@ -87,6 +87,27 @@ def load(
     except TypeError as error:
         raise UserError(f"an option of folder has a value of the wrong type ({error}).") from error
     return _load_photos(data_dir, raw_dir, chosen)
+
+
+def describe(
+    name: str, *, data_dir: str | os.PathLike | None = None, offline: bool = False
+) -> Description:
+    """Tells what a data set is before any of its examples is read.
+
+    Args:
+      name: NAME[/CONFIG][:VERSION] of TFDS, "digits", or hf:OWNER/NAME of the Hugging Face Hub,
+        which is asked where it has not told before.
+      data_dir: as `load` has it.
+      offline: whether the Hub may not be asked; for others nothing is fetched either way.
+
+    Raises:
+      UserError: there is no such data set, or it has not one image and one label.
+    """
+    if name.startswith("hf:"):
+        from imgcls_jax.data.catalog.hf import load as hub
+
+        return hub.describe(name, data_dir=data_dir, offline=offline)
+    return describing.describe(name, data_dir=data_dir, offline=offline)
 
 
 def _load_photos(

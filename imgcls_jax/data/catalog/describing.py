@@ -1,4 +1,4 @@
-"""Descriptions of data sets by name, made without TensorFlow, TFDS' without network."""
+"""Descriptions of data sets by name, made without TensorFlow and without network."""
 
 import os
 from typing import Any
@@ -17,18 +17,14 @@ def describe(
     """Tells what a data set is before any of its examples is read.
 
     Args:
-      name: NAME[/CONFIG][:VERSION] as TFDS writes it, "digits", or hf:OWNER/NAME of the Hugging
-        Face Hub, which is asked where it has not told before.
+      name: NAME[/CONFIG][:VERSION] as TFDS writes it, or "digits".
       data_dir: the TFDS folder to look for a prepared data set in, as `data.load` has it.
-      offline: whether the Hub may not be asked; of others nothing is fetched either way.
+      offline: accepted as `data.load` accepts it; nothing is fetched either way.
 
     Raises:
       UserError: there is no such data set, or it has not one image and one label.
     """
-    if name.startswith("hf:"):
-        from imgcls_jax.data.catalog.hf import load as hub
-
-        return hub.describe(name, data_dir=data_dir, offline=offline)
+    del offline
     wanted = naming.parse(name)
     if wanted is None or name == "folder":
         raise UserError(f"{name} is no data set that TFDS describes; give one of its names.")

@@ -29,7 +29,7 @@ from tqdm import tqdm
 from imgcls_jax.data.photos import decode
 from imgcls_jax.data.photos.decode import in_order
 from imgcls_jax.errors import UserError
-from imgcls_jax.files import lock, whole
+from imgcls_jax.files import cache_folder, lock, whole
 
 _LAYOUT = 2  # raise it when the files here, or the pixels that `photos` makes, change
 _BLOCK = 16  # images that a thread decodes at a time; a crash loses a few blocks
@@ -69,7 +69,7 @@ def load(
         cannot be written.
     """
     root, workers = Path(root).expanduser(), workers or cores()
-    cache = place(cache_dir)
+    cache = cache_folder(cache_dir)
     folder = cache / _name(root, paths, size, how)
     try:
         bad = _finished(folder, root, paths)
@@ -233,11 +233,6 @@ def _refusal(root: Path, bad: Sequence[tuple[str, str]], count: int) -> str:
         f"{len(bad)} of the {count} images in {root} cannot be read ({named}{more}): replace or "
         "delete them, or give `corrupt=skip` to leave them out."
     )
-
-
-def place(given: str | os.PathLike | None = None) -> Path:
-    """Returns the folder of everything that is kept: the given one, $IMGCLS_CACHE or our own."""
-    return Path(given or os.environ.get("IMGCLS_CACHE") or "~/.cache/imgcls_jax").expanduser()
 
 
 def cores() -> int:

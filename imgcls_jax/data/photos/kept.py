@@ -5,27 +5,28 @@ import hashlib
 import io
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from absl import logging
 from PIL import Image
 from tqdm import tqdm
 
-from imgcls_jax.data.photos import cache, decode
-from imgcls_jax.data.photos.lazy import LazyPhotos
+from imgcls_jax.data.photos import decode
 from imgcls_jax.data.photos.parquet import ParquetPhotos
 from imgcls_jax.errors import UserError
-from imgcls_jax.files import whole
+from imgcls_jax.files import cache_folder, whole
 
 _BLOCK = 256  # pictures decoded at a time
 _LAYOUT = "1"  # raise it when the pixels made here change
 _GREY = ("1", "L", "I", "F")  # modes of Pillow, and all that begin with I;
 
 
-def resized(images: LazyPhotos, folder: Path) -> np.ndarray:
+def resized(images: Any, folder: Path) -> np.ndarray:
     """Returns the pictures as uint8 (N, size, size, 3), memory-mapped where they could be kept.
 
     Args:
+      images: the pictures as `lazy.LazyPhotos`.
       folder: where they are kept.
 
     Raises:
@@ -103,7 +104,7 @@ def _keep(path: Path, shape: tuple[int, ...], blocks: Iterable[np.ndarray]) -> N
     except OSError as error:
         logging.warning(
             "Decoded images cannot be kept in %s (%s): they are decoded again next time.",
-            cache.place(),
+            cache_folder(),
             error.strerror or error,
         )
 

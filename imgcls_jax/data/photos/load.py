@@ -9,6 +9,7 @@ from imgcls_jax.data.dataset import Dataset, Split, class_counts, k_fold
 from imgcls_jax.data.photos import audit, cache, folders, grouping, inspected, labelled
 from imgcls_jax.data.photos.folders import Folder
 from imgcls_jax.data.photos.lazy import LazyPhotos
+from imgcls_jax.data.photos.memory import require_memory
 from imgcls_jax.data.photos.options import PhotoOptions
 from imgcls_jax.data.photos.remarks import remarks
 from imgcls_jax.data.photos.sources import FolderPhotos
@@ -103,22 +104,6 @@ def _resident(folder: Folder, whole: Folder, options: PhotoOptions) -> Loaded:
         for name, files in folder.splits.items()
     }
     return folder, splits, bad
-
-
-def require_memory(count: int, size: int) -> None:
-    """Raises UserError unless the pixels fit into free memory, where the system tells it."""
-    try:
-        lines = Path("/proc/meminfo").read_text().splitlines()
-        free = next(int(line.split()[1]) for line in lines if line.startswith("MemAvailable"))
-    except (OSError, StopIteration):
-        return
-    needed = 2 * count * size * size * 3  # on the way to the device there are two of each
-    if needed > 1024 * free:
-        raise UserError(
-            f"{count:,} photos of {size}x{size} pixels need {needed / 1e9:.1f} GB of memory, and "
-            f"{1024 * free / 1e9:.1f} GB are free: stream them with `feed=streamed`, or give a "
-            "smaller `image_size`."
-        )
 
 
 def _as_inspected(

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from imgcls_jax.data.catalog.route import one_line
 from imgcls_jax.errors import UserError, printable
 
 _KEPT_BYTES = 2**28  # of row groups in memory, in each process that decodes
@@ -180,8 +181,3 @@ def contents(column: Any) -> Any:
 
     array = column.combine_chunks() if isinstance(column, pyarrow.ChunkedArray) else column
     return array.field("bytes") if pyarrow.types.is_struct(array.type) else array
-
-
-def one_line(error: object) -> str:
-    """Returns an error's message in one line, or its kind where the message is empty."""
-    return str(error).strip().split("\n")[0] or type(error).__name__

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from imgcls_jax.data.photos.parquet import one_line
+from imgcls_jax.data.catalog.route import one_line
 from imgcls_jax.errors import UserError, printable
 
 IMAGE_NAMES = ("image", "img")

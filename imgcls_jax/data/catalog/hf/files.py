@@ -8,8 +8,8 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from imgcls_jax.data.catalog.download import one_line
 from imgcls_jax.data.catalog.hf.repository import File, Repository, no_route, place
+from imgcls_jax.data.catalog.route import one_line
 from imgcls_jax.errors import UserError, printable
 from imgcls_jax.files import sha256, whole
 

@@ -19,7 +19,7 @@ from imgcls_jax.data.catalog.hf.repository import Repository
 from imgcls_jax.data.dataset import Dataset, Split
 from imgcls_jax.data.photos import kept
 from imgcls_jax.data.photos.lazy import LazyPhotos
-from imgcls_jax.data.photos.load import require_memory
+from imgcls_jax.data.photos.memory import require_memory
 from imgcls_jax.data.photos.options import PhotoOptions, SmallOptions
 from imgcls_jax.data.photos.parquet import ParquetPhotos
 from imgcls_jax.errors import UserError, printable

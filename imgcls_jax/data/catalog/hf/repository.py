@@ -1,6 +1,6 @@
 """A data set's repository on the Hugging Face Hub: what is in it, as the Hub tells it.
 
-What the Hub told is recorded below `cache.place()`, and the files lie in the Hub's own cache
+What the Hub told is recorded below `files.cache_folder()`, and the files lie in the Hub's own cache
 (HF_HOME), so that a data set that is there needs no network: a name without a revision means the
 commit that this machine met first, until `@main` asks the Hub again.
 """
@@ -16,10 +16,9 @@ from typing import Any
 
 from absl import logging
 
-from imgcls_jax.data.catalog import download
-from imgcls_jax.data.photos import cache
+from imgcls_jax.data.catalog import route
 from imgcls_jax.errors import UserError, printable
-from imgcls_jax.files import whole
+from imgcls_jax.files import cache_folder, whole
 
 CONVERTED = "refs/convert/parquet"  # where the Hub itself puts what it converts to Parquet
 _COMMIT = re.compile("[0-9a-f]{40}")
@@ -119,7 +118,7 @@ def ask(name: str, revision: str | None, *, offline: bool) -> Repository:
 
 def place(name: str) -> Path:
     """Returns the folder of what is recorded of a repository."""
-    return cache.place() / "hub" / name.replace("/", "--")
+    return cache_folder() / "hub" / name.replace("/", "--")
 
 
 def _card(path: Path) -> dict[str, Any]:
@@ -148,7 +147,7 @@ def no_route() -> str | None:
 
     if constants.HF_HUB_OFFLINE:
         return "HF_HUB_OFFLINE is set"
-    reason = download.no_route(constants.ENDPOINT)
+    reason = route.no_route(constants.ENDPOINT)
     if reason is None or reason.startswith("HTTP status"):  # an answer, if no page
         return None
     return f"{constants.ENDPOINT} does not answer ({reason})"
@@ -208,7 +207,7 @@ def _info(name: str, revision: str | None) -> Any:
         ) from error
     except Exception as error:  # the client's, of an HTTP library that changes by its release
         raise UserError(
-            f"the Hub does not tell what hf:{name} is ({download.one_line(error)}); run again "
+            f"the Hub does not tell what hf:{name} is ({route.one_line(error)}); run again "
             "later, or give `data_dir`, a folder with a copy of its Parquet files."
         ) from error
 
