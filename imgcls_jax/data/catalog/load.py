@@ -52,8 +52,10 @@ def load(
     if raw_dir is None and prepared.exists(folder):
         return prepared.read(recipe, data_dir)
 
+    layout = None
     if found := _raw_paths(recipe, raw_dir):
         paths, source = found
+        layout = layouts.of_paths(recipe.layouts, paths)
         splits = recipe.read_raw(paths)
     else:
         splits, source = _fetch(recipe, data_dir, offline=offline)
@@ -76,6 +78,7 @@ def load(
         class_names=recipe.class_names,
         source=f"{source[0].upper()}{source[1:]}.",
         verified=not differing,
+        notes=(layout.remark,) if differing and layout and layout.remark else (),
     )
 
 
