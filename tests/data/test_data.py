@@ -57,9 +57,11 @@ def test_digits_do_not_look_at_the_environment(monkeypatch):
     assert len(data.load("digits").train) == 1437
 
 
-def test_unknown_name_lists_the_known_ones():
-    with pytest.raises(UserError, match=r"'mnist'.*fashion_mnist, digits"):
-        data.load("mnist")
+def test_unknown_names_are_a_sentence():
+    with pytest.raises(UserError, match=r"'minst'; the nearest names are mnist, "):
+        data.load("minst")
+    with pytest.raises(UserError, match=r"no data set 'My photos'.*fashion_mnist, digits"):
+        data.load("My photos")
 
 
 def test_import_is_light():

@@ -1,101 +1,180 @@
-"""Photos in a data set that TFDS prepared as array records, streamed or decoded at once."""
+"""Photos in a data set that TFDS prepared, streamed or decoded at once."""
 
+import functools
 import os
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
+from tqdm import tqdm
 
+from imgcls_jax.data import memory
+from imgcls_jax.data.catalog import folder_info, kept, places, shards, splitting
+from imgcls_jax.data.catalog.folder_info import FolderInfo
+from imgcls_jax.data.catalog.split_syntax import Part
+from imgcls_jax.data.catalog.splitting import Chosen, Parts
 from imgcls_jax.data.dataset import Dataset, Split
+from imgcls_jax.data.photos import folders
 from imgcls_jax.data.photos.lazy import LazyPhotos
 from imgcls_jax.data.photos.options import PhotoOptions
 from imgcls_jax.data.photos.sources import RecordPhotos
-from imgcls_jax.errors import UserError
+from imgcls_jax.errors import UserError, printable
+
+# (labels, share of each part that is held out) -> the numbers of the examples of each part
+Divide = Callable[[np.ndarray, Mapping[str, float]], Mapping[str, np.ndarray]]
 
 
-def is_record_folder(path: str | os.PathLike) -> bool:
-    """Returns whether a folder is a prepared TFDS data set, `data_dir/name/version`."""
-    return (Path(path) / "dataset_info.json").is_file()
+class _Ours(NamedTuple):
+    """Examples of one of our splits: which `rows` of some parts, or None for all, and labels."""
+
+    parts: Parts
+    rows: np.ndarray | None
+    labels: np.ndarray
 
 
-def load(path: str | os.PathLike, options: PhotoOptions) -> Dataset:
-    """Loads a TFDS folder of coloured images with labels; see `photos.load`.
+def find(path: str | os.PathLike) -> Path | None:
+    """Returns the prepared TFDS folder that a folder is or holds, None where there is none.
+
+    Raises:
+      UserError: it holds several.
+    """
+    return places.find_any(Path(path).expanduser())
+
+
+def load_folder(path: Path, options: PhotoOptions) -> Dataset:
+    """Loads a prepared folder as `load` does, for a person who names the folder and no data set.
 
     Splits that are missing are the last records of the training split, which TFDS has shuffled.
 
     Raises:
-      UserError: the folder is damaged, or has no training split, image or label; or options that
-        are for photos in class folders.
+      UserError: as `load`.
     """
-    import tensorflow_datasets as tfds
+    return load(folder_info.read(path), options, divide=_last)
 
-    for name in ("train_split", "test_split"):
-        if getattr(options, name) is not None:
-            raise UserError(f"`{name}` is not for `dataset=folder`; leave it out.")
+
+def load(info: FolderInfo, options: PhotoOptions, *, divide: Divide | None = None) -> Dataset:
+    """Loads a prepared data set of coloured images with labels; see `photos.load`.
+
+    Args:
+      divide: holds parts of the training examples out; by default at random, each class having its
+        share in each.
+
+    Raises:
+      UserError: the folder is damaged, there is too little memory, or an option is for photos in
+        class folders or does not fit the data set.
+    """
+    _refuse_options_of_folders(options)
+    title, size = info.title, options.image_size
+    chosen = splitting.choose(
+        info.shards,
+        options,
+        title=title,
+        labelled=lambda split: shards.Shards(info, split).labelled,
+    )
+    if divide is None:
+        of = {"seed": options.split_seed, "class_names": info.class_names}
+        divide = functools.partial(folders.stratified, **of)
+    ours = _divided(info, chosen, options, divide)
+    if not options.streamed:
+        count = sum(len(of.labels) for of in ours.values())
+        memory.require(
+            count * size * size * 3,
+            what=f"{count:,} photos of {size}x{size} pixels",
+            advice="stream them with `feed=streamed`, or give a smaller `image_size`",
+        )
+    notes = splitting.untrained(ours["train"].labels, ours["test"].labels, info.class_names)
+    return Dataset(
+        name=title,
+        **{name: _split(info, name, of, options) for name, of in ours.items()},
+        class_names=info.class_names,
+        source=f"TFDS records in {printable(info.path)}, {size}x{size} by {options.square}",
+        verified=None,
+        notes=chosen.notes + notes,
+    )
+
+
+def _refuse_options_of_folders(options: PhotoOptions) -> None:
     for name in ("inspected", "label_file"):
         if getattr(options, name):
             raise UserError(f"`{name}` is for folders of photos, not for records; leave it out.")
     if options.folds or options.duplicates == "drop" or options.corrupt == "skip":
         raise UserError("`folds`, `duplicates` and `corrupt` are for photos in class folders.")
-    try:
-        info = tfds.builder_from_directory(path).info
-    except Exception as error:  # TFDS raises anything
-        reason = str(error).strip().split("\n")[0] or type(error).__name__
-        raise UserError(f"{path} is no TFDS data set that can be read ({reason}).") from error
-
-    image, label = (_feature(path, info, kind) for kind in ("Image", "ClassLabel"))
-    if "train" not in info.splits:
-        raise UserError(f"{path} has no split called train; prepare one.")
-    found = _parts(info, options)
-
-    def split(name: str) -> Split:
-        source = RecordPhotos(path, found[name], image=image, label=label)
-        images = LazyPhotos(
-            source,
-            size=options.image_size,
-            how=options.square,
-            crop_scale=options.crop_scale if name == "train" else None,
-            workers=options.workers,
-        )
-        labels = np.array([source[index][1] for index in range(len(source))], np.int32)
-        return Split(images if options.streamed else images[:], labels)
-
-    size = options.image_size
-    return Dataset(
-        name=info.name,
-        train=split("train"),
-        test=split("test"),
-        validation=split("validation") if "validation" in found else None,
-        class_names=tuple(info.features[label].names),
-        source=f"TFDS records in {path}, {size}x{size} by {options.square}",
-        verified=None,
-    )
 
 
-def _feature(path: str | os.PathLike, info: Any, kind: str) -> str:
-    """Returns the name of the one feature of a kind.
+def _divided(
+    info: FolderInfo, chosen: Chosen, options: PhotoOptions, divide: Divide
+) -> dict[str, _Ours]:
+    """Returns our splits, with those that are held out of the training examples."""
+    ours = {}
+    for name, parts in chosen.parts.items():
+        labels = _labels_of(info, parts)
+        of = f"the {name} split of {info.title}"
+        splitting.require_labels(labels, info.class_names, of=of)
+        ours[name] = _Ours(parts, None, labels)
+    wanted = {} if chosen.test else {"test": options.test_fraction}
+    wanted |= {"validation": options.hold_out} if options.hold_out else {}
+    if wanted:
+        train = ours["train"]
+        for name, rows in divide(train.labels, wanted).items():
+            ours[name] = _Ours(train.parts, rows, train.labels[rows])
+    return ours
 
-    Raises:
-      UserError: there are none, or several.
+
+def _labels_of(info: FolderInfo, parts: Sequence[Part]) -> np.ndarray:
+    """Returns the labels (N,) int32 of the examples of some parts.
+
+    Every record has to be read for that, so the labels of a whole split are kept for the next time.
     """
-    import tensorflow_datasets as tfds
-
-    of_kind = getattr(tfds.features, kind)
-    names = [name for name, found in info.features.items() if isinstance(found, of_kind)]
-    if len(names) != 1:
-        raise UserError(f"{path} has {len(names)} features of the kind {kind}; it takes one.")
-    return names[0]
+    return np.concatenate([_labels(info, part) for part in parts])
 
 
-def _parts(info: Any, options: PhotoOptions) -> dict[str, str]:
-    """Returns our splits by name, each as TFDS writes it; see `load`."""
-    found = {name: name for name in ("test", "validation") if name in info.splits}
-    if "test" not in found and "validation" in found:
-        found["test"] = found.pop("validation")
-    wanted = {"test": options.test_fraction, "validation": options.hold_out}
-    total = left = info.splits["train"].num_examples
-    for name, fraction in wanted.items():
-        if name not in found and fraction:
-            first = left - max(1, round(fraction * total))
-            found[name], left = f"train[{first}:{left}]", first
-    return found | {"train": f"train[:{left}]"}
+def _labels(info: FolderInfo, part: Part) -> np.ndarray:
+    where, of = info.beside("labels", part.split), info.state(part.split)
+    if found := kept.read(where, of=of):
+        return found["labels"][part.start : part.stop]
+    progress = tqdm(
+        shards.Shards(info, part.split).all(part.start, part.stop),
+        total=part.stop - part.start,
+        desc=f"Reading the labels of {info.title} {part.split}",
+        unit=" images",
+        leave=False,
+        disable=None,
+    )
+    found = np.fromiter((label for _, label in progress), np.int32)
+    if len(found) == info.counts[part.split]:
+        kept.write(where, {"labels": found}, of=of)
+    return found
+
+
+def _last(labels: np.ndarray, fractions: Mapping[str, float]) -> dict[str, np.ndarray]:
+    """Holds out the last examples."""
+    total = left = len(labels)
+    found = {}
+    for name, fraction in fractions.items():
+        first = left - max(1, round(fraction * total))
+        found[name], left = np.arange(first, left), first
+    return found | {"train": np.arange(left)}
+
+
+def _split(info: FolderInfo, name: str, ours: _Ours, options: PhotoOptions) -> Split:
+    parts, rows = ours.parts, ours.rows
+    if rows is not None and len(parts) == 1 and rows[-1] - rows[0] + 1 == len(rows):
+        start = parts[0].start + int(rows[0])
+        parts, rows = (Part(parts[0].split, start, start + len(rows)),), None
+    images = LazyPhotos(
+        RecordPhotos(info.path, "+".join(_written(info, part) for part in parts), rows),
+        size=options.image_size,
+        how=options.square,
+        crop_scale=options.crop_scale if name == "train" else None,
+        workers=options.workers,
+    )
+    return Split(images if options.streamed else images[:], ours.labels)
+
+
+def _written(info: FolderInfo, part: Part) -> str:
+    """Writes a part as TFDS does; "train" with its end, since states of streams have held that."""
+    if part.start:
+        return f"{part.split}[{part.start}:{part.stop}]"
+    whole = part.split != "train" and part.stop == info.counts[part.split]
+    return part.split if whole else f"{part.split}[:{part.stop}]"

@@ -39,20 +39,19 @@ def check(expression: str, *, setting: str) -> None:
 
 
 def parts(
-    expression: str, counts: Mapping[str, int | Sequence[int]], *, setting: str
+    expression: str, shards: Mapping[str, Sequence[int]], *, setting: str
 ) -> tuple[Part, ...]:
     """Returns the parts that an expression names, in its order.
 
     Args:
       expression: as TFDS writes it; percentages are rounded to the nearest example, `all` is every
         split.
-      counts: examples of each split, or of each of its shards where those are known.
+      shards: the examples in each file of each split.
       setting: what the expression was given as, for errors.
 
     Raises:
       UserError: the expression is wrong, or names a split or examples that are not there, or none.
     """
-    shards = {name: [n] if isinstance(n, int) else list(n) for name, n in counts.items()}
     found = []
     for term in _terms(expression, setting):
         for name in shards if term.split == "all" else [term.split]:
@@ -60,11 +59,6 @@ def parts(
                 raise UserError(
                     f"`{setting}={expression}` names a split {name!r} that is not there: the "
                     f"splits are {', '.join(f'{n} ({sum(of):,})' for n, of in shards.items())}."
-                )
-            if term.unit == "shard" and isinstance(counts[name], int):
-                raise UserError(
-                    f"`{setting}={expression}` counts shards, which {name} has not here: count "
-                    "examples or per cent."
                 )
             start, stop = _bounds(term, shards[name])
             total = sum(shards[name])

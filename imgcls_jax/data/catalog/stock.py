@@ -12,6 +12,8 @@ from typing import Any
 
 import tensorflow_datasets as tfds
 
+from imgcls_jax.data.catalog.description import Description
+from imgcls_jax.data.catalog.folder_info import choose
 from imgcls_jax.data.catalog.naming import Name
 from imgcls_jax.errors import UserError
 
@@ -71,44 +73,31 @@ def _require_version(wanted: Name) -> None:
         )
 
 
-def image_and_label(info: Any, *, where: str) -> tuple[str, str]:
-    """Returns the names of the features that are the image and its class.
-
-    Where there are several of a kind, the data set's supervised keys decide.
-
-    Args:
-      info: the `tfds.core.DatasetInfo`.
-      where: the data set, as a sentence begins with it.
+def describe(builder: Any) -> Description:
+    """Tells what a builder's data set is.
 
     Raises:
-      UserError: there is not one image and one label; it says what there is.
+      UserError: it has not one image and one label.
     """
-    features, keys = info.features, info.supervised_keys
-    kinds = {"image": tfds.features.Image, "label": tfds.features.ClassLabel}
-    plain = dict(features) if isinstance(features, tfds.features.FeaturesDict) else {}
-    found = {}
-    for position, (what, kind) in enumerate(kinds.items()):
-        names = [name for name, feature in plain.items() if type(feature) is kind]
-        if keys and len(keys) == 2 and keys[position] in names:
-            names = [keys[position]]
-        if len(names) == 1:
-            found[what] = names[0]
-    if len(found) < 2:
-        listed = ", ".join(f"{name} ({type(of).__name__})" for name, of in plain.items())
-        raise UserError(
-            f"{where} has not one image and one label but {listed or type(features).__name__}: "
-            "choose a data set of one image and one class per example."
-        )
-    return found["image"], found["label"]
-
-
-def class_names(feature: Any) -> tuple[str, ...]:
-    """Returns the names of a ClassLabel's classes; their numbers where it has no names."""
-    try:
-        names = feature.names
-    except ValueError:
-        names = None
-    return tuple(names or map(str, range(feature.num_classes or 0)))
+    info, config = builder.info, builder.builder_config
+    name = f"{builder.name}/{config.name}" if config else builder.name
+    keys, tree = info.supervised_keys, info.features.to_json()
+    features = choose(tree, keys, where=f"The data set {name}")
+    counts = {split: found.num_examples for split, found in info.splits.items()}
+    licence = info.redistribution_info.license if info.redistribution_info else ""
+    sizes = [found.size for found in (builder.url_infos or {}).values()]
+    return Description(
+        name=name,
+        version=str(builder.version),
+        class_names=tuple(info.features[features.label].names),
+        counts=counts,
+        image_shape=features.image_shape,
+        download_bytes=sum(sizes) or None,
+        licence=licence,
+        homepage=info.homepage or "",
+        citation=info.citation or "",
+        remarks=() if counts else ("What splits it has is known once it is prepared",),
+    )
 
 
 @contextlib.contextmanager

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import numpy as np
 
+from imgcls_jax.data import memory
 from imgcls_jax.data.dataset import Dataset, Split, class_counts, k_fold
 from imgcls_jax.data.photos import audit, cache, folders, grouping, inspected, labelled
 from imgcls_jax.data.photos.folders import Folder
 from imgcls_jax.data.photos.lazy import LazyPhotos
-from imgcls_jax.data.photos.memory import require_memory
 from imgcls_jax.data.photos.options import PhotoOptions
 from imgcls_jax.data.photos.remarks import remarks
 from imgcls_jax.data.photos.sources import FolderPhotos
@@ -92,10 +92,15 @@ def _streamed(folder: Folder, whole: Folder, options: PhotoOptions) -> Loaded:
 
 def _resident(folder: Folder, whole: Folder, options: PhotoOptions) -> Loaded:
     """Decodes all photos, or finds them in the cache."""
-    require_memory(sum(map(len, whole.splits.values())), options.image_size)
+    count, size = sum(map(len, whole.splits.values())), options.image_size
+    memory.require(
+        count * size * size * 3,
+        what=f"{count:,} photos of {size}x{size} pixels",
+        advice="stream them with `feed=streamed`, or give a smaller `image_size`",
+    )
     paths = sorted(path for files in whole.splits.values() for path in files.paths)
     images, kept, bad = cache.load(
-        folder.path, paths, size=options.image_size, how=options.square, corrupt=options.corrupt
+        folder.path, paths, size=size, how=options.square, corrupt=options.corrupt
     )
     folder = _without(folder, {name for name, _ in bad})
     row_of = dict(zip(np.array(paths)[kept].tolist(), range(len(images)), strict=True))

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 
 from imgcls_jax.data.photos import decode
-from imgcls_jax.errors import UserError
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -41,57 +40,50 @@ class FolderPhotos:
         return f"{self.identity()}, {hashlib.sha256(sizes.tobytes()).hexdigest()[:16]}"
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class RecordPhotos:
-    """One split of a data set that TFDS prepared as array records, read without TensorFlow.
+    """Pictures in a data set that TFDS prepared, read without TensorFlow.
 
     Args:
-      folder: `data_dir/name/version`.
-      split: a split's name, or a part as TFDS writes it ("train[:90%]").
-      image, label: the names of the features.
+      folder: `data_dir/name/version`, of array records or TFRecords.
+      split: a split's name, or parts as TFDS writes them ("train[:90%]+validation").
+      rows: which of those examples, (N,) numbers; None for all.
 
     Raises:
-      UserError: there is no such split, or it cannot be read by index.
+      UserError: there is no such split, or it cannot be read.
     """
 
     folder: str | os.PathLike
     split: str
-    image: str = "image"
-    label: str = "label"
+    rows: np.ndarray | None = None
 
     @functools.cached_property
     def _examples(self) -> Any:
-        import tensorflow_datasets as tfds
+        from imgcls_jax.data.catalog import folder_info, shards, split_syntax
 
-        try:
-            builder = tfds.builder_from_directory(self.folder)
-            return builder.as_data_source(
-                split=self.split, decoders={self.image: tfds.decode.SkipDecoding()}
-            )
-        except Exception as error:  # TFDS raises anything
-            reason = str(error).strip().split("\n")[0] or type(error).__name__
-            raise UserError(
-                f"The split {self.split!r} of {self.folder} cannot be read record by record "
-                f'({reason}): prepare the data set with file_format="array_record".'
-            ) from error
+        info = folder_info.read(Path(self.folder))
+        parts = split_syntax.parts(self.split, info.shards, setting="split")
+        return shards.Examples(info, parts)
 
     def __reduce__(self):
         # Every worker opens the records itself.
-        return RecordPhotos, (self.folder, self.split, self.image, self.label)
+        return RecordPhotos, (self.folder, self.split, self.rows)
 
     def __len__(self) -> int:
-        return len(self._examples)
+        return len(self._examples) if self.rows is None else len(self.rows)
 
     def __getitem__(self, index: int) -> tuple[bytes, int]:
-        example = self._examples[index]
-        return bytes(example[self.image]), int(example[self.label])
+        return self._examples[index if self.rows is None else int(self.rows[index])]
 
     def name(self, index: int) -> str:
         return f"Record {index} of {self.split!r} in {self.folder}"
 
     def identity(self) -> str:
         name, version = Path(self.folder).parts[-2:]
-        return f"{len(self)} records, {name} {version} {self.split}"
+        said = f"{len(self)} records, {name} {version} {self.split}"
+        if self.rows is None:
+            return said
+        return f"{said}, {hashlib.sha256(self.rows.astype(np.int64).tobytes()).hexdigest()[:16]}"
 
     def fingerprint(self) -> str:
         """Returns the identity and the names and sizes of the data set's files."""

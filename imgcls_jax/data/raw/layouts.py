@@ -75,9 +75,9 @@ def find(layouts: tuple[Layout, ...], raw_dir: Path) -> Mapping[str, Path]:
     )
 
 
-def of_paths(layouts: Sequence[Layout], paths: Mapping[str, Path]) -> Layout | None:
-    """Returns the layout whose files `find` found; None for an archive."""
-    return next((layout for layout in layouts if paths.keys() == set(layout.files)), None)
+def remark(layouts: Sequence[Layout], paths: Mapping[str, Path]) -> str:
+    """Returns the remark of the layout whose files `find` found, "" for an archive."""
+    return next((of.remark for of in layouts if paths.keys() == set(of.files)), "")
 
 
 def _accepted(layouts: Sequence[Layout]) -> str:

@@ -80,8 +80,8 @@ def test_the_configuration_is_the_named_the_only_or_the_default_one():
 
 
 def test_splits_have_the_meanings_of_their_names():
-    def assign(*names, **options):
-        return shards.assign(names, "hf:o/n", **options)
+    def assign(*names):
+        return shards.assign(names, "hf:o/n")
 
     assert assign("Training", "dev", "test") == {
         "train": "Training", "validation": "dev", "test": "test",
@@ -89,8 +89,6 @@ def test_splits_have_the_meanings_of_their_names():
     assert assign("train", "eval") == {"train": "train", "test": "eval"}
     assert assign("train", "eval", "test")["validation"] == "eval"
     assert assign("partial-train", "unsupervised") == {"train": "partial-train"}
-    assert assign("test", must_train=False) == {"test": "test"}
-    with pytest.raises(UserError, match="has no training split but all, some; give `train_split`"):
-        assign("all", "some")
-    with pytest.raises(UserError, match="has 2 splits for validation, dev, valid; give"):
+    assert assign("all", "some") == {}
+    with pytest.raises(UserError, match="has 2 splits for validation, dev, valid; choose"):
         assign("train", "dev", "valid")

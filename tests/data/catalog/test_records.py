@@ -33,8 +33,9 @@ def write(folder, **splits):
 @pytest.mark.parametrize("streamed", [False, True])
 def test_missing_splits_are_cut_off_the_training_split(tmp_path, streamed):
     folder = write(tmp_path, train=slice(0, 20))
-    assert records.is_record_folder(folder)
-    assert not records.is_record_folder(tmp_path)
+    levels = (folder, folder.parent, tmp_path)
+    assert [records.find(level) for level in levels] == [folder] * 3
+    assert records.find(tmp_path / "none") is None
     found = load(folder, hold_out=0.1, feed="streamed" if streamed else "resident")
     assert (len(found.train), len(found.validation), len(found.test)) == (14, 2, 4)
     assert found.class_names == ("a", "b", "c")
@@ -46,7 +47,7 @@ def test_missing_splits_are_cut_off_the_training_split(tmp_path, streamed):
 
 def test_splits_that_are_there_are_taken(tmp_path):
     folder = write(tmp_path, train=slice(0, 12), validation=slice(12, 15), test=slice(15, 20))
-    found = load(folder, hold_out=0.5)
+    found = load(folder)
     assert (len(found.train), len(found.validation), len(found.test)) == (12, 3, 5)
     folder = write(tmp_path / "other", train=slice(0, 12), validation=slice(12, 15))
     alone = load(folder)

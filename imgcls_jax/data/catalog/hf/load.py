@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from imgcls_jax.data import memory
 from imgcls_jax.data.catalog import naming
 from imgcls_jax.data.catalog.description import SMALL, Description
 from imgcls_jax.data.catalog.hf import columns, division, files, peek, repository, shards
@@ -19,7 +20,6 @@ from imgcls_jax.data.catalog.hf.repository import Repository
 from imgcls_jax.data.dataset import Dataset, Split
 from imgcls_jax.data.photos import kept
 from imgcls_jax.data.photos.lazy import LazyPhotos
-from imgcls_jax.data.photos.memory import require_memory
 from imgcls_jax.data.photos.options import PhotoOptions, SmallOptions
 from imgcls_jax.data.photos.parquet import ParquetPhotos
 from imgcls_jax.errors import UserError, printable
@@ -68,11 +68,14 @@ def load(
     """
     if raw_dir is not None:
         raise UserError("data sets of the Hub have no raw files; leave out `raw_dir`.")
-    chosen = _options(name, options)
+    of_photos = options.get("image_size") is not None
+    chosen = PhotoOptions(**options) if of_photos else SmallOptions(**options)
+    if of_photos:
+        _refuse_options_of_folders(chosen)
     source, of, splits = _found(name, data_dir, offline)
     rows = _rows(source, of, splits, chosen)
     place = repository.place(source.name) / "decoded"
-    if isinstance(chosen, PhotoOptions):
+    if of_photos:
         images, how = _photos(rows, chosen, place)
     else:
         images, how = _small(rows, place)
@@ -101,11 +104,10 @@ def describe(
       UserError: as `load` does for what can be told of a name.
     """
     source, of, splits = _found(name, data_dir, offline)
-    assigned = shards.assign(splits, of)
+    assigned = shards.assign(splits, of) or {name: name for name in splits}
     paths = [path for split in assigned.values() for path in splits[split]]
     here = files.there(source, paths)
-    first = splits[assigned["train"]][0]
-    peeked = peek.read(source, first, here=here)
+    peeked = peek.read(source, paths[0], here=here)
     found = columns.find(peeked.schema, of) if peeked else None
     counts = peek.counts(source, {ours: splits[s] for ours, s in assigned.items()}, here=here)
     shape = peeked.shape(found.image) if found else (None, None, 3)
@@ -127,27 +129,12 @@ def describe(
     )
 
 
-def _options(name: str, options: Mapping[str, Any]) -> Options:
-    kind = SmallOptions if options.get("image_size") is None else PhotoOptions
-    given = {key: value for key, value in options.items() if key != "image_size" or value}
-    try:
-        chosen = kind(**given)
-    except TypeError as error:
-        known = kind.__dataclass_fields__
-        if unknown := [f"`{option}`" for option in sorted(set(given) - set(known))]:
-            more = "" if kind is PhotoOptions else ", or give `image_size` too"
-            raise UserError(
-                f"{printable(name)} takes no {' or '.join(unknown)}; leave it out{more}."
-            ) from error
-        raise UserError(f"an option has a value of the wrong type ({error}).") from error
-    if kind is SmallOptions:
-        return chosen
+def _refuse_options_of_folders(options: PhotoOptions) -> None:
     for option in ("inspected", "label_file"):
-        if getattr(chosen, option):
+        if getattr(options, option):
             raise UserError(f"`{option}` is for folders of photos; leave it out.")
-    if chosen.folds or chosen.duplicates == "drop" or chosen.corrupt == "skip":
+    if options.folds or options.duplicates == "drop" or options.corrupt == "skip":
         raise UserError("`folds`, `duplicates` and `corrupt` are for photos in class folders.")
-    return chosen
 
 
 def _found(
@@ -175,19 +162,19 @@ def _where(source: Repository) -> str:
 
 def _rows(source: Repository, of: str, splits: shards.Splits, options: Options) -> _Rows:
     """Fetches the files that are needed and finds the rows of each split in them."""
-    names = division.needed(tuple(splits), options, of)
-    needed = [path for name in names for path in splits[name]]
+    read = division.needed(splits, options, of)
+    needed = [path for paths in read.values() for path in paths]
     here = dict(zip(needed, files.fetch(source, needed), strict=True))
     found = columns.find(columns.read_schema(here[needed[0]]), of)
     labels = {
-        name: columns.read_labels([here[path] for path in splits[name]], found.label)
-        for name in names
+        name: columns.read_labels([here[path] for path in paths], found.label)
+        for name, paths in read.items()
     }
     notes = []
     if found.others:
         others = ", ".join(map(printable, found.others))
         notes.append(f"The labels are those of the column {found.label}, not of {others}")
-    left_out = sorted(set(splits) - set(names))
+    left_out = sorted(name for name, paths in splits.items() if paths not in read.values())
     if left_out:
         notes.append(f"Splits that are not used: {', '.join(map(printable, left_out))}")
     numbers, class_names = columns.numbered(labels, found.class_names, of)
@@ -197,7 +184,7 @@ def _rows(source: Repository, of: str, splits: shards.Splits, options: Options) 
         files=tuple(str(here[path]) for path in needed),
         image=found.image,
         rows=np.arange(sum(map(len, numbers.values()))),
-        labels=np.concatenate([numbers[name] for name in names]),
+        labels=np.concatenate(list(numbers.values())),
     )
     return _Rows(photos, class_names, divided, (*notes, *said))
 
@@ -215,7 +202,12 @@ def _photos(rows: _Rows, options: PhotoOptions, place: Path) -> tuple[Images, st
     if options.streamed:
         crop = {"train": options.crop_scale}
         return lambda name, of: lazy(rows.photos.take(of), crop.get(name)), said
-    require_memory(len(rows.photos), size)
+    count = len(rows.photos)
+    memory.require(
+        count * size * size * 3,
+        what=f"{count:,} photos of {size}x{size} pixels",
+        advice="stream them with `feed=streamed`, or give a smaller `image_size`",
+    )
     pixels = kept.resized(lazy(rows.photos, None), place)
     return lambda name, of: pixels[of], said
 

@@ -72,13 +72,13 @@ def choose(found: Mapping[str, Splits], config: str | None, card: Mapping, of: s
     )
 
 
-def assign(splits: Iterable[str], of: str, *, must_train: bool = True) -> dict[str, str]:
+def assign(splits: Iterable[str], of: str) -> dict[str, str]:
     """Maps "train", "validation" and "test", as far as they are there, to the repository's names.
 
     A split without a meaning here, such as "unsupervised", is left out.
 
     Raises:
-      UserError: there is no training split though there must be, or two splits mean the same.
+      UserError: two splits mean the same.
     """
     meanings: dict[str, list[str]] = defaultdict(list)
     for name in splits:
@@ -91,14 +91,9 @@ def assign(splits: Iterable[str], of: str, *, must_train: bool = True) -> dict[s
     for kind, names in meanings.items():
         if len(names) > 1:
             raise UserError(
-                f"{printable(of)} has {len(names)} splits for {kind}, {_some(names)}; give "
-                "`train_split` and `test_split`."
+                f"{printable(of)} has {len(names)} splits for {kind}, {_some(names)}; choose "
+                "another data set, or give a copy of its files as `data_dir`, one split in each."
             )
-    if must_train and TRAIN not in meanings:
-        raise UserError(
-            f"{printable(of)} has no training split but {_some(splits)}; give `train_split` and "
-            "`test_split`."
-        )
     return {kind: names[0] for kind, names in meanings.items()}
 
 

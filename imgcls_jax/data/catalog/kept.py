@@ -1,0 +1,40 @@
+"""Arrays read from a prepared folder, such as decoded pixels, kept beside it for the next time."""
+
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from absl import logging
+
+from imgcls_jax.files import lock, whole
+
+_LAYOUT = "1"  # another value makes every older copy stale
+
+
+def read(path: Path, *, of: str) -> dict[str, np.ndarray] | None:
+    """Returns the arrays kept of what had the state `of`, None for missing, stale or damaged ones.
+
+    The zip container's CRC-32 of every array is checked while reading.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            if str(file["of"]) != _LAYOUT + of:
+                return None
+            return {name: file[name] for name in file.files if name != "of"}
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        return None
+
+
+def write(path: Path, arrays: Mapping[str, np.ndarray], *, of: str) -> None:
+    """Keeps arrays, whole or not at all; a warning says where they cannot be kept."""
+    try:
+        locked = lock(path.parent, f"writes {path}")
+        with locked, whole(path) as partial, partial.open("wb") as file:
+            np.savez(file, of=_LAYOUT + of, **arrays)
+    except OSError as error:
+        logging.warning(
+            "%s cannot be written (%s): the next start will read all of the data set again.",
+            path,
+            error.strerror or error,
+        )

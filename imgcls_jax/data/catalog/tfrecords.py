@@ -1,0 +1,81 @@
+"""Files of TFRecords read by index, without TensorFlow.
+
+A record is stored as its length (uint64), the masked CRC-32C of that (uint32), the data and their
+CRC (https://www.tensorflow.org/tutorials/load_data/tfrecord). There is no table of contents: one
+pass from length to length finds where the records begin.
+"""
+
+import os
+import struct
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+_AROUND = 16  # bytes of a record that are not its data
+_HEADER = 12  # of them before the data
+
+
+def offsets(path: Path) -> np.ndarray:
+    """Returns where the data of each record begins, and 12 bytes after the last: int64 (N + 1,).
+
+    Raises:
+      ValueError: the file ends within a record, or is none of TFRecords.
+    """
+    size, found = os.path.getsize(path), [_HEADER]
+    with open(path, "rb", buffering=0) as file:
+        position = 0
+        while position < size:
+            header = os.pread(file.fileno(), 8, position)
+            (length,) = struct.unpack("<Q", header) if len(header) == 8 else (size,)
+            position += length + _AROUND
+            if position > size:
+                raise ValueError(f"{path.name} ends within record {len(found) - 1}")
+            found.append(position + _HEADER)
+    return np.array(found, np.int64)
+
+
+class TFRecords:
+    """The records of some files, one after the other.
+
+    Args:
+      paths: of the files.
+      starts: the `offsets` of each file.
+    """
+
+    def __init__(self, paths: Sequence[Path], starts: Sequence[np.ndarray]):
+        self._paths, self._starts = paths, starts
+        self._ends = np.cumsum([len(of) - 1 for of in starts])
+        self._files: dict[int, int] = {}
+
+    def __len__(self) -> int:
+        return int(self._ends[-1]) if len(self._ends) else 0
+
+    def __getitem__(self, index: int) -> bytes:
+        """Returns the data of a record; several threads may read at once.
+
+        Raises:
+          OSError: a file cannot be read, or has become shorter.
+        """
+        number = int(np.searchsorted(self._ends, index, side="right"))
+        starts = self._starts[number]
+        place = index - (int(self._ends[number]) - len(starts) + 1)
+        first, after = int(starts[place]), int(starts[place + 1]) - _AROUND
+        data = os.pread(self._descriptor(number), after - first, first)
+        if len(data) != after - first:
+            raise OSError(f"{self._paths[number]} has become shorter")
+        return data
+
+    def __getitems__(self, indices: Sequence[int]) -> list[bytes]:
+        return [self[index] for index in indices]
+
+    def _descriptor(self, number: int) -> int:
+        if number not in self._files:
+            opened = os.open(self._paths[number], os.O_RDONLY)
+            if self._files.setdefault(number, opened) != opened:  # another thread was quicker
+                os.close(opened)
+        return self._files[number]
+
+    def __del__(self):
+        for descriptor in self._files.values():
+            os.close(descriptor)
