@@ -106,7 +106,7 @@ def load_dataset(config: Config, *, begun: bool = False) -> data.Dataset:
     if config.model.weights != "none" and there and not begun:
         pretrained.fetch(config.model.weights, config.model.model)
     options = config.data.options()
-    if options:
+    if config.data.of_photos:
         options["workers"] = _WORKERS.value
     if config.data.label_file:
         options["several_labels"] = config.model.head == "multi_label"

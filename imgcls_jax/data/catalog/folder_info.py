@@ -230,7 +230,14 @@ def _feature_tree(folder: Path) -> Mapping[str, Any]:
         return tree
     import tensorflow_datasets as tfds  # which still knows how its versions before 4.4 wrote it
 
-    return tfds.features.FeatureConnector.from_config(folder).to_json()
+    return tree_of(tfds.features.FeatureConnector.from_config(folder))
+
+
+def tree_of(features: Any) -> dict[str, Any]:
+    """Returns what TFDS would write of features into `features.json`."""
+    from google.protobuf import json_format
+
+    return json_format.MessageToDict(features.to_proto())
 
 
 def _supervised_keys(told: Mapping[str, Any]) -> tuple[str, ...] | None:

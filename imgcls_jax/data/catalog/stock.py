@@ -13,7 +13,7 @@ from typing import Any
 import tensorflow_datasets as tfds
 
 from imgcls_jax.data.catalog.description import Description
-from imgcls_jax.data.catalog.folder_info import choose
+from imgcls_jax.data.catalog.folder_info import choose, tree_of
 from imgcls_jax.data.catalog.naming import Name
 from imgcls_jax.errors import UserError
 
@@ -40,9 +40,8 @@ def builder(wanted: Name, *, data_dir: str | os.PathLike) -> Any:
             return tfds.builder(wanted.name, data_dir=data_dir, **options)
     except ImportError as error:
         raise UserError(
-            f"The TFDS builder of {wanted.name} needs a package that is missing "
-            f"({_first_line(error)}): install it, or give a folder prepared elsewhere as "
-            "`data_dir`."
+            f"The TFDS builder of {wanted.name} needs {error.name or 'a package'}, which cannot be "
+            "imported: install it, or give a folder prepared elsewhere as `data_dir`."
         ) from error
     except Exception as error:  # TFDS raises anything
         _require_config(wanted)
@@ -81,8 +80,8 @@ def describe(builder: Any) -> Description:
     """
     info, config = builder.info, builder.builder_config
     name = f"{builder.name}/{config.name}" if config else builder.name
-    keys, tree = info.supervised_keys, info.features.to_json()
-    features = choose(tree, keys, where=f"The data set {name}")
+    keys, where = info.supervised_keys, f"The data set {name}"
+    features = choose(tree_of(info.features), keys, where=where)
     counts = {split: found.num_examples for split, found in info.splits.items()}
     licence = info.redistribution_info.license if info.redistribution_info else ""
     sizes = [found.size for found in (builder.url_infos or {}).values()]

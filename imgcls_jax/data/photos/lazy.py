@@ -7,14 +7,14 @@ import numpy as np
 
 from imgcls_jax.data.photos import decode
 from imgcls_jax.data.photos.cache import cores
-from imgcls_jax.data.photos.streaming import Source
+from imgcls_jax.data.photos.source import Source
 
 
 class LazyPhotos:
     """An image array (N, size, size, 3) uint8 as far as its shape and indexing go.
 
     Args:
-      source: the pictures, see `streaming.Source`.
+      source: the pictures, see `source.Source`.
       size, how: as `decode.resize` has them.
       crop_scale: of the random crops of a training stream, see `streaming.stream`.
       workers: processes that decode for a stream.

@@ -14,7 +14,7 @@ from imgcls_jax.data.photos import decode
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class FolderPhotos:
-    """The pictures `root/path` with their labels (N,) or (N, K); see `streaming.Source`."""
+    """The pictures `root/path` with their labels (N,) or (N, K); see `source.Source`."""
 
     root: str | os.PathLike
     paths: tuple[str, ...]

@@ -19,12 +19,13 @@ import signal
 import sys
 import weakref
 from collections.abc import Iterator
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
 from imgcls_jax.data.photos import decode
 from imgcls_jax.data.photos.cache import cores
+from imgcls_jax.data.photos.source import Source
 from imgcls_jax.data.sampling import Balanced, order
 from imgcls_jax.errors import UserError
 
@@ -32,24 +33,6 @@ _FOREVER = 2**62  # batches: a stream without end, which still has a length as P
 _RATIOS = (3 / 4, 4 / 3)  # of width to height of a random crop
 _AHEAD = 2  # batches in each buffer: of each worker, of the host and of the device
 _THREADS = 4  # at most, where there are no workers
-
-
-class Source(Protocol):
-    """Pictures with labels, each to be had by its index; pickled into every worker."""
-
-    def __len__(self) -> int: ...
-
-    def __getitem__(self, index: int) -> tuple[str | bytes, int | list[int]]:
-        """Returns (path or content of the file, label or, of several, 0 or 1 for each)."""
-
-    def name(self, index: int) -> str:
-        """Returns the picture's name for errors."""
-
-    def identity(self) -> str:
-        """Returns a digest of these pictures in this order, wherever they lie, to check states."""
-
-    def fingerprint(self) -> str:
-        """Returns that and what tells their files from others of the same names, unread."""
 
 
 def stream(source: Source, *, workers: int = 0, device: Any = None, **settings: Any) -> "Stream":
