@@ -13,6 +13,8 @@
                                                 # predictions beside decoding and network alone
     python -m experiments.benchmark doctor --data_dir=PHOTOS --model=mobilenet_v2 --weights=FILE
                                                 # labels and copies spoilt on purpose
+    python -m experiments.benchmark streaming --rounds=5
+                                                # records of ImageNet's shape, beside Grain's loop
 
 PyTorch and Keras take part where they are installed; see `experiments.benchmarks.timing` for the
 rules.
@@ -33,6 +35,7 @@ from experiments.benchmarks import (
     cifar10,
     doctor,
     fmnist,
+    grain_loop,
     limits,
     logistic,
     predict,
@@ -62,6 +65,7 @@ _BENCHMARKS = {
     "seeds": (seeds, lambda: cli.load_data("fashion_mnist")),
     "limits": (limits, limits.asked),
     "predict": (predict, cli.photos_dir),
+    "streaming": (grain_loop, lambda: None),
     "doctor": (doctor, lambda: (cli.photos_dir(), cli.given_settings())),
 }
 
