@@ -89,7 +89,7 @@ def main(names: list[str]) -> None:
 
 def _peers() -> Iterator[tuple[str, str]]:
     """Yields name and version of every library compared with that is installed."""
-    for name in ("torch", "keras", "tensorflow", "tensorflow-cpu", "scikit-learn"):
+    for name in ("torch", "keras", "tensorflow", "tensorflow-cpu", "scikit-learn", "grain"):
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
             yield name, importlib.metadata.version(name)
 

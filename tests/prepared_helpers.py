@@ -50,7 +50,14 @@ def prepare(
     def examples(images, labels):
         for number, (image, label) in enumerate(zip(images, labels, strict=True)):
             told = {key: value() for key, (_, value) in more.items()}
-            yield number, {"image": png(image), "label": int(label)} | told
+            yield (
+                number,
+                {
+                    "image": png(image) if isinstance(image, np.ndarray) else image,
+                    "label": int(label),
+                }
+                | told,
+            )
 
     with tfds.core.registered.skip_registration():
 

@@ -38,7 +38,7 @@ def measure(_: Any, *, rounds: int) -> dict[str, Any]:
     """Makes the records in a folder that is then gone, and has the contenders take turns.
 
     Returns:
-      Images per second of each turn and their medians, megabytes per second of those, milliseconds
+      Seconds of each turn and their medians, images and megabytes per second of those, milliseconds
       of the processor per image, all processes together, and the median over the rounds of each
       rate as a ratio of that of Grain's own loop.
     """
@@ -46,26 +46,27 @@ def measure(_: Any, *, rounds: int) -> dict[str, Any]:
         source = RecordPhotos(write_records(Path(folder)), "train")
         mean = statistics.mean(len(source[index][0]) for index in range(len(source)))
         turns = take_turns(source, rounds=rounds)
-    rates = {name: [turn.rate for turn in of] for name, of in turns.items()}
-    medians = {name: statistics.median(values) for name, values in rates.items()}
-    own = rates["grain_processes"]
+    seconds = {name: [turn.seconds for turn in of] for name, of in turns.items()}
+    medians = {name: statistics.median(values) for name, values in seconds.items()}
+    images, own = BATCH_SIZE * _COUNTED, seconds["grain_processes"]
+    rates = {name: images / median for name, median in medians.items()}
     return {
-        "benchmark": "streaming records of ImageNet's shape: images per second",
-        "images": len(source),
+        "benchmark": f"streaming {images:,} images from records of ImageNet's shape: seconds",
+        "records": len(source),
         "bytes_per_image": mean,
         "batch_size": BATCH_SIZE,
         "size": SIZE,
         "processes": cores(),
-        "rounds": rounds,
-        "images_per_second": rates,
+        "seconds": seconds,
         "median": medians,
-        "mb_per_second": {name: rate * mean / 1e6 for name, rate in medians.items()},
+        "images_per_second": rates,
+        "mb_per_second": {name: rate * mean / 1e6 for name, rate in rates.items()},
         "cpu_ms_per_image": {
             name: statistics.median(turn.cpu_ms for turn in of) for name, of in turns.items()
         },
         "ratio": {
-            name: statistics.median(a / b for a, b in zip(values, own, strict=True))
-            for name, values in rates.items()
+            name: statistics.median(b / a for a, b in zip(values, own, strict=True))
+            for name, values in seconds.items()
         },
     }
 
@@ -79,15 +80,15 @@ def show(result: dict[str, Any]) -> None:
             name: f"{rate:.0f} images/s   {result['mb_per_second'][name]:.1f} MB/s   "
             f"{result['ratio'][name]:.3f} of Grain's own loop   "
             f"{result['cpu_ms_per_image'][name]:.2f} ms of the processor each"
-            for name, rate in result["median"].items()
+            for name, rate in result["images_per_second"].items()
         }
     )
 
 
 class Turn(NamedTuple):
-    """A turn's images per second, and milliseconds of the processor per image."""
+    """A turn's seconds, and milliseconds of the processor per image."""
 
-    rate: float
+    seconds: float
     cpu_ms: float
 
 
@@ -95,8 +96,8 @@ def take_turns(source: RecordPhotos, *, rounds: int) -> dict[str, list[Turn]]:
     """Returns what each contender reached in each round."""
     workers = cores()
     contenders: dict[str, Callable[[int], Iterator[Any]]] = {
-        "stream_processes": lambda seed: stream(source, seed, workers),
         "grain_processes": lambda seed: grain_loop(source, seed, workers),
+        "stream_processes": lambda seed: stream(source, seed, workers),
         "stream_threads": lambda seed: stream(source, seed, 0),
         "grain_one_thread": lambda seed: grain_loop(source, seed, 0),
     }
@@ -117,7 +118,7 @@ def timed(batches: Iterator[dict[str, np.ndarray]]) -> Turn:
     images = sum(len(next(batches)["label"]) for _ in range(_COUNTED))
     seconds, used = time.perf_counter() - started, _cpu_seconds() - before
     batches.close()
-    return Turn(images / seconds, 1000 * used / images)
+    return Turn(seconds, 1000 * used / images)
 
 
 def _cpu_seconds() -> float:

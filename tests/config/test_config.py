@@ -18,6 +18,14 @@ from imgcls_jax.workdir import Workdir, environment
             {"dataset": "mnist:latest"},
             "`dataset=mnist:latest` is no name of a data set; write NAME, NAME/CONFIG or NAME:VER",
         ),
+        ({"dataset": "digits", "image_size": 9}, "digits comes in one size; leave out"),
+        ({"dataset": "mnist", "resize": "pad"}, "`resize` is for photos; give `image_size` too"),
+        ({"dataset": "mnist", "test_fraction": 1.0}, "`test_fraction=1.0` cannot be used; it mu"),
+        (
+            {"dataset": "mnist", "hold_out": 0.1, "join_validation": True},
+            "`join_validation` is for data sets with a validation split",
+        ),
+        ({"train_split": "train["}, "`train_split=train[` is no part of a split"),
         ({"model": "vgg"}, "unknown `model=vgg`"),
         ({"init": "he"}, "unknown `init=he`"),
         ({"optimizer": "lion"}, "unknown `optimizer=lion`"),
@@ -98,6 +106,17 @@ def test_settings_of_photos_are_shown_where_they_mean_something():
     assert not {"image_size", "resize", "folds", "weights"} & unlike_photos
     photos = Config.of(dataset="folder", image_size=224)
     assert set(photos.shown(everything=True)) == set(settings_by_name())
+
+
+def test_an_image_size_makes_photos_of_any_data_set():
+    small = Config.of(dataset="emnist/letters:3.1.0", train_split="train[:80%]", test_fraction=0.1)
+    assert not small.data.of_photos
+    assert small.data.options() == {"train_split": "train[:80%]", "test_fraction": 0.1}
+    photos = small.replace(image_size=64)
+    assert photos.data.of_photos
+    assert photos.data.options() == photos.data.options() | small.data.options()
+    assert photos.data.options()["image_size"] == 64
+    assert Config.of(dataset="hf:owner/name").data.options() == {}
 
 
 def test_names_are_unique_across_the_sections():

@@ -58,7 +58,7 @@ def test_digits_do_not_look_at_the_environment(monkeypatch):
 
 
 def test_unknown_names_are_a_sentence():
-    with pytest.raises(UserError, match=r"'minst'; the nearest names are mnist, "):
+    with pytest.raises(UserError, match=r"'minst'; the nearest are mnist, "):
         data.load("minst")
     with pytest.raises(UserError, match=r"no data set 'My photos'.*fashion_mnist, digits"):
         data.load("My photos")

@@ -55,10 +55,11 @@ def test_measured_and_shown(source, monkeypatch, capsys):
     monkeypatch.setattr(grain_loop, "cores", lambda: 0)  # processes take seconds to start
     monkeypatch.setattr(grain_loop, "write_records", lambda folder: source.folder)
     result = grain_loop.measure(None, rounds=3)
-    assert {len(rates) for rates in result["images_per_second"].values()} == {3}
+    assert {len(seconds) for seconds in result["seconds"].values()} == {3}
     assert result["ratio"]["grain_processes"] == 1
     assert all(value > 0 for value in result["cpu_ms_per_image"].values())
-    mb = result["median"]["stream_threads"] * result["bytes_per_image"] / 1e6
-    assert result["mb_per_second"]["stream_threads"] == mb
+    rate = 12 / result["median"]["stream_threads"]
+    assert result["images_per_second"]["stream_threads"] == rate
+    assert result["mb_per_second"]["stream_threads"] == rate * result["bytes_per_image"] / 1e6
     grain_loop.show(result)
     assert "1.000 of Grain's own loop" in capsys.readouterr().out

@@ -17,7 +17,7 @@ _FOLDERS = plant(
     ),
 )
 _CACHE = plant(
-    "imgcls_jax/data/photos/cache.py",
+    "imgcls_jax/data/photos/pictures.py",
     ("data/photos/test_cache.py",),
     the_cache_ignores_times=(
         "the cache is blind to an edit of the same size",

@@ -15,23 +15,23 @@ import os
 import struct
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tensorflow_datasets as tfds
 from PIL import Image
 from tqdm import tqdm
 
-from imgcls_jax.data.catalog.recipe import Recipe
 from imgcls_jax.data.dataset import Split
 
 _BATCH = 1000
 
 
-def write(about: Recipe, splits: Mapping[str, Split], *, data_dir: Path) -> Path:
+def write(about: Any, splits: Mapping[str, Split], *, data_dir: Path) -> Path:
     """Writes `data_dir/name/version` as array records, examples in the order given; returns it.
 
     Args:
-      about: gives name, version, description, homepage, citation, class names, and the feature
+      about: a `Recipe`, or whatever has its name, version, description, homepage, citation, class names, and the feature
         "id" of examples if they have one.
     """
     progress = tqdm(
@@ -61,7 +61,7 @@ def write(about: Recipe, splits: Mapping[str, Split], *, data_dir: Path) -> Path
 
 
 def _builder_class(
-    about: Recipe,
+    about: Any,
     image_shape: tuple[int, ...],
     split_names: list[str],
     examples: Callable[[str], Iterator[tuple[int, dict]]],

@@ -3,21 +3,28 @@
 import contextlib
 import time
 import urllib.parse
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Protocol
 
-from imgcls_jax.data.catalog.recipe import Recipe
 from imgcls_jax.data.catalog.route import no_route, one_line
 
 STALL_SECONDS = 20  # without a single byte
 _SLOWEST = 20_000  # bytes per second after as many seconds: 30 MB would take half an hour
 
 
+class Published(Protocol):
+    """What is to be downloaded, such as a `Recipe`: its name, and an address of each raw file."""
+
+    name: str
+    downloads: Mapping[str, str]
+
+
 class Unavailable(Exception):
     """A source that has no data to give; the message says why, in a clause."""
 
 
-def fetch(recipe: Recipe, data_dir: Path) -> dict[str, Path]:
+def fetch(recipe: Published, data_dir: Path) -> dict[str, Path]:
     """Downloads the raw files into `data_dir/downloads`; returns their paths by official name.
 
     Raises:
@@ -92,6 +99,6 @@ def hurried(chunks: Iterable[bytes]) -> Iterator[bytes]:
         yield chunk
 
 
-def host(recipe: Recipe) -> str:
+def host(recipe: Published) -> str:
     """Returns the host that the raw files are downloaded from."""
     return urllib.parse.urlsplit(next(iter(recipe.downloads.values()))).netloc

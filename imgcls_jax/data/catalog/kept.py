@@ -1,7 +1,7 @@
 """Arrays read from a prepared folder, such as decoded pixels, kept beside it for the next time."""
 
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +12,13 @@ from imgcls_jax.files import lock, whole
 _LAYOUT = "1"  # another value makes every older copy stale
 
 
-def read(path: Path, *, of: str) -> dict[str, np.ndarray] | None:
+def read(
+    path: Path, *, of: str, names: Sequence[str] | None = None
+) -> dict[str, np.ndarray] | None:
     """Returns the arrays kept of what had the state `of`, None for missing, stale or damaged ones.
+
+    Args:
+      names: of the arrays to read; None for all.
 
     The zip container's CRC-32 of every array is checked while reading.
     """
@@ -21,7 +26,7 @@ def read(path: Path, *, of: str) -> dict[str, np.ndarray] | None:
         with np.load(path, allow_pickle=False) as file:
             if str(file["of"]) != _LAYOUT + of:
                 return None
-            return {name: file[name] for name in file.files if name != "of"}
+            return {name: file[name] for name in names or file.files if name != "of"}
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         return None
 

@@ -76,6 +76,6 @@ def _prepared(
     described = stock.describe(builder)
     if not of_photos:
         _require_one_size(described)
-    from imgcls_jax.data.catalog.preparing import prepare
+    from imgcls_jax.data.catalog.preparing.preparation import prepare
 
     return prepare(builder, manual_dir=raw_dir, offline=offline)

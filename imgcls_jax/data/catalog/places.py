@@ -94,6 +94,11 @@ def find_any(folder: Path) -> Path | None:
     return found[0] if found else None
 
 
+def names(data_dir: Path) -> list[str]:
+    """Returns the names of the data sets that are prepared in a TFDS folder."""
+    return [folder.name for folder in _folders(data_dir) if _below(folder)]
+
+
 def _folders(folder: Path) -> list[Path]:
     """Lists the folders in a folder that has few entries, as all those of TFDS do; else none."""
     try:

@@ -10,7 +10,7 @@ import numpy as np
 from tqdm import tqdm
 
 from imgcls_jax.data import memory
-from imgcls_jax.data.catalog import folder_info, kept, places, shards, splitting
+from imgcls_jax.data.catalog import decoded_photos, folder_info, kept, places, shards, splitting
 from imgcls_jax.data.catalog.folder_info import FolderInfo
 from imgcls_jax.data.catalog.split_syntax import Part
 from imgcls_jax.data.catalog.splitting import Chosen, Parts
@@ -71,22 +71,26 @@ def load(info: FolderInfo, options: PhotoOptions, *, divide: Divide | None = Non
         options,
         title=title,
         labelled=lambda split: shards.Shards(info, split).labelled,
+        drawn="the last" if divide is _last else "",
     )
     if divide is None:
         of = {"seed": options.split_seed, "class_names": info.class_names}
         divide = functools.partial(folders.stratified, **of)
     ours = _divided(info, chosen, options, divide)
-    if not options.streamed:
+    if options.streamed:
+        splits = {name: _streamed(info, name, of, options) for name, of in ours.items()}
+    else:
         count = sum(len(of.labels) for of in ours.values())
         memory.require(
             count * size * size * 3,
             what=f"{count:,} photos of {size}x{size} pixels",
             advice="stream them with `feed=streamed`, or give a smaller `image_size`",
         )
+        splits = _resident(info, ours, chosen, options)
     notes = splitting.untrained(ours["train"].labels, ours["test"].labels, info.class_names)
     return Dataset(
         name=title,
-        **{name: _split(info, name, of, options) for name, of in ours.items()},
+        **splits,
         class_names=info.class_names,
         source=f"TFDS records in {printable(info.path)}, {size}x{size} by {options.square}",
         verified=None,
@@ -157,7 +161,29 @@ def _last(labels: np.ndarray, fractions: Mapping[str, float]) -> dict[str, np.nd
     return found | {"train": np.arange(left)}
 
 
-def _split(info: FolderInfo, name: str, ours: _Ours, options: PhotoOptions) -> Split:
+def _resident(
+    info: FolderInfo, ours: Mapping[str, _Ours], chosen: Chosen, options: PhotoOptions
+) -> dict[str, Split]:
+    """Decodes what is used of the published splits, or finds it in the cache."""
+    decoded = {
+        split: decoded_photos.load(info, Part(split, *bounds), options)
+        for split, bounds in splitting.ranges(chosen).items()
+    }
+
+    def images(of: _Ours) -> np.ndarray:
+        runs = [decoded[part.split] for part in of.parts]
+        cut = [
+            run.images[part.start - run.first : part.stop - run.first]
+            for part, run in zip(of.parts, runs, strict=True)
+        ]
+        every = cut[0] if len(cut) == 1 else np.concatenate(cut)
+        return every if of.rows is None else every[of.rows]
+
+    return {name: Split(images(of), of.labels) for name, of in ours.items()}
+
+
+def _streamed(info: FolderInfo, name: str, ours: _Ours, options: PhotoOptions) -> Split:
+    """Leaves the pixels in their records."""
     parts, rows = ours.parts, ours.rows
     if rows is not None and len(parts) == 1 and rows[-1] - rows[0] + 1 == len(rows):
         start = parts[0].start + int(rows[0])
@@ -169,7 +195,7 @@ def _split(info: FolderInfo, name: str, ours: _Ours, options: PhotoOptions) -> S
         crop_scale=options.crop_scale if name == "train" else None,
         workers=options.workers,
     )
-    return Split(images if options.streamed else images[:], ours.labels)
+    return Split(images, ours.labels)
 
 
 def _written(info: FolderInfo, part: Part) -> str:

@@ -1,5 +1,6 @@
 """Small images of one size in a prepared TFDS folder, decoded once into uint8 arrays."""
 
+import functools
 import io
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -42,7 +43,7 @@ def load(info: FolderInfo, options: SmallOptions) -> Dataset:
     if channels not in _MODES:
         raise UserError(f"{title} has images of {channels} channels: choose one of 1, 3 or 4.")
     chosen = splitting.choose(
-        info.shards, options, title=title, labelled=lambda split: Shards(info, split).labelled
+        info.shards, options, title=title, labelled=functools.partial(_labelled, info)
     )
     ranges = splitting.ranges(chosen)
     count = sum(stop - start for start, stop in ranges.values())
@@ -114,6 +115,13 @@ def _joined(runs: Mapping[str, Run], parts: Sequence[Part]) -> Split:
     if len(cut) == 1:
         return Split(*cut[0])
     return Split(*(np.concatenate(column) for column in zip(*cut, strict=True)))
+
+
+def _labelled(info: FolderInfo, split: str) -> bool:
+    where, of = info.beside("decoded", split), info.state(split)
+    if found := kept.read(where, of=of, names=["labels"]):
+        return bool((found["labels"] >= 0).any())
+    return Shards(info, split).labelled
 
 
 def _examples(info: FolderInfo, split: str, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:

@@ -40,6 +40,7 @@ def choose(
     *,
     title: str,
     labelled: Callable[[str], bool],
+    drawn: str = "",
 ) -> Chosen:
     """Chooses the parts by the options, else by the names of the splits.
 
@@ -50,6 +51,8 @@ def choose(
       shards: the lengths of each split's files.
       title: the data set's name, as a sentence begins with it.
       labelled: whether the examples of a split have labels.
+      drawn: which examples a share of the training part is, for the note; by default those that
+        `split_seed` draws.
 
     Raises:
       UserError: a part that is not there, parts that share examples, no training split, or options
@@ -65,7 +68,8 @@ def choose(
         )
     train = split_syntax.parts(wanted[0] or "train", shards, setting="train_split")
     own = {n: (Part(n, 0, sum(shards[n])),) for n in ("validation", "test") if n in shards}
-    test, notes = _test(shards, options, own, labelled)
+    drawn = drawn or f"drawn by `split_seed={options.split_seed}`"
+    test, notes = _test(shards, options, own, labelled, drawn)
     if test and (shared := split_syntax.overlap(train, test)):
         raise UserError(
             f"`train_split={wanted[0] or 'train'}` and `test_split={wanted[1] or test[0].split}` "
@@ -86,6 +90,7 @@ def _test(
     options: PhotoOptions | SmallOptions,
     own: Mapping[str, Parts],
     labelled: Callable[[str], bool],
+    drawn: str,
 ) -> tuple[Parts | None, tuple[str, ...]]:
     """Returns the part to test on, if it is not to be drawn, and what is to be said of it."""
     if options.test_split is not None:
@@ -101,8 +106,8 @@ def _test(
             f"{why}: the validation split is the test set, so choose no setting by it; {instead}",
         )
     return None, (
-        f"{why}: {100 * options.test_fraction:g} % of the training examples, drawn by "
-        f"`split_seed={options.split_seed}`, are the test set",
+        f"{why}: {100 * options.test_fraction:g} % of the training examples, {drawn}, are the "
+        "test set",
     )
 
 

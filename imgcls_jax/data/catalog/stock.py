@@ -7,11 +7,13 @@ import contextlib
 import difflib
 import io
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import tensorflow_datasets as tfds
 
+from imgcls_jax.data.catalog import places
 from imgcls_jax.data.catalog.description import Description
 from imgcls_jax.data.catalog.folder_info import choose, tree_of
 from imgcls_jax.data.catalog.naming import Name
@@ -27,8 +29,8 @@ def builder(wanted: Name, *, data_dir: str | os.PathLike) -> Any:
     """
     known = tfds.list_builders(with_community_datasets=False)
     if wanted.name not in known:
-        near = difflib.get_close_matches(wanted.name, known, n=3, cutoff=0.5)
-        instead = f"; the nearest names are {', '.join(near)}" if near else ""
+        near = _nearest(wanted.name, [*known, *places.names(Path(data_dir))])
+        instead = f"; the nearest are {', '.join(near)}" if near else ""
         raise UserError(
             f"TFDS knows no data set {wanted.name!r}{instead}: give a name of its catalogue."
         )
@@ -50,6 +52,13 @@ def builder(wanted: Name, *, data_dir: str | os.PathLike) -> Any:
             f"The TFDS builder of {wanted.name} cannot be made ({_first_line(error)}): choose "
             "another data set."
         ) from error
+
+
+def _nearest(name: str, known: Sequence[str]) -> list[str]:
+    """Returns up to three names that are spelled alike, then the shortest that hold the name."""
+    alike = difflib.get_close_matches(name, known, n=3)
+    holding = sorted((of for of in known if name in of), key=lambda of: (len(of), of))
+    return list(dict.fromkeys([*alike, *holding]))[:3]
 
 
 def _require_config(wanted: Name) -> None:

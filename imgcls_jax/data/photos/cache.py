@@ -28,6 +28,7 @@ from tqdm import tqdm
 
 from imgcls_jax.data.photos import decode
 from imgcls_jax.data.photos.decode import in_order
+from imgcls_jax.data.photos.pictures import Files, Pictures
 from imgcls_jax.errors import UserError
 from imgcls_jax.files import cache_folder, lock, whole
 
@@ -46,14 +47,37 @@ def load(
     cache_dir: str | os.PathLike | None = None,
     workers: int | None = None,
 ) -> tuple[np.ndarray, np.ndarray, list[tuple[str, str]]]:
-    """Loads the pictures `root/path`, resized and memory-mapped; only the first call decodes.
+    """Loads the pictures `root/path` as `load_pictures` does.
+
+    Args:
+      root: the folder that paths are relative to.
+      paths: of the pictures, in the order wanted.
+    """
+    return load_pictures(
+        Files(Path(root).expanduser(), tuple(paths)),
+        size=size,
+        how=how,
+        corrupt=corrupt,
+        cache_dir=cache_dir,
+        workers=workers,
+    )
+
+
+def load_pictures(
+    pictures: Pictures,
+    *,
+    size: int,
+    how: str,
+    corrupt: str = "refuse",
+    cache_dir: str | os.PathLike | None = None,
+    workers: int | None = None,
+) -> tuple[np.ndarray, np.ndarray, list[tuple[str, str]]]:
+    """Loads pictures, resized and memory-mapped; only the first call decodes.
 
     A call that was broken off goes on where it stopped. Threads decode: Pillow lets go of Python's
     lock meanwhile, and unlike processes they start at once and from any script or notebook.
 
     Args:
-      root: the folder that paths are relative to.
-      paths: of the pictures, in the order wanted.
       size, how: as `decode.resize` has them.
       corrupt: "skip" leaves out pictures that cannot be read, "refuse" refuses to go on.
       cache_dir: default $IMGCLS_CACHE, else ~/.cache/imgcls_jax.
@@ -61,50 +85,45 @@ def load(
 
     Returns:
       images: uint8 (N, size, size, 3), read-only, of the N pictures that can be read.
-      kept: bool (len(paths),), which those are.
+      kept: bool (len(pictures),), which those are.
       bad: (path, reason) of the others; the reason is the predicate of a sentence.
 
     Raises:
       UserError: pictures that cannot be read and corrupt="refuse", none that can, or a cache that
         cannot be written.
     """
-    root, workers = Path(root).expanduser(), workers or cores()
+    workers = workers or cores()
     cache = cache_folder(cache_dir)
-    folder = cache / _name(root, paths, size, how)
+    folder = cache / _name(pictures, size, how)
     try:
-        bad = _finished(folder, root, paths)
+        bad = _finished(folder, pictures)
         if bad is None:
             folder.mkdir(parents=True, exist_ok=True)
             with lock(folder, "decodes the same images"):
-                bad = _finished(folder, root, paths)  # another process may just have made it
+                bad = _finished(folder, pictures)  # another process may just have made it
                 if bad is None:
-                    bad = _make(folder, root, paths, size, how, workers)
+                    bad = _make(folder, pictures, size, how, workers)
     except OSError as error:
         raise UserError(
             f"Decoded images cannot be kept in {cache} ({error.strerror or error}): free some "
             "space or set IMGCLS_CACHE to a folder with room, then run again."
         ) from error
-    listed = [(paths[index], bad[index]) for index in sorted(bad)]
-    if len(listed) == len(paths) or (listed and corrupt == "refuse"):
-        raise UserError(_refusal(root, listed, len(paths)))
-    kept = np.ones(len(paths), bool)
+    listed = [(pictures.told(index), bad[index]) for index in sorted(bad)]
+    if len(listed) == len(pictures) or (listed and corrupt == "refuse"):
+        raise UserError(_refusal(pictures, listed))
+    kept = np.ones(len(pictures), bool)
     kept[sorted(bad)] = False
     return np.load(folder / "images.npy", mmap_mode="r"), kept, listed
 
 
-def _name(root: Path, paths: Sequence[str], size: int, how: str) -> str:
+def _name(pictures: Pictures, size: int, how: str) -> str:
     digest = hashlib.sha256(json.dumps([_LAYOUT, PIL.__version__, size, how]).encode())
-    for path in paths:
-        try:
-            status = os.stat(root / path)
-            state = (status.st_size, status.st_mtime_ns)
-        except OSError:
-            state = (-1, -1)
-        digest.update(f"\n{path}\0{state}".encode(errors="surrogateescape"))
-    return f"{root.resolve().name[:80]}-{size}-{how}-{digest.hexdigest()[:32]}"
+    for part in pictures.key():
+        digest.update(part)
+    return f"{pictures.title[:80]}-{size}-{how}-{digest.hexdigest()[:32]}"
 
 
-def _finished(folder: Path, root: Path, paths: Sequence[str]) -> dict[int, str] | None:
+def _finished(folder: Path, pictures: Pictures) -> dict[int, str] | None:
     """Returns why pictures are bad, by index, or None without a whole, current cache."""
     try:
         record = json.loads((folder / "finished.json").read_text())
@@ -116,7 +135,7 @@ def _finished(folder: Path, root: Path, paths: Sequence[str]) -> dict[int, str] 
     # The fault may have been outside the file (permissions, a mount) and be put right by now.
     for index in bad:
         with contextlib.suppress(decode.BadImage):
-            decode.decode(root / paths[index])
+            decode.decode(pictures[index])
             return None
     return bad
 
@@ -126,33 +145,31 @@ def _state(file: Path) -> list[int]:
     return [status.st_size, status.st_mtime_ns]
 
 
-def _make(
-    folder: Path, root: Path, paths: Sequence[str], size: int, how: str, workers: int
-) -> dict[int, str]:
+def _make(folder: Path, pictures: Pictures, size: int, how: str, workers: int) -> dict[int, str]:
     """Decodes the missing blocks, in order; returns why pictures are bad, by index."""
     partial, blocks = folder / "partial", folder / "blocks.jsonl"
     partial.touch()
     with partial.open("r+b") as pixels, blocks.open("a+") as log:
-        pixels.write(_header(len(paths), size))
+        pixels.write(_header(len(pictures), size))
         done, bad = _resume(pixels, log, size)
-        needed, free = (len(paths) - done) * size * size * 3, shutil.disk_usage(folder).free
+        needed, free = (len(pictures) - done) * size * size * 3, shutil.disk_usage(folder).free
         if needed > free:
             reason = f"{needed / 1e9:.1f} GB are needed and {free / 1e9:.1f} GB are free"
             raise OSError(errno.ENOSPC, reason)
 
         def decode_block(start: int) -> tuple[np.ndarray, dict[int, str]]:
-            return _decode(root, paths, range(start, min(start + _BLOCK, len(paths))), size, how)
+            return _decode(pictures, range(start, min(start + _BLOCK, len(pictures))), size, how)
 
         progress = tqdm(
-            total=len(paths),
+            total=len(pictures),
             initial=done,
-            desc=f"Decoding {root.name}",
+            desc=f"Decoding {pictures.title}",
             unit=" images",
             leave=False,
             disable=None,
         )
         with progress, ThreadPoolExecutor(workers) as pool:
-            starts = range(done, len(paths), _BLOCK)
+            starts = range(done, len(pictures), _BLOCK)
             for images, reasons in in_order(pool, decode_block, starts, ahead=workers + 2):
                 pixels.write(images)
                 pixels.flush()
@@ -162,7 +179,7 @@ def _make(
                 bad |= reasons
                 progress.update(len(images) + len(reasons))
         pixels.seek(0)
-        pixels.write(_header(len(paths) - len(bad), size))
+        pixels.write(_header(len(pictures) - len(bad), size))
         pixels.flush()
         os.fsync(pixels.fileno())  # before the rename says that it is whole
     os.replace(partial, folder / "images.npy")
@@ -212,26 +229,27 @@ def _resume(pixels: io.BufferedRandom, log: io.TextIOBase, size: int) -> tuple[i
 
 
 def _decode(
-    root: Path, paths: Sequence[str], indices: range, size: int, how: str
+    pictures: Pictures, indices: range, size: int, how: str
 ) -> tuple[np.ndarray, dict[int, str]]:
     """Returns (uint8 (n, size, size, 3), why the others are bad, by index)."""
     images, bad = [], {}
     for index in indices:
         try:
-            images.append(decode.load(root / paths[index], size, how))
+            images.append(decode.load(pictures[index], size, how))
         except decode.BadImage as error:
             bad[index] = error.reason
     return np.array(images, np.uint8).reshape(-1, size, size, 3), bad
 
 
-def _refusal(root: Path, bad: Sequence[tuple[str, str]], count: int) -> str:
+def _refusal(pictures: Pictures, bad: Sequence[tuple[str, str]]) -> str:
     named = "; ".join(f"{decode.printable(path)} {reason}" for path, reason in bad[:_NAMED])
     more = f"; and {len(bad) - _NAMED} more" if len(bad) > _NAMED else ""
+    count, where = len(pictures), pictures.where
     if len(bad) == count:
-        return f"None of the {count} images in {root} can be read ({named}{more}): replace them."
+        return f"None of the {count} images in {where} can be read ({named}{more}): replace them."
     return (
-        f"{len(bad)} of the {count} images in {root} cannot be read ({named}{more}): replace or "
-        "delete them, or give `corrupt=skip` to leave them out."
+        f"{len(bad)} of the {count} images in {where} cannot be read ({named}{more}): "
+        f"{pictures.advice}."
     )
 
 

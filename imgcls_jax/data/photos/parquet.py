@@ -25,7 +25,7 @@ _LARGEST = 2**30  # bytes of a row group that may be read at once
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class ParquetPhotos:
-    """Some rows of Parquet files of one form, as pictures with labels; see `streaming.Source`.
+    """Some rows of Parquet files of one form, as pictures with labels; see `source.Source`.
 
     Attributes:
       of: what the data set is called in messages and identities.

@@ -8,6 +8,11 @@ import tensorflow_datasets as tfds
 from prepared_helpers import IMAGES, LABELS, prepare
 
 
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path_factory, monkeypatch):
+    monkeypatch.setenv("IMGCLS_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
+
+
 @pytest.fixture(scope="session")
 def made(tmp_path_factory):
     """TFDS folder with tiny/plain, which has every kind of split."""

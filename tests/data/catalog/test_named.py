@@ -1,5 +1,6 @@
 """Any data set of TFDS by its name: where it is found, what it becomes, and what is refused."""
 
+import io
 import json
 import time
 import types
@@ -21,6 +22,7 @@ from prepared_helpers import (
 from imgcls_jax import data
 from imgcls_jax.data import memory
 from imgcls_jax.data.catalog import small
+from imgcls_jax.data.photos import decode
 from imgcls_jax.errors import UserError
 
 # Small images
@@ -142,6 +144,30 @@ def test_parts_that_are_no_run_are_streamed_too(root):
         joined.train.images.source.identity()
         == "12 records, plain 1.0.0 train[10:20]+validation[:2]"
     )
+
+
+def test_photos_are_decoded_once(root, monkeypatch):
+    options = {"image_size": 9, "train_split": "train[5:]+validation", "test_split": "train[:5]"}
+    first = data.load("tiny", data_dir=root, **options)
+    with monkeypatch.context() as changed:
+        changed.setattr(decode, "load", None)
+        again = data.load("tiny", data_dir=root, **options)
+        drawn = data.load("tiny", data_dir=root, **options, hold_out=0.2)
+    for name, split in first.splits.items():
+        np.testing.assert_array_equal(again.splits[name].images, split.images)
+    assert (len(drawn.train), len(drawn.validation), len(drawn.test)) == (15, 4, 5)
+    next((root / "tiny/plain/1.0.0").glob("*train*0-of*")).touch()
+    monkeypatch.setattr(decode, "load", None)
+    with pytest.raises(TypeError):
+        data.load("tiny", data_dir=root, **options)
+
+
+def test_a_record_that_is_no_image_is_named(tmp_path):
+    broken = io.BytesIO(b"no image")
+    nothing = [broken if number == 7 else image for number, image in enumerate(IMAGES)]
+    prepare(tmp_path, {"train": (nothing, LABELS)}, shape=(None, None, 3))
+    with pytest.raises(UserError, match=r"1 of the 30 images .* \(record 7 is no image"):
+        data.load("tiny", data_dir=tmp_path, image_size=8)
 
 
 # Splits

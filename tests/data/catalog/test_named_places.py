@@ -152,7 +152,8 @@ def test_what_is_not_prepared_is_prepared_by_the_stock_builder(tmp_path, monkeyp
         return told(target, name="kmnist", version="3.0.1")
 
     module = types.SimpleNamespace(prepare=stand_in)
-    monkeypatch.setitem(sys.modules, "imgcls_jax.data.catalog.preparing", module)
+    for name in ("preparing", "preparing.preparation"):
+        monkeypatch.setitem(sys.modules, f"imgcls_jax.data.catalog.{name}", module)
     found = data.load("kmnist", data_dir=tmp_path, raw_dir="/by/hand", offline=True)
     assert asked == {
         "name": "kmnist", "version": "3.0.1", "manual_dir": "/by/hand", "offline": True

@@ -39,6 +39,9 @@ def test_missing_splits_are_cut_off_the_training_split(tmp_path, streamed):
     found = load(folder, hold_out=0.1, feed="streamed" if streamed else "resident")
     assert (len(found.train), len(found.validation), len(found.test)) == (14, 2, 4)
     assert found.class_names == ("a", "b", "c")
+    assert found.notes == (
+        "No test split: 20 % of the training examples, the last, are the test set",
+    )
     parts = (found.train, found.validation, found.test)
     np.testing.assert_array_equal(np.concatenate([p.images[:] for p in parts]), IMAGES)
     np.testing.assert_array_equal(np.concatenate([p.labels for p in parts]), LABELS)

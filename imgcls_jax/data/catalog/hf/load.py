@@ -12,13 +12,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from imgcls_jax.data import memory
 from imgcls_jax.data.catalog import naming
-from imgcls_jax.data.catalog.description import SMALL, Description
-from imgcls_jax.data.catalog.hf import columns, division, files, peek, repository, shards
+from imgcls_jax.data.catalog.description import Description
+from imgcls_jax.data.catalog.hf import columns, division, files, peek, pixels, repository, shards
 from imgcls_jax.data.catalog.hf.repository import Repository
 from imgcls_jax.data.dataset import Dataset, Split
-from imgcls_jax.data.photos import kept
 from imgcls_jax.data.photos.lazy import LazyPhotos
 from imgcls_jax.data.photos.options import PhotoOptions, SmallOptions
 from imgcls_jax.data.photos.parquet import ParquetPhotos
@@ -27,14 +25,12 @@ from imgcls_jax.errors import UserError, printable
 Options = PhotoOptions | SmallOptions
 Images = Callable[[str, np.ndarray], Any]  # a split and its indices -> images, or `LazyPhotos`
 
-_SAMPLE = 64  # pictures whose size is looked at before all are decoded
-
 
 class _Rows(NamedTuple):
     """The rows of all files that are read, and which of them make which split.
 
     Attributes:
-      photos: of all rows.
+      photos: of the rows that are used.
       splits: train, test and perhaps validation -> int (N,), sorted indices of `photos`.
       notes: what a reader of a result should know of the splits.
     """
@@ -74,11 +70,7 @@ def load(
         _refuse_options_of_folders(chosen)
     source, of, splits = _found(name, data_dir, offline)
     rows = _rows(source, of, splits, chosen)
-    place = repository.place(source.name) / "decoded"
-    if of_photos:
-        images, how = _photos(rows, chosen, place)
-    else:
-        images, how = _small(rows, place)
+    images, how = _images(rows, chosen, repository.place(source.name))
     return Dataset(
         name=of.removeprefix("hf:").replace("/", "-"),
         **{
@@ -179,53 +171,36 @@ def _rows(source: Repository, of: str, splits: shards.Splits, options: Options) 
         notes.append(f"Splits that are not used: {', '.join(map(printable, left_out))}")
     numbers, class_names = columns.numbered(labels, found.class_names, of)
     divided, said = division.divide(numbers, options, of, class_names=class_names)
+    used = np.unique(np.concatenate(list(divided.values())))
     photos = ParquetPhotos(
         of=f"{of}@{source.commit or source.folder}",
         files=tuple(str(here[path]) for path in needed),
         image=found.image,
-        rows=np.arange(sum(map(len, numbers.values()))),
-        labels=np.concatenate(list(numbers.values())),
+        rows=used,
+        labels=np.concatenate(list(numbers.values()))[used],
     )
-    return _Rows(photos, class_names, divided, (*notes, *said))
+    places = {split: np.searchsorted(used, rows) for split, rows in divided.items()}
+    return _Rows(photos, class_names, places, (*notes, *said))
 
 
-def _photos(rows: _Rows, options: PhotoOptions, place: Path) -> tuple[Images, str]:
-    """Returns what gives the images of each split as squares, and how they became those."""
+def _images(rows: _Rows, options: Options, place: Path) -> tuple[Images, str]:
+    """Returns what gives the images of each split, and how they became what they are."""
+    if not isinstance(options, PhotoOptions):
+        images = pixels.as_they_are(rows.photos, place)
+        return lambda name, of: images[of], ""
     size, how = options.image_size, options.square
-
-    def lazy(photos: ParquetPhotos, crop_scale: tuple[float, float] | None) -> LazyPhotos:
-        return LazyPhotos(
-            photos, size=size, how=how, crop_scale=crop_scale, workers=options.workers
-        )
-
     said = f", {size}x{size} by {how}"
-    if options.streamed:
-        crop = {"train": options.crop_scale}
-        return lambda name, of: lazy(rows.photos.take(of), crop.get(name)), said
-    count = len(rows.photos)
-    memory.require(
-        count * size * size * 3,
-        what=f"{count:,} photos of {size}x{size} pixels",
-        advice="stream them with `feed=streamed`, or give a smaller `image_size`",
-    )
-    pixels = kept.resized(lazy(rows.photos, None), place)
-    return lambda name, of: pixels[of], said
+    if not options.streamed:
+        images = pixels.squares(rows.photos, size=size, how=how)
+        return lambda name, of: images[of], said
 
-
-def _small(rows: _Rows, place: Path) -> tuple[Images, str]:
-    """Returns what gives the images of each split as they are.
-
-    Raises:
-      UserError: they are too large for that or of several sizes.
-    """
-    chosen = np.unique(np.linspace(0, len(rows.photos) - 1, _SAMPLE).astype(int))
-    shapes = {kept.pixels(rows.photos, index).shape[:2] for index in chosen.tolist()}
-    if len(shapes) > 1 or max(max(shape) for shape in shapes) > SMALL:
-        listed = ", ".join(f"{width}x{height}" for height, width in sorted(shapes)[:3])
-        raise UserError(
-            f"the images have sizes such as {listed}, and only those of one size of at most "
-            f"{SMALL} pixels are kept as they are; give `image_size`, such as 224, the side of the "
-            "squares that they become."
+    def lazy(name: str, of: np.ndarray) -> LazyPhotos:
+        return LazyPhotos(
+            rows.photos.take(of),
+            size=size,
+            how=how,
+            crop_scale=options.crop_scale if name == "train" else None,
+            workers=options.workers,
         )
-    pixels = kept.as_they_are(rows.photos, place)
-    return lambda name, of: pixels[of], ""
+
+    return lazy, said
