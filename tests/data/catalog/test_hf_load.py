@@ -151,6 +151,24 @@ def test_a_picture_that_cannot_be_read_is_named(hub):
     pyarrow.parquet.write_table(table.set_column(0, "image", pyarrow.array(cells)), path)
     with pytest.raises(UserError, match=r"Row 0 of test-00000.* of hf:owner/name@.* is no image"):
         data.load("hf:owner/name")
+    with pytest.raises(UserError, match=r"6 of the 18 images in hf:owner/name.* cannot be read"):
+        data.load("hf:owner/name", image_size=8)
+    train = {"train_split": "train[:9]", "test_split": "train[9:]"}
+    assert len(data.load("hf:owner/name", image_size=8, **train).test) == 3
+
+
+def test_configurations_are_data_sets_of_their_own(hub):
+    for config, first in (("letters", 0), ("digits", 100)):
+        images = numbered(12, first=first)
+        write_parquet(hub.folder() / config / "train.parquet", images, labels(12), names=NAMES)
+    for _ in range(2):
+        letters, digits = (data.load(f"hf:owner/name/{name}") for name in ("letters", "digits"))
+        assert max(values(letters.train)) < 12
+        assert min(values(digits.train)) >= 100
+    assert (letters.name, digits.name) == ("owner-name-letters", "owner-name-digits")
+    assert data.describe("hf:owner/name/letters").name == "hf:owner/name/letters"
+    with pytest.raises(UserError, match="has the configurations digits, letters; write one"):
+        data.load("hf:owner/name")
 
 
 @pytest.mark.parametrize(
