@@ -8,6 +8,7 @@ from . import (
     evidence,
     limits,
     models,
+    named,
     networks,
     optim,
     outputs,
@@ -24,7 +25,7 @@ ROOMS = {
     module.__name__.rpartition(".")[2]: module.FAULTS
     for module in (
         core, optim, augment, models, networks, train, runs, data, photos, pretrained, outputs,
-        evidence, ensembles, tuning, seeds, limits,
+        evidence, ensembles, tuning, seeds, limits, named,
     )
 }  # fmt: skip
 FAULTS: tuple[Fault, ...] = tuple(fault for faults in ROOMS.values() for fault in faults)

@@ -31,8 +31,8 @@ def write(about: Any, splits: Mapping[str, Split], *, data_dir: Path) -> Path:
     """Writes `data_dir/name/version` as array records, examples in the order given; returns it.
 
     Args:
-      about: a `Recipe`, or whatever has its name, version, description, homepage, citation, class names, and the feature
-        "id" of examples if they have one.
+      about: a `Recipe`, or whatever has its name, version, description, homepage, citation and
+        class names, and the feature "id" of examples if they have one.
     """
     progress = tqdm(
         total=sum(map(len, splits.values())),

@@ -3,11 +3,11 @@
 import hashlib
 import json
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
-from imgcls_jax.data.catalog.recipe import Splits
 from imgcls_jax.data.dataset import Split
 from imgcls_jax.files import whole
 
@@ -24,7 +24,7 @@ def fingerprint(folder: Path) -> str:
     return digest.hexdigest()
 
 
-def write(path: Path, splits: Splits, *, of: str, differing: tuple[str, ...]) -> None:
+def write(path: Path, splits: Mapping[str, Split], *, of: str, differing: tuple[str, ...]) -> None:
     """Writes the copy of the folder with the fingerprint `of`, whole or not at all.
 
     One process at a time: the caller holds a lock.
@@ -38,7 +38,7 @@ def write(path: Path, splits: Splits, *, of: str, differing: tuple[str, ...]) ->
         np.savez(file, meta=json.dumps({"of": of, "differing": differing}), **arrays)
 
 
-def read(path: Path, *, of: str) -> tuple[Splits, tuple[str, ...]] | None:
+def read(path: Path, *, of: str) -> tuple[dict[str, Split], tuple[str, ...]] | None:
     """Returns (splits, differing) as written, or None for a copy that is missing, stale or damaged.
 
     The zip container's CRC-32 of every array is checked while reading.

@@ -123,6 +123,11 @@ def test_photos_of_varying_sizes_need_a_size(tmp_path):
     found = data.load("tiny", data_dir=tmp_path, image_size=8, test_fraction=0.4, hold_out=0.3)
     assert [len(split) for split in found.splits.values()] == [3, 3, 3]
     assert {*found.test.labels} == {*found.validation.labels} == {0, 1, 2}  # of every class
+    streamed = data.load(
+        "tiny", data_dir=tmp_path, image_size=8, test_fraction=0.4, hold_out=0.3, feed="streamed"
+    )
+    for name, split in found.splits.items():
+        np.testing.assert_array_equal(streamed.splits[name].images[:], split.images)
     assert found.notes == (
         "No test split: 40 % of the training examples, drawn by `split_seed=42`, are the test set",
     )
