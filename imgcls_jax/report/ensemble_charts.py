@@ -3,14 +3,12 @@
 Files are written, returned and refused as in `imgcls_jax.report.charts`.
 """
 
-import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from imgcls_jax.report.figure import FAINT, INK, new_figure, save, shorten
+from imgcls_jax.report.figure import FAINT, INK, Drawn, Target, finish, new_figure, shorten
 from imgcls_jax.workdir import Workdir
 
 _LINE, _SINGLE, _OTHER = "#1f5a94", "#d9661f", "#2e7d4f"
@@ -47,10 +45,10 @@ def draw_ensemble(workdir: Workdir, summary: Mapping[str, Any]) -> list[str]:
 
 def by_size(
     records: Sequence[Mapping[str, Any]],
-    path: str | os.PathLike,
+    path: Target = None,
     *,
     singles: Mapping[str, Mapping[str, float]],
-) -> Path:
+) -> Drawn:
     """Draws accuracy, negative log-likelihood and calibration error against the members.
 
     The line is the mean over combinations of members, the band from the least to the largest.
@@ -87,15 +85,15 @@ def by_size(
     figure.legend(
         handles, names, loc="outside lower center", ncols=len(names), frameon=False, fontsize=10
     )
-    return save(figure, path)
+    return finish(figure, path)
 
 
 def reliability(
     curves: Mapping[str, Sequence[Mapping[str, Any]]],
-    path: str | os.PathLike,
+    path: Target = None,
     *,
     errors: Sequence[float],
-) -> Path:
+) -> Drawn:
     """Draws accuracy against confidence, bin by bin, for the members and for the ensemble.
 
     Args:
@@ -119,10 +117,10 @@ def reliability(
     axes.set_title("Calibration (area of a point by its examples)", fontsize=12, loc="left")
     axes.legend(frameon=False, fontsize=9.5, loc="upper left")
     axes.spines[["top", "right"]].set_visible(False)
-    return save(figure, path)
+    return finish(figure, path)
 
 
-def disagreement(shares: np.ndarray, names: Sequence[str], path: str | os.PathLike) -> Path:
+def disagreement(shares: np.ndarray, names: Sequence[str], path: Target = None) -> Drawn:
     """Draws the share of examples on which two members predict different classes, as a heat map.
 
     Args:
@@ -160,4 +158,4 @@ def disagreement(shares: np.ndarray, names: Sequence[str], path: str | os.PathLi
     bar.ax.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.0f} %")
     bar.set_label("Examples of different predictions", fontsize=10)
     bar.outline.set_visible(False)
-    return save(figure, path)
+    return finish(figure, path)

@@ -6,9 +6,8 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from tqdm import tqdm
-
-from imgcls_jax.train.waiting import meanwhile, on_terminal
+from imgcls_jax.bars import can_be_shown, tqdm
+from imgcls_jax.train.waiting import meanwhile
 
 _TICK_SECONDS = 1.0
 
@@ -42,7 +41,7 @@ class ProgressBar(Progress):
             unit=" examples",
             unit_scale=True,
             file=sys.stderr,
-            disable=not on_terminal(),
+            disable=not can_be_shown(),
             dynamic_ncols=True,
             leave=False,
             smoothing=0.1,

@@ -18,7 +18,7 @@ def drawn(monkeypatch):
     """The figures in place of their files."""
     figures = []
     for module in (charts, sheets):
-        monkeypatch.setattr(module, "save", lambda figure, path: figures.append(figure) or path)
+        monkeypatch.setattr(module, "finish", lambda figure, path: figures.append(figure) or path)
     return figures
 
 
