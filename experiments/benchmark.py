@@ -13,6 +13,9 @@
                                                 # predictions beside decoding and network alone
     python -m experiments.benchmark doctor --data_dir=PHOTOS --model=mobilenet_v2 --weights=FILE
                                                 # labels and copies spoilt on purpose
+    python -m experiments.benchmark tfds        # which TFDS builders prepare without TensorFlow
+    python -m experiments.benchmark streaming --rounds=5
+                                                # records of ImageNet's shape, beside Grain's loop
 
 PyTorch and Keras take part where they are installed; see `experiments.benchmarks.timing` for the
 rules.
@@ -33,6 +36,7 @@ from experiments.benchmarks import (
     cifar10,
     doctor,
     fmnist,
+    grain_loop,
     limits,
     logistic,
     predict,
@@ -40,6 +44,7 @@ from experiments.benchmarks import (
     start,
     transfer,
 )
+from experiments.benchmarks.builders import survey
 from experiments.cli import flags as cli
 from experiments.cli import out_flag, training
 from imgcls_jax.errors import UserError
@@ -62,6 +67,8 @@ _BENCHMARKS = {
     "seeds": (seeds, lambda: cli.load_data("fashion_mnist")),
     "limits": (limits, limits.asked),
     "predict": (predict, cli.photos_dir),
+    "tfds": (survey, survey.asked),
+    "streaming": (grain_loop, lambda: None),
     "doctor": (doctor, lambda: (cli.photos_dir(), cli.given_settings())),
 }
 
@@ -76,6 +83,7 @@ def main(names: list[str]) -> None:
         raise UserError(
             f"name one benchmark of {', '.join(_BENCHMARKS)}, not {' '.join(names) or 'none'}."
         )
+    out_flag.require_writable()
     benchmark, measured_on = _BENCHMARKS[names[0]]
     result = benchmark.measure(measured_on(), rounds=_ROUNDS.value) | environment()
     benchmark.show(result)
@@ -85,7 +93,7 @@ def main(names: list[str]) -> None:
 
 def _peers() -> Iterator[tuple[str, str]]:
     """Yields name and version of every library compared with that is installed."""
-    for name in ("torch", "keras", "tensorflow", "tensorflow-cpu", "scikit-learn"):
+    for name in ("torch", "keras", "tensorflow", "tensorflow-cpu", "scikit-learn", "grain"):
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
             yield name, importlib.metadata.version(name)
 

@@ -7,6 +7,9 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from imgcls_jax.bars import can_be_shown, tqdm
+from imgcls_jax.train.waiting import meanwhile
+
+_TICK_SECONDS = 1.0
 
 
 class Progress:
@@ -26,8 +29,8 @@ class Progress:
 class ProgressBar(Progress):
     """A bar over the whole training with loss, examples per second and time left.
 
-    Above it one line per epoch is printed. Where standard error is not a terminal there is no bar,
-    only the lines.
+    Above it one line per epoch is printed. Its clock goes on between device calls, too. Where
+    standard error is not a terminal there is no bar, only the lines.
     """
 
     def __init__(self, *, epochs: int, examples_per_epoch: int, done: int = 0):
@@ -43,6 +46,9 @@ class ProgressBar(Progress):
             leave=False,
             smoothing=0.1,
         )
+        self._clock = contextlib.ExitStack()
+        if not self._bar.disable:
+            self._clock.enter_context(meanwhile(self._bar.refresh, seconds=_TICK_SECONDS))
 
     def examples(self, count: int, loss: float) -> None:
         self._bar.set_postfix_str(f"loss {loss:.4f}", refresh=False)
@@ -67,6 +73,7 @@ class ProgressBar(Progress):
         sys.stdout.flush()
 
     def close(self) -> None:
+        self._clock.close()
         self._bar.close()
 
 
