@@ -239,6 +239,16 @@ def test_parts_and_options_that_cannot_be_are_refused(made, options, given, sent
         data.load("tiny", data_dir=made, **given, **options)
 
 
+def test_parts_of_small_images_are_cut_where_they_are(root):
+    """Before and after the whole split is kept."""
+    for _ in range(2):
+        parts = {"train_split": "train[5:12]+validation[1:3]", "test_split": "train[12:]"}
+        found = data.load("tiny", data_dir=root, **parts)
+        assert_same(found.train, [*range(5, 12), 21, 22])
+        assert_same(found.test, slice(12, 20))
+        data.load("tiny", data_dir=root)
+
+
 @pytest.mark.parametrize("options", [{}, {"image_size": 8}])
 def test_validation_may_be_trained_on(made, options):
     found = data.load("tiny", data_dir=made, join_validation=True, **options)

@@ -167,6 +167,14 @@ def test_what_is_not_prepared_is_prepared_by_the_stock_builder(tmp_path, monkeyp
     assert not asked  # before hundreds of megabytes are fetched
 
 
+def test_a_set_with_a_recipe_becomes_photos_from_its_prepared_folder(prepared_dir):
+    found = data.load("fashion_mnist", data_dir=prepared_dir, image_size=8, feed="streamed")
+    assert (found.name, found.image_shape) == ("fashion_mnist", (8, 8, 3))
+    assert {name: len(split) for name, split in found.splits.items()} == {"train": 50, "test": 20}
+    with pytest.raises(UserError, match="`raw_dir` is for images in their own size; leave out"):
+        data.load("fashion_mnist", data_dir=prepared_dir, raw_dir="raw", image_size=8)
+
+
 def test_a_recipe_is_meant_with_its_version_too(fashion_version):
     assert fashion_version("fashion_mnist:3.0.1") == fashion_version("fashion_mnist")
 
