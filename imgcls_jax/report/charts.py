@@ -129,36 +129,6 @@ def confusion_matrix(
     return finish(figure, path)
 
 
-def reliability_diagram(calibration: Mapping, path: Target = None) -> Drawn:
-    """Draws accuracy against confidence, bin by bin (Guo et al. 2017).
-
-    Args:
-      calibration: from :func:`imgcls_jax.metrics.calibration`: `ece` and `bins`, each bin
-        with `count`, `confidence` and `accuracy`.
-      path: the PNG file to write.
-    """
-    used = [entry for entry in calibration["bins"] if entry["count"]]
-    columns = [[entry[key] for entry in used] for key in ("confidence", "accuracy", "count")]
-    confidence, accuracy, counts = (np.array(column) for column in columns)
-    figure = new_figure(4.8, 5.1)
-    axes = figure.add_subplot(aspect="equal", xlim=(0, 1.02), ylim=(0, 1.02))
-    axes.plot([0, 1], [0, 1], color=FAINT, linestyle=":", label="perfectly calibrated")
-    axes.plot(confidence, accuracy, color=_PALETTE["train"], linewidth=1.2)
-    # Area grows with a bin's examples: a bin of five that lies far off matters little.
-    sizes = 14 + 500 * counts / counts.sum()
-    label = "a bin, area by examples"
-    axes.scatter(confidence, accuracy, sizes, color=_PALETTE["train"], label=label, zorder=3)
-    axes.set_xlabel("Confidence", fontsize=11)
-    axes.set_ylabel("Accuracy", fontsize=11)
-    title = f"Calibration (expected error {calibration['ece']:.4f})"
-    axes.set_title(title, fontsize=12, loc="left")
-    # Below the axes: where the curve leaves room within them depends on the network.
-    legend = figure.legend(loc="outside lower center", ncols=2, frameon=False, fontsize=10)
-    legend.legend_handles[1].set_sizes([30])
-    axes.spines[["top", "right"]].set_visible(False)
-    return finish(figure, path)
-
-
 def precision_recall(
     labels: np.ndarray,
     probabilities: np.ndarray,
