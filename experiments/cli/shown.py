@@ -35,8 +35,9 @@ def description(name: str, *, unless_published: bool = False) -> None:
       unless_published: whether to leave out those that this repository has readers of its own for.
     """
     if name != "folder" and not (unless_published and name in NAMES):
+        lines = described.lines(cli.describe(name))
         console.heading("Data set")
-        console.pairs(described.lines(cli.describe(name)))
+        console.pairs(lines)
 
 
 def data(dataset: Dataset, *, drawn: bool) -> None:

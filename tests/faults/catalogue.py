@@ -6,6 +6,7 @@ from . import (
     data,
     ensembles,
     evidence,
+    general,
     limits,
     models,
     named,
@@ -26,7 +27,7 @@ ROOMS = {
     module.__name__.rpartition(".")[2]: module.FAULTS
     for module in (
         core, optim, augment, models, networks, train, runs, data, photos, preparing, pretrained,
-        outputs, evidence, ensembles, tuning, seeds, limits, named,
+        outputs, evidence, general, ensembles, tuning, seeds, limits, named,
     )
 }  # fmt: skip
 FAULTS: tuple[Fault, ...] = tuple(fault for faults in ROOMS.values() for fault in faults)
