@@ -13,6 +13,7 @@
                                                 # predictions beside decoding and network alone
     python -m experiments.benchmark doctor --data_dir=PHOTOS --model=mobilenet_v2 --weights=FILE
                                                 # labels and copies spoilt on purpose
+    python -m experiments.benchmark tfds        # which TFDS builders prepare without TensorFlow
 
 PyTorch and Keras take part where they are installed; see `experiments.benchmarks.timing` for the
 rules.
@@ -40,6 +41,7 @@ from experiments.benchmarks import (
     start,
     transfer,
 )
+from experiments.benchmarks.builders import survey
 from experiments.cli import flags as cli
 from experiments.cli import out_flag, training
 from imgcls_jax.errors import UserError
@@ -62,6 +64,7 @@ _BENCHMARKS = {
     "seeds": (seeds, lambda: cli.load_data("fashion_mnist")),
     "limits": (limits, limits.asked),
     "predict": (predict, cli.photos_dir),
+    "tfds": (survey, survey.asked),
     "doctor": (doctor, lambda: (cli.photos_dir(), cli.given_settings())),
 }
 

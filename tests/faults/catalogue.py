@@ -13,6 +13,7 @@ from . import (
     optim,
     outputs,
     photos,
+    preparing,
     pretrained,
     runs,
     seeds,
@@ -24,8 +25,8 @@ from .fault import ROOT, Fault
 ROOMS = {
     module.__name__.rpartition(".")[2]: module.FAULTS
     for module in (
-        core, optim, augment, models, networks, train, runs, data, photos, pretrained, outputs,
-        evidence, ensembles, tuning, seeds, limits, named,
+        core, optim, augment, models, networks, train, runs, data, photos, named, preparing,
+        pretrained, outputs, evidence, ensembles, tuning, seeds, limits,
     )
 }  # fmt: skip
 FAULTS: tuple[Fault, ...] = tuple(fault for faults in ROOMS.values() for fault in faults)

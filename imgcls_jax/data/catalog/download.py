@@ -48,7 +48,7 @@ def fetch(recipe: Published, data_dir: Path) -> dict[str, Path]:
         download_dir=downloads, dataset_name=recipe.name, force_checksums_validation=True
     )
     try:
-        with _bounded_requests():
+        with bounded_requests():
             # One by one: after a failure no other thread is left that would keep retrying.
             return {name: Path(manager.download(url)) for name, url in recipe.downloads.items()}
     except tfds.download.download_manager.NonMatchingChecksumError as error:
@@ -59,8 +59,10 @@ def fetch(recipe: Published, data_dir: Path) -> dict[str, Path]:
         raise Unavailable(one_line(error)) from error
 
 
-def no_route(url: str) -> str | None:
+def no_route(url: str, *, any_status: bool = False) -> str | None:
     """Returns why the address does not answer, or None where it does.
+
+    With `any_status` an HTTP status is an answer, whichever it is: some hosts answer no HEAD.
 
     Proxies are those of the environment. TFDS itself would retry for minutes. The question is asked
     in a thread, because a name look-up has no time-out of its own; the thread is a daemon, so that
@@ -75,7 +77,7 @@ def no_route(url: str) -> str | None:
             with urllib.request.build_opener().open(request, timeout=_ROUTE_SECONDS / 2):
                 answer[0] = None
         except urllib.error.HTTPError as error:
-            answer[0] = f"HTTP status {error.code}"
+            answer[0] = None if any_status else f"HTTP status {error.code}"
         except (OSError, ValueError, http.client.HTTPException) as error:
             reason = getattr(error, "reason", error)
             answer[0] = one_line(getattr(reason, "strerror", None) or reason)
@@ -87,7 +89,7 @@ def no_route(url: str) -> str | None:
 
 
 @contextlib.contextmanager
-def _bounded_requests() -> Iterator[None]:
+def bounded_requests() -> Iterator[None]:
     """Limits the requests of TFDS: 20 seconds without an answer, one retry, and no slow downloads.
 
     TFDS sends them without a time-out, retries each ten times, and accepts an answer however slowly
