@@ -14,6 +14,8 @@
     python -m experiments.benchmark doctor --data_dir=PHOTOS --model=mobilenet_v2 --weights=FILE
                                                 # labels and copies spoilt on purpose
     python -m experiments.benchmark tfds        # which TFDS builders prepare without TensorFlow
+    python -m experiments.benchmark streaming --rounds=5
+                                                # records of ImageNet's shape, beside Grain's loop
 
 PyTorch and Keras take part where they are installed; see `experiments.benchmarks.timing` for the
 rules.
@@ -34,6 +36,7 @@ from experiments.benchmarks import (
     cifar10,
     doctor,
     fmnist,
+    grain_loop,
     limits,
     logistic,
     predict,
@@ -65,6 +68,7 @@ _BENCHMARKS = {
     "limits": (limits, limits.asked),
     "predict": (predict, cli.photos_dir),
     "tfds": (survey, survey.asked),
+    "streaming": (grain_loop, lambda: None),
     "doctor": (doctor, lambda: (cli.photos_dir(), cli.given_settings())),
 }
 
@@ -79,6 +83,7 @@ def main(names: list[str]) -> None:
         raise UserError(
             f"name one benchmark of {', '.join(_BENCHMARKS)}, not {' '.join(names) or 'none'}."
         )
+    out_flag.require_writable()
     benchmark, measured_on = _BENCHMARKS[names[0]]
     result = benchmark.measure(measured_on(), rounds=_ROUNDS.value) | environment()
     benchmark.show(result)
@@ -88,7 +93,7 @@ def main(names: list[str]) -> None:
 
 def _peers() -> Iterator[tuple[str, str]]:
     """Yields name and version of every library compared with that is installed."""
-    for name in ("torch", "keras", "tensorflow", "tensorflow-cpu", "scikit-learn"):
+    for name in ("torch", "keras", "tensorflow", "tensorflow-cpu", "scikit-learn", "grain"):
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
             yield name, importlib.metadata.version(name)
 

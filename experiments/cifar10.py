@@ -16,7 +16,7 @@ if __name__ == "__main__":  # before anything heavy is imported
 
 from experiments import speedrun
 from experiments.cli import flags as cli
-from experiments.cli import origins, training
+from experiments.cli import instead, origins, training
 from experiments.cli.rate_finding import FIND_LR
 from experiments.cli.trackers_flag import TENSORBOARD, TRACKERS
 from experiments.presets import choose
@@ -25,7 +25,7 @@ from imgcls_jax.errors import UserError
 
 
 def main() -> None:
-    if training.listed_or_drawn("cifar10"):
+    if instead.listed_or_drawn("cifar10"):
         return
     given = cli.given_settings()
     preset = choose.cifar10(training.RUN.value, training.preset_name("cifar10"), given)

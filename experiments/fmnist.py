@@ -13,7 +13,7 @@ if __name__ == "__main__":  # before anything heavy is imported
 
 from experiments import logistic
 from experiments.cli import flags as cli
-from experiments.cli import training
+from experiments.cli import instead, training
 from experiments.cli.rate_finding import FIND_LR
 from experiments.cli.trackers_flag import TENSORBOARD, TRACKERS
 from experiments.presets import choose
@@ -23,7 +23,7 @@ _NOT_OF_RUN_8 = (training.SEEDS, TRACKERS, TENSORBOARD, FIND_LR)
 
 
 def main() -> None:
-    if training.listed_or_drawn("fashion_mnist"):
+    if instead.listed_or_drawn("fashion_mnist"):
         return
     given = cli.given_settings()
     preset = choose.fashion_mnist(training.RUN.value, training.preset_name("fmnist"), given)

@@ -33,6 +33,7 @@ from imgcls_jax.doctor.inspection import inspect
 from imgcls_jax.errors import UserError, printable
 from imgcls_jax.files import whole
 from imgcls_jax.report import console
+from imgcls_jax.train.waiting import waiting
 
 _SETTINGS = ("model", "weights", "image_size", "resize")
 cli.define_config_flags(_SETTINGS)
@@ -79,8 +80,9 @@ def _look(data_dir: str) -> None:
     inspection.show_album(looked)
     embed, network = make_embed(config, looked.images, num_classes=len(looked.class_names))
     features = embed(looked.images, f"features of {len(looked):,} photos")
-    print("  features are there; comparing photos and fitting heads", flush=True)
-    found = inspect(looked, features, network.model)
+    print(f"  features  {features.shape[1]:,} of each photo", flush=True)
+    with waiting("comparing photos and fitting heads"):
+        found = inspect(looked, features, network.model)
     rows = findings.findings(looked, found)
     table = findings.write(out, rows)
     inspected.write_groups(out, looked.paths, found.groups)

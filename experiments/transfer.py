@@ -20,12 +20,12 @@ if __name__ == "__main__":  # before anything heavy is imported
     huge_pages.ask()
 
 from experiments.cli import flags as cli
-from experiments.cli import training
+from experiments.cli import instead, training
 from experiments.presets import choose
 
 
 def main() -> None:
-    if training.listed_or_drawn("folder"):
+    if instead.listed_or_drawn("folder"):
         return
     name = training.preset_name("transfer")
     given = cli.given_settings()

@@ -4,6 +4,7 @@ python -m experiments.tune fmnist --minutes=15 --workdir=STUDY
 python -m experiments.tune fmnist --dataset=digits --trials=20 --epochs=20
 python -m experiments.tune cifar10 --minutes=30 --space='lr=0.05..0.2:log,widths=16+32+64|16+64+64'
 python -m experiments.tune transfer --data_dir=PHOTOS --trials=30 --seeds=3
+python -m experiments.tune train --dataset=mnist --minutes=30
 python -m experiments.tune fmnist --trials=200 --storage=postgresql://HOST/DB   # several machines
 python -m experiments.tune fmnist --trials=200 --storage=journal:////SHARED/study.log    # likewise
 

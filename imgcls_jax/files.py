@@ -19,6 +19,11 @@ _SHORT_SECONDS = 1.0  # that another writer may take without a word
 _FORMULAS = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 
 
+def cache_folder(given: str | os.PathLike | None = None) -> Path:
+    """Returns the folder of what could be made again: the given one, $IMGCLS_CACHE or our own."""
+    return Path(given or os.environ.get("IMGCLS_CACHE") or "~/.cache/imgcls_jax").expanduser()
+
+
 @contextlib.contextmanager
 def whole(path: str | os.PathLike) -> Iterator[Path]:
     """Hands out a path to write to, whose file takes the name `path` at the end.

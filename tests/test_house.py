@@ -9,6 +9,7 @@ ROOT = Path(__file__).parents[1]
 # Room -> the rooms it may import; all may import errors. Those missing here may import anything.
 ALLOWED = {
     "errors": (),
+    "bars": (),
     "files": (),
     "augment": ("files",),
     "losses": (),
@@ -17,7 +18,7 @@ ALLOWED = {
     "optim": ("files",),
     "models": ("files",),
     "checkpoint": ("files",),
-    "data": ("files",),
+    "data": ("files", "bars"),
     "steps": ("losses", "metrics", "optim"),
     "pretrained": ("files", "models", "data.catalog.download"),
     "config": ("data", "models", "augment", "optim"),
@@ -84,6 +85,12 @@ def test_imports_keep_to_the_table():
             if not {path[0], ".".join(path)} & allowed or path[0] == "experiments":
                 broken.append(f"{name} imports {other}")
     assert not broken
+
+
+def test_progress_bars_come_from_one_module():
+    """So that each is a widget in a notebook."""
+    plain = [name for name, path in MODULES.items() if "tqdm import" in path.read_text()]
+    assert plain == ["imgcls_jax.bars"]
 
 
 def test_the_longest_chain_of_imports_is_short_and_none_is_a_circle():

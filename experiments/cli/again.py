@@ -7,6 +7,7 @@ from typing import Any
 from experiments.cli import flags as cli
 from experiments.cli.origins import spelled
 from experiments.presets import choose
+from experiments.presets.general import PICK
 from imgcls_jax.config import Config
 
 _ROUNDS = 3  # a flag may choose another preset, which asks for further flags
@@ -35,6 +36,8 @@ def command(
     """
     wanted, start = config.flat(), preset
     flags = {n: wanted[n] for n in given}
+    if experiment == "train":  # which picks by it
+        flags = {"dataset": wanted["dataset"]} | flags
     if config.data.folds:
         flags["fold"] = config.data.fold  # else all folds are run
     for _ in range(_ROUNDS):
@@ -43,7 +46,7 @@ def command(
         if not missing:
             break
         flags |= missing
-        start = choose.PICK[experiment](run, name, flags)
+        start = PICK[experiment](run, name, flags)
     words = ["python", "-m", f"experiments.{experiment}"]
     words += [f"--run={run}"] if run is not None else []
     words += [f"--preset={name}"] if name else []

@@ -44,6 +44,7 @@ _DEFINE = {
     tuple[int, ...]: flags.DEFINE_list,
     tuple[str, ...]: flags.DEFINE_list,
 }
+_DESCRIBED: dict[tuple[str, ...], data.Description] = {}  # each costs a second
 _HELP = {"--help", "-help", "--h", "-h", "-?"}
 
 
@@ -95,14 +96,38 @@ def load_data(name: str, **options: Any) -> data.Dataset:
     return dataclasses.replace(loaded, notes=tuple(map(with_dashes, loaded.notes)))
 
 
+def describe(name: str) -> data.Description:
+    """Describes a data set, which may lie prepared where --data_dir says; see `data.describe`."""
+    key = (name, *data_arguments())
+    if key not in _DESCRIBED:
+        _DESCRIBED[key] = data.describe(name, data_dir=_DATA_DIR.value, offline=_OFFLINE.value)
+    return _DESCRIBED[key]
+
+
+def count(name: str, **options: Any) -> data.Description:
+    """Describes a data set with its numbers of examples: it is prepared if they are not known yet.
+
+    Args:
+      options: those that `data.load` takes of it.
+
+    Raises:
+      UserError: as `data.describe` and `data.load`.
+    """
+    if not describe(name).counts:
+        load_data(name, **options)
+        _DESCRIBED.clear()
+    return describe(name)
+
+
 def load_dataset(config: Config, *, begun: bool = False) -> data.Dataset:
     """Loads the data of a configuration.
 
     Args:
       begun: whether a checkpoint has the network already; weights that a training begins with are
-        looked for before photos that are there are read, which takes minutes.
+        looked for before photos are read or fetched, which takes minutes.
     """
     there = _DATA_DIR.value is not None and Path(_DATA_DIR.value).expanduser().exists()
+    there = there or config.data.dataset != "folder"
     if config.model.weights != "none" and there and not begun:
         pretrained.fetch(config.model.weights, config.model.model)
     options = config.data.options()
@@ -213,7 +238,8 @@ def run(
     """
     argv = sys.argv if argv is None else argv
     if help_of is not None and _HELP & set(argv[1:]):
-        print(help_of())
+        with reader_may_leave():
+            print(help_of())
         return
 
     def guarded(arguments: list[str]) -> None:

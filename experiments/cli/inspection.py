@@ -27,13 +27,10 @@ def show_album(album: Album) -> None:
     sizes = sum(counts.values())
     least, most = int(sizes.argmin()), int(sizes.argmax())
     names = album.class_names
-    console.pairs(
-        {
-            "photos": totals,
-            "classes": f"{len(names)}, of {sizes[least]:,} ({names[least]}) to "
-            f"{sizes[most]:,} photos ({names[most]})",
-        }
-    )
+    of = f"of {sizes[least]:,} ({names[least]}) to {sizes[most]:,} photos ({names[most]})"
+    if sizes[least] == sizes[most]:
+        of = f"each of {sizes[most]:,} photos"
+    console.pairs({"photos": totals, "classes": f"{len(names)}, {of}"})
 
 
 def report(

@@ -2,9 +2,10 @@
 
 from typing import Any
 
+from experiments.cli import flags as cli
 from imgcls_jax.config import Config, settings_by_name
-from imgcls_jax.data import Dataset
-from imgcls_jax.report import console, lettering
+from imgcls_jax.data import NAMES, Dataset
+from imgcls_jax.report import console, described, lettering
 from imgcls_jax.workdir import Workdir
 
 # By section of the configuration.
@@ -25,6 +26,17 @@ def settings(config: Config, workdir: Workdir, *, everything: bool) -> None:
         groups[HEADINGS[settings_by_name()[name][0]]][name] = value
     console.groups(groups | {"Workdir": {"": workdir.path}})
     print("  all other settings have their defaults; --show_config prints them")
+
+
+def description(name: str, *, unless_published: bool = False) -> None:
+    """Shows what a data set is, before anything is fetched.
+
+    Args:
+      unless_published: whether to leave out those that this repository has readers of its own for.
+    """
+    if name != "folder" and not (unless_published and name in NAMES):
+        console.heading("Data set")
+        console.pairs(described.lines(cli.describe(name)))
 
 
 def data(dataset: Dataset, *, drawn: bool) -> None:

@@ -2,13 +2,13 @@
 
 import functools
 import sys
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 from absl import flags
 
-from experiments.cli import again, origins, rate_finding, shown
+from experiments.cli import again, instead, origins, rate_finding, shown
 from experiments.cli import flags as cli
 from experiments.cli.rate_finding import FIND_LR
 from experiments.cli.trackers_flag import asked_trackers
@@ -21,12 +21,12 @@ from imgcls_jax.data import Dataset
 from imgcls_jax.errors import UserError
 from imgcls_jax.predict import predictor
 from imgcls_jax.report import console, run_page
-from imgcls_jax.report.augmentation_sheet import augmentation_sheet
 from imgcls_jax.report.run_figures import draw
 from imgcls_jax.train import run
 from imgcls_jax.train.waiting import waiting
 from imgcls_jax.workdir import Workdir
 
+flags.adopt_module_key_flags(instead)
 cli.define_config_flags()
 RUN = flags.DEFINE_integer("run", None, "documented run to reproduce, see --list_runs")
 PRESET = flags.DEFINE_string(
@@ -35,21 +35,17 @@ PRESET = flags.DEFINE_string(
     "settings to start from in place of a documented run: "
     + "; ".join(f"{of}: {', '.join(named)}" for of, named in choose.NAMED.items()),
 )
-LIST_RUNS = flags.DEFINE_bool("list_runs", False, "print the documented runs and exit")
 SEEDS = flags.DEFINE_integer("seeds", None, "repeat with this many seeds, starting at --seed")
 WORKDIR = flags.DEFINE_string("workdir", None, "folder of the run; an old one is continued")
 FIGURES = flags.DEFINE_bool("figures", True, "draw figures at the end")
 SHOW_CONFIG = flags.DEFINE_bool(
     "show_config", False, "print every setting before the run, not only those that are no defaults"
 )
-AUGMENTATIONS = flags.DEFINE_string(
-    "augmentations", None, "PNG file to draw what every augmentation does to the data; then exit"
-)
-
 _OF_THE_RUN = (
     "run", "preset", "list_runs", "seeds", "vectorize", "workdir", "figures", "show_config",
     "augmentations", "find_lr", "trackers", "tensorboard",
 )  # fmt: skip
+_OF_DOCUMENTS = ("run", "list_runs")
 
 
 def command(
@@ -59,15 +55,16 @@ def command(
 
     Args:
       main: what it does.
-      without: the settings that --help leaves out, "photos" or "transfer".
+      without: what --help leaves out: the settings of "photos" or "transfer", documented "runs".
       argv: the command line, `sys.argv` if None.
     """
 
     def help_of() -> str:
         places = ("data_dir", "raw_dir", "offline")
         if "photos" not in without:
-            places = ("data_dir", "workers")
-        groups = {"The run": list(_OF_THE_RUN)} | {title: [] for title in shown.HEADINGS.values()}
+            places = (*places, "workers") if "runs" in without else ("data_dir", "workers")
+        run_flags = [n for n in _OF_THE_RUN if "runs" not in without or n not in _OF_DOCUMENTS]
+        groups = {"The run": run_flags} | {title: [] for title in shown.HEADINGS.values()}
         groups["Data"] += places
         for name, (section, field) in settings_by_name().items():
             if field.metadata["of"] not in without:
@@ -75,25 +72,6 @@ def command(
         return cli.help_text(sys.modules[main.__module__].__doc__, groups)
 
     cli.run(main, help_of=help_of, argv=argv)
-
-
-def listed_or_drawn(dataset: str) -> bool:
-    """Lists runs or draws augmentations if asked to, and returns whether that was all.
-
-    Args:
-      dataset: whose documented runs are listed, and whose images are drawn unless --dataset says
-        otherwise.
-    """
-    if LIST_RUNS.value:
-        choose.list_runs(dataset)
-    elif AUGMENTATIONS.value:
-        settings = {"dataset": dataset} | cli.given_settings()
-        if settings["dataset"] == "folder":
-            settings.setdefault("image_size", 224)
-        images = cli.load_dataset(Config.of(**settings)).train.images
-        some = np.linspace(0, len(images) - 1, min(32, len(images))).astype(int)
-        print(augmentation_sheet(images[some], AUGMENTATIONS.value))
-    return bool(LIST_RUNS.value or AUGMENTATIONS.value)
 
 
 def preset_name(experiment: str) -> str | None:
@@ -122,6 +100,25 @@ def workdir_of(experiment: str, preset: choose.Preset) -> Workdir:
     return Workdir(WORKDIR.value) if WORKDIR.value else cli.new_workdir(experiment, preset.name)
 
 
+def held_dataset(given: Mapping[str, Any]) -> str | None:
+    """Returns the data set of the run that --workdir holds; None without one.
+
+    Args:
+      given: the settings on the command line.
+    """
+    held = Workdir(WORKDIR.value).config(several=_several(given)) if WORKDIR.value else None
+    return None if held is None else held.data.dataset
+
+
+def _several(given: Mapping[str, Any]) -> bool:
+    """Says whether the command line asks for several seeds or for all folds."""
+    return SEEDS.value is not None or _over_folds(given)
+
+
+def _over_folds(given: Mapping[str, Any]) -> bool:
+    return bool(given.get("folds")) and "fold" not in given
+
+
 def train(preset: choose.Preset, *, experiment: str) -> None:
     """Trains, resumes or evaluates what preset, command line and workdir come to.
 
@@ -132,14 +129,16 @@ def train(preset: choose.Preset, *, experiment: str) -> None:
     chosen = PRESET.value is not None or RUN.value is not None
     workdir = workdir_of(experiment, preset)
     given = cli.given_settings()
-    over_folds = bool(given.get("folds")) and "fold" not in given
+    over_folds = _over_folds(given)
     if over_folds and SEEDS.value is not None:
         raise UserError("--folds and --seeds are not for one command; give --seed with --folds.")
-    several = over_folds or SEEDS.value is not None
+    several = _several(given)
     held = None if chosen else workdir.config(several=several)
     settings = preset.settings if held is None else held.flat()
     source = preset.title if held is None else f"the run in {workdir.path}"
     with origins.named(settings, source, replaceable=held is None):
+        if experiment != "train":  # which has shown it
+            shown.description({**settings, **given}["dataset"], unless_published=True)
         if FIND_LR.value:
             config = Config.of(**{**settings, **given})
             rate_finding.find(config, FIND_LR.value, make_trainer=run.make_trainer)

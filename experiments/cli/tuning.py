@@ -10,6 +10,7 @@ from absl import flags
 from experiments.cli import flags as cli
 from experiments.cli import origins
 from experiments.presets import choose, spaces
+from experiments.presets.general import PICK
 from imgcls_jax.config import Config
 from imgcls_jax.data.dataset import Dataset, identity
 from imgcls_jax.errors import UserError, printable
@@ -136,7 +137,7 @@ def configured(
       number, name: what --run and --preset give.
       given: the settings on the command line.
     """
-    preset = choose.PICK[experiment](number, name, given)
+    preset = PICK[experiment](number, name, given)
     if preset.name == "speedrun" or preset.settings.get("model") == "logistic_sgd":
         raise UserError(
             f"{preset.name} trains by a program of its own, which no study can try; choose other "
@@ -276,7 +277,9 @@ def _space(
       chosen: whether the command line says which network.
     """
     model = config.model.model if chosen else None
-    searched = spaces.space_of(experiment, model, config.train.trainable)
+    searched = spaces.space_of(
+        experiment, model, config.train.trainable, weights=config.model.weights
+    )
     wanted = search_space.parse(SPACE.value)
     if both := sorted(set(wanted) & set(given)):
         raise UserError(

@@ -5,13 +5,14 @@ replaces; the command line wins over the rest.
 """
 
 import dataclasses
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from experiments.cli import origins
 from experiments.documented import RUNS, DocumentedRun, Reading
 from experiments.presets import cifar10 as cifar10_presets
 from experiments.presets import fmnist as fmnist_presets
+from experiments.presets import train as train_presets
 from experiments.presets import transfer as transfer_presets
 from imgcls_jax import models, pretrained
 from imgcls_jax.config import Config, settings_by_name
@@ -45,6 +46,7 @@ NAMED: dict[str, dict[str, Mapping[str, Any]]] = {
     "fmnist": fmnist_presets.PRESETS,
     "cifar10": cifar10_presets.PRESETS,
     "transfer": transfer_presets.PRESETS,
+    "train": train_presets.PRESETS,
 }
 
 # What belongs to the model, optimiser or schedule that a preset names, and to no other.
@@ -70,7 +72,7 @@ def fashion_mnist(number: int | None, name: str | None, given: Mapping[str, Any]
     """
     if number is None:
         if name == "cnn" or (name is None and given.get("model") == "cnn"):
-            return _named("fmnist", "cnn", given)
+            return named("fmnist", "cnn", given)
         number = 9 if given.get("model") == "linear" else 5
     return _documented_run(number, given, dataset="fashion_mnist")
 
@@ -84,7 +86,7 @@ def cifar10(number: int | None, name: str | None, given: Mapping[str, Any]) -> P
     if name is None and number is None and given.get("model", "documented_cnn") != "documented_cnn":
         name = "resnet"
     if name is not None:
-        return _named("cifar10", name, given)
+        return named("cifar10", name, given)
     return _documented_run(10 if number is None else number, given, dataset="cifar10")
 
 
@@ -104,7 +106,7 @@ def transfer(number: int | None, name: str | None, given: Mapping[str, Any]) -> 
     else:
         # Settings for a head are not those for what lies below it.
         name = name or ("frozen" if given.get("trainable", "head") == "head" else "fine_tuned")
-        preset = _named("transfer", name, given)
+        preset = named("transfer", name, given)
     settings = dict(preset.settings)
     kept = set(given) if number is None else {"image_size", *given}
     with origins.named(settings, preset.title):
@@ -182,14 +184,6 @@ def following_weights(
     return {} if "convention" in models.options_of(model) else {"convention": None}
 
 
-# By experiment: (number of a run, name of a preset, given settings) -> the settings to start from.
-PICK: dict[str, Callable[[int | None, str | None, Mapping[str, Any]], Preset]] = {
-    "fmnist": fashion_mnist,
-    "cifar10": cifar10,
-    "transfer": transfer,
-}
-
-
 def _without_options_of_others(
     settings: Mapping[str, Any], given: Mapping[str, Any], choices: Iterable[str] = tuple(_OWN)
 ) -> dict[str, Any]:
@@ -199,7 +193,7 @@ def _without_options_of_others(
     return {name: value for name, value in settings.items() if name not in shed}
 
 
-def _named(experiment: str, name: str, given: Mapping[str, Any]) -> Preset:
+def named(experiment: str, name: str, given: Mapping[str, Any]) -> Preset:
     """Returns a named preset less the options of a choice that the command line replaces."""
     return Preset(name, _without_options_of_others(NAMED[experiment][name], given))
 

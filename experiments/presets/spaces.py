@@ -112,21 +112,25 @@ FINE_TUNED = Searched(
 )
 
 SPACES: dict[str, dict[str, Searched]] = {
+    "train": {"cnn": CNN, "mlp": MLP},
     "fmnist": {"mlp": MLP, "cnn": CNN},
     "cifar10": {"speednet": SPEEDNET, "documented_cnn": DOCUMENTED_CNN, "cnn": CNN, "mlp": MLP},
     "transfer": {"head": HEAD, "fine_tuned": FINE_TUNED},
 }
 # What is searched where no network is chosen.
-USUAL = {"fmnist": "mlp", "cifar10": "speednet"}
+USUAL = {"train": "cnn", "fmnist": "mlp", "cifar10": "speednet"}
 
 
-def space_of(experiment: str, model: str | None, trainable: str) -> Searched:
+def space_of(
+    experiment: str, model: str | None, trainable: str, *, weights: str = "none"
+) -> Searched:
     """Returns the space of an experiment's network.
 
     Args:
       model: the network that was chosen; None for the usual one.
       trainable: the setting, which decides for photos.
+      weights: the setting, by which `train` takes a data set for photos.
     """
-    if experiment == "transfer":
-        return SPACES[experiment]["head" if trainable == "head" else "fine_tuned"]
+    if experiment == "transfer" or (experiment == "train" and weights != "none"):
+        return SPACES["transfer"]["head" if trainable == "head" else "fine_tuned"]
     return SPACES[experiment].get(model or USUAL[experiment], CONVOLUTIONS)

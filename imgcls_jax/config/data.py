@@ -81,8 +81,9 @@ class DataConfig:
     )
     label_file: str | None = setting(
         None,
-        "CSV file of the photos' labels, in place of class folders: a column of paths, then one of "
-        "labels with | between them, or one of 0 and 1 per label; `split` may be another",
+        "CSV or Parquet file of the photos' labels, in place of class folders: a column of paths "
+        "or names, then one of labels with | between them, or one of 0 and 1 per label; `split` "
+        "may be another",
         of="photos",
     )
     inspected: str | None = setting(

@@ -4,6 +4,7 @@ data.load("digits")
 data.load("cifar100:3.0.2", train_split="train[:90%]")
 data.load("oxford_iiit_pet", image_size=224)
 data.load("folder", data_dir="photos", image_size=64)
+data.load("hf:ylecun/mnist")
 """
 
 import dataclasses
@@ -11,8 +12,8 @@ import os
 from typing import Any
 
 from imgcls_jax.data.batching import batches
-from imgcls_jax.data.catalog import NAMES, digits, naming
-from imgcls_jax.data.catalog.describing import describe, recipe_of
+from imgcls_jax.data.catalog import NAMES, describing, digits, naming
+from imgcls_jax.data.catalog.describing import recipe_of
 from imgcls_jax.data.catalog.description import Description
 from imgcls_jax.data.catalog.load import load as load_published
 from imgcls_jax.data.catalog.places import data_dir_of
@@ -45,10 +46,11 @@ def load(
     """Loads a data set by name: the one way to any of them.
 
     Args:
-      name: "digits"; "folder" for photos, one folder per class, or records that TFDS prepared; else
+      name: "digits"; "folder" for photos, one folder per class, or records that TFDS prepared;
+        hf:OWNER/NAME[/CONFIG][@REVISION] of the Hugging Face Hub, see `catalog.hf.load`; else
         NAME[/CONFIG][:VERSION] of a data set of TFDS with one image and one label.
-      data_dir: the folder of photos; else the TFDS folder to read, or to prepare the data in, by
-        default $TFDS_DATA_DIR or ~/tensorflow_datasets.
+      data_dir: the folder of photos, or of a copy of the Hub's Parquet files; else the TFDS folder
+        to read, or to prepare the data in, by default $TFDS_DATA_DIR or ~/tensorflow_datasets.
       raw_dir: folder with the official raw files, or their archive where they are published as
         one, read instead of anything prepared earlier.
       offline: whether a data set that is not on this machine may not be fetched.
@@ -60,13 +62,17 @@ def load(
         for, and whatever is wrong with files and folders.
     """
     wanted = naming.parse(name)
-    if wanted is None:
+    if wanted is None and not name.startswith("hf:"):
         raise UserError(
             f"There is no data set {printable(name)!r}: give NAME, NAME/CONFIG or NAME:VERSION of "
             f"a data set of TFDS, or one of {', '.join(NAMES)}."
         )
     of_photos = name == "folder" or options.get("image_size") is not None
     options = _checked(name, options, PhotoOptions if of_photos else SmallOptions)
+    if wanted is None:
+        from imgcls_jax.data.catalog.hf import load as hub  # Pillow and Grain cost half a second
+
+        return hub.load(name, options, data_dir=data_dir, raw_dir=raw_dir, offline=offline)
     if name == "folder":
         return _load_photos(data_dir, raw_dir, PhotoOptions(**options))
     folders = {"raw_dir": raw_dir, "data_dir": data_dir}
@@ -112,6 +118,27 @@ def _redivided(dataset: Dataset, options: dict[str, Any]) -> Dataset:
     from imgcls_jax.data.catalog import small
 
     return small.redivided(dataset, SmallOptions(**options))
+
+
+def describe(
+    name: str, *, data_dir: str | os.PathLike | None = None, offline: bool = False
+) -> Description:
+    """Tells what a data set is before any of its examples is read.
+
+    Args:
+      name: NAME[/CONFIG][:VERSION] of TFDS, "digits", or hf:OWNER/NAME of the Hugging Face Hub,
+        which is asked where it has not told before.
+      data_dir: as `load` has it.
+      offline: whether the Hub may not be asked; for others nothing is fetched either way.
+
+    Raises:
+      UserError: there is no such data set, or it has not one image and one label.
+    """
+    if name.startswith("hf:"):
+        from imgcls_jax.data.catalog.hf import load as hub
+
+        return hub.describe(name, data_dir=data_dir, offline=offline)
+    return describing.describe(name, data_dir=data_dir, offline=offline)
 
 
 def _load_photos(

@@ -44,7 +44,8 @@ def _download(file: Published) -> Path:
     raise UserError(
         f"the ImageNet weights cannot be downloaded from {url} ({reason}): connect to the network "
         "and run again, which continues a download, or fetch that file and the config.json "
-        "beside it elsewhere and give `weights=PATH`."
+        "beside it elsewhere and give `weights=PATH`, or choose a network whose weights pip "
+        "brings, such as `model=efficientnet_lite0`."
     )
 
 

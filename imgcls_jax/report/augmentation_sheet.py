@@ -1,14 +1,12 @@
-"""The sheet that shows each augmentation's effect on an image: arrays in, one PNG file out."""
+"""The sheet that shows what each augmentation does to an image: arrays in, a file or figure out."""
 
-import os
 from collections.abc import Sequence
-from pathlib import Path
 
 import jax
 import numpy as np
 
 from imgcls_jax import augment
-from imgcls_jax.report.figure import FAINT, save
+from imgcls_jax.report.figure import FAINT, Drawn, Target, finish
 from imgcls_jax.report.tiles import display_tiles, mosaic, pixel_figure, write
 
 _GAP, _MARGIN, _NAMES, _HEAD = 6, 20, 190, 56  # device pixels
@@ -16,12 +14,12 @@ _GAP, _MARGIN, _NAMES, _HEAD = 6, 20, 190, 56  # device pixels
 
 def augmentation_sheet(
     images: np.ndarray,
-    path: str | os.PathLike,
+    path: Target = None,
     *,
     seed: int = 0,
     specs: Sequence[str] = augment.NAMES,
     draws: int = 8,
-) -> Path:
+) -> Drawn:
     """Draws one row per augmentation: an original, then several draws of it, augmented.
 
     Rows show the images in turn; augmentations that mix take their partners from all of them.
@@ -54,7 +52,7 @@ def augmentation_sheet(
         style = {"room": _NAMES - 4, "va": "center"}
         write(axes, _MARGIN, middle - 10 * bool(strength), name, fontsize=11, **style)
         write(axes, _MARGIN, middle + 14, strength, color=FAINT, fontsize=8, **style)
-    return save(figure, path)
+    return finish(figure, path)
 
 
 def _row(images, number: int, spec: str, *, seed: int, draws: int) -> np.ndarray:

@@ -1,26 +1,24 @@
-"""Charts of saved results: plain arrays and dictionaries in, one PNG file out.
+"""Charts of saved results: plain arrays and dictionaries in, one PNG file or figure out.
 
 Every function that takes a path draws one figure, writes it atomically (a reader never sees half a
 file), returns its path, and raises :class:`~imgcls_jax.errors.UserError` where the file cannot be
-written.
+written. Without a path it returns the figure, which a notebook shows.
 """
 
-import os
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from imgcls_jax.metrics import drawn_classes, members, scores
-from imgcls_jax.report.figure import FAINT, INK, new_figure, save, shorten_names
+from imgcls_jax.report.figure import FAINT, INK, Drawn, Target, finish, new_figure, shorten_names
 
 _COLORS = ("#1f5a94", "#d9661f", "#2e7d4f", "#b3302a", "#7b4fa3", "#8c6d1f", "#1f8a94", "#c2558e")
 _NAMED = len(_COLORS)  # curves with a name and a colour; of more classes the worst ones
 _PALETTE = {"train": "#1f5a94", "validation": "#d9661f", "test": "#2e7d4f", "": INK}
 
 
-def learning_curves(history: Sequence[Mapping], path: str | os.PathLike) -> Path:
+def learning_curves(history: Sequence[Mapping], path: Target = None) -> Drawn:
     """Draws loss and accuracy against epoch, with the best validation epoch marked.
 
     Args:
@@ -60,7 +58,7 @@ def learning_curves(history: Sequence[Mapping], path: str | os.PathLike) -> Path
         all_axes[1].plot([], [], linestyle="", label="no validation split")
     handles, names = all_axes[1].get_legend_handles_labels()
     figure.legend(handles, names, loc="outside upper right", ncols=3, frameon=False, fontsize=10)
-    return save(figure, path)
+    return finish(figure, path)
 
 
 def best_epoch(history: Sequence[Mapping]) -> tuple[int, float] | None:
@@ -82,9 +80,9 @@ def _series(history: Sequence[Mapping], key: str) -> np.ndarray:
 def confusion_matrix(
     cm: np.ndarray,
     class_names: Sequence[str],
-    path: str | os.PathLike,
+    path: Target = None,
     title: str = "Confusion matrix",
-) -> Path:
+) -> Drawn:
     """Draws counts as a heat map, true classes in rows; the colour is the fraction of the row.
 
     Up to 25 classes the counts stand in the cells, up to 120 the axes carry every class name.
@@ -128,45 +126,15 @@ def confusion_matrix(
     bar = figure.colorbar(image, ax=axes, shrink=0.8, aspect=30, pad=0.02)
     bar.set_label("Fraction of the true class", fontsize=10)
     bar.outline.set_visible(False)
-    return save(figure, path)
-
-
-def reliability_diagram(calibration: Mapping, path: str | os.PathLike) -> Path:
-    """Draws accuracy against confidence, bin by bin (Guo et al. 2017).
-
-    Args:
-      calibration: from :func:`imgcls_jax.metrics.calibration`: `ece` and `bins`, each bin
-        with `count`, `confidence` and `accuracy`.
-      path: the PNG file to write.
-    """
-    used = [entry for entry in calibration["bins"] if entry["count"]]
-    columns = [[entry[key] for entry in used] for key in ("confidence", "accuracy", "count")]
-    confidence, accuracy, counts = (np.array(column) for column in columns)
-    figure = new_figure(4.8, 5.1)
-    axes = figure.add_subplot(aspect="equal", xlim=(0, 1.02), ylim=(0, 1.02))
-    axes.plot([0, 1], [0, 1], color=FAINT, linestyle=":", label="perfectly calibrated")
-    axes.plot(confidence, accuracy, color=_PALETTE["train"], linewidth=1.2)
-    # Area grows with a bin's examples: a bin of five that lies far off matters little.
-    sizes = 14 + 500 * counts / counts.sum()
-    label = "a bin, area by examples"
-    axes.scatter(confidence, accuracy, sizes, color=_PALETTE["train"], label=label, zorder=3)
-    axes.set_xlabel("Confidence", fontsize=11)
-    axes.set_ylabel("Accuracy", fontsize=11)
-    title = f"Calibration (expected error {calibration['ece']:.4f})"
-    axes.set_title(title, fontsize=12, loc="left")
-    # Below the axes: where the curve leaves room within them depends on the network.
-    legend = figure.legend(loc="outside lower center", ncols=2, frameon=False, fontsize=10)
-    legend.legend_handles[1].set_sizes([30])
-    axes.spines[["top", "right"]].set_visible(False)
-    return save(figure, path)
+    return finish(figure, path)
 
 
 def precision_recall(
     labels: np.ndarray,
     probabilities: np.ndarray,
     class_names: Sequence[str],
-    path: str | os.PathLike,
-) -> Path:
+    path: Target = None,
+) -> Drawn:
     """Draws precision against recall at every threshold, and the average precision of each class.
 
     Arguments are those of :func:`scores`, and the PNG file to write.
@@ -188,8 +156,8 @@ def roc(
     labels: np.ndarray,
     probabilities: np.ndarray,
     class_names: Sequence[str],
-    path: str | os.PathLike,
-) -> Path:
+    path: Target = None,
+) -> Drawn:
     """Draws true against false positive rate at every threshold, and the area under the curves.
 
     Arguments are those of :func:`scores`, and the PNG file to write.
@@ -206,8 +174,8 @@ def roc(
 
 
 def class_counts(
-    counts: Mapping[str, Sequence[int]], class_names: Sequence[str], path: str | os.PathLike
-) -> Path:
+    counts: Mapping[str, Sequence[int]], class_names: Sequence[str], path: Target = None
+) -> Drawn:
     """Draws the examples of each class as bars, largest class first, one colour per split.
 
     Up to 60 classes every bar has its name; of more the axis counts the classes.
@@ -248,7 +216,7 @@ def class_counts(
     axes.spines[["top", "right"]].set_visible(False)
     if len(counts) > 1:
         figure.legend(frameon=False, fontsize=10, loc="outside lower center", ncols=len(counts))
-    return save(figure, path)
+    return finish(figure, path)
 
 
 def _imbalance(counts: Mapping[str, Sequence[int]]) -> str:
@@ -270,7 +238,7 @@ class _Kind(NamedTuple):
     steps: str = "default"  # Matplotlib's drawstyle
 
 
-def _draw(kind: _Kind, labels, probabilities, class_names, path, *, chance: list | None) -> Path:
+def _draw(kind: _Kind, labels, probabilities, class_names, path, *, chance: list | None) -> Drawn:
     """Draws one curve per class; of many the worst are named, the others faint behind them."""
     figures = scores(labels, probabilities, class_names)
     ranked = sorted(
@@ -305,4 +273,4 @@ def _draw(kind: _Kind, labels, probabilities, class_names, path, *, chance: list
         )
         for text in legend.get_texts():
             text.set_parse_math(False)
-    return save(figure, path)
+    return finish(figure, path)

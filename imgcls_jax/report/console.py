@@ -275,13 +275,15 @@ def documented_figure(summary: Mapping[str, Any], name: str, difference: float) 
 
 
 def spread(figures: Mapping[str, Mapping[str, Any]]) -> None:
-    """Prints mean and standard deviation over seeds, and where the documented figure falls."""
+    """Prints mean and standard deviation over seeds, and where a documented figure falls."""
     rows = []
     for name, entry in figures.items():
         documented, mean, std, _, *judged = compared(entry)
         extremes = (f"{min(entry['values']):.4f}", f"{max(entry['values']):.4f}")
         rows.append((name.replace("_", " "), mean, std, *extremes, documented, *judged))
-    table(("figure", "mean", "std", "min", "max", "documented", "p", "a further seed"), rows)
+    header = ("figure", "mean", "std", "min", "max", "documented", "p", "a further seed")
+    shown = len(header) if any("documented" in entry for entry in figures.values()) else 5
+    table(header[:shown], [row[:shown] for row in rows])
 
 
 def compared(entry: Mapping[str, Any]) -> tuple[str, ...]:

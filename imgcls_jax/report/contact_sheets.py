@@ -3,13 +3,11 @@
 Files are written, returned and refused as in `imgcls_jax.report.charts`.
 """
 
-import os
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 
-from imgcls_jax.report.figure import FAINT, save, shorten
+from imgcls_jax.report.figure import FAINT, Drawn, Target, finish, shorten
 from imgcls_jax.report.lettering import drawable
 from imgcls_jax.report.tiles import display_tiles, mosaic, pixel_figure, write
 
@@ -20,11 +18,11 @@ _MARGIN, _BANNER, _LINE, _FOOT = 12, 44, 17, 12
 def contact_sheet(
     images: np.ndarray,
     words: Sequence[Sequence[str]],
-    path: str | os.PathLike,
+    path: Target = None,
     *,
     title: str,
     columns: int = 6,
-) -> Path:
+) -> Drawn:
     """Draws photos in rows.
 
     Args:
@@ -41,11 +39,11 @@ def pair_sheet(
     first: np.ndarray,
     second: np.ndarray,
     words: Sequence[Sequence[str]],
-    path: str | os.PathLike,
+    path: Target = None,
     *,
     title: str,
     columns: int = 3,
-) -> Path:
+) -> Drawn:
     """Draws pairs of photos side by side; arguments are those of `contact_sheet`."""
     left, right = (display_tiles(images, side=_SIDE) for images in (first, second))
     gap = np.full((*left.shape[:2], 4, 3), 255, np.uint8)
@@ -56,11 +54,11 @@ def pair_sheet(
 def _draw(
     tiles: np.ndarray,
     words: Sequence[Sequence[str]],
-    path: str | os.PathLike,
+    path: Target = None,
     *,
     title: str,
     columns: int,
-) -> Path:
+) -> Drawn:
     height, width = tiles.shape[1:3]
     lines = max(map(len, words))
     cell = (height + _LINE * lines + _FOOT, width + _MARGIN)
@@ -78,4 +76,4 @@ def _draw(
             style = {"keep_end": True} | ({} if line == 0 else {"color": FAINT})
             text = shorten(text, width // 6, keep_end=True)
             write(axes, x, y + line * _LINE, text, room=width, va="top", fontsize=7.5, **style)
-    return save(figure, path)
+    return finish(figure, path)

@@ -3,14 +3,13 @@
 Files are written, returned and refused as in `imgcls_jax.report.charts`.
 """
 
-import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from imgcls_jax.report.figure import FAINT, INK, new_figure, save, shorten
+from imgcls_jax.report.figure import INK, Drawn, Target, finish, new_figure, shorten
+from imgcls_jax.report.reliability import reliability_diagram
 from imgcls_jax.workdir import Workdir
 
 _LINE, _SINGLE, _OTHER = "#1f5a94", "#d9661f", "#2e7d4f"
@@ -28,13 +27,9 @@ def draw_ensemble(workdir: Workdir, summary: Mapping[str, Any]) -> list[str]:
     singles = {name: summary[name] for name in _STYLES if summary.get(name, {}).get("accuracy")}
     paths = [
         by_size(summary["by_size"], folder / "members.png", singles=singles),
-        reliability(
-            {
-                "a member, all pooled": summary["of_members"]["bins"],
-                "the ensemble": summary["calibration"]["bins"],
-            },
+        reliability_diagram(
+            {"the ensemble": summary["calibration"], "a member, all pooled": _of_members(summary)},
             folder / "calibration.png",
-            errors=[summary["of_members"]["ece"]["mean"], summary["calibration"]["ece"]],
         ),
         disagreement(
             np.asarray(summary["disagreement"]["pairs"]),
@@ -45,12 +40,17 @@ def draw_ensemble(workdir: Workdir, summary: Mapping[str, Any]) -> list[str]:
     return [str(path) for path in paths]
 
 
+def _of_members(summary: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the bins of all members' predictions together, and the mean of their errors."""
+    return {"bins": summary["of_members"]["bins"], "ece": summary["of_members"]["ece"]["mean"]}
+
+
 def by_size(
     records: Sequence[Mapping[str, Any]],
-    path: str | os.PathLike,
+    path: Target = None,
     *,
     singles: Mapping[str, Mapping[str, float]],
-) -> Path:
+) -> Drawn:
     """Draws accuracy, negative log-likelihood and calibration error against the members.
 
     The line is the mean over combinations of members, the band from the least to the largest.
@@ -87,42 +87,10 @@ def by_size(
     figure.legend(
         handles, names, loc="outside lower center", ncols=len(names), frameon=False, fontsize=10
     )
-    return save(figure, path)
+    return finish(figure, path)
 
 
-def reliability(
-    curves: Mapping[str, Sequence[Mapping[str, Any]]],
-    path: str | os.PathLike,
-    *,
-    errors: Sequence[float],
-) -> Path:
-    """Draws accuracy against confidence, bin by bin, for the members and for the ensemble.
-
-    Args:
-      curves: by name, the `bins` of `metrics.calibration`; first the members', then the ensemble's.
-      path: the PNG file to write.
-      errors: their expected calibration errors.
-    """
-    figure = new_figure(5.2, 5.0)
-    axes = figure.add_subplot(aspect="equal", xlim=(0, 1.02), ylim=(0, 1.02))
-    axes.plot([0, 1], [0, 1], color=FAINT, linestyle=":", label="perfectly calibrated")
-    for (name, bins), color, error in zip(curves.items(), (_SINGLE, _LINE), errors, strict=True):
-        used = [entry for entry in bins if entry["count"]]
-        columns = [[entry[key] for entry in used] for key in ("confidence", "accuracy", "count")]
-        confidence, accuracy, counts = (np.array(column, np.float64) for column in columns)
-        label = f"{name} (expected error {error:.4f})"
-        axes.plot(confidence, accuracy, color=color, linewidth=1.4, label=label)
-        sizes = 12 + 400 * counts / counts.sum()
-        axes.scatter(confidence, accuracy, sizes, color=color, alpha=0.75, linewidth=0, zorder=3)
-    axes.set_xlabel("Confidence", fontsize=11)
-    axes.set_ylabel("Accuracy", fontsize=11)
-    axes.set_title("Calibration (area of a point by its examples)", fontsize=12, loc="left")
-    axes.legend(frameon=False, fontsize=9.5, loc="upper left")
-    axes.spines[["top", "right"]].set_visible(False)
-    return save(figure, path)
-
-
-def disagreement(shares: np.ndarray, names: Sequence[str], path: str | os.PathLike) -> Path:
+def disagreement(shares: np.ndarray, names: Sequence[str], path: Target = None) -> Drawn:
     """Draws the share of examples on which two members predict different classes, as a heat map.
 
     Args:
@@ -160,4 +128,4 @@ def disagreement(shares: np.ndarray, names: Sequence[str], path: str | os.PathLi
     bar.ax.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.0f} %")
     bar.set_label("Examples of different predictions", fontsize=10)
     bar.outline.set_visible(False)
-    return save(figure, path)
+    return finish(figure, path)

@@ -1,4 +1,4 @@
-"""The base of every figure: how one is made, written and lettered.
+"""The base of every figure: how one is made, written, handed out and lettered.
 
 Figures are made with Matplotlib's object-oriented API, so no global state is changed and threads
 may draw at the same time. Matplotlib is imported only when a figure is drawn.
@@ -7,21 +7,37 @@ may draw at the same time. Matplotlib is imported only when a figure is drawn.
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
 
 from imgcls_jax.files import replacing
 from imgcls_jax.report import lettering
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 DPI = 130
 INK, FAINT = "#222222", "#9aa0a6"
 
+Target: TypeAlias = str | os.PathLike | None  # the file to write; None: hand out the figure
+Drawn: TypeAlias = "Path | Figure"  # the file that was written, or the figure
+
 
 def new_figure(width: float, height: float, layout: str | None = "constrained"):
-    """Makes a white Matplotlib figure of width x height inches, drawn by the Agg backend."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
+    """Makes a white Matplotlib figure of width x height inches, which a notebook's cell shows."""
+    from imgcls_jax.report.notebook_figure import NotebookFigure
 
-    figure = Figure(figsize=(width, height), dpi=DPI, layout=layout, facecolor="white")
-    FigureCanvasAgg(figure)
+    return NotebookFigure(figsize=(width, height), dpi=DPI, layout=layout, facecolor="white")
+
+
+def finish(figure, path: Target) -> Drawn:
+    """Writes a figure as `save` does and returns its path; without a path, returns the figure.
+
+    Raises:
+      UserError: the file cannot be written.
+    """
+    if path is not None:
+        return save(figure, path)
+    find_fonts(figure)
     return figure
 
 

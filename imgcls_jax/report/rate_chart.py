@@ -1,12 +1,10 @@
 """The chart of a search for a learning rate: losses against growing rates."""
 
-import os
 from collections.abc import Mapping
-from pathlib import Path
 
 import numpy as np
 
-from imgcls_jax.report.figure import FAINT, INK, new_figure, save
+from imgcls_jax.report.figure import FAINT, INK, Drawn, Target, finish, new_figure
 
 _COLORS = ("#d9661f", "#2e7d4f")
 
@@ -16,8 +14,8 @@ def losses_by_rate(
     losses: np.ndarray,
     smoothed: np.ndarray,
     suggestions: Mapping[str, float],
-    path: str | os.PathLike,
-) -> Path:
+    path: Target = None,
+) -> Drawn:
     """Draws the losses (N,) of batches, and smoothed ones (N,), against learning rates (N,).
 
     Args:
@@ -45,4 +43,4 @@ def losses_by_rate(
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
     figure.legend(loc="outside lower center", ncols=2, frameon=False, fontsize=10)
-    return save(figure, path)
+    return finish(figure, path)

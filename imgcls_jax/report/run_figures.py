@@ -1,15 +1,17 @@
 """The figures of a finished run, from its files."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from imgcls_jax import metrics
 from imgcls_jax.data.dataset import Dataset, Split
 from imgcls_jax.limits import temperature
 from imgcls_jax.report import charts, label_figures, sheets
 from imgcls_jax.report.augmentation_sheet import augmentation_sheet
+from imgcls_jax.report.reliability import reliability_diagram
 from imgcls_jax.report.sheets import overlay, prediction_sheet
 from imgcls_jax.workdir import Workdir
 
@@ -51,7 +53,8 @@ def draw(
     yield str(sheets.prediction_grid(*of, folder / "predictions.png"))
     of = (test.images, labels, calibrated, names)
     yield str(sheets.most_confident_mistakes(*of, folder / "mistakes.png", captions=test.paths))
-    yield str(charts.reliability_diagram(summary["calibration"], folder / "calibration.png"))
+    curves = _calibrations(summary, calibrated, labels)
+    yield str(reliability_diagram(curves, folder / "calibration.png"))
     yield from map(str, _samples(train, names, folder, of_photos=of_photos))
     if of_photos:
         yield from map(str, _of_photos(workdir, dataset, labels, probabilities))
@@ -60,6 +63,18 @@ def draw(
     if specs := config.train.augment:
         some = train.images[: len(specs) + 8]
         yield str(augmentation_sheet(some, folder / "augmentation.png", specs=specs))
+
+
+def _calibrations(
+    summary: Mapping[str, Any], calibrated: np.ndarray, labels: np.ndarray
+) -> dict[str, Mapping[str, Any]]:
+    """Returns the calibration of the predictions, also by the temperature where there is one."""
+    if not (known := summary.get("temperature", {}).get("value")):
+        return {"the network": summary["calibration"]}
+    return {
+        f"with temperature {known:.2f}": metrics.calibration(calibrated, labels),
+        "without it": summary["calibration"],
+    }
 
 
 def _samples(

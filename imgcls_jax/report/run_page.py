@@ -23,8 +23,8 @@ _CAPTIONS = {
     "colour is the share of the true class.",
     "predictions": "Some test examples under their predicted class: green is right, red is wrong.",
     "mistakes": "The mistakes that the network was most certain of, the worst first.",
-    "calibration": "How often predictions of a confidence are right, before any temperature. On "
-    "the dotted line confidence is what it says.",
+    "calibration": "How often predictions of a confidence are right, with the temperature, where "
+    "one was learned, and without it. On the dotted line confidence is what it says.",
     "class_counts": "How many examples each class has, by split.",
     "precision_recall": "Precision against recall at every threshold, one class against the rest.",
     "roc": "True against false positives at every threshold, one class against the rest.",

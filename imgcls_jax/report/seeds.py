@@ -1,13 +1,11 @@
 """Charts of several seeds: intervals beside reported figures, mean matrices, curves with bands."""
 
-import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from imgcls_jax.report.figure import INK, new_figure, save, shorten, shorten_names
+from imgcls_jax.report.figure import INK, Drawn, Target, finish, new_figure, shorten, shorten_names
 
 _OURS, _THEIRS = "#1f5a94", "#d9661f"
 _SPLITS = {"train": "#1f5a94", "validation": "#d9661f", "test": "#2e7d4f"}
@@ -29,7 +27,7 @@ class Row(NamedTuple):
     expected: Sequence[float] | None = None
 
 
-def intervals(rows: Sequence[Row], path: str | os.PathLike, *, title: str, unit: str) -> Path:
+def intervals(rows: Sequence[Row], path: Target = None, *, title: str, unit: str) -> Drawn:
     """Draws every seed, their mean, where one more seed falls, and the reported figure.
 
     Args:
@@ -66,17 +64,17 @@ def intervals(rows: Sequence[Row], path: str | os.PathLike, *, title: str, unit:
     axes.spines[["top", "right", "left"]].set_visible(False)
     figure.suptitle(title, x=0.02, ha="left", fontsize=12)
     figure.legend(handles=handles, loc="outside lower center", ncols=4, frameon=False, fontsize=9)
-    return save(figure, path)
+    return finish(figure, path)
 
 
 def matrices(
     documented: np.ndarray,
     measured: np.ndarray,
     class_names: Sequence[str],
-    path: str | os.PathLike,
+    path: Target = None,
     *,
     title: str,
-) -> Path:
+) -> Drawn:
     """Draws a documented confusion matrix, our mean one, and ours less the documented.
 
     Args:
@@ -97,7 +95,7 @@ def matrices(
     _cells(all_axes[2], gap, "Measured less documented", names, dark=0.6 * reach, signed=True)
     all_axes[0].set_ylabel("True", fontsize=11)
     figure.suptitle(title, x=0.02, ha="left", fontsize=13)
-    return save(figure, path)
+    return finish(figure, path)
 
 
 def _cells(axes: Any, matrix: np.ndarray, title: str, names, *, dark: float, signed=False) -> None:
@@ -117,8 +115,8 @@ def _cells(axes: Any, matrix: np.ndarray, title: str, names, *, dark: float, sig
 
 
 def curves(
-    seeds: Sequence[Mapping[str, Sequence[float]]], path: str | os.PathLike, *, title: str
-) -> Path:
+    seeds: Sequence[Mapping[str, Sequence[float]]], path: Target = None, *, title: str
+) -> Drawn:
     """Draws loss and accuracy by epoch: the mean over seeds, and a band from least to most.
 
     Args:
@@ -137,18 +135,18 @@ def curves(
     handles, names = all_axes[0].get_legend_handles_labels()
     figure.suptitle(f"{title}: {len(seeds)} seeds", x=0.02, ha="left", fontsize=12)
     figure.legend(handles, names, loc="outside upper right", ncols=3, frameon=False, fontsize=10)
-    return save(figure, path)
+    return finish(figure, path)
 
 
 def against(
     x: Sequence[float],
     series: Mapping[str, np.ndarray],
-    path: str | os.PathLike,
+    path: Target = None,
     *,
     labels: tuple[str, str],
     title: str,
     log: bool = False,
-) -> Path:
+) -> Drawn:
     """Draws figures over seeds against a setting: the mean, and a band from least to most.
 
     Args:
@@ -169,7 +167,7 @@ def against(
     _framed(axes, labels[0], title)
     axes.set_ylabel(labels[1], fontsize=11)
     figure.legend(loc="outside lower center", ncols=4, frameon=False, fontsize=10)
-    return save(figure, path)
+    return finish(figure, path)
 
 
 def _band(axes: Any, x: np.ndarray, series: np.ndarray, color: str, label: str, **style) -> None:

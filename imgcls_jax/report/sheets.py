@@ -1,17 +1,23 @@
-"""Sheets of images, with and without predictions: arrays in, one PNG file out.
+"""Sheets of images, with and without predictions: arrays in, one PNG file or figure out.
 
 Files are written, returned and refused as in `imgcls_jax.report.charts`; images are drawn as in
 `imgcls_jax.report.tiles`.
 """
 
-import os
 from collections.abc import Sequence
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from imgcls_jax.report.figure import FAINT, new_figure, save, shorten, shorten_names
+from imgcls_jax.report.figure import (
+    FAINT,
+    Drawn,
+    Target,
+    finish,
+    new_figure,
+    shorten,
+    shorten_names,
+)
 from imgcls_jax.report.lettering import drawable
 from imgcls_jax.report.tiles import box, display_tiles, mosaic, pixel_figure, write
 
@@ -27,11 +33,11 @@ def prediction_grid(
     labels: np.ndarray,
     probabilities: np.ndarray,
     class_names: Sequence[str],
-    path: str | os.PathLike,
+    path: Target = None,
     *,
     rows: int = 5,
     columns: int = 5,
-) -> Path:
+) -> Drawn:
     """Draws the first rows x columns images, each with its three most probable classes.
 
     The predicted class stands above an image, in green if right, in red with the truth if wrong.
@@ -58,12 +64,12 @@ def most_confident_mistakes(
     labels: np.ndarray,
     probabilities: np.ndarray,
     class_names: Sequence[str],
-    path: str | os.PathLike,
+    path: Target = None,
     *,
     captions: Sequence[str] | None = None,
     rows: int = 5,
     columns: int = 5,
-) -> Path:
+) -> Drawn:
     """Draws the wrong predictions of the highest probability, most confident first.
 
     Without a mistake the figure says so. Arguments are those of :func:`prediction_grid`, and:
@@ -76,7 +82,7 @@ def most_confident_mistakes(
         figure = new_figure(6.0, 1.6)
         message = f"No mistakes among {len(labels):,} examples"
         figure.text(0.5, 0.5, message, fontsize=14, color=_RIGHT, ha="center", va="center")
-        return save(figure, path)
+        return finish(figure, path)
     shown = wrong[: rows * columns]
     title = f"Most confident mistakes ({len(shown)} of {len(wrong):,})"
     below = ["" if captions is None else captions[index] for index in shown]
@@ -98,12 +104,12 @@ def prediction_sheet(
     probabilities: np.ndarray,
     class_names: Sequence[str],
     captions: Sequence[str],
-    path: str | os.PathLike,
+    path: Target = None,
     *,
     overlays: np.ndarray | None = None,
     title: str = "Predictions",
     columns: int = 4,
-) -> Path:
+) -> Drawn:
     """Draws each picture under its most probable class, beside the bars of the first five.
 
     Args:
@@ -153,12 +159,12 @@ def _draw(
     tiles: np.ndarray,
     entries: Sequence[_Entry],
     class_names: Sequence[str],
-    path: str | os.PathLike,
+    path: Target = None,
     *,
     title: str,
     columns: int,
     places: int,
-) -> Path:
+) -> Drawn:
     """Draws a sheet of cells, each an image and, beside it, bars of its most probable classes.
 
     Classes that the height of the images has no room for are left out.
@@ -206,7 +212,7 @@ def _draw(
     axes.add_collection(PolyCollection(bars, facecolors=bar_colors), autolim=False)
     outlines = PolyCollection(frames, facecolors="none", edgecolors=frame_colors, linewidths=1.2)
     axes.add_collection(outlines, autolim=False)
-    return save(figure, path)
+    return finish(figure, path)
 
 
 def overlay(image: np.ndarray, cam: np.ndarray, *, strength: float = 0.55) -> np.ndarray:
@@ -234,7 +240,7 @@ def overlay(image: np.ndarray, cam: np.ndarray, *, strength: float = 0.55) -> np
     return np.rint(np.clip(mixed, 0, 255)).astype(np.uint8)
 
 
-def sample_image(image: np.ndarray, label_name: str, path: str | os.PathLike) -> Path:
+def sample_image(image: np.ndarray, label_name: str, path: Target = None) -> Drawn:
     """Draws an (H, W, 1 or 3) uint8 image: a grey one with pixel axes and a colour bar, 0 to 255.
 
     So the document draws its own; a photo stands alone.
@@ -248,17 +254,17 @@ def sample_image(image: np.ndarray, label_name: str, path: str | os.PathLike) ->
         axes.imshow(image)
         axes.set_axis_off()
     axes.set_title(shorten(label_name, 40), fontsize=12, parse_math=False)
-    return save(figure, path)
+    return finish(figure, path)
 
 
 def sample_row(
     images: np.ndarray,
     labels: np.ndarray,
     class_names: Sequence[str],
-    path: str | os.PathLike,
+    path: Target = None,
     *,
     count: int = 10,
-) -> Path:
+) -> Drawn:
     """Draws the first `count` images in a row, each above its class name."""
     tiles = display_tiles(images[:count])
     height, width = tiles.shape[1:3]
@@ -268,4 +274,4 @@ def sample_row(
         words, x = drawable(class_names[label]), (position + 0.5) * cell[1]
         style = {"ha": "center", "va": "top", "fontsize": 9}
         write(axes, x, height + 12, words, room=cell[1] - 8, **style)
-    return save(figure, path)
+    return finish(figure, path)

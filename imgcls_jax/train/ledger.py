@@ -110,7 +110,8 @@ class Ledger:
 
 @jax.jit
 def _finite(params: Any) -> jax.Array:
-    return jnp.all(jnp.stack([jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(params)]))
+    # One reduction: those of 157 arrays compile for five seconds.
+    return jnp.isfinite(jnp.concatenate([leaf.ravel() for leaf in jax.tree.leaves(params)])).all()
 
 
 class Saver:

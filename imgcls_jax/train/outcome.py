@@ -19,6 +19,7 @@ from imgcls_jax.train.ledger import History
 from imgcls_jax.train.loop import Evaluation
 from imgcls_jax.train.summary import difference, evaluated_record, summarise
 from imgcls_jax.train.trainer import Trainer
+from imgcls_jax.train.waiting import waiting
 from imgcls_jax.workdir import Workdir
 
 
@@ -74,14 +75,9 @@ def summarised(
         "test_seconds": evaluation.seconds,
         "thresholds": (limits or {}).get("thresholds"),
     }
-    summary, arrays = summarise(
-        config,
-        dataset,
-        sums=evaluation.sums,
-        logits=evaluation.logits,
-        history=history,
-        facts=facts,
-    )
+    of = {"sums": evaluation.sums, "logits": evaluation.logits, "history": history}
+    with waiting("summing up"):
+        summary, arrays = summarise(config, dataset, **of, facts=facts)
     if limits is not None and not dataset.several_labels:
         summary["temperature"] = of_test(limits, evaluation.logits, dataset.test.labels)
     return summary, arrays

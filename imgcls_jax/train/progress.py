@@ -6,9 +6,10 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from tqdm import tqdm
+from imgcls_jax.bars import can_be_shown, tqdm
+from imgcls_jax.train.waiting import meanwhile
 
-from imgcls_jax.train.waiting import on_terminal
+_TICK_SECONDS = 1.0
 
 
 class Progress:
@@ -28,8 +29,8 @@ class Progress:
 class ProgressBar(Progress):
     """A bar over the whole training with loss, examples per second and time left.
 
-    Above it one line per epoch is printed. Where standard error is not a terminal there is no bar,
-    only the lines.
+    Above it one line per epoch is printed. Its clock goes on between device calls, too. Where
+    standard error is not a terminal there is no bar, only the lines.
     """
 
     def __init__(self, *, epochs: int, examples_per_epoch: int, done: int = 0):
@@ -40,11 +41,14 @@ class ProgressBar(Progress):
             unit=" examples",
             unit_scale=True,
             file=sys.stderr,
-            disable=not on_terminal(),
+            disable=not can_be_shown(),
             dynamic_ncols=True,
             leave=False,
             smoothing=0.1,
         )
+        self._clock = contextlib.ExitStack()
+        if not self._bar.disable:
+            self._clock.enter_context(meanwhile(self._bar.refresh, seconds=_TICK_SECONDS))
 
     def examples(self, count: int, loss: float) -> None:
         self._bar.set_postfix_str(f"loss {loss:.4f}", refresh=False)
@@ -69,6 +73,7 @@ class ProgressBar(Progress):
         sys.stdout.flush()
 
     def close(self) -> None:
+        self._clock.close()
         self._bar.close()
 
 

@@ -1,12 +1,10 @@
 """A living line on a terminal for steps that cannot say how far they are, such as a compilation."""
 
 import contextlib
-import os
-import sys
 import threading
 from collections.abc import Callable, Iterator
 
-from tqdm import tqdm
+from imgcls_jax.bars import can_be_shown, tqdm
 
 _TICK_SECONDS = 1.0
 
@@ -18,7 +16,9 @@ def waiting(doing: str) -> Iterator[None]:
     Args:
       doing: such as "compiling the network".
     """
-    line = tqdm(desc=doing, bar_format="{desc} ({elapsed})", leave=False, disable=not on_terminal())
+    line = tqdm(
+        desc=doing, bar_format="{desc} ({elapsed})", leave=False, disable=not can_be_shown()
+    )
     if line.disable:
         yield
         return
@@ -42,8 +42,3 @@ def meanwhile(act: Callable[[], object], *, seconds: float) -> Iterator[None]:
     finally:
         ended.set()
         thread.join()
-
-
-def on_terminal() -> bool:
-    """Returns whether bars can be drawn on standard error."""
-    return sys.stderr.isatty() and os.environ.get("TERM") != "dumb"

@@ -8,6 +8,7 @@ from absl import flags
 from experiments.cli import again
 from experiments.cli import flags as cli
 from experiments.presets import choose
+from experiments.presets.general import PICK
 from imgcls_jax.config import Config
 
 
@@ -40,7 +41,7 @@ def settings_of(line: str) -> tuple[dict, int | None, str | None]:
     ],
 )
 def test_the_command_comes_to_the_same_settings(experiment, given, run, name):
-    pick = choose.PICK[experiment]
+    pick = PICK[experiment]
     preset = pick(run, name, given)
     settings = {**preset.settings, **given} | ({"layer_decay": 1.0} if name == "fine_tuned" else {})
     config = Config.of(**settings)
@@ -53,6 +54,17 @@ def test_the_command_comes_to_the_same_settings(experiment, given, run, name):
         assert line.startswith(f"python -m experiments.{experiment}")
         typed, number, named = settings_of(line)
         assert Config.of(**{**pick(number, named, typed).settings, **typed}) == config
+
+
+def test_the_general_command_names_its_data_set():
+    """Even where the folder of the run named it."""
+    given = {"dataset": "digits", "model": "linear", "lr": 0.01}
+    config = Config.of(**{**PICK["train"](None, None, given).settings, **given})
+    preset = PICK["train"](None, None, {"dataset": "digits"})
+    line = again.command("train", config, preset=preset, run=None, name=None, given={})
+    assert line.startswith("python -m experiments.train --dataset=digits ")
+    typed, number, named = settings_of(line)
+    assert Config.of(**{**PICK["train"](number, named, typed).settings, **typed}) == config
 
 
 def test_each_seed_and_fold_has_its_own():

@@ -10,7 +10,7 @@ from conftest import QUICK
 
 BAD_FLAGS = [
     (("--run=99",), "there is no documented run 99"),
-    (("--dataset=imagenet",), "unknown --dataset=imagenet"),
+    (("--dataset=imagenet",), "the nearest names are imagenette"),
     (("--model=vgg",), "unknown --model=vgg"),
     (("--lr=0",), "--lr=0.0 cannot be used"),
     (("--lr=-0.1",), "--lr=-0.1 cannot be used"),

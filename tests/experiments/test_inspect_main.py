@@ -1,8 +1,11 @@
 """The inspection's entry point: looked through, applied, trained on, taken back; its bad input."""
 
+import contextlib
 import csv
 import json
+import types
 
+import numpy as np
 import pytest
 from doctor_helpers import changed, texture, write_textures
 from golden import published_networks as published
@@ -10,7 +13,9 @@ from PIL import Image
 from weight_files import write_legacy
 
 from experiments import inspect, transfer
+from imgcls_jax.config import Config
 from imgcls_jax.doctor import findings
+from imgcls_jax.errors import UserError
 
 NETWORK = "mobilenet_v3_small"
 
@@ -125,3 +130,30 @@ def test_photos_are_looked_through_and_trained_on_as_corrected(look, any_main, t
     assert status == 0, err
     assert "1 photos are left out, 0 are of another class" in printed
     assert "Near copies are on one side of every split" in printed
+
+
+def test_the_comparison_is_not_silent(look, tmp_path, monkeypatch):
+    """And classes of one size are told as such."""
+    waited = []
+
+    def make_embed(*_, **__):
+        embed = lambda images, doing: np.zeros((len(images), 3), np.float32)  # noqa: E731
+        return embed, types.SimpleNamespace(model=None)
+
+    @contextlib.contextmanager
+    def waiting(doing):
+        waited.append(doing)
+        yield
+
+    def stop(*_):
+        raise UserError(f"stopped in {waited[-1]}.")
+
+    monkeypatch.setattr(inspect, "make_embed", make_embed)
+    monkeypatch.setattr(inspect, "waiting", waiting)
+    monkeypatch.setattr(inspect, "inspect", stop)
+    monkeypatch.setattr(inspect.pretrained, "fetch", lambda *_: None)
+    small = Config.of(dataset="folder", image_size=32)
+    monkeypatch.setattr(inspect.choose, "features", lambda _: small)
+    _, out, err = look(f"--out={tmp_path / 'found'}")
+    assert "stopped in comparing photos and fitting heads." in err
+    assert "classes  3, each of 4 photos" in out

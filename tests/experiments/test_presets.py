@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from experiments.presets import choose, cifar10, fmnist, transfer
+from experiments.presets import choose, cifar10, fmnist, train, transfer
 
 ROOT = Path(__file__).parents[2]
-MODULES = {"fmnist": fmnist, "cifar10": cifar10, "transfer": transfer}
+MODULES = {"train": train, "fmnist": fmnist, "cifar10": cifar10, "transfer": transfer}
 # These follow from the file that --weights names.
 FROM_WEIGHTS = {"convention", "normalise", "interpolation", "crop_fraction", "resize"}
 NO_SETTINGS = {"preset", "data_dir", "seeds"}

@@ -66,6 +66,7 @@ def test_a_result_goes_into_a_folder_that_is_not_there_yet(any_main, tmp_path, m
     assert (status, err) == (0, "")
     assert json.loads(out.read_text())["seconds"] == 1
     (tmp_path / "file").touch()
+    module.measure = lambda *_, **__: pytest.fail("measured before --out was looked at")
     status, _, err = any_main(benchmark.main, "start", f"--out={tmp_path}/file/result.json")
     assert status == 1
     assert err.endswith("give another --out.\n")

@@ -25,8 +25,8 @@ from .fault import ROOT, Fault
 ROOMS = {
     module.__name__.rpartition(".")[2]: module.FAULTS
     for module in (
-        core, optim, augment, models, networks, train, runs, data, photos, named, preparing,
-        pretrained, outputs, evidence, ensembles, tuning, seeds, limits,
+        core, optim, augment, models, networks, train, runs, data, photos, preparing, pretrained,
+        outputs, evidence, ensembles, tuning, seeds, limits, named,
     )
 }  # fmt: skip
 FAULTS: tuple[Fault, ...] = tuple(fault for faults in ROOMS.values() for fault in faults)

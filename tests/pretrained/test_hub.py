@@ -180,6 +180,7 @@ def test_no_route_is_said_in_one_sentence(tmp_path, monkeypatch):
     assert "no answer within 8 seconds" in text
     assert "mobilenetv3_small_100.lamb_in1k/resolve/main/model.safetensors" in text
     assert "weights=PATH" in text
+    assert text.endswith("a network whose weights pip brings, such as `model=efficientnet_lite0`.")
     assert "\n" not in text
 
 

@@ -9,6 +9,7 @@ from figure_helpers import NAMES, count, examples, pixels
 
 from imgcls_jax import metrics
 from imgcls_jax.report import charts
+from imgcls_jax.report.reliability import reliability_diagram
 
 HISTORY = [
     {
@@ -101,7 +102,7 @@ def test_confusion_matrix_of_any_size(tmp_path, classes):
 def test_reliability_diagram_of_what_metrics_returns(tmp_path):
     _, labels, probabilities = examples(50, wrong=(1, 2))
     calibration = metrics.calibration(probabilities, labels)
-    picture = pixels(charts.reliability_diagram(calibration, tmp_path / "reliability.png"))
+    picture = pixels(reliability_diagram({"a": calibration}, tmp_path / "reliability.png"))
     assert picture.shape == (663, 624, 3)
     # One bin, confidence 0.8 and accuracy 0.96, so one dot: upper right.
     dots = np.argwhere((picture[:, 400:] == (31, 90, 148)).all(axis=-1))
@@ -115,7 +116,7 @@ def test_reliability_diagram_draws_through_empty_bins(tmp_path):
         return {"count": count, "confidence": confidence, "accuracy": accuracy}
 
     calibration = {"ece": 0.0, "bins": [bin(5, 0.2, 0.2), bin(0, None, None), bin(5, 0.8, 0.8)]}
-    picture = pixels(charts.reliability_diagram(calibration, tmp_path / "reliability.png"))
+    picture = pixels(reliability_diagram({"a": calibration}, tmp_path / "reliability.png"))
     assert count(picture[280:320, 300:360], (31, 90, 148)) > 10  # the line between the two dots
 
 

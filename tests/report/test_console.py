@@ -98,3 +98,11 @@ def test_pooled_folds_have_intervals(tmp_path, monkeypatch, capsys):
     assert 0.5 < low < pooled["test_balanced_accuracy"] < high < 1
     console.pairs(console.accuracies(pooled, of=" over all"))
     assert f"[{low:.4f}, {high:.4f}]" in line(capsys, "balanced accuracy over all")
+
+
+def test_seeds_have_columns_of_documented_figures_only_where_there_are_some(capsys):
+    entry = {"mean": 0.9, "std": 0.1, "values": [0.8, 1.0]}
+    console.spread({"test_accuracy": entry})
+    assert line(capsys, "figure").split() == ["mean", "std", "min", "max"]
+    console.spread({"test_accuracy": entry | {"documented": 0.95, "p": 0.5, "verdict": "fits"}})
+    assert line(capsys, "test accuracy").split()[-3:] == ["0.9500", "0.5", "fits"]

@@ -6,9 +6,12 @@ import numpy as np
 import pytest
 from sklearn.metrics import precision_recall_curve, roc_curve
 
+from imgcls_jax import metrics
 from imgcls_jax.config import Config
 from imgcls_jax.data.dataset import Split
-from imgcls_jax.report import charts, run_figures, sheets
+from imgcls_jax.limits import temperature
+from imgcls_jax.report import charts, reliability, run_figures, sheets
+from imgcls_jax.report.reliability import reliability_diagram
 
 NAMES = ["ape", "bee", "cow"]
 
@@ -17,8 +20,8 @@ NAMES = ["ape", "bee", "cow"]
 def drawn(monkeypatch):
     """The figures in place of their files."""
     figures = []
-    for module in (charts, sheets):
-        monkeypatch.setattr(module, "save", lambda figure, path: figures.append(figure) or path)
+    for module in (charts, reliability, sheets):
+        monkeypatch.setattr(module, "finish", lambda figure, path: figures.append(figure) or path)
     return figures
 
 
@@ -74,7 +77,7 @@ def test_long_names_on_axes_and_in_legends_keep_what_tells_them_apart(drawn):
 @pytest.mark.parametrize("confidence", [0.9, 0.35])
 def test_the_legend_lies_beside_the_calibration_curve(drawn, confidence):
     bins = [{"count": 9, "confidence": confidence, "accuracy": a} for a in (0.05, 0.5, 1.0)]
-    charts.reliability_diagram({"ece": 0.1, "bins": bins}, "calibration.png")
+    reliability_diagram({"a": {"ece": 0.1, "bins": bins}}, "calibration.png")
     (figure,) = drawn
     figure.draw_without_rendering()
     (legend,) = [*figure.legends, *filter(None, [axes.get_legend() for axes in figure.axes])]
@@ -194,6 +197,7 @@ def test_a_runs_photos_stand_beside_their_own_predictions(monkeypatch, tmp_path)
     calls = Calls()
     for module in ("charts", "sheets"):
         monkeypatch.setattr(run_figures, module, calls)
+    monkeypatch.setattr(run_figures, "reliability_diagram", calls.reliability_diagram)
     assert all(run_figures.draw(workdir, dataset))
     shown, of, beside, *_ = calls.made["prediction_grid"]
     assert len(shown) == 25
@@ -201,3 +205,18 @@ def test_a_runs_photos_stand_beside_their_own_predictions(monkeypatch, tmp_path)
     assert (numbers[0], numbers[-1]) == (0, 59)
     np.testing.assert_array_equal(of, labels[numbers])
     np.testing.assert_array_equal(beside, probabilities[numbers])
+
+
+def test_the_calibration_of_a_run_is_drawn_with_its_temperature_and_without(drawn):
+    labels = np.arange(60) % 3
+    timid = np.full((60, 3), 0.3) + 0.1 * np.eye(3)[labels]
+    found = {"calibration": metrics.calibration(timid, labels)}
+    for summary in (found, found | {"temperature": {"value": 0.25}}):
+        calibrated = temperature.of_probabilities(
+            timid, summary.get("temperature", {}).get("value")
+        )
+        reliability_diagram(run_figures._calibrations(summary, calibrated, labels), "c.png")
+    alone, both = ([t.get_text() for t in figure.legends[0].get_texts()] for figure in drawn)
+    assert len(alone) == 2
+    assert both[1].startswith("with temperature 0.25: expected error 0.3876")
+    assert both[2] == "without it: expected error 0.6000"

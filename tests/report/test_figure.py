@@ -2,11 +2,13 @@
 
 import os
 
+import numpy as np
 import pytest
 from figure_helpers import pixels
+from matplotlib.figure import Figure
 
 from imgcls_jax.errors import UserError
-from imgcls_jax.report import figure
+from imgcls_jax.report import charts, figure
 
 
 def test_missing_folders_are_made(tmp_path):
@@ -41,3 +43,12 @@ def test_a_folder_that_cannot_be_is_a_clear_error(tmp_path):
 )
 def test_shorten(text, length, expected):
     assert figure.shorten(text, length) == expected
+
+
+def test_without_a_path_a_figure_is_handed_out_and_shows_itself(tmp_path):
+    """As the last line of a notebook's cell: the same pixels as the file."""
+    drawn = charts.confusion_matrix(np.eye(2, dtype=int), ("하나", "two"))
+    assert isinstance(drawn, Figure)
+    (tmp_path / "shown.png").write_bytes(drawn._repr_png_())
+    path = charts.confusion_matrix(np.eye(2, dtype=int), ("하나", "two"), tmp_path / "kept.png")
+    assert np.array_equal(pixels(tmp_path / "shown.png"), pixels(path))

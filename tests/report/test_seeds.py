@@ -11,7 +11,7 @@ from imgcls_jax.report.seeds import Row
 def drawn(monkeypatch):
     """Keeps the figures in place of writing them."""
     kept = []
-    monkeypatch.setattr(seeds, "save", lambda figure, path: kept.append(figure) or path)
+    monkeypatch.setattr(seeds, "finish", lambda figure, path: kept.append(figure) or path)
     return kept
 
 

@@ -1,17 +1,14 @@
 """Downloading through TFDS' own download manager with its pinned digests, in bounded time."""
 
 import contextlib
-import http.client
-import threading
 import time
-import urllib.error
 import urllib.parse
-import urllib.request
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Protocol
 
-_ROUTE_SECONDS = 8  # for the whole question whether the host answers, name look-up included
+from imgcls_jax.data.catalog.route import no_route, one_line
+
 STALL_SECONDS = 20  # without a single byte
 _SLOWEST = 20_000  # bytes per second after as many seconds: 30 MB would take half an hour
 
@@ -57,35 +54,6 @@ def fetch(recipe: Published, data_dir: Path) -> dict[str, Path]:
         ) from error
     except (requests.RequestException, tfds.download.DownloadError) as error:
         raise Unavailable(one_line(error)) from error
-
-
-def no_route(url: str, *, any_status: bool = False) -> str | None:
-    """Returns why the address does not answer, or None where it does.
-
-    With `any_status` an HTTP status is an answer, whichever it is: some hosts answer no HEAD.
-
-    Proxies are those of the environment. TFDS itself would retry for minutes. The question is asked
-    in a thread, because a name look-up has no time-out of its own; the thread is a daemon, so that
-    one left behind does not keep the program from ending.
-    """
-    answer = [f"no answer within {_ROUTE_SECONDS} seconds"]
-
-    def ask():
-        request = urllib.request.Request(url, method="HEAD")
-        try:
-            # Not urlopen, which remembers the proxies of its first call.
-            with urllib.request.build_opener().open(request, timeout=_ROUTE_SECONDS / 2):
-                answer[0] = None
-        except urllib.error.HTTPError as error:
-            answer[0] = None if any_status else f"HTTP status {error.code}"
-        except (OSError, ValueError, http.client.HTTPException) as error:
-            reason = getattr(error, "reason", error)
-            answer[0] = one_line(getattr(reason, "strerror", None) or reason)
-
-    thread = threading.Thread(target=ask, daemon=True)
-    thread.start()
-    thread.join(_ROUTE_SECONDS)
-    return answer[0]
 
 
 @contextlib.contextmanager
@@ -134,8 +102,3 @@ def hurried(chunks: Iterable[bytes]) -> Iterator[bytes]:
 def host(recipe: Published) -> str:
     """Returns the host that the raw files are downloaded from."""
     return urllib.parse.urlsplit(next(iter(recipe.downloads.values()))).netloc
-
-
-def one_line(error: object) -> str:
-    """Returns an error's message in one line, or its kind where the message is empty."""
-    return str(error).strip().split("\n")[0] or type(error).__name__

@@ -8,6 +8,7 @@ from imgcls_jax.data.catalog.recipe import DebianPackage, HubCopy, Recipe, Split
 from imgcls_jax.data.dataset import Split
 from imgcls_jax.data.raw.idx import content_md5, read_idx_images, read_idx_labels
 from imgcls_jax.data.raw.layouts import Layout
+from imgcls_jax.data.raw.pixel_table import read_pixels
 
 CLASS_NAMES = (
     "T-shirt/top",
@@ -32,6 +33,13 @@ MD5 = {  # of the uncompressed content: gzip's output depends on who compressed
     "t10k-images-idx3-ubyte": "8181f5470baa50b63fa0f6fddb340f0a",
     "t10k-labels-idx1-ubyte": "15d484375f8d13e6eb1aabb0c3f46965",
 }
+CSV = {"train": "fashion-mnist_train.csv", "test": "fashion-mnist_test.csv"}  # Kaggle's
+CSV_REMARK = (
+    "Kaggle's CSV files divide the images into train and test otherwise than the published files "
+    "(of 16 rows of each, 4 of train are published test images, and 13 of test training images), "
+    "and in another order: accuracies are not comparable"
+)
+ELSEWHERE = ("FashionMNIST/raw", "raw", "fashion-mnist", "data/fashion")  # torchvision, Keras, git
 URL = "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/"
 HUB = HubCopy(
     repository="zalando-datasets/fashion_mnist",
@@ -71,7 +79,14 @@ def recipe(
         ),
         class_names=CLASS_NAMES,
         counts=counts,
-        layouts=(Layout(files=names),),
+        layouts=(
+            Layout(files=names, called="the four IDX files", elsewhere=ELSEWHERE),
+            Layout(
+                files=tuple(CSV.values()),
+                called=f"Kaggle's {' with '.join(CSV.values())}",
+                remark=CSV_REMARK,
+            ),
+        ),
         downloads={name: f"{url}{name}.gz" for name in names},
         raw_dirs=raw_dirs,
         hub=hub,
@@ -88,6 +103,11 @@ def recipe(
 
 
 def _read_raw(paths: Mapping[str, Path], *, counts: Mapping[str, int]) -> Splits:
+    if paths.keys() == set(CSV.values()):
+        return {
+            split: Split(*read_pixels(paths[name], num_classes=10, count=counts[split]))
+            for split, name in CSV.items()
+        }
     return {
         split: Split(
             read_idx_images(paths[images], shape=(28, 28), count=counts[split]),

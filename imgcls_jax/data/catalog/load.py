@@ -4,13 +4,13 @@ import contextlib
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from absl import logging
-from tqdm import tqdm
 
+from imgcls_jax.bars import tqdm
 from imgcls_jax.data.catalog import prepared
 from imgcls_jax.data.catalog.places import data_dir_of
 from imgcls_jax.data.catalog.recipe import Recipe, Splits
@@ -52,20 +52,16 @@ def load(
     if raw_dir is None and prepared.exists(folder):
         return prepared.read(recipe, data_dir)
 
+    remark = ""
     if found := _raw_paths(recipe, raw_dir):
         paths, source = found
+        remark = layouts.remark(recipe.layouts, paths)
         splits = recipe.read_raw(paths)
     else:
         splits, source = _fetch(recipe, data_dir, offline=offline)
     differing = recipe.differing(splits)
     if differing:
-        logging.warning(
-            "%s as read from %s is not the published data (by digest: %s); results may not be "
-            "comparable.",
-            recipe.name,
-            source,
-            ", ".join(differing),
-        )
+        _warn(recipe, source, differing)
     # Prepared, other data that a person names would pass for the data set in every later load.
     if (raw_dir is None or not differing) and not prepared.exists(folder):
         _prepare(recipe, data_dir, splits, source)
@@ -76,6 +72,17 @@ def load(
         class_names=recipe.class_names,
         source=f"{source[0].upper()}{source[1:]}.",
         verified=not differing,
+        notes=(remark,) if differing and remark else (),
+    )
+
+
+def _warn(recipe: Recipe, source: str, differing: Sequence[str]) -> None:
+    logging.warning(
+        "%s as read from %s is not the published data (by digest: %s); results may not be "
+        "comparable.",
+        recipe.name,
+        source,
+        ", ".join(differing),
     )
 
 

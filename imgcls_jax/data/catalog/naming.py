@@ -6,7 +6,7 @@ from typing import NamedTuple
 from imgcls_jax.errors import UserError, printable
 
 _TFDS = re.compile(r"([a-z][a-z0-9_]*)(?:/([\w.+-]+))?(?::(\d+\.\d+\.\d+))?")
-_HUB = re.compile(r"hf:[\w.-]+/[\w.-]+")
+_HUB = re.compile(r"hf:([\w.-]+/[\w.-]+)(?:/([\w.+-]+))?(?:@([\w./-]+))?")
 
 
 class Name(NamedTuple):
@@ -17,6 +17,20 @@ class Name(NamedTuple):
     version: str | None
 
 
+class HubName(NamedTuple):
+    """The parts of hf:OWNER/NAME[/CONFIG][@REVISION], None where one is left out."""
+
+    repository: str
+    config: str | None
+    revision: str | None
+
+
+def parse_hub(dataset: str) -> HubName | None:
+    """Returns the parts of a name on the Hugging Face Hub, None for a name that is none."""
+    found = _HUB.fullmatch(dataset)
+    return None if found is None else HubName(*found.groups())
+
+
 def parse(dataset: str) -> Name | None:
     """Returns the parts of a name as TFDS writes it, None for a name that is none of those."""
     found = _TFDS.fullmatch(dataset)
@@ -25,7 +39,12 @@ def parse(dataset: str) -> Name | None:
 
 def check(dataset: str) -> None:
     """Raises UserError for what can be the name of no data set."""
-    if parse(dataset) is None and not _HUB.fullmatch(dataset):
+    if dataset.startswith("hf:") and parse_hub(dataset) is None:
+        raise UserError(
+            f"`dataset={printable(dataset)}` is no name of a data set on the Hugging Face Hub; "
+            "write hf:OWNER/NAME, hf:OWNER/NAME/CONFIG or hf:OWNER/NAME@REVISION."
+        )
+    if parse(dataset) is None and parse_hub(dataset) is None:
         raise UserError(
             f"`dataset={printable(dataset)}` is no name of a data set; write NAME, NAME/CONFIG or "
             "NAME:VERSION as TFDS does, such as mnist, emnist/letters or cifar100:3.0.2."

@@ -24,13 +24,13 @@ from pathlib import Path
 
 import numpy as np
 import PIL
-from tqdm import tqdm
 
+from imgcls_jax.bars import tqdm
 from imgcls_jax.data.photos import decode
 from imgcls_jax.data.photos.decode import in_order
 from imgcls_jax.data.photos.pictures import Files, Pictures
 from imgcls_jax.errors import UserError
-from imgcls_jax.files import lock, whole
+from imgcls_jax.files import cache_folder, lock, whole
 
 _LAYOUT = 2  # raise it when the files here, or the pixels that `photos` makes, change
 _BLOCK = 16  # images that a thread decodes at a time; a crash loses a few blocks
@@ -93,7 +93,7 @@ def load_pictures(
         cannot be written.
     """
     workers = workers or cores()
-    cache = Path(cache_dir or os.environ.get("IMGCLS_CACHE") or "~/.cache/imgcls_jax").expanduser()
+    cache = cache_folder(cache_dir)
     folder = cache / _name(pictures, size, how)
     try:
         bad = _finished(folder, pictures)

@@ -144,7 +144,8 @@ def _open(source: str | os.PathLike | bytes, at_least: tuple[int, int] | None) -
     except MemoryError:
         raise
     except UnidentifiedImageError as error:
-        raise BadImage(name, "is no image, whatever its name says") from error
+        whatever = ", whatever its name says" if kinds.is_called_picture(name) else ""
+        raise BadImage(name, f"is no image{whatever}") from error
     except Image.DecompressionBombError as error:
         raise BadImage(name, "has so many pixels that it could be a decompression bomb") from error
     except Exception as error:  # damaged files make Pillow's readers raise anything

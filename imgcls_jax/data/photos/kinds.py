@@ -35,6 +35,11 @@ def is_heic(content: bytes) -> bool:
     return any(content[at : at + 4] in _BRANDS for at in (8, *range(16, end, 4)))
 
 
+def is_called_picture(name: str) -> bool:
+    """Says whether a file is a picture by the ending of its name, read here or not."""
+    return os.path.splitext(name)[1].lower() in {*EXTENSIONS, *HEIC}
+
+
 def is_picture_name(name: str) -> bool:
     """Says whether a file is a picture that can be read here, by the ending of its name."""
     suffix = os.path.splitext(name)[1].lower()

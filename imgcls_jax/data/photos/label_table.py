@@ -1,11 +1,12 @@
-"""A table of labels beside photos: a CSV file whose first column names the photo.
+"""A table of labels beside photos, a CSV or Parquet file, a column of which names the photo.
 
     path,labels,split          path,dark,cat,split
     a.jpg,dark|cat,train       a.jpg,1,1,train
     b.jpg,,test                b.jpg,0,0,test
 
-Behind the path comes one column of labels between `|` or `;`, or one column of 0 and 1 per label.
-A column `split` may say which split a photo is of, as folders do.
+Beside the path there is one column of labels between `|` or `;`, or one column of 0 and 1 per
+label; which columns these are, `label_columns` says. A column `split` may say which split a photo
+is of, as folders do.
 """
 
 import csv
@@ -17,10 +18,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from imgcls_jax.data.photos import kinds, listing
+from imgcls_jax.data.photos import kinds, label_columns, listing
 from imgcls_jax.errors import UserError, printable
 
-_SPLIT = "split"
 _DELIMITERS = {";": "semicolons", "\t": "tabs", "|": "bars"}
 _FORM = "write a header such as path,labels and a line for each photo, as in a.jpg,dark|cat"
 
@@ -42,12 +42,14 @@ class Table(NamedTuple):
       names: of all labels, sorted.
       rows: as they stand in the file.
       has_splits: whether the rows say which split they are of.
+      ignored: the columns that say nothing here.
     """
 
     path: Path
     names: tuple[str, ...]
     rows: tuple[Row, ...]
     has_splits: bool
+    ignored: tuple[str, ...] = ()
 
     @property
     def several(self) -> bool:
@@ -68,14 +70,15 @@ def read(path: Path) -> Table:
     Raises:
       UserError: the file cannot be read, is no table of this form, or has fewer than two labels.
     """
-    header, lines = _lines(path)
+    header, lines = _parquet_lines(path) if path.suffix.lower() == ".parquet" else _lines(path)
     columns = [listing.class_name(name) if name.strip() else "" for name in header]
-    named = [name.casefold() for name in columns]
     _check_header(path, header, columns)
-    at_split = named.index(_SPLIT) if _SPLIT in named[1:] else None
-    of_labels = [place for place in range(1, len(columns)) if place != at_split]
+    at_path, of_labels, at_split = label_columns.find(columns, lines[0][1])
     if not of_labels:
         raise UserError(f"{printable(path)} has no column of labels; {_FORM}.")
+    used = {at_path, at_split, *of_labels}
+    ignored = [place for place in range(len(columns)) if place not in used]
+    _check_names(path, columns, [place for place in used if place not in (None, at_path)])
     rows = []
     for number, cells in lines:
         if len(cells) != len(columns):
@@ -89,13 +92,14 @@ def read(path: Path) -> Table:
             marks = {columns[place]: cells[place] for place in of_labels}
             labels = _marked(marks, f"line {number} of {printable(path)}")
         split = "" if at_split is None else cells[at_split].strip()
-        rows.append(Row(number, cells[0].strip().replace("\\", "/"), labels, split))
+        rows.append(Row(number, cells[at_path].strip().replace("\\", "/"), labels, split))
     found = {label for row in rows for label in row.labels}
     names = found if len(of_labels) == 1 else {columns[place] for place in of_labels}
     if len(names) < 2:
         which = f"the label {', '.join(names)} only" if names else "no label at all"
         raise UserError(f"{printable(path)} has {which}, and at least two are needed; add others.")
-    return Table(path, tuple(sorted(names)), tuple(rows), at_split is not None)
+    unused = tuple(columns[place] or "without a name" for place in ignored)
+    return Table(path, tuple(sorted(names)), tuple(rows), at_split is not None, unused)
 
 
 def _lines(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
@@ -106,7 +110,7 @@ def _lines(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
         lines = [(reader.line_num, cells) for cells in reader if any(map(str.strip, cells))]
     except OSError as error:
         raise UserError(
-            f"{printable(path)} cannot be read ({error.strerror}); give `label_file` a CSV file."
+            f"{printable(path)} cannot be read ({error.strerror}); give `label_file` a table."
         ) from error
     except UnicodeDecodeError as error:
         raise UserError(
@@ -124,8 +128,53 @@ def _lines(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
     return header, lines
 
 
+def _parquet_lines(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
+    """Returns the names of the columns, and the rows as texts with their numbers from 1 on."""
+    import pyarrow.parquet
+
+    name = printable(path)
+    if not path.is_file():
+        raise UserError(f"{name} cannot be read (no such file); give `label_file` a table.")
+    try:
+        table = pyarrow.parquet.ParquetFile(path).read()
+        columns = [column.to_pylist() for column in table.columns]
+    except Exception as error:  # pyarrow's, of several kinds
+        raise UserError(
+            f"{name} is no Parquet file that can be read ({str(error).splitlines()[0]}); write it "
+            "anew."
+        ) from error
+    if not len(table):
+        raise UserError(f"{name} is empty; {_FORM}.")
+    texts = []
+    for column, values in zip(table.column_names, columns, strict=True):
+        try:
+            texts.append([_text(value) for value in values])
+        except TypeError as error:
+            raise UserError(
+                f"{name} has the column {printable(column)} of {error}, where text or numbers are "
+                "expected; leave it out."
+            ) from error
+    return table.column_names, list(enumerate(map(list, zip(*texts, strict=True)), 1))
+
+
+def _text(value: object) -> str:
+    """Returns a cell as a CSV file has it; TypeError for what such a file cannot hold."""
+    match value:
+        case None:
+            return ""
+        case str():
+            return value
+        case bool() | int():
+            return str(int(value))
+        case float():  # pandas makes floats of whole numbers where a cell is empty
+            return str(int(value)) if value.is_integer() else "" if value != value else str(value)
+        case list():
+            return "|".join(map(_text, value))
+    raise TypeError(type(value).__name__)
+
+
 def _check_header(path: Path, header: Sequence[str], columns: Sequence[str]) -> None:
-    """Raises UserError for a first line that names no columns, or the same one twice."""
+    """Raises UserError for a first line that names no columns."""
     name = printable(path)
     if len(columns) == 1:
         for delimiter, words in _DELIMITERS.items():
@@ -134,9 +183,15 @@ def _check_header(path: Path, header: Sequence[str], columns: Sequence[str]) -> 
                     f"{name} has {words} between its columns; save it with commas in their place."
                 )
         raise UserError(f"{name} has one column only; {_FORM}.")
-    if kinds.is_picture_name(columns[0]):
-        raise UserError(f"{name} begins with a photo, {printable(columns[0])}; {_FORM}.")
-    if "" in columns[1:]:
+    if photos := [column for column in columns if kinds.is_picture_name(column)]:
+        raise UserError(f"{name} begins with a photo, {printable(photos[0])}; {_FORM}.")
+
+
+def _check_names(path: Path, columns: Sequence[str], used: Sequence[int]) -> None:
+    """Raises UserError for columns in use that have no name, or one name."""
+    name = printable(path)
+    columns = [columns[place] for place in sorted(used)]
+    if "" in columns:
         raise UserError(f"{name} has a column without a name; name it or remove it.")
     if twice := [column for column, count in Counter(columns).items() if count > 1]:
         raise UserError(f"{name} has two columns {twice[0]}; keep one of them.")

@@ -3,12 +3,12 @@
 import os
 import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from imgcls_jax.data.photos import folders, label_table, split_names
+from imgcls_jax.data.photos import folders, kinds, label_table, split_names
 from imgcls_jax.data.photos.folders import Files, Folder
 from imgcls_jax.data.photos.label_table import Row, Table
 from imgcls_jax.data.photos.split_names import EVALUATION, TEST, TRAIN, VALIDATION
@@ -38,7 +38,9 @@ def scan(path: str | os.PathLike, label_file: str, *, several: bool | None) -> F
             f"there is no folder {printable(root)}; give `data_dir` that of the photos."
         )
     table = label_table.read(label_table.find(label_file, root))
-    ignored: Counter = Counter()
+    ignored: Counter = Counter(
+        f"column of {printable(table.path.name)} ({column})" for column in table.ignored
+    )
     # macOS decomposes accents in names, other systems do not.
     photos = {_composed(photo): photo for photo in folders.images_below(root, ignored)}
     rows = _rows_by_photo(table, root, photos)
@@ -89,14 +91,16 @@ def _rows_by_photo(table: Table, root: Path, photos: Mapping[str, str]) -> dict[
     top = root.resolve()
     bases = (table.path.resolve().parent, top)
 
-    def photo_of(row: Row, base: Path) -> str:
-        return _composed(os.path.relpath(os.path.join(base, row.path), top))
+    known = _Names(photos)
 
-    base = max(bases, key=lambda base: sum(photo_of(row, base) in photos for row in table.rows))
+    def photo_of(row: Row, base: Path) -> str | None:
+        return known.find(row.path, os.path.relpath(os.path.join(base, row.path), top))
+
+    base = max(bases, key=lambda base: sum(photo_of(row, base) is not None for row in table.rows))
     found: dict[str, Row] = {}
     unknown, twice = [], []
     for row in table.rows:
-        photo = photos.get(photo_of(row, base))
+        photo = photo_of(row, base)
         if photo is None:
             unknown.append(row)
         elif photo in found:
@@ -123,6 +127,43 @@ def _rows_by_photo(table: Table, root: Path, photos: Mapping[str, str]) -> dict[
             "rows, or give as `data_dir` a folder of the photos that have them."
         )
     return found
+
+
+class _Names:
+    """The names by which a table may call photos, none of them two.
+
+    Args:
+      photos: paths relative to the root, by the same with composed accents.
+    """
+
+    def __init__(self, photos: Mapping[str, str]):
+        self._paths = photos
+        self._stems = _unique((os.path.splitext(path)[0], of) for path, of in photos.items())
+        files = [(os.path.basename(path), of) for path, of in photos.items()]
+        stems = [(os.path.splitext(name)[0], of) for name, of in files]
+        self._files = _unique(files) | _unique(stems)
+
+    def find(self, written: str, relative: str) -> str | None:
+        """Returns a photo by its path, by that without its suffix, or by its name in any folder.
+
+        Args:
+          written: what the table has.
+          relative: the path from the root that this means.
+        """
+        path, name = _composed(relative), _composed(written)
+        if path in self._paths:
+            return self._paths[path]
+        if not kinds.is_picture_name(name) and path in self._stems:  # an id, as Kaggle's
+            return self._stems[path]
+        return None if "/" in name else self._files.get(name)
+
+
+def _unique(named: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Returns the names that one photo alone has."""
+    found: dict[str, set[str]] = defaultdict(set)
+    for name, photo in named:
+        found[name].add(photo)
+    return {name: photos.pop() for name, photos in found.items() if len(photos) == 1}
 
 
 def _rows(rows: Sequence[Row]) -> str:

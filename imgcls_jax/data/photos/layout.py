@@ -45,6 +45,8 @@ def find(root: Path, ignored: Counter) -> Layout:
     splits = _splits(root / top, folders)
     if not splits and len(folders) > 1:
         _refuse_folders_that_hold_the_same(root / top, folders)
+    if list(splits) == [TRAIN]:
+        _refuse_folders_like_train(root / top, folders, splits[TRAIN])
     places = {split: os.path.join(top, name) for split, name in splits.items()}
     return Layout(top, entries, places)
 
@@ -162,8 +164,7 @@ def _refuse_folders_that_hold_the_same(root: Path, folders: list[os.DirEntry]) -
     common: set[str] | None = None
     every: set[str] = set()
     for entry in folders:
-        inner = listing.entries(Path(entry.path), Counter())
-        names = {found.name.strip().casefold() for found in inner if found.is_dir()}
+        names = _names_of_folders(entry)
         common = names if common is None else common & names
         every |= names
         if len(common) < 2:
@@ -183,6 +184,25 @@ def _refuse_folders_that_hold_the_same(root: Path, folders: list[os.DirEntry]) -
         f"{seen}: if the outer folders are splits, name them train, validation and test; if they "
         "are classes, put their images right into them."
     )
+
+
+def _refuse_folders_like_train(root: Path, folders: list[os.DirEntry], train: str) -> None:
+    """Raises UserError where folders beside a lone train hold its classes, and are no split."""
+    inner = {entry.name: _names_of_folders(entry) for entry in folders}
+    alike = [name for name in inner if name != train and len(inner[name] & inner[train]) > 1]
+    if alike:
+        common = sorted(set.union(*(inner[name] & inner[train] for name in alike)))
+        raise UserError(
+            f"{printable(root)} has {_some(alike)} beside {printable(train)}, with folders of the "
+            f"same names ({_some(common)}): if those are splits, name them validation and test; "
+            f"if they and {printable(train)} are classes, put the images right into each; else "
+            "move them elsewhere."
+        )
+
+
+def _names_of_folders(folder: os.DirEntry) -> set[str]:
+    found = listing.entries(Path(folder.path), Counter())
+    return {entry.name.strip().casefold() for entry in found if entry.is_dir()}
 
 
 def _some(names: Iterable[str]) -> str:

@@ -18,6 +18,7 @@ _JUNK_NAMES = (
 )
 _JUNK = {*_JUNK_NAMES.split(), "system volume information"}
 _ARCHIVES = (".zip", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".7z", ".rar")
+_LABEL_TABLES = (".csv", ".parquet")
 _TABLES = (".csv", ".tsv", ".xlsx", ".xls", ".json", ".jsonl", ".parquet")
 
 
@@ -58,7 +59,7 @@ def _refusal_of_file(path: Path) -> str:
     name, suffix = printable(path), path.suffix.lower()
     if suffix in _ARCHIVES:
         return f"{name} is an archive: unpack it and give the folder that comes out."
-    if suffix == ".csv":
+    if suffix in _LABEL_TABLES:
         return f"{name} is a table: give it as `label_file`, and the folder of its photos."
     if suffix in _TABLES:
         return f"{name} is a table, and photos are labelled by their folders: {LAYOUT}."
@@ -74,7 +75,7 @@ def without_class_folders(folder: Path, found: list[os.DirEntry]) -> str:
     name = f"The data folder {printable(folder)} has no class folders"
     if images or unread:
         holds = f"{images + unread:,} photo{'s' * (images + unread != 1)}"
-        tabled = [table for table in tables if table.lower().endswith(".csv")]
+        tabled = [table for table in tables if table.lower().endswith(_LABEL_TABLES)]
         give = f"give `label_file={printable(tabled[0])}`, or " if tabled else ""
         return (
             f"{name} but {holds}, whose classes are not known: {give}put those of each class into "

@@ -247,9 +247,9 @@ class Batches:
         return {"image": images, "label": label, "index": indices.astype(np.int32)}
 
     def order(self, epoch: int) -> np.ndarray:
-        """Returns the indices (N,) of an epoch's pictures."""
-        if self.balance is not None:
-            return self.balance.order(self.seed, epoch)
+        """Returns the indices (N,) of an epoch's pictures, as the source orders them if it does."""
+        if self.balance is not None or (self.shuffle and hasattr(self.source, "order")):
+            return (self.balance or self.source).order(self.seed, epoch)
         return order(len(self.source), self.seed, epoch, shuffle=self.shuffle)
 
     def _image(self, picture: str | bytes, epoch: int, number: int) -> np.ndarray:

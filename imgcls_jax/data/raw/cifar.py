@@ -9,7 +9,7 @@ import hashlib
 import itertools
 from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -34,12 +34,20 @@ TEST = ("test_batch",)
 PIXELS = 3 * 32 * 32
 BINARY = Layout(
     files=(*(f"{batch}.bin" for batch in TRAIN + TEST), "batches.meta.txt"),
+    called="the six binary batches with batches.meta.txt",
     folder="cifar-10-batches-bin",
+    elsewhere=("cifar-10-batches-bin/cifar-10-batches-bin",),
     archive="cifar-10-binary.tar.gz",
 )
 PYTHON = Layout(
     files=(*TRAIN, *TEST, "batches.meta"),
+    called="the six pickled batches with batches.meta",
     folder="cifar-10-batches-py",
+    elsewhere=(
+        "cifar-10-batches-py/cifar-10-batches-py",
+        "cifar-10-batches-py-target/cifar-10-batches-py",  # Keras 3
+        "cifar-10-python/cifar-10-batches-py",
+    ),
     archive="cifar-10-python.tar.gz",
 )
 LAYOUTS = (BINARY, PYTHON)
@@ -112,7 +120,13 @@ def _text_names(file: _File) -> tuple[str, ...]:
 
 def _pickled_names(file: _File) -> tuple[str, ...]:
     names = pickles.load(file.data, where=file.where).get("label_names")
-    return tuple(name for name in names if isinstance(name, str)) if isinstance(names, list) else ()
+    return tuple(map(_text, names)) if isinstance(names, list) else ()
+
+
+def _text(value: Any) -> str:
+    """Returns a text that may have been saved again as bytes; "" for anything else."""
+    value = value.decode("latin1") if isinstance(value, bytes) else value
+    return value if isinstance(value, str) else ""
 
 
 def _binary_records(file: _File, batch: str, batch_size: int) -> np.ndarray:
@@ -137,9 +151,9 @@ def _pickled_records(file: _File, batch: str, batch_size: int) -> np.ndarray:
             f"{file.where} does not hold {batch_size} images of {PIXELS} bytes as 'data' with a "
             f"list of as many 'labels': {AGAIN}."
         )
-    if isinstance(name, str) and name != _BATCH_LABELS[batch]:
+    if _text(name) not in ("", _BATCH_LABELS[batch]):
         raise UserError(
-            f"{file.where} calls itself {name[:100]!r} where {_BATCH_LABELS[batch]!r} is "
+            f"{file.where} calls itself {_text(name)[:100]!r} where {_BATCH_LABELS[batch]!r} is "
             "expected: give each file its own name."
         )
     _check_labels(file, labels)

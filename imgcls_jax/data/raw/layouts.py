@@ -20,19 +20,27 @@ class Layout:
     """One published form of the raw files.
 
     files: their official names.
+    called: what all of them are called in messages.
     folder: the folder that holds them in the published archive; "" where there is no archive.
+    elsewhere: other folders that hold them where programs unpack or download them.
     archive: the name of that archive, "" where there is none.
+    remark: a sentence about data in this form that is not the published; "" for none.
     """
 
     files: tuple[str, ...]
+    called: str
     folder: str = ""
+    elsewhere: tuple[str, ...] = ()
     archive: str = ""
+    remark: str = ""
 
 
 def find(layouts: tuple[Layout, ...], raw_dir: Path) -> Mapping[str, Path]:
     """Finds paths by official name: all files of a layout or, where none is complete, one archive.
 
-    Files may lie in raw_dir or in its subfolder of the published name, with or without .gz.
+    Files may lie in raw_dir, in its subfolder of the published name or where other programs put
+    them, with or without .gz, in a folder of their own name as Kaggle's archives have them, or with
+    a dot in their names as 7-Zip writes them (`train-images.idx3-ubyte`).
 
     Args:
       layouts: the forms to look for, preferred first.
@@ -50,9 +58,9 @@ def find(layouts: tuple[Layout, ...], raw_dir: Path) -> Mapping[str, Path]:
             "give the one with the raw files."
         )
     found = [
-        _find(layout.files, folder)
+        _find(layout.files, raw_dir / folder)
         for layout in layouts
-        for folder in dict.fromkeys((raw_dir, raw_dir / layout.folder))
+        for folder in dict.fromkeys(("", layout.folder, *layout.elsewhere))
     ]
     for paths in found:
         if None not in paths.values():
@@ -63,21 +71,37 @@ def find(layouts: tuple[Layout, ...], raw_dir: Path) -> Mapping[str, Path]:
     raise UserError(
         f"`raw_dir={raw_dir}` lacks {', '.join(missing(found))} (with or without .gz)"
         f"{' and has no ' * bool(archives)}{' or '.join(archives)}: "
-        "give a folder that has all of them."
+        f"give a folder that has all of them; accepted are {_accepted(layouts)}."
     )
 
 
+def remark(layouts: Sequence[Layout], paths: Mapping[str, Path]) -> str:
+    """Returns the remark of the layout whose files `find` found, "" for an archive."""
+    return next((of.remark for of in layouts if paths.keys() == set(of.files)), "")
+
+
+def _accepted(layouts: Sequence[Layout]) -> str:
+    return " or ".join(layout.called for layout in layouts)
+
+
 def _find(names: tuple[str, ...], folder: Path) -> dict[str, Path | None]:
-    return {
-        name: next((p for p in (folder / name, folder / f"{name}.gz") if os.path.exists(p)), None)
-        for name in names
-    }
+    return {name: _file(name, folder) for name in names}
+
+
+def _file(name: str, folder: Path) -> Path | None:
+    dotted = name.replace("-idx", ".idx")
+    spelled = dict.fromkeys((name, f"{name}.gz", dotted, f"{dotted}.gz"))
+    inner = (folder / outer / one for outer in (name, dotted) for one in spelled)
+    possible = (*(folder / one for one in spelled), *inner)
+    there = [path for path in possible if os.path.exists(path)]
+    # A folder of that name is told by its reader, unless it holds the file.
+    return next((path for path in there if not path.is_dir()), there[0] if there else None)
 
 
 def missing(candidates: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Returns the names that are None in the candidate with the fewest such."""
-    lacking = [[name for name, found in c.items() if found is None] for c in candidates]
-    return min(lacking, key=len)
+    """Returns the names that are None in the candidate that has most of its own."""
+    most = max(candidates, key=lambda c: sum(found is not None for found in c.values()))
+    return [name for name, found in most.items() if found is None]
 
 
 def read(path: Path, *, limit: int | None = None) -> bytes:

@@ -8,6 +8,7 @@ called: they were not made for hostile arguments.
 
 import io
 import pickle
+import struct
 from typing import Any
 
 import numpy as np
@@ -19,8 +20,10 @@ from imgcls_jax.errors import UserError
 def load(data: bytes, *, where: str) -> dict[str, Any]:
     """Reads the pickled dict; Python 2's strings as str (Latin-1), its arrays as uint8.
 
+    Keys that are bytes, as those of a file that was read so and saved again, become str.
+
     Args:
-      data: the pickle, by Python 2 (as published) or 3, of protocol 4 at most.
+      data: the pickle, by Python 2 (as published) or 3, of protocol 5 at most.
       where: the file it was read from, for error messages.
 
     Raises:
@@ -30,7 +33,7 @@ def load(data: bytes, *, where: str) -> dict[str, Any]:
     try:
         content = _Reader(io.BytesIO(data), encoding="latin1").load()
         return {
-            key: value.values if isinstance(value, _Array) else value
+            _text(key): value.values if isinstance(value, _Array) else value
             for key, value in content.items()
         }
     except _ForbiddenError as error:
@@ -44,21 +47,26 @@ def load(data: bytes, *, where: str) -> dict[str, Any]:
         ) from error
 
 
+def _text(key: Any) -> Any:
+    return key.decode("latin1") if isinstance(key, bytes) else key
+
+
 class _ForbiddenError(Exception):
     """Holds the name that a pickle must not use."""
 
 
 class _Reader(pickle._Unpickler):
-    """In Python: the one in C fills the memory where a damaged byte numbers an object 2**31.
+    """In Python: the one in C fills the memory where a damaged byte numbers an object 2**31."""
 
-    Without protocol 5's byte arrays, which fill it where their length is wrong.
-    """
+    def load_bytearray8(self) -> None:
+        """Reads protocol 5's byte array; the base class first makes it as long as it says it is."""
+        (length,) = struct.unpack("<Q", self.read(8))
+        content = self.read(length)
+        if len(content) != length:
+            raise EOFError("a byte array that is longer than the file")
+        self.append(content)
 
-    dispatch = {  # noqa: RUF012 (read by the base class)
-        code: load
-        for code, load in pickle._Unpickler.dispatch.items()
-        if code != ord(pickle.BYTEARRAY8)
-    }
+    dispatch = pickle._Unpickler.dispatch | {ord(pickle.BYTEARRAY8): load_bytearray8}
 
     def find_class(self, module: str, name: str) -> Any:
         module = module.replace("numpy._core.", "numpy.core.")  # as NumPy 2 calls it
@@ -70,6 +78,8 @@ class _Reader(pickle._Unpickler):
                 return lambda kind, *options: _DType(kind)
             case ("numpy.core.multiarray", "_reconstruct"):
                 return lambda *arguments: _Array()
+            case ("numpy.core.numeric", "_frombuffer"):  # protocol 5
+                return _array_from
             case ("_codecs", "encode"):  # Python 3's bytes in protocol 2
                 return lambda text, encoding: text.encode("latin1")
         raise _ForbiddenError(f"{module}.{name}")
@@ -95,3 +105,12 @@ class _Array:
         data = data.encode("latin1") if isinstance(data, str) else data
         order = "F" if fortran else "C"
         self.values = np.frombuffer(data, np.uint8).reshape(shape, order=order)
+
+
+def _array_from(data: bytes, dtype: _DType, shape: Any, order: str, axes: Any = None) -> _Array:
+    """Stands in for the function that makes an array of a byte array; since NumPy 2.2 with axes."""
+    array = _Array()
+    array.__setstate__((1, shape, dtype, order == "F", data))
+    if axes is not None:
+        array.values = array.values.transpose(axes)
+    return array

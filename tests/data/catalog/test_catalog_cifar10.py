@@ -43,6 +43,11 @@ def python3(protocol: int):
     return lambda value: pickle.dumps(value, protocol)
 
 
+def bytes_again(value) -> bytes:
+    """Pickles as a script does that read with encoding="bytes": texts are bytes, also in lists."""
+    return pickle.dumps(pickle.loads(python2_pickle(value), encoding="bytes"))
+
+
 def gzipped(contents: dict[str, bytes]) -> dict[str, bytes]:
     return {f"{name}.gz": gzip.compress(content) for name, content in contents.items()}
 
@@ -54,6 +59,10 @@ FORMS = {
     "Python 2 pickles": lambda root: write_files(root, cifar_python()),
     "Python 3 pickles, protocol 2": lambda root: write_files(root, cifar_python(dump=python3(2))),
     "Python 3 pickles, protocol 4": lambda root: write_files(root, cifar_python(dump=python3(4))),
+    "Python 3 pickles, protocol 5": lambda root: write_files(root, cifar_python(dump=python3(5))),
+    "pickles read as bytes and saved again": lambda root: write_files(
+        root, cifar_python(dump=bytes_again)
+    ),
     "parent of binary": lambda root: write_files(root / BINARY, cifar_binary()).parent,
     "parent of pickles": lambda root: write_files(root / PYTHON, cifar_python()).parent,
     "binary archive": lambda root: write_tar(

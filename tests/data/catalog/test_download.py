@@ -22,7 +22,7 @@ from data_helpers import (
 )
 from tensorflow_datasets.core.download import checksums
 
-from imgcls_jax.data.catalog import cifar10, download, fashion_mnist
+from imgcls_jax.data.catalog import cifar10, download, fashion_mnist, route
 from imgcls_jax.data.catalog.load import load as load_recipe
 from imgcls_jax.errors import UserError
 
@@ -201,7 +201,7 @@ def test_refusals_of_the_host(tmp_path, server, behaviour, status):
 
 def test_mute_host(tmp_path, server, monkeypatch):
     server.behaviour = "mute"
-    monkeypatch.setattr(download, "_ROUTE_SECONDS", 0.4)
+    monkeypatch.setattr(route, "_ROUTE_SECONDS", 0.4)
     assert names_the_ways_out(refused(tmp_path, server.url))
     assert not (tmp_path / "downloads").exists()
 
@@ -224,7 +224,7 @@ def test_download_that_would_take_hours(tmp_path, server, monkeypatch):
 
 
 def test_name_look_up_without_end(tmp_path, monkeypatch):
-    assert download._ROUTE_SECONDS < 10
+    assert route._ROUTE_SECONDS < 10
     over = threading.Event()
 
     def look_up(*args, **kwargs):
@@ -232,7 +232,7 @@ def test_name_look_up_without_end(tmp_path, monkeypatch):
         raise socket.gaierror("gave up")
 
     monkeypatch.setattr(socket, "getaddrinfo", look_up)
-    monkeypatch.setattr(download, "_ROUTE_SECONDS", 0.2)
+    monkeypatch.setattr(route, "_ROUTE_SECONDS", 0.2)
     message = refused(tmp_path, "http://data.invalid/")
     over.set()
     assert "no answer within 0.2 seconds" in message

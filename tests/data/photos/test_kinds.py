@@ -40,6 +40,21 @@ def test_without_the_package_the_sentence_names_it(tmp_path, monkeypatch):
     assert kinds.is_picture_name("photo.JPG")
 
 
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("a.jpg", "is no image, whatever its name says:"),
+        ("a.HEIC", "is no image, whatever its name says:"),
+        ("photos.zip", "is no image:"),
+        ("a", "is no image:"),
+    ],
+)
+def test_a_name_is_blamed_only_where_it_claims_a_picture(tmp_path, name, said):
+    (tmp_path / name).write_bytes(b"PK\3\4 nothing to see")
+    with pytest.raises(decode.BadImage, match=f"{name} {said}"):
+        decode.load(tmp_path / name, 8)
+
+
 def test_photos_of_a_telephone_are_read_upright(tmp_path):
     pillow_heif = pytest.importorskip("pillow_heif")
     pixels = np.zeros((48, 64, 3), np.uint8)

@@ -1,5 +1,7 @@
 """The table of labels: its two forms, and every way in which it is no such table."""
 
+import pyarrow
+import pyarrow.parquet
 import pytest
 
 from imgcls_jax.data.photos import label_table
@@ -80,3 +82,74 @@ def test_the_file_is_found_beside_the_photos_too(tmp_path, monkeypatch):
     assert label_table.find("labels.csv", tmp_path / "photos") == beside
     (tmp_path / "labels.csv").touch()
     assert label_table.find("labels.csv", tmp_path / "photos").resolve() == tmp_path / "labels.csv"
+
+
+PARQUET = {
+    "one label": {"path": ["a.jpg", "b.jpg"], "label": ["cat", "dog"]},
+    "numbers of pandas": {"__index_level_0__": [0, 1], "file": ["a.jpg", "b.jpg"], "class": [3, 7]},
+    "lists": {
+        "image": ["a.jpg", "b.jpg"],
+        "labels": [["cat", "dog"], []],
+        "split": ["train", None],
+    },
+    "marks": {"id": [12, 13], "cat": [True, False], "dog": [1.0, 0.0]},
+    "empty": {"id": [12, 13], "target": [3.0, None]},
+}
+READ = {
+    "one label": [("a.jpg", {"cat"}), ("b.jpg", {"dog"})],
+    "numbers of pandas": [("a.jpg", {"3"}), ("b.jpg", {"7"})],
+    "lists": [("a.jpg", {"cat", "dog"}), ("b.jpg", set())],
+    "marks": [("12", {"cat", "dog"}), ("13", set())],
+}
+
+
+def parquet(tmp_path, columns):
+    pyarrow.parquet.write_table(pyarrow.table(columns), tmp_path / "labels.parquet")
+    return label_table.read(tmp_path / "labels.parquet")
+
+
+@pytest.mark.parametrize("name", READ)
+def test_parquet_says_what_csv_says(tmp_path, name):
+    table = parquet(tmp_path, PARQUET[name])
+    assert [(row.path, set(row.labels)) for row in table.rows] == READ[name]
+    assert table.has_splits == (name == "lists")
+    assert [row.line for row in table.rows] == [1, 2]
+
+
+def test_parquet_that_is_no_table_of_labels(tmp_path):
+    refused = [
+        ({"path": ["a.jpg"], "box": [{"x": 1}]}, "has the column box of dict, where text or"),
+        ({"path": ["a.jpg"]}, "has one column only"),
+        ({"path": pyarrow.array([], "string"), "label": pyarrow.array([], "string")}, "is empty;"),
+        (PARQUET["empty"], "has the label 3 only"),
+    ]
+    for columns, sentence in refused:
+        with pytest.raises(UserError, match=f"labels.parquet {sentence}"):
+            parquet(tmp_path, columns)
+    (tmp_path / "labels.parquet").write_bytes(b"PAR1")
+    with pytest.raises(UserError, match=r"labels.parquet is no Parquet file that can be read"):
+        label_table.read(tmp_path / "labels.parquet")
+    with pytest.raises(UserError, match=r"none.parquet cannot be read \(no such file\)"):
+        label_table.read(tmp_path / "none.parquet")
+
+
+@pytest.mark.parametrize(
+    ("content", "path", "labels", "ignored"),
+    [
+        ("label,filename\ncat,a.jpg\ndog,b.jpg\n", "a.jpg", {"cat"}, ()),
+        ("class,x\ncat,a.jpg\ndog,b.jpg\n", "a.jpg", {"cat"}, ()),
+        (",Image,Category\n0,a.jpg,cat\n1,b.jpg,dog\n", "a.jpg", {"cat"}, ("without a name",)),
+        ("Unnamed: 0,id,breed\n0,x,cat\n1,y,dog\n", "x", {"cat"}, ("Unnamed: 0",)),
+        ("filename,width,class\na.jpg,640,cat\nb.jpg,48,dog\n", "a.jpg", {"cat"}, ("width",)),
+        ("id,image_id,dx,age\n1,i1,cat,5\n2,i2,dog,6\n", "i1", {"cat"}, ("id", "age")),
+        ("image_id,healthy,rust\nTrain_0,1,0\nTrain_1,0,1\n", "Train_0", {"healthy"}, ()),
+        ("image,class,tag\na.jpg,1,0\nb.jpg,0,1\n", "a.jpg", {"class"}, ()),
+        ("anything,else\na.jpg,cat\nb.jpg,dog\n", "a.jpg", {"cat"}, ()),
+    ],
+)
+def test_columns_are_known_by_the_names_that_people_give_them(
+    tmp_path, content, path, labels, ignored
+):
+    table = read(tmp_path, content)
+    assert (table.rows[0].path, set(table.rows[0].labels)) == (path, labels)
+    assert table.ignored == ignored

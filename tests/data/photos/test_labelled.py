@@ -1,6 +1,8 @@
 """Photos with a table of labels as a data set: rows and photos, splits, streams, bad input."""
 
 import numpy as np
+import pyarrow
+import pyarrow.parquet
 import pytest
 from photo_helpers import COLOURS, write_label_file, write_labelled
 
@@ -154,3 +156,42 @@ def test_names_with_accents_are_found_in_either_spelling(photos):
     named = {path.replace("00", "\u00e9"): of for path, of in inside.items()}
     dataset = load(root, write_label_file(table, named))
     assert sum(map(len, dataset.splits.values())) == len(inside)
+
+
+def test_photos_by_their_ids_as_kaggle_has_them(photos):
+    """The names without their endings, in the root or in any folder below it."""
+    root, inside, table = photos
+    for number, path in enumerate(sorted(inside)):
+        if number % 2:
+            (root / "part_2").mkdir(exist_ok=True)
+            (root / path).rename(root / "part_2" / path)
+    rows = "".join(f"{path[:-4]},{(of or ('dark',))[0]},40\n" for path, of in inside.items())
+    table.write_text("image_id,breed,age\n" + rows)
+    dataset = load(root, table)
+    assert sum(map(len, dataset.splits.values())) == len(inside)
+    assert dataset.class_names == ("blue", "dark", "green", "red")
+    split = dataset.train
+    for path, label in zip(split.paths, split.labels.tolist(), strict=True):
+        assert dataset.class_names[label] == (inside[path[-6:]] or ("dark",))[0]
+    assert any("1 column of labels.csv (age)" in note for note in dataset.notes)
+    (root / "part_2" / "00.png").write_bytes((root / "00.png").read_bytes())
+    (root / "00.png").rename(root / "part_1.png")
+    (root / "part_1").mkdir()
+    (root / "part_1.png").rename(root / "part_1" / "00.png")
+    with pytest.raises(UserError, match=r"1 row of .* name no photo in .*, the first is 00 in"):
+        load(root, table)
+
+
+def test_a_parquet_table_is_used_as_a_csv_file_is(photos):
+    root, inside, table = photos
+    columns = {"file": list(inside), "labels": [list(of) for of in inside.values()]}
+    path = table.with_suffix(".parquet")
+    pyarrow.parquet.write_table(pyarrow.table(columns), path)
+    write_label_file(table, inside)
+    one, other = load(root, path), load(root, table)
+    np.testing.assert_array_equal(one.train.images, other.train.images)
+    np.testing.assert_array_equal(one.train.labels, other.train.labels)
+    (root / "labels.parquet").write_bytes(path.read_bytes())
+    for place in (root, path):
+        with pytest.raises(UserError, match="label_file"):
+            data.load("folder", data_dir=place, image_size=8)

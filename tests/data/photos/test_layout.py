@@ -123,6 +123,11 @@ def test_classes_that_only_sound_like_splits_stay_classes(tmp_path, files, expec
         (("train/1.jpg", "test/1.jpg", "sample/1.jpg"), "(test, train) but none named train"),
         (("train/images/1.jpg", "test/images/1.jpg"), "none named train that holds class folders"),
         (("train/1.jpg", "test/1.jpg", "labels.csv"), "and labels.csv is not read"),
+        (
+            classes("Training", "PublicTest", "PrivateTest"),
+            "PrivateTest, PublicTest beside Training, with folders of the same names (cat, dog)",
+        ),
+        (classes("bus", "train"), "has bus beside train.* if they and train are classes"),
         (classes("train1", "train2", "test"), "two folders for the train split, train1 and train2"),
     ],
 )
@@ -130,6 +135,16 @@ def test_what_looks_like_splits_and_is_not_understood_is_refused(tmp_path, files
     sentence = refused(put(tmp_path, *files))
     for part in message.split(".*"):
         assert part in sentence
+
+
+@pytest.mark.parametrize(
+    "beside",
+    [("test/1.jpg", "masks/1.png"), ("unlabelled/cat/1.jpg",), classes("test", "augmented")],
+)
+def test_other_folders_beside_train_are_passed_over(tmp_path, beside):
+    folder = folders.scan(put(tmp_path, *classes("train"), *beside))
+    assert folder.class_names == ("cat", "dog")
+    assert sum(folder.ignored.values()) == (1 if len(folder.splits) == 2 else len(beside))
 
 
 def test_unlabelled_photos_beside_the_splits_are_named(tmp_path):

@@ -33,7 +33,7 @@ def refused(data: bytes) -> str:
 
 WRITERS = {"Python 2": python2_pickle} | {
     f"protocol {protocol}": functools.partial(pickle.dumps, protocol=protocol)
-    for protocol in range(5)
+    for protocol in range(6)
 }
 
 
@@ -44,10 +44,25 @@ def test_reads_what_was_written(dump):
     assert read == {name: value for name, value in CONTENT.items() if name != "data"}
 
 
-@pytest.mark.parametrize("protocol", [2, 4])
+@pytest.mark.parametrize("protocol", [2, 4, 5])
 def test_fortran_order(protocol):
     data = pickle.dumps({"data": np.asfortranarray(ARRAY)}, protocol)
     np.testing.assert_array_equal(pickles.load(data, where="the file")["data"], ARRAY)
+
+
+@pytest.mark.parametrize("protocol", [2, 5])
+def test_axes_in_an_order_of_their_own(protocol):
+    turned = ARRAY.reshape(3, 7, 1).transpose(1, 2, 0)
+    read = pickles.load(pickle.dumps({"data": turned}, protocol), where="the file")
+    np.testing.assert_array_equal(read["data"], turned)
+
+
+@pytest.mark.parametrize("protocol", range(6))
+def test_saved_again_with_bytes_for_keys(protocol):
+    data = pickle.dumps({name.encode(): value for name, value in CONTENT.items()}, protocol)
+    read = pickles.load(data, where="the file")
+    np.testing.assert_array_equal(read.pop("data"), ARRAY)
+    assert read == {name: value for name, value in CONTENT.items() if name != "data"}
 
 
 HOSTILE = {
@@ -62,7 +77,7 @@ HOSTILE = {
 }
 
 
-@pytest.mark.parametrize("protocol", [0, 2, 4])
+@pytest.mark.parametrize("protocol", [0, 2, 4, 5])
 @pytest.mark.parametrize("value", HOSTILE.values(), ids=HOSTILE)
 def test_code_is_refused_and_not_run(tmp_path, monkeypatch, value, protocol):
     monkeypatch.chdir(tmp_path)
@@ -91,6 +106,7 @@ OTHERS = {
     "object from elsewhere": b"\x80\x02}U\x04dataU\x01xQs.",
     "memo number that would fill the memory": b"\x80\x02}r\xff\xff\xff\x7f" + b"X\xff\xff\xff\xff",
     "endless byte array": b"\x80\x05\x96" + b"\xff" * 5 + b"\0\0\0",
+    "endless byte array of protocol 5": b"\x80\x05\x96" + b"\xff" * 8,
     "length in place of bytes": python2_pickle({"data": ARRAY}).replace(
         b"T\x15\0\0\0" + ARRAY.tobytes(), b"\x8a\x06" + b"\xff" * 5 + b"\0"
     ),
@@ -113,7 +129,8 @@ def test_truncated_anywhere(dump):
 @settings(deadline=None, max_examples=300)
 @given(st.data())
 def test_damage_ends_in_a_dict_or_one_sentence(data):
-    content = bytearray(python2_pickle(CONTENT))
+    dump = data.draw(st.sampled_from([python2_pickle, functools.partial(pickle.dumps, protocol=5)]))
+    content = bytearray(dump(CONTENT))
     for _ in range(data.draw(st.integers(1, 4))):
         content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
     try:

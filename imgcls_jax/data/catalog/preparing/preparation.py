@@ -6,8 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
+from imgcls_jax.bars import tqdm
 from imgcls_jax.data.catalog import prepared
 from imgcls_jax.data.catalog.preparing import failures
 

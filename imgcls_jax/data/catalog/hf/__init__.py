@@ -1,0 +1,1 @@
+"""Data sets of the Hugging Face Hub by name, read from their Parquet files."""
