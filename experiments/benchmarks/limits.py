@@ -100,7 +100,7 @@ def of_features(trainer: Trainer, photos: Photos, *, seeds: int) -> dict[str, An
     ]
     found: dict[str, Any] = {"as_split": [], "split_anew": []}
     for seed in range(seeds):
-        own = _of_seed(heads, source, photos, seed) | _of_strangers(photos, seed)
+        own = _of_seed(heads, source, photos, seed) | _of_strangers(trainer, source, photos, seed)
         found["as_split"].append(own)
         anew = photos._replace(test=_drawn(photos, seed))
         found["split_anew"].append(_of_seed(heads, source, anew, seed))
@@ -138,10 +138,11 @@ def _of_seed(
         folded.logits,
         of="training photos",
         identity="",
-        features=unknown.Features(*known, folds=folded.folds),
+        features=unknown.Features(*known, folds=folded.folds, answers=folded.answers),
     )
     strange = photos.features[photos.test]
     logits = whole.train(rows, seed=seed)(strange)
+    far = unknown.distances(limits.statistics, strange, logits)
     changed = kept.changes(logits, labels, limits.temperature)
     level = conformal.quantile(limits.scores(), COVERAGE)
     sets = conformal.sets(temperature.probabilities(logits, limits.temperature), level)
@@ -152,12 +153,16 @@ def _of_seed(
         **{f"{name}_{when}": v for name, of in changed.items() for when, v in of.items()},
         "covered": float(sets[np.arange(len(labels)), labels].mean()),
         "classes_in_set": float(sets.sum(axis=1).mean()),
-        "refused": float((unknown.distances(limits.statistics, strange) > farthest).mean()),
+        "refused": float((far > farthest).mean()),
     }
 
 
-def _of_strangers(photos: Photos, seed: int) -> dict[str, float]:
+def _of_strangers(
+    trainer: Trainer, source: Resident, photos: Photos, seed: int
+) -> dict[str, float]:
     """Leaves classes out and returns how well distances tell their test photos from the others'.
+
+    The classes are left out of the statistics and of the heads.
 
     Returns:
       `unknown_auroc`; nothing where there are too few classes.
@@ -169,11 +174,17 @@ def _of_strangers(photos: Photos, seed: int) -> dict[str, float]:
         return {}
     left_out = np.random.default_rng(seed).choice(classes, _LEFT_OUT, replace=False)
     strange = np.isin(photos.labels, left_out)
-    learned = ~strange & ~photos.test
-    known = (photos.features[learned], photos.labels[learned])
-    folds = held_out.folds_of(known[1])
-    statistics, _ = unknown.learn(unknown.Features(*known, folds=folds))
-    far = unknown.distances(statistics, photos.features[photos.test])
+    rows = np.flatnonzero(~strange & ~photos.test)
+    whole, of_parts = (
+        held_out.Heads(trainer, source, size=size)
+        for size in (len(rows), held_out.size_of_part(len(rows)))
+    )
+    folded = held_out.out_of_fold(of_parts, source, rows, seed=seed)
+    known = (photos.features[rows], photos.labels[rows])
+    features = unknown.Features(*known, folds=folded.folds, answers=folded.answers)
+    statistics, _ = unknown.learn(features, folded.logits)
+    shown = photos.features[photos.test]
+    far = unknown.distances(statistics, shown, whole.train(rows, seed=seed)(shown))
     return {"unknown_auroc": float(roc_auc_score(strange[photos.test], far))}
 
 

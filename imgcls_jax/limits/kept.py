@@ -29,7 +29,7 @@ class Limits:
       labels, logits: (N,) and (N, C) of the held-out examples.
       facts: what the examples are and what the temperature changed on them, for JSON.
       statistics: of the training examples' features; None where a network hands out none.
-      distances: (M,) of held-out examples by those statistics; empty without.
+      distances: (M,) of held-out examples by those statistics and their logits; empty without.
     """
 
     temperature: float
@@ -71,7 +71,7 @@ def learn(
     found = Limits(fitted, labels, logits, facts)
     if features is None:
         return found
-    statistics, distances = unknown.learn(features)
+    statistics, distances = unknown.learn(features, logits)
     return dataclasses.replace(found, statistics=statistics, distances=distances)
 
 

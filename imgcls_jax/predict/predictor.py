@@ -42,8 +42,8 @@ class Predictor:
       grad_cam: (images uint8 (B, H, W, C), classes (B,)) -> (B, h, w) in [0, 1], see
         `imgcls_jax.predict.saliency`; None where only the file of the network is there.
       limits: what was learned from held-out examples; None where nothing was.
-      with_distances: images -> (`probabilities`, how far their features are from the known ones'
-        (B,), see `imgcls_jax.limits.unknown`); None without statistics of features.
+      with_distances: images -> (`probabilities`, how far they are from the known classes (B,), see
+        `imgcls_jax.limits.unknown`); None without statistics of features.
       missing: why there is no such thing, by what cannot be judged then: "unknown", "coverage".
       thresholds: (number of classes,), from which on a picture has a label, where it may have
         several; None where each picture is of one class.
@@ -92,8 +92,8 @@ class Predictor:
 
 @dataclasses.dataclass(frozen=True)
 class Prediction:
-    """The result for a file: image, probabilities (C,) and, where asked for, the distance of its
-    features; or `error`, such as "is empty".
+    """The result for a file: image, probabilities (C,) and, where asked for, its distance
+    to the known classes; or `error`, such as "is empty".
     """
 
     path: str
@@ -155,7 +155,9 @@ def from_workdir(path: str | os.PathLike) -> Predictor:
 
     def with_distances(images):
         features = restored.features(images).astype(jnp.float32)
-        return probabilities(images), unknown.distances(limits.statistics, features)
+        logits = restored.logits(images).astype(jnp.float32)
+        far = unknown.distances(limits.statistics, features, logits)
+        return squash(logits / temperature), far
 
     known = limits is not None and limits.statistics is not None
     return Predictor(

@@ -195,6 +195,13 @@ class OutOfFold(NamedTuple):
     logits: np.ndarray
     folds: np.ndarray
 
+    @property
+    def answers(self) -> np.ndarray:
+        """Which row of the logits is of each of the M examples, -1 for none."""
+        found = np.full(len(self.folds), -1)
+        found[self.chosen] = np.arange(len(self.chosen))
+        return found
+
 
 def out_of_fold(heads: "Heads", source: Resident, rows: np.ndarray, *, seed: int) -> OutOfFold:
     """Trains heads on parts of some examples.
@@ -279,5 +286,10 @@ def _of_training_examples(trainer: Trainer, seed: int) -> HeldOut | None:
         f"{trainer.train.digest.hex()[:16]}-{FOLDS}",
         labels[found.chosen],
         found.logits,
-        Features(np.asarray(source.pixels)[some], labels[some], folds=found.folds[some]),
+        Features(
+            np.asarray(source.pixels)[some],
+            labels[some],
+            folds=found.folds[some],
+            answers=found.answers[some],
+        ),
     )

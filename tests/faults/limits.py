@@ -45,8 +45,18 @@ _UNKNOWN = plant(
     ),
     angles_are_not_scaled=(
         "one of two angles counts alone",
-        "return (angles(statistics, features) / statistics.scales).sum(1)",
-        "return angles(statistics, features).sum(1)",
+        "far = (angles(statistics, features) / statistics.scales[:2]).sum(1)",
+        "far = angles(statistics, features).sum(1)",
+    ),
+    answers_are_in_order=(
+        "the logits are taken to be in the order of the examples",
+        "doubt[features.answers[features.answers >= 0]]",
+        "doubt[: (features.answers >= 0).sum()]",
+    ),
+    the_sure_are_strange=(
+        "a clear answer makes a picture unknown",
+        "return far + doubts(logits) / statistics.scales[2]",
+        "return far - doubts(logits) / statistics.scales[2]",
     ),
 )
 _THRESHOLDS = plant(

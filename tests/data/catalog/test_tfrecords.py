@@ -75,6 +75,8 @@ def test_the_image_and_the_label_of_an_example_are_read():
         (example(image=[b"x"], label=[1, 2]), "has not one 'image' and one 'label'"),
         (example(image=[1], label=[1]), "has not one 'image' and one 'label'"),
     ],
+    # The bytes of an example are in another order in each process.
+    ids=["no example", "nothing", "other names", "two labels", "a number for an image"],
 )
 def test_other_records_are_told(record, sentence):
     with pytest.raises(ValueError, match=sentence):
