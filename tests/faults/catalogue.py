@@ -4,6 +4,7 @@ from . import (
     augment,
     core,
     data,
+    doors,
     ensembles,
     evidence,
     limits,
@@ -25,7 +26,7 @@ ROOMS = {
     module.__name__.rpartition(".")[2]: module.FAULTS
     for module in (
         core, optim, augment, models, networks, train, runs, data, photos, pretrained, outputs,
-        evidence, ensembles, tuning, seeds, limits, named,
+        evidence, ensembles, tuning, seeds, limits, named, doors,
     )
 }  # fmt: skip
 FAULTS: tuple[Fault, ...] = tuple(fault for faults in ROOMS.values() for fault in faults)

@@ -7,6 +7,7 @@ from hub_helpers import COMMIT, numbered, play, write_parquet
 from huggingface_hub import errors
 
 from imgcls_jax import data
+from imgcls_jax.config import Config
 from imgcls_jax.errors import UserError
 
 FILE = "data/train-00000-of-00001.parquet"
@@ -145,3 +146,15 @@ def test_a_damaged_record_is_asked_for_again(filled):
         record.write_text("[]")
     assert len(data.load("hf:owner/name").train) == 10
     assert len(filled.asked) == 2
+
+
+def test_the_configuration_and_the_commands_know_such_names(hub, fmnist_main):
+    assert not Config.of(dataset="hf:owner/name/config@main").data.of_photos
+    assert Config.of(dataset="hf:owner/name", image_size=64).data.options()["image_size"] == 64
+    with pytest.raises(UserError, match="write hf:OWNER/NAME"):
+        Config.of(dataset="hf:mnist")
+    status, _, err = fmnist_main("--dataset=hf:owner/name", "--offline", "--epochs=1")
+    assert status == 1
+    assert "--offline forbids to fetch it" in err
+    assert "or give --data_dir, a folder with a copy of its Parquet files." in err
+    assert "Traceback" not in err
