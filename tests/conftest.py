@@ -146,6 +146,28 @@ def prepared_dir(prepared_once, tmp_path):
 
 
 @pytest.fixture
+def own_cache(tmp_path_factory, monkeypatch):
+    """Keeps decoded photos away from the user's own cache."""
+    monkeypatch.setenv("IMGCLS_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
+
+
+@pytest.fixture(scope="session")
+def tiny_made(tmp_path_factory):
+    """A TFDS folder with tiny/plain, see `prepared_helpers`."""
+    from prepared_helpers import prepare_plain  # TFDS costs half a second
+
+    root = tmp_path_factory.mktemp("tfds")
+    prepare_plain(root)
+    return root
+
+
+@pytest.fixture
+def tiny_root(tiny_made, tmp_path):
+    """A copy of that, to change."""
+    return shutil.copytree(tiny_made, tmp_path / "tfds")
+
+
+@pytest.fixture
 def raw_dir(tmp_path):
     """Raw files of the small stand-in for Fashion-MNIST."""
     return write_raw(tmp_path / "raw", CONTENTS)

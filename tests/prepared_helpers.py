@@ -103,6 +103,16 @@ def assert_same(split, rows):
     np.testing.assert_array_equal(split.labels, LABELS[rows])
 
 
+def prepare_plain(root: Path) -> None:
+    """Prepares tiny/plain, which has every kind of split and features beside image and label."""
+    parts = {"train": slice(0, 20), "validation": slice(20, 24), "test": slice(24, 30)}
+    splits = {name: (IMAGES[of], LABELS[of]) for name, of in parts.items()}
+    species = tfds.features.ClassLabel(num_classes=2), lambda: 1
+    mask = tfds.features.Image(shape=(None, None, 1)), lambda: png(pixels(1)[0])
+    more = {"species": species, "mask": mask, "file": (tfds.features.Text(), lambda: "a.png")}
+    prepare(root, splits, config="plain", more=more)
+
+
 def as_tfrecords(folder: Path) -> Path:
     """Puts TFRecords in place of the array records of a prepared folder."""
     for path in sorted(folder.glob("*.array_record-*")):

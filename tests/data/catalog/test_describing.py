@@ -60,8 +60,8 @@ def test_sets_with_a_recipe_are_described_with_their_splits(tmp_path):
     assert (digits.class_names, digits.image_shape) == (loaded.class_names, loaded.image_shape)
 
 
-def test_a_prepared_folder_tells_more(made):
-    found = data.describe("tiny", data_dir=made)
+def test_a_prepared_folder_tells_more(tiny_made):
+    found = data.describe("tiny", data_dir=tiny_made)
     assert found == Description(
         name="tiny/plain",
         version="1.0.0",
@@ -71,9 +71,9 @@ def test_a_prepared_folder_tells_more(made):
         licence="MIT",
         homepage="https://tiny.example/",
         citation="Tiny (2020)",
-        remarks=(f"It is prepared in {made / 'tiny/plain/1.0.0'}",),
+        remarks=(f"It is prepared in {tiny_made / 'tiny/plain/1.0.0'}",),
     )
-    assert data.describe("folder", data_dir=made) == found
+    assert data.describe("folder", data_dir=tiny_made) == found
 
 
 @pytest.mark.parametrize(

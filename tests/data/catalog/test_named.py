@@ -25,15 +25,17 @@ from imgcls_jax.data.catalog import small
 from imgcls_jax.data.photos import decode
 from imgcls_jax.errors import UserError
 
+pytestmark = pytest.mark.usefixtures("own_cache")
+
 # Small images
 
 
 @pytest.mark.parametrize("kind", ["array_record", "tfrecord"])
-def test_small_images_become_arrays_in_the_order_of_the_records(root, kind):
-    folder = root / "tiny/plain/1.0.0"
+def test_small_images_become_arrays_in_the_order_of_the_records(tiny_root, kind):
+    folder = tiny_root / "tiny/plain/1.0.0"
     if kind == "tfrecord":
         as_tfrecords(folder)
-    for level in (root, root / "tiny", root / "tiny/plain", folder):
+    for level in (tiny_root, tiny_root / "tiny", tiny_root / "tiny/plain", folder):
         found = data.load("tiny/plain", data_dir=level)
         assert_same(found.train, slice(0, 20))
         assert_same(found.validation, slice(20, 24))
@@ -42,37 +44,37 @@ def test_small_images_become_arrays_in_the_order_of_the_records(root, kind):
     assert str(folder) in found.source
 
 
-def test_a_second_load_decodes_nothing(root, monkeypatch):
-    first = data.load("tiny", data_dir=root)
+def test_a_second_load_decodes_nothing(tiny_root, monkeypatch):
+    first = data.load("tiny", data_dir=tiny_root)
     monkeypatch.setattr(small, "_pixels", None)
-    second = data.load("tiny:1.0.0", data_dir=root)
+    second = data.load("tiny:1.0.0", data_dir=tiny_root)
     np.testing.assert_array_equal(second.train.images, first.train.images)
     monkeypatch.undo()
-    for file in (root / "tiny/plain").glob("decoded-*.npz"):  # a damaged one is made anew
+    for file in (tiny_root / "tiny/plain").glob("decoded-*.npz"):  # a damaged one is made anew
         file.write_bytes(file.read_bytes()[:-30])
-    assert_same(data.load("tiny", data_dir=root).train, slice(0, 20))
+    assert_same(data.load("tiny", data_dir=tiny_root).train, slice(0, 20))
 
 
-def test_a_changed_folder_is_decoded_anew(root):
-    before = data.load("tiny", data_dir=root)
-    kept = root / "tiny/plain/decoded-1.0.0-train.npz"
-    (root / "tiny/plain/1.0.0/label.labels.txt").write_text("x\ny\nz\n")
-    after = data.load("tiny", data_dir=root)
+def test_a_changed_folder_is_decoded_anew(tiny_root):
+    before = data.load("tiny", data_dir=tiny_root)
+    kept = tiny_root / "tiny/plain/decoded-1.0.0-train.npz"
+    (tiny_root / "tiny/plain/1.0.0/label.labels.txt").write_text("x\ny\nz\n")
+    after = data.load("tiny", data_dir=tiny_root)
     assert (before.class_names, after.class_names) == (NAMES, ("x", "y", "z"))
     times = kept.stat().st_mtime_ns
-    file = next((root / "tiny/plain/1.0.0").glob("*train*"))
+    file = next((tiny_root / "tiny/plain/1.0.0").glob("*train*"))
     file.touch()
     time.sleep(0.01)
-    data.load("tiny", data_dir=root)
+    data.load("tiny", data_dir=tiny_root)
     assert kept.stat().st_mtime_ns > times
 
 
-def test_a_folder_that_cannot_be_written_into_is_a_warning(root, monkeypatch, caplog):
+def test_a_folder_that_cannot_be_written_into_is_a_warning(tiny_root, monkeypatch, caplog):
     def full(*arguments):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("os.replace", full)
-    assert_same(data.load("tiny", data_dir=root).train, slice(0, 20))
+    assert_same(data.load("tiny", data_dir=tiny_root).train, slice(0, 20))
     assert "cannot be written (No space left on device)" in caplog.text
 
 
@@ -87,15 +89,15 @@ def test_grey_images_stay_grey(tmp_path, shape):
     assert coloured.image_shape == (8, 8, 3)
 
 
-def test_what_does_not_fit_in_memory_is_to_be_streamed(root, monkeypatch):
+def test_what_does_not_fit_in_memory_is_to_be_streamed(tiny_root, monkeypatch):
     monkeypatch.setattr(memory, "Path", lambda path: types.SimpleNamespace(
         read_text=lambda: "MemTotal: 3 kB\nMemAvailable: 3 kB\n"))  # fmt: skip
     with pytest.raises(
         UserError, match=r"30 images of 8x6 pixels need .*`feed=streamed` and an `im"
     ):
-        data.load("tiny", data_dir=root)
+        data.load("tiny", data_dir=tiny_root)
     some = {"train_split": "train[:3]", "test_split": "test[:3]"}
-    assert_same(data.load("tiny", data_dir=root, **some).train, slice(0, 3))
+    assert_same(data.load("tiny", data_dir=tiny_root, **some).train, slice(0, 3))
 
 
 # Photos
@@ -103,15 +105,15 @@ def test_what_does_not_fit_in_memory_is_to_be_streamed(root, monkeypatch):
 
 @pytest.mark.parametrize("kind", ["array_record", "tfrecord"])
 @pytest.mark.parametrize("feed", ["resident", "streamed"])
-def test_images_with_a_size_to_be_brought_to_are_photos(root, kind, feed):
+def test_images_with_a_size_to_be_brought_to_are_photos(tiny_root, kind, feed):
     if kind == "tfrecord":
-        as_tfrecords(root / "tiny/plain/1.0.0")
-    found = data.load("tiny", data_dir=root, image_size=9, resize="stretch", feed=feed)
+        as_tfrecords(tiny_root / "tiny/plain/1.0.0")
+    found = data.load("tiny", data_dir=tiny_root, image_size=9, resize="stretch", feed=feed)
     assert found.image_shape == (9, 9, 3)
     assert isinstance(found.train.images, np.ndarray) == (feed == "resident")
     assert found.train.labels.tolist() == LABELS[:20].tolist()
     assert found.test.images[:].shape == (6, 9, 9, 3)
-    again = data.load("tiny", data_dir=root, image_size=9, resize="stretch", feed="streamed")
+    again = data.load("tiny", data_dir=tiny_root, image_size=9, resize="stretch", feed="streamed")
     np.testing.assert_array_equal(found.train.images[:], again.train.images[:])
 
 
@@ -133,15 +135,15 @@ def test_photos_of_varying_sizes_need_a_size(tmp_path):
     )
 
 
-def test_parts_that_are_no_run_are_streamed_too(root):
+def test_parts_that_are_no_run_are_streamed_too(tiny_root):
     joined = data.load(
         "tiny",
-        data_dir=root,
+        data_dir=tiny_root,
         image_size=8,
         feed="streamed",
         train_split="train[10:]+validation[:2]",
     )
-    direct = data.load("tiny", data_dir=root, image_size=8)
+    direct = data.load("tiny", data_dir=tiny_root, image_size=8)
     rows = np.concatenate([direct.train.images[10:], direct.validation.images[:2]])
     np.testing.assert_array_equal(joined.train.images[:], rows)
     assert joined.validation is None
@@ -151,20 +153,20 @@ def test_parts_that_are_no_run_are_streamed_too(root):
     )
 
 
-def test_photos_are_decoded_once(root, monkeypatch):
+def test_photos_are_decoded_once(tiny_root, monkeypatch):
     options = {"image_size": 9, "train_split": "train[5:]+validation", "test_split": "train[:5]"}
-    first = data.load("tiny", data_dir=root, **options)
+    first = data.load("tiny", data_dir=tiny_root, **options)
     with monkeypatch.context() as changed:
         changed.setattr(decode, "load", None)
-        again = data.load("tiny", data_dir=root, **options)
-        drawn = data.load("tiny", data_dir=root, **options, hold_out=0.2)
+        again = data.load("tiny", data_dir=tiny_root, **options)
+        drawn = data.load("tiny", data_dir=tiny_root, **options, hold_out=0.2)
     for name, split in first.splits.items():
         np.testing.assert_array_equal(again.splits[name].images, split.images)
     assert (len(drawn.train), len(drawn.validation), len(drawn.test)) == (15, 4, 5)
-    next((root / "tiny/plain/1.0.0").glob("*train*0-of*")).touch()
+    next((tiny_root / "tiny/plain/1.0.0").glob("*train*0-of*")).touch()
     monkeypatch.setattr(decode, "load", None)
     with pytest.raises(TypeError):
-        data.load("tiny", data_dir=root, **options)
+        data.load("tiny", data_dir=tiny_root, **options)
 
 
 def test_a_record_that_is_no_image_is_named(tmp_path):
@@ -178,12 +180,12 @@ def test_a_record_that_is_no_image_is_named(tmp_path):
 # Splits
 
 
-def test_without_a_test_split_validation_is_tested_on(root):
-    folder = root / "tiny/plain/1.0.0"
+def test_without_a_test_split_validation_is_tested_on(tiny_root):
+    folder = tiny_root / "tiny/plain/1.0.0"
     splits = json.loads((folder / "dataset_info.json").read_text())["splits"]
     told(folder, splits=[of for of in splits if of["name"] != "test"])
-    assert set(data.describe("tiny", data_dir=root).counts) == {"train", "validation"}
-    found = data.load("tiny", data_dir=root)
+    assert set(data.describe("tiny", data_dir=tiny_root).counts) == {"train", "validation"}
+    found = data.load("tiny", data_dir=tiny_root)
     assert_same(found.test, slice(20, 24))
     assert found.validation is None
     assert found.notes[0].startswith("No test split: the validation split is the test set, so choo")
@@ -234,14 +236,24 @@ def test_classes_that_are_tested_on_untrained_are_told(tmp_path):
         ({"folds": 2}, "takes no `folds` without `image_size`|are for photos in class folders"),
     ],
 )
-def test_parts_and_options_that_cannot_be_are_refused(made, options, given, sentence):
+def test_parts_and_options_that_cannot_be_are_refused(tiny_made, options, given, sentence):
     with pytest.raises(UserError, match=sentence):
-        data.load("tiny", data_dir=made, **given, **options)
+        data.load("tiny", data_dir=tiny_made, **given, **options)
+
+
+def test_parts_of_small_images_are_cut_where_they_are(tiny_root):
+    """Before and after the whole split is kept."""
+    for _ in range(2):
+        parts = {"train_split": "train[5:12]+validation[1:3]", "test_split": "train[12:]"}
+        found = data.load("tiny", data_dir=tiny_root, **parts)
+        assert_same(found.train, [*range(5, 12), 21, 22])
+        assert_same(found.test, slice(12, 20))
+        data.load("tiny", data_dir=tiny_root)
 
 
 @pytest.mark.parametrize("options", [{}, {"image_size": 8}])
-def test_validation_may_be_trained_on(made, options):
-    found = data.load("tiny", data_dir=made, join_validation=True, **options)
+def test_validation_may_be_trained_on(tiny_made, options):
+    found = data.load("tiny", data_dir=tiny_made, join_validation=True, **options)
     assert (len(found.train), found.validation, len(found.test)) == (24, None, 6)
 
 

@@ -12,6 +12,8 @@ from prepared_helpers import as_tfrecords, assert_same, one_split, told
 from imgcls_jax import data
 from imgcls_jax.errors import UserError
 
+pytestmark = pytest.mark.usefixtures("own_cache")
+
 # Where it is found
 
 
@@ -41,20 +43,20 @@ def test_the_default_configuration_is_taken_or_one_has_to_be_named(tmp_path):
         data.describe("tiny", data_dir=tmp_path)
 
 
-def test_another_data_set_is_not_taken_for_it(made):
+def test_another_data_set_is_not_taken_for_it(tiny_made):
     with pytest.raises(UserError, match="holds tiny and not mnist: give the folder above it"):
-        data.load("mnist", data_dir=made / "tiny/plain/1.0.0")
-    assert data.describe("mnist", data_dir=made / "tiny").name == "mnist"
+        data.load("mnist", data_dir=tiny_made / "tiny/plain/1.0.0")
+    assert data.describe("mnist", data_dir=tiny_made / "tiny").name == "mnist"
 
 
-def test_a_folder_is_read_without_the_name_as_before(root, tmp_path):
-    for level in (root / "tiny", root / "tiny/plain/1.0.0"):
+def test_a_folder_is_read_without_the_name_as_before(tiny_root, tmp_path):
+    for level in (tiny_root / "tiny", tiny_root / "tiny/plain/1.0.0"):
         assert len(data.load("folder", data_dir=level, image_size=8).train) == 20
-    one_split(root, name="train", config="other")
+    one_split(tiny_root, name="train", config="other")
     with pytest.raises(
         UserError, match=r"holds several prepared data sets \(other/1\.0\.0, plain/1"
     ):
-        data.load("folder", data_dir=root / "tiny", image_size=8)
+        data.load("folder", data_dir=tiny_root / "tiny", image_size=8)
 
 
 # What is wrong with a folder
@@ -81,32 +83,32 @@ def test_a_folder_is_read_without_the_name_as_before(root, tmp_path):
         (lambda of: told(of, splits=[]), "is half prepared .it has no examples"),
     ],
 )
-def test_a_folder_that_is_not_whole_is_one_sentence(root, damage, sentence):
-    damage(root / "tiny/plain/1.0.0")
+def test_a_folder_that_is_not_whole_is_one_sentence(tiny_root, damage, sentence):
+    damage(tiny_root / "tiny/plain/1.0.0")
     with pytest.raises(UserError, match=sentence) as raised:
-        data.load("tiny/plain", data_dir=root)
+        data.load("tiny/plain", data_dir=tiny_root)
     assert "\n" not in str(raised.value)
 
 
-def test_cut_tfrecords_are_one_sentence(root):
-    folder = as_tfrecords(root / "tiny/plain/1.0.0")
+def test_cut_tfrecords_are_one_sentence(tiny_root):
+    folder = as_tfrecords(tiny_root / "tiny/plain/1.0.0")
     file = next(folder.glob("*train*0-of*"))
     whole = file.read_bytes()
     file.write_bytes(whole[:-3])
     with pytest.raises(UserError, match=r"train of .* cannot be read \(.* ends within record"):
-        data.load("tiny", data_dir=root)
+        data.load("tiny", data_dir=tiny_root)
     file.write_bytes(whole + next(folder.glob("*train*1-of*")).read_bytes())
     with pytest.raises(UserError, match=r"30 records where 20 belong|records where 20 belong"):
-        data.load("tiny", data_dir=root, image_size=8)
+        data.load("tiny", data_dir=tiny_root, image_size=8)
 
 
-def test_images_of_another_shape_are_one_sentence(root):
-    file = root / "tiny/plain/1.0.0/features.json"
+def test_images_of_another_shape_are_one_sentence(tiny_root):
+    file = tiny_root / "tiny/plain/1.0.0/features.json"
     file.write_text(file.read_text().replace('"6"', '"7"'))
     with pytest.raises(
         UserError, match=r"Record 0 of the split train of .* is no image of 8x7 pixels"
     ):
-        data.load("tiny", data_dir=root)
+        data.load("tiny", data_dir=tiny_root)
 
 
 def test_sets_without_one_image_and_one_label_say_what_they_have(tmp_path):
@@ -122,7 +124,7 @@ def test_sets_without_one_image_and_one_label_say_what_they_have(tmp_path):
         data.load("celeb_a", data_dir=tmp_path)
 
 
-def test_features_as_old_versions_of_tfds_wrote_them_are_read(root):
+def test_features_as_old_versions_of_tfds_wrote_them_are_read(tiny_root):
     kind = "tensorflow_datasets.core.features"
     image = {"shape": [8, 6, 3], "dtype": "uint8", "encoding_format": "png"}
     content = {
@@ -130,10 +132,10 @@ def test_features_as_old_versions_of_tfds_wrote_them_are_read(root):
         "label": {"type": f"{kind}.class_label_feature.ClassLabel", "content": {"num_classes": 3}},
     }
     old = {"type": f"{kind}.features_dict.FeaturesDict", "content": content}
-    folder = root / "tiny/plain/1.0.0"
+    folder = tiny_root / "tiny/plain/1.0.0"
     (folder / "features.json").write_text(json.dumps(old))
     told(folder, supervisedKeys={"input": "image", "output": "label"})
-    assert_same(data.load("tiny", data_dir=root).test, slice(24, 30))
+    assert_same(data.load("tiny", data_dir=tiny_root).test, slice(24, 30))
 
 
 # What is not there
@@ -165,6 +167,14 @@ def test_what_is_not_prepared_is_prepared_by_the_stock_builder(tmp_path, monkeyp
     with pytest.raises(UserError, match="oxford_iiit_pet has photos of varying sizes"):
         data.load("oxford_iiit_pet", data_dir=tmp_path)
     assert not asked  # before hundreds of megabytes are fetched
+
+
+def test_a_set_with_a_recipe_becomes_photos_from_its_prepared_folder(prepared_dir):
+    found = data.load("fashion_mnist", data_dir=prepared_dir, image_size=8, feed="streamed")
+    assert (found.name, found.image_shape) == ("fashion_mnist", (8, 8, 3))
+    assert {name: len(split) for name, split in found.splits.items()} == {"train": 50, "test": 20}
+    with pytest.raises(UserError, match="`raw_dir` is for images in their own size; leave out"):
+        data.load("fashion_mnist", data_dir=prepared_dir, raw_dir="raw", image_size=8)
 
 
 def test_a_recipe_is_meant_with_its_version_too(fashion_version):

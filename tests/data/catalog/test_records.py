@@ -10,6 +10,8 @@ from imgcls_jax.data import Split
 from imgcls_jax.data.catalog import builder, records
 from imgcls_jax.errors import UserError
 
+pytestmark = pytest.mark.usefixtures("own_cache")
+
 IMAGES = np.random.default_rng(0).integers(0, 256, (20, 8, 8, 3), dtype=np.uint8)
 LABELS = np.arange(20, dtype=np.int32) % 3
 

@@ -3,7 +3,7 @@
 import types
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from tensorflow_datasets.core import splits as tfds_splits
 
@@ -52,6 +52,8 @@ expressions = st.lists(terms, min_size=1, max_size=3).flatmap(
 
 
 @given(expressions)
+@example("train[:50%]+train[33%:66%]+test-1[-2shard:]")
+@example("train[1shard]+all")
 def test_an_expression_means_what_it_means_to_tfds(expression):
     try:
         expected = by_tfds(expression)
