@@ -30,7 +30,7 @@ _WORKERS = flags.DEFINE_integer(
 _RAW_DIR = flags.DEFINE_string(
     "raw_dir",
     None,
-    "folder of the raw files: the four IDX files or Kaggle's two of CSV, CIFAR-10's batches or its "
+    "folder of the raw files: the four IDX files or Kaggle's CSV pair, CIFAR-10's batches or their "
     "archive",
 )
 _OFFLINE = flags.DEFINE_bool(
