@@ -15,6 +15,7 @@
                                                 # labels and copies spoilt on purpose
     python -m experiments.benchmark streaming --rounds=5
                                                 # records of ImageNet's shape, beside Grain's loop
+    python -m experiments.benchmark tfds        # which TFDS builders prepare without TensorFlow
 
 PyTorch and Keras take part where they are installed; see `experiments.benchmarks.timing` for the
 rules.
@@ -43,6 +44,7 @@ from experiments.benchmarks import (
     start,
     transfer,
 )
+from experiments.benchmarks.builders import survey
 from experiments.cli import flags as cli
 from experiments.cli import out_flag, training
 from imgcls_jax.errors import UserError
@@ -66,6 +68,7 @@ _BENCHMARKS = {
     "limits": (limits, limits.asked),
     "predict": (predict, cli.photos_dir),
     "streaming": (grain_loop, lambda: None),
+    "tfds": (survey, survey.asked),
     "doctor": (doctor, lambda: (cli.photos_dir(), cli.given_settings())),
 }
 

@@ -5,7 +5,7 @@ A number stands on the page only if a file holds it; a file that no table shows 
 
 from pathlib import Path
 
-from experiments.tables import doctor, evidence, limits, race, runs, speed, studies
+from experiments.tables import builders, doctor, evidence, limits, race, runs, speed, studies
 from experiments.tables.documented import against_keras, documented
 from experiments.tables.ensembles import NOTE, ensembles
 from experiments.tables.files import Files, table
@@ -57,6 +57,7 @@ def page(folder: Path) -> str:
         "Transfer learning": (runs.TRANSFER_NOTE, runs.claimed(files, runs.TRANSFER), ""),
         "Limits of predictions": (limits.NOTE, limits.limits(files), ""),
         "The doctor for photos": (doctor.NOTE, doctor.found(files), ""),
+        "TFDS without TensorFlow": (builders.NOTE, builders.builders(files), ""),
         "The speed run on a GPU": (race.NOTE, race.race(files), ""),
         "Speed": (speed.NOTE, speed.contests(files), ""),
     }

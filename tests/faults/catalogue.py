@@ -14,6 +14,7 @@ from . import (
     optim,
     outputs,
     photos,
+    preparing,
     pretrained,
     runs,
     seeds,
@@ -25,8 +26,8 @@ from .fault import ROOT, Fault
 ROOMS = {
     module.__name__.rpartition(".")[2]: module.FAULTS
     for module in (
-        core, optim, augment, models, networks, train, runs, data, photos, pretrained, outputs,
-        evidence, ensembles, tuning, seeds, limits, named, doors,
+        core, optim, augment, models, networks, train, runs, data, photos, named, preparing, doors,
+        pretrained, outputs, evidence, ensembles, tuning, seeds, limits,
     )
 }  # fmt: skip
 FAULTS: tuple[Fault, ...] = tuple(fault for faults in ROOMS.values() for fault in faults)

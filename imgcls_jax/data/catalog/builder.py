@@ -52,7 +52,7 @@ def write(about: Any, splits: Mapping[str, Split], *, data_dir: Path) -> Path:
             yield index, example
 
     make = _builder_class(about, splits["train"].images.shape[1:], list(splits), examples)
-    with progress, _quiet():
+    with progress, quiet():
         builder = make(data_dir=data_dir, file_format="array_record")
         builder.download_and_prepare(
             download_config=tfds.download.DownloadConfig(try_download_gcs=False)
@@ -184,7 +184,7 @@ def _tfrecords(path: str) -> Iterator[bytes]:
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Silences TFDS, which prints its temporary folder's name and nested bars.
 
     One bar of ours says more.

@@ -45,7 +45,7 @@ def fetch(recipe: Published, data_dir: Path) -> dict[str, Path]:
         download_dir=downloads, dataset_name=recipe.name, force_checksums_validation=True
     )
     try:
-        with _bounded_requests():
+        with bounded_requests():
             # One by one: after a failure no other thread is left that would keep retrying.
             return {name: Path(manager.download(url)) for name, url in recipe.downloads.items()}
     except tfds.download.download_manager.NonMatchingChecksumError as error:
@@ -57,7 +57,7 @@ def fetch(recipe: Published, data_dir: Path) -> dict[str, Path]:
 
 
 @contextlib.contextmanager
-def _bounded_requests() -> Iterator[None]:
+def bounded_requests() -> Iterator[None]:
     """Limits the requests of TFDS: 20 seconds without an answer, one retry, and no slow downloads.
 
     TFDS sends them without a time-out, retries each ten times, and accepts an answer however slowly

@@ -11,6 +11,7 @@ import json
 import os
 import shutil
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 from absl import logging
@@ -45,28 +46,48 @@ def write(recipe: Recipe, data_dir: Path, splits: Splits, *, source: str) -> Non
       OSError: the folder cannot be written or the disk is full; nothing stays behind.
     """
     folder, differing = folder_of(recipe, data_dir), recipe.differing(splits)
+    of = []
+
+    def make(scratch: Path) -> Path:
+        from imgcls_jax.data.catalog import builder
+
+        made = builder.write(recipe, splits, data_dir=scratch)
+        record = {"source": source, "verified": not differing, "differing": differing}
+        (made / _RECORD).write_text(json.dumps(record, indent=2) + "\n")
+        of.append(decoded.fingerprint(made))
+        return made
+
+    if make_whole(folder, make):
+        _keep_decoded(folder, splits, of=of[0], differing=differing)
+
+
+def make_whole(folder: Path, make: Callable[[Path], Path]) -> bool:
+    """Makes a prepared folder unless it is there; returns whether it was made.
+
+    Killed at any moment it leaves nothing that `exists` accepts: the folder appears by one rename.
+
+    Args:
+      make: given a scratch folder beside, returns which folder in it becomes `folder`.
+
+    Raises:
+      OSError: the folder cannot be written or the disk is full; nothing stays behind.
+    """
     folder.parent.mkdir(parents=True, exist_ok=True)
     with lock(folder.parent, f"prepares {folder}"):
         if exists(folder):
-            return
+            return False
         if folder.exists() and any(folder.iterdir()):
             raise FileExistsError(errno.EEXIST, f"{folder} is there but incomplete, delete it")
         for leftover in folder.parent.glob(".preparing-*"):
             shutil.rmtree(leftover, ignore_errors=True)
         scratch = Path(tempfile.mkdtemp(prefix=".preparing-", dir=folder.parent))
         try:
-            from imgcls_jax.data.catalog import builder
-
-            made = builder.write(recipe, splits, data_dir=scratch)
-            record = {"source": source, "verified": not differing, "differing": differing}
-            (made / _RECORD).write_text(json.dumps(record, indent=2) + "\n")
-            of = decoded.fingerprint(made)
-            os.rename(made, folder)
+            os.rename(make(scratch), folder)
         except RuntimeError as error:  # how array_record reports a failed write
             raise OSError(str(error).split(";")[0]) from error
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
-    _keep_decoded(folder, splits, of=of, differing=differing)
+    return True
 
 
 def read(recipe: Recipe, data_dir: Path) -> Dataset:

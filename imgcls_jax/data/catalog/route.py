@@ -8,8 +8,10 @@ import urllib.request
 _ROUTE_SECONDS = 8  # for the whole question whether the host answers, name look-up included
 
 
-def no_route(url: str) -> str | None:
+def no_route(url: str, *, any_status: bool = False) -> str | None:
     """Returns why the address does not answer, or None where it does.
+
+    With `any_status` an HTTP status is an answer, whichever it is: some hosts answer no HEAD.
 
     Proxies are those of the environment. TFDS itself would retry for minutes. The question is asked
     in a thread, because a name look-up has no time-out of its own; the thread is a daemon, so that
@@ -24,7 +26,7 @@ def no_route(url: str) -> str | None:
             with urllib.request.build_opener().open(request, timeout=_ROUTE_SECONDS / 2):
                 answer[0] = None
         except urllib.error.HTTPError as error:
-            answer[0] = f"HTTP status {error.code}"
+            answer[0] = None if any_status else f"HTTP status {error.code}"
         except (OSError, ValueError, http.client.HTTPException) as error:
             reason = getattr(error, "reason", error)
             answer[0] = one_line(getattr(reason, "strerror", None) or reason)

@@ -5,10 +5,12 @@ import shutil
 import sys
 import types
 
+import numpy as np
 import pytest
 import tensorflow_datasets as tfds
 from prepared_helpers import as_tfrecords, assert_same, one_split, told
 
+from experiments.benchmarks.builders import archives
 from imgcls_jax import data
 from imgcls_jax.errors import UserError
 
@@ -167,6 +169,29 @@ def test_what_is_not_prepared_is_prepared_by_the_stock_builder(tmp_path, monkeyp
     with pytest.raises(UserError, match="oxford_iiit_pet has photos of varying sizes"):
         data.load("oxford_iiit_pet", data_dir=tmp_path)
     assert not asked  # before hundreds of megabytes are fetched
+
+
+def test_a_name_is_all_it_takes_where_the_files_are_at_hand(tmp_path):
+    """From drawn archives among the downloads, with nothing prepared."""
+    archive = archives.make("cifar100")
+    builder = tfds.builder("cifar100", data_dir=tmp_path)
+    with archive.at_hand(builder, tmp_path / "downloads"):
+        first = data.load("cifar100", data_dir=tmp_path, offline=True)
+    again = data.load("cifar100:3.0.2", data_dir=tmp_path, offline=True)
+    assert first.image_shape == (32, 32, 3)
+    for name, split in first.splits.items():
+        examples = tfds.data_source("cifar100", split=name, data_dir=tmp_path)
+        np.testing.assert_array_equal(split.images, [of["image"] for of in examples])
+        np.testing.assert_array_equal(split.labels, [of["label"] for of in examples])
+        np.testing.assert_array_equal(split.images, again.splits[name].images)
+    assert first.class_names[:2] == ("fine_0", "fine_1")  # as the archive calls them
+
+
+def test_what_is_nowhere_is_one_sentence(tmp_path):
+    with pytest.raises(UserError, match="mnist") as raised:
+        data.load("mnist", data_dir=tmp_path, offline=True)
+    assert "\n" not in str(raised.value)
+    assert "offline" in str(raised.value)
 
 
 def test_a_set_with_a_recipe_becomes_photos_from_its_prepared_folder(prepared_dir):

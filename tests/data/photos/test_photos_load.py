@@ -29,6 +29,12 @@ def counts(split):
     return np.bincount(split.labels, minlength=3).tolist()
 
 
+@pytest.mark.parametrize("setting", ["train_split", "test_split"])
+def test_parts_as_tfds_writes_them_are_not_for_folders(folder, setting):
+    with pytest.raises(UserError, match=f"`{setting}` is for data sets of TFDS, not for folders"):
+        load(folder, **{setting: "train[:50%]"})
+
+
 def test_without_splits_a_stratified_part_is_the_test_set(folder):
     dataset = load(folder, test_fraction=0.25, hold_out=1 / 3)
     assert dataset.class_names == NAMES

@@ -1,0 +1,137 @@
+"""`tf.io.gfile` over the files of this machine, as far as builders use it.
+
+Source: `tf.io.gfile`, which lists names as the file system does; here they are sorted, so that a
+builder that draws at random from a listing draws the same on every machine.
+"""
+
+import contextlib
+import glob as globbing
+import os
+import shutil
+from collections.abc import Iterator
+from typing import IO, Any
+
+Pathlike = str | os.PathLike
+
+
+def GFile(name: Pathlike, mode: str = "r") -> IO:
+    """Opens a file; text is UTF-8, and its line feeds stay as they are."""
+    return _Reader(name, mode) if mode in ("r", "rb") else _open(name, mode)
+
+
+def _open(name: Pathlike, mode: str) -> IO:
+    if "b" in mode:
+        return open(name, mode)
+    return open(name, mode, encoding="utf-8", newline="\n")
+
+
+class _Reader:
+    """A file that opens anew when it is read after it was closed, as TensorFlow's does.
+
+    Builders rely on it: `np.load` of an npz file reads on when the `with` block is over.
+    """
+
+    def __init__(self, name: Pathlike, mode: str):
+        self._name, self._mode = name, mode
+        self._file = _open(name, mode)
+
+    def __getattr__(self, name: str) -> Any:
+        if self._file.closed and name != "closed":
+            self._file = _open(self._name, self._mode)
+        return getattr(self._file, name)
+
+    def __dir__(self) -> list[str]:  # by which SciPy tells a file from a path
+        return dir(self._file)
+
+    def __enter__(self) -> "_Reader":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._file.close()
+
+    def close(self) -> None:
+        self._file.close()
+
+    def __iter__(self) -> Iterator:
+        return iter(self.readline, "" if self._mode == "r" else b"")
+
+
+def exists(path: Pathlike) -> bool:
+    return os.path.exists(path)
+
+
+def isdir(path: Pathlike) -> bool:
+    return os.path.isdir(path)
+
+
+def listdir(path: Pathlike) -> list[str]:
+    """Returns the names in a folder."""
+    return sorted(os.listdir(path))
+
+
+def glob(pattern: Pathlike | list[Pathlike]) -> list[str]:
+    """Returns the paths that fit a pattern or any of several."""
+    patterns = pattern if isinstance(pattern, list | tuple) else [pattern]
+    # In TensorFlow a star fits a name that begins with a dot, too.
+    return sorted(p for one in patterns for p in globbing.glob(os.fspath(one), include_hidden=True))
+
+
+def walk(top: Pathlike) -> Iterator[tuple[str, list[str], list[str]]]:
+    """Yields folder, names of folders, names of files, from the top down."""
+    for folder, folders, files in os.walk(top):
+        folders.sort()
+        yield folder, folders, sorted(files)
+
+
+def makedirs(path: Pathlike) -> None:
+    os.makedirs(path, exist_ok=True)
+
+
+def copy(src: Pathlike, dst: Pathlike, overwrite: bool = False) -> None:
+    """Copies a file.
+
+    Raises:
+      FileExistsError: the copy is there and may not be overwritten.
+    """
+    if not overwrite and os.path.exists(dst):
+        raise FileExistsError(f"{dst} is there already")
+    shutil.copyfile(src, dst)
+
+
+def remove(path: Pathlike) -> None:
+    os.remove(path)
+
+
+def rename(src: Pathlike, dst: Pathlike, overwrite: bool = False) -> None:
+    """Renames a file.
+
+    Raises:
+      FileExistsError: the new name is taken and may not be overwritten.
+    """
+    if not overwrite and os.path.exists(dst):
+        raise FileExistsError(f"{dst} is there already")
+    os.replace(src, dst)
+
+
+def rmtree(path: Pathlike) -> None:
+    shutil.rmtree(path)
+
+
+@contextlib.contextmanager
+def many_open() -> Iterator[None]:
+    """Lets the process open 1,100 more files: the shuffler of TFDS holds 1,000 at a time."""
+    try:
+        import resource
+    except ImportError:  # Windows has no such limit
+        yield
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    room = soft + 1100 if hard == resource.RLIM_INFINITY else min(soft + 1100, hard)
+    if soft == resource.RLIM_INFINITY or room <= soft:
+        yield
+        return
+    resource.setrlimit(resource.RLIMIT_NOFILE, (room, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
