@@ -13,9 +13,9 @@
                                                 # predictions beside decoding and network alone
     python -m experiments.benchmark doctor --data_dir=PHOTOS --model=mobilenet_v2 --weights=FILE
                                                 # labels and copies spoilt on purpose
-    python -m experiments.benchmark tfds        # which TFDS builders prepare without TensorFlow
     python -m experiments.benchmark streaming --rounds=5
                                                 # records of ImageNet's shape, beside Grain's loop
+    python -m experiments.benchmark tfds        # which TFDS builders prepare without TensorFlow
 
 PyTorch and Keras take part where they are installed; see `experiments.benchmarks.timing` for the
 rules.
@@ -67,8 +67,8 @@ _BENCHMARKS = {
     "seeds": (seeds, lambda: cli.load_data("fashion_mnist")),
     "limits": (limits, limits.asked),
     "predict": (predict, cli.photos_dir),
-    "tfds": (survey, survey.asked),
     "streaming": (grain_loop, lambda: None),
+    "tfds": (survey, survey.asked),
     "doctor": (doctor, lambda: (cli.photos_dir(), cli.given_settings())),
 }
 

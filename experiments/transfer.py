@@ -1,4 +1,4 @@
-"""Photos in folders, one folder per class or with a CSV file of labels: runs 12-15, and your own.
+"""Photos in folders, one folder per class or with a table of labels: runs 12-15, and your own.
 
 python -m experiments.transfer --data_dir=PHOTOS                       # frozen network, new head
 python -m experiments.transfer --data_dir=PHOTOS --preset=fine_tuned
@@ -9,9 +9,10 @@ python -m experiments.transfer --data_dir=PHOTOS --label_file=labels.csv --hold_
 python -m experiments.transfer --list_runs
 python -m experiments.predict --checkpoint=runs/transfer/... photo.jpg folder/
 
---label_file names a CSV file, or one in --data_dir: a column of paths, then one of labels between |
-or ;, or one of 0 and 1 per label, and perhaps one called split. Where a photo has several labels,
-each gets a sigmoid of its own (--head=multi_label), whose threshold --hold_out's photos choose.
+--label_file names a CSV or Parquet file, or one in --data_dir: a column of paths or names, then one
+of labels between | or ;, or one of 0 and 1 per label, and perhaps one called split. Where a photo
+has several labels, each gets a sigmoid of its own (--head=multi_label), whose threshold
+--hold_out's photos choose.
 """
 
 if __name__ == "__main__":  # before anything heavy is imported

@@ -104,7 +104,7 @@ def play(monkeypatch, tmp_path: Path) -> Hub:
     """Puts a fake Hub in place of the client's."""
     hub = Hub(tmp_path / "hub", tmp_path / "fetched")
     monkeypatch.setenv("IMGCLS_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr("imgcls_jax.data.catalog.route.no_route", lambda url: None)
+    monkeypatch.setattr("imgcls_jax.data.catalog.route.no_route", lambda url, *, any_status: None)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
     for name in ("hf_hub_download", "try_to_load_from_cache"):
         monkeypatch.setattr(f"huggingface_hub.{name}", getattr(hub, name))

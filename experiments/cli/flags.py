@@ -21,13 +21,17 @@ from imgcls_jax.workdir import Workdir
 _DATA_DIR = flags.DEFINE_string(
     "data_dir",
     None,
-    "folder of prepared TFDS data sets, or of photos, one folder per class or with --label_file",
+    "folder of prepared TFDS data sets, of photos, one folder per class or with --label_file, or "
+    "of a copy of the Hub's Parquet files",
 )
 _WORKERS = flags.DEFINE_integer(
     "workers", 0, "processes that decode streamed photos; 0: threads of this one", lower_bound=0
 )
 _RAW_DIR = flags.DEFINE_string(
-    "raw_dir", None, "folder of the raw files: the four IDX files, CIFAR-10's batches or archive"
+    "raw_dir",
+    None,
+    "folder of the raw files: the four IDX files or Kaggle's CSV pair, CIFAR-10's batches or their "
+    "archive",
 )
 _OFFLINE = flags.DEFINE_bool(
     "offline", False, "fetch no data set that is not on this machine; say so instead"

@@ -29,12 +29,6 @@ SPEED = (
     ),
     Contest("Run 8, the whole cross-validation", "benchmark_logistic", "s", "logistic"),
     Contest("64 seeds of run 5 on a GPU: an epoch, per seed", "benchmark_seeds", "s", "seeds"),
-    Contest(
-        "1,536 photos of ImageNet's size streamed, beside Grain's own loop",
-        "benchmark_streaming",
-        "s",
-        "streaming",
-    ),
     Contest("The whole main command, data prepared", "benchmark_start", "s", "start"),
 )
 NOTE = """\

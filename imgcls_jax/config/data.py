@@ -25,8 +25,9 @@ class DataConfig:
 
     dataset: str = setting(
         "fashion_mnist",
-        f"data set: {', '.join(PUBLISHED)}, folder (one's own photos) or any of TFDS that has one "
-        "image and one label, as NAME, NAME/CONFIG or NAME:VERSION",
+        f"data set: {', '.join(PUBLISHED)}, folder (one's own photos), any of TFDS that has one "
+        "image and one label, as NAME, NAME/CONFIG or NAME:VERSION, or of the Hugging Face Hub, as "
+        "hf:OWNER/NAME, with /CONFIG or @REVISION behind it or not",
     )
     train_split: str | None = setting(
         None, "examples to train on, as TFDS writes a part of its splits, such as train[:80%]"

@@ -4,6 +4,7 @@ from . import (
     augment,
     core,
     data,
+    doors,
     ensembles,
     evidence,
     general,
@@ -26,8 +27,8 @@ from .fault import ROOT, Fault
 ROOMS = {
     module.__name__.rpartition(".")[2]: module.FAULTS
     for module in (
-        core, optim, augment, models, networks, train, runs, data, photos, preparing, pretrained,
-        outputs, evidence, general, ensembles, tuning, seeds, limits, named,
+        core, optim, augment, models, networks, train, runs, data, photos, named, preparing, doors,
+        pretrained, outputs, evidence, general, ensembles, tuning, seeds, limits,
     )
 }  # fmt: skip
 FAULTS: tuple[Fault, ...] = tuple(fault for faults in ROOMS.values() for fault in faults)

@@ -50,6 +50,11 @@ def find(layouts: tuple[Layout, ...], raw_dir: Path) -> Mapping[str, Path]:
       UserError: raw_dir is neither, or holds no layout in full.
     """
     archives = [layout.archive for layout in layouts if layout.archive]
+    if raw_dir.is_file() and raw_dir.suffix.lower() == ".zip":
+        raise UserError(
+            f"`raw_dir={raw_dir}` is a zip archive: unpack it and give the folder that comes out; "
+            f"accepted are {_accepted(layouts)}."
+        )
     if raw_dir.is_file() and archives:
         return {archives[0]: raw_dir}  # told apart by its content: a person may rename it
     if not raw_dir.is_dir():

@@ -7,6 +7,7 @@ from hub_helpers import COMMIT, numbered, play, write_parquet
 from huggingface_hub import errors
 
 from imgcls_jax import data
+from imgcls_jax.config import Config
 from imgcls_jax.errors import UserError
 
 FILE = "data/train-00000-of-00001.parquet"
@@ -40,7 +41,7 @@ def test_a_branch_is_asked_for_again_and_a_name_or_commit_is_not(filled, monkeyp
     data.load("hf:owner/name@main", offline=True)
     data.load("hf:owner/name@main")
     assert filled.asked[2:] == [("owner/name", "main")] * 2
-    monkeypatch.setattr("imgcls_jax.data.catalog.route.no_route", lambda url: "no answer")
+    monkeypatch.setattr("imgcls_jax.data.catalog.route.no_route", lambda url, **_: "no answer")
     assert len(data.load("hf:owner/name@main").train) == 10  # as it was told before
     assert len(filled.downloaded) == 1
 
@@ -76,7 +77,7 @@ def test_a_file_that_is_not_what_the_hub_told(filled, small):
 
 
 def test_no_route_is_one_sentence_and_offline_too(hub, monkeypatch):
-    monkeypatch.setattr("imgcls_jax.data.catalog.route.no_route", lambda url: "no answer")
+    monkeypatch.setattr("imgcls_jax.data.catalog.route.no_route", lambda url, **_: "no answer")
     message = refused()
     assert "is not on this machine, and https://huggingface.co does not answer (no answer)" in (
         message
@@ -86,11 +87,6 @@ def test_no_route_is_one_sentence_and_offline_too(hub, monkeypatch):
     assert "`offline` forbids to fetch it" in refused(offline=True)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     assert "HF_HUB_OFFLINE is set" in refused()
-
-
-def test_an_answer_that_is_no_page_is_an_answer(filled, monkeypatch):
-    monkeypatch.setattr("imgcls_jax.data.catalog.route.no_route", lambda url: "HTTP status 403")
-    assert len(data.load("hf:owner/name").train) == 10
 
 
 def test_a_download_that_fails_and_one_that_there_is_no_room_for(filled, monkeypatch):
@@ -103,7 +99,7 @@ def test_a_download_that_fails_and_one_that_there_is_no_room_for(filled, monkeyp
     full = types.SimpleNamespace(free=1000)
     monkeypatch.setattr("shutil.disk_usage", lambda path: full)
     assert "has 0.0 MB left; make room, or set HF_HOME" in refused()
-    monkeypatch.setattr("imgcls_jax.data.catalog.route.no_route", lambda url: "gone")
+    monkeypatch.setattr("imgcls_jax.data.catalog.route.no_route", lambda url, **_: "gone")
     assert "does not answer (gone)" in refused()
 
 
@@ -145,3 +141,15 @@ def test_a_damaged_record_is_asked_for_again(filled):
         record.write_text("[]")
     assert len(data.load("hf:owner/name").train) == 10
     assert len(filled.asked) == 2
+
+
+def test_the_configuration_and_the_commands_know_such_names(hub, fmnist_main):
+    assert not Config.of(dataset="hf:owner/name/config@main").data.of_photos
+    assert Config.of(dataset="hf:owner/name", image_size=64).data.options()["image_size"] == 64
+    with pytest.raises(UserError, match="write hf:OWNER/NAME"):
+        Config.of(dataset="hf:mnist")
+    status, _, err = fmnist_main("--dataset=hf:owner/name", "--offline", "--epochs=1")
+    assert status == 1
+    assert "--offline forbids to fetch it" in err
+    assert "or give --data_dir, a folder with a copy of its Parquet files." in err
+    assert "Traceback" not in err

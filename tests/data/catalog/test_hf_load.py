@@ -157,6 +157,15 @@ def test_a_picture_that_cannot_be_read_is_named(hub):
     assert len(data.load("hf:owner/name", image_size=8, **train).test) == 3
 
 
+def test_a_split_that_the_hub_converted_in_part_is_said_to_be_one(hub):
+    path = hub.folder("owner/name-converted") / "default/partial-train/0000.parquet"
+    write_parquet(path, numbered(12), labels(12), names=NAMES)
+    hub.folder().mkdir(parents=True)
+    loaded = data.load("hf:owner/name")
+    assert loaded.notes[0] == "Only the beginning of the split is there: partial-train"
+    assert len(loaded.train) == 9
+
+
 def test_configurations_are_data_sets_of_their_own(hub):
     for config, first in (("letters", 0), ("digits", 100)):
         images = numbered(12, first=first)
@@ -202,6 +211,12 @@ def test_a_copy_in_a_folder_needs_no_hub(hub, tmp_path):
     assert not hub.asked
     told = data.describe("hf:owner/name", data_dir=tmp_path / "copy")
     assert (told.licence, dict(told.counts)) == ("mit", {"train": 12, "test": 3})
+    write(tmp_path / "copy", "test", 3, first=50)
+    assert values(data.load("hf:owner/name", data_dir=tmp_path / "copy").test) == [50, 51, 52]
+    streamed = {"image_size": 8, "feed": "streamed", "data_dir": tmp_path / "moved"}
+    (tmp_path / "copy").rename(tmp_path / "moved")
+    photos = data.load("hf:owner/name", **streamed)
+    assert str(tmp_path) not in photos.train.images.source.identity()
     with pytest.raises(UserError, match="holds no Parquet file"):
         data.load("hf:owner/name", data_dir=tmp_path / "empty")
 

@@ -75,6 +75,13 @@ def test_what_is_refused_says_what_is_accepted(tmp_path):
         load(cifar_recipe(), raw_dir=tmp_path)
 
 
+@pytest.mark.parametrize("recipe", [RECIPE, cifar_recipe()], ids=["fashion_mnist", "cifar10"])
+def test_a_zip_archive_has_to_be_unpacked(tmp_path, recipe):
+    (tmp_path / "archive.zip").write_bytes(b"PK")
+    with pytest.raises(UserError, match=r"archive.zip` is a zip archive: unpack it and .*; accep"):
+        load(recipe, raw_dir=tmp_path / "archive.zip")
+
+
 def test_a_folder_in_the_place_of_a_file(tmp_path):
     write_raw(tmp_path, dict(list(CONTENTS.items())[:3]), gzipped=False)
     (tmp_path / "t10k-labels-idx1-ubyte").mkdir()

@@ -166,6 +166,13 @@ def _rows(source: Repository, of: str, splits: shards.Splits, options: Options) 
     if found.others:
         others = ", ".join(map(printable, found.others))
         notes.append(f"The labels are those of the column {found.label}, not of {others}")
+    partial = [
+        name for name, paths in splits.items() if "partial" in name and paths in read.values()
+    ]
+    if partial:  # of large data sets the Hub converts the beginning only
+        notes.append(
+            f"Only the beginning of the split is there: {', '.join(map(printable, partial))}"
+        )
     left_out = sorted(name for name, paths in splits.items() if paths not in read.values())
     if left_out:
         notes.append(f"Splits that are not used: {', '.join(map(printable, left_out))}")
@@ -173,7 +180,7 @@ def _rows(source: Repository, of: str, splits: shards.Splits, options: Options) 
     divided, said = division.divide(numbers, options, of, class_names=class_names)
     used = np.unique(np.concatenate(list(divided.values())))
     photos = ParquetPhotos(
-        of=f"{of}@{source.commit or source.folder}",
+        of=f"{of}@{source.commit[:12]}" if source.commit else of,
         files=tuple(str(here[path]) for path in needed),
         image=found.image,
         rows=used,

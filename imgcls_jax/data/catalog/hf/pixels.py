@@ -45,7 +45,7 @@ def as_they_are(photos: ParquetPhotos, folder: Path) -> np.ndarray:
       BadImage: an image cannot be read.
       UserError: they are too large for that or of several sizes.
     """
-    of = photos.fingerprint()
+    of = _state(photos)
     path = folder / f"{_title(photos)}.npz"
     if found := kept.read(path, of=of):
         return found["images"]
@@ -100,6 +100,12 @@ def _title(photos: ParquetPhotos) -> str:
     return photos.of.partition("@")[0].removeprefix("hf:").replace("/", "-")
 
 
+def _state(photos: ParquetPhotos) -> str:
+    """Returns what tells these files from others, and from what they were before a change."""
+    times = [f"{path} {Path(path).stat().st_mtime_ns}" for path in photos.files]
+    return "\n".join([photos.fingerprint(), *times])
+
+
 class _Pictures:
     """The pictures of Parquet files as `photos.cache` decodes them."""
 
@@ -118,4 +124,4 @@ class _Pictures:
         return self._photos.name(index)
 
     def key(self) -> Iterator[bytes]:
-        yield self._photos.fingerprint().encode(errors="surrogateescape")
+        yield _state(self._photos).encode(errors="surrogateescape")

@@ -147,10 +147,8 @@ def no_route() -> str | None:
 
     if constants.HF_HUB_OFFLINE:
         return "HF_HUB_OFFLINE is set"
-    reason = route.no_route(constants.ENDPOINT)
-    if reason is None or reason.startswith("HTTP status"):  # an answer, if no page
-        return None
-    return f"{constants.ENDPOINT} does not answer ({reason})"
+    reason = route.no_route(constants.ENDPOINT, any_status=True)
+    return reason and f"{constants.ENDPOINT} does not answer ({reason})"
 
 
 def _told(name: str, revision: str | None) -> Repository:
