@@ -35,12 +35,12 @@ from collections import Counter
 from pathlib import Path
 
 from absl import flags
+from tqdm.auto import tqdm
 
 from experiments.cli import checkpoint_flag, out_flag
 from experiments.cli import flags as cli
 from experiments.cli.checkpoint_flag import CHECKPOINT
 from experiments.cli.out_flag import OUT
-from imgcls_jax.bars import tqdm
 from imgcls_jax.errors import UserError
 from imgcls_jax.predict import output, predictor
 from imgcls_jax.predict.judge import Asked, make_judge

@@ -8,9 +8,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from tqdm.auto import tqdm
 
 from imgcls_jax import steps
-from imgcls_jax.bars import tqdm
 from imgcls_jax.data import resident
 from imgcls_jax.data.dataset import Split
 from imgcls_jax.data.resident import Resident

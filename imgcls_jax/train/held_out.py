@@ -13,9 +13,9 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from tqdm.auto import tqdm
 
 from imgcls_jax import models, steps
-from imgcls_jax.bars import tqdm
 from imgcls_jax.config import Config
 from imgcls_jax.data import resident
 from imgcls_jax.data.dataset import Dataset, Split

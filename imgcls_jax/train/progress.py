@@ -6,8 +6,9 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from imgcls_jax.bars import can_be_shown, tqdm
-from imgcls_jax.train.waiting import meanwhile
+from tqdm.auto import tqdm
+
+from imgcls_jax.train.waiting import bars_are_shown, meanwhile
 
 _TICK_SECONDS = 1.0
 
@@ -41,7 +42,7 @@ class ProgressBar(Progress):
             unit=" examples",
             unit_scale=True,
             file=sys.stderr,
-            disable=not can_be_shown(),
+            disable=not bars_are_shown(),
             dynamic_ncols=True,
             leave=False,
             smoothing=0.1,

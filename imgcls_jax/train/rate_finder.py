@@ -14,8 +14,8 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from tqdm.auto import tqdm
 
-from imgcls_jax.bars import tqdm
 from imgcls_jax.errors import UserError
 from imgcls_jax.losses import is_absurd
 from imgcls_jax.steps import Batch, Metrics, TrainState

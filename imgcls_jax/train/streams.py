@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import jax
+from tqdm.auto import tqdm
 
-from imgcls_jax.bars import tqdm
 from imgcls_jax.data.batching import padded
 from imgcls_jax.data.dataset import Split
 from imgcls_jax.data.photos import decode, streaming

@@ -8,7 +8,8 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from imgcls_jax.bars import tqdm
+from tqdm.auto import tqdm
+
 from imgcls_jax.config import Config
 from imgcls_jax.errors import UserError
 from imgcls_jax.train import trackers

@@ -1,12 +1,21 @@
 """A living line on a terminal for steps that cannot say how far they are, such as a compilation."""
 
 import contextlib
+import os
+import sys
 import threading
 from collections.abc import Callable, Iterator
 
-from imgcls_jax.bars import can_be_shown, tqdm
+from tqdm.auto import tqdm
 
 _TICK_SECONDS = 1.0
+
+
+def bars_are_shown() -> bool:
+    """Returns whether bars can be drawn: as a notebook's widgets, or on standard error."""
+    if any(kind.__module__ == "tqdm.notebook" for kind in tqdm.__mro__):
+        return True
+    return sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
 
 
 @contextlib.contextmanager
@@ -17,7 +26,7 @@ def waiting(doing: str) -> Iterator[None]:
       doing: such as "compiling the network".
     """
     line = tqdm(
-        desc=doing, bar_format="{desc} ({elapsed})", leave=False, disable=not can_be_shown()
+        desc=doing, bar_format="{desc} ({elapsed})", leave=False, disable=not bars_are_shown()
     )
     if line.disable:
         yield

@@ -55,17 +55,12 @@ FAULTS = (
         ),
     )
     + plant(
-        "imgcls_jax/bars.py",
-        ("test_bars.py",),
+        "imgcls_jax/train/waiting.py",
+        ("train/test_waiting.py",),
         notebooks_have_no_bars=(
             "a notebook is taken for a log",
             'kind.__module__ == "tqdm.notebook"',
             'kind.__module__ == "tqdm.gui"',
-        ),
-        missing_widgets_warn=(
-            "every notebook without widgets warns",
-            'warnings.filterwarnings("ignore", "IProgress not found")',
-            "pass",
         ),
     )
 )

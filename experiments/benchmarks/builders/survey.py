@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from absl import flags
+from tqdm.auto import tqdm
 
 from experiments.benchmarks.builders import archives, uses
-from imgcls_jax.bars import tqdm
 from imgcls_jax.data.catalog import preparing
 from imgcls_jax.data.catalog.preparing import stand_in
 from imgcls_jax.errors import UserError

@@ -20,8 +20,8 @@ from typing import Any
 import numpy as np
 import tensorflow_datasets as tfds
 from PIL import Image
+from tqdm.auto import tqdm
 
-from imgcls_jax.bars import tqdm
 from imgcls_jax.data.dataset import Split
 
 _BATCH = 1000

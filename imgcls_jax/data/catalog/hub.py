@@ -7,8 +7,8 @@ import io
 
 import numpy as np
 from PIL import Image
+from tqdm.auto import tqdm
 
-from imgcls_jax.bars import tqdm
 from imgcls_jax.data.catalog.download import STALL_SECONDS, Unavailable, hurried, no_route, one_line
 from imgcls_jax.data.catalog.recipe import HubCopy, Recipe, Splits
 from imgcls_jax.data.dataset import Split

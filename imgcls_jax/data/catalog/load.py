@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from absl import logging
+from tqdm.auto import tqdm
 
-from imgcls_jax.bars import tqdm
 from imgcls_jax.data.catalog import prepared
 from imgcls_jax.data.catalog.places import data_dir_of
 from imgcls_jax.data.catalog.recipe import Recipe, Splits

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from tqdm.auto import tqdm
 
-from imgcls_jax.bars import tqdm
 from imgcls_jax.data import memory
 from imgcls_jax.data.catalog import decoded_photos, folder_info, kept, places, shards, splitting
 from imgcls_jax.data.catalog.folder_info import FolderInfo

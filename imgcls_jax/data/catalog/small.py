@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from PIL import Image
+from tqdm.auto import tqdm
 
-from imgcls_jax.bars import tqdm
 from imgcls_jax.data import memory
 from imgcls_jax.data.catalog import kept, splitting
 from imgcls_jax.data.catalog.folder_info import FolderInfo

@@ -14,8 +14,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
+from tqdm.auto import tqdm
 
-from imgcls_jax.bars import tqdm
 from imgcls_jax.data.photos import decode
 from imgcls_jax.data.photos.folders import Folder
 from imgcls_jax.errors import UserError

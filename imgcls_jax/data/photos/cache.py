@@ -24,8 +24,8 @@ from pathlib import Path
 
 import numpy as np
 import PIL
+from tqdm.auto import tqdm
 
-from imgcls_jax.bars import tqdm
 from imgcls_jax.data.photos import decode
 from imgcls_jax.data.photos.decode import in_order
 from imgcls_jax.data.photos.pictures import Files, Pictures

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
+from tqdm.auto import tqdm
 
-from imgcls_jax.bars import tqdm
 from imgcls_jax.data import memory
 from imgcls_jax.data.catalog import kept
 from imgcls_jax.data.catalog.description import SMALL

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from imgcls_jax.bars import tqdm
+from tqdm.auto import tqdm
+
 from imgcls_jax.data.catalog import prepared
 from imgcls_jax.data.catalog.preparing import failures
 
