@@ -5,29 +5,35 @@ import statistics
 from experiments.tables.files import Files, number, table
 
 NOTE = """\
-Frozen MobileNetV2; the limits are learned from training photos alone, by heads trained on others of
+Frozen networks; the limits are learned from training photos alone, by heads trained on others of
 them, and measured on test photos. *Error* and *loss* (nats) are without and with the temperature.
 *Refused*: known photos that are called unknown, of the 5 % asked for; *covered*: photos whose set
 holds the true class, of the 90 % asked for; *AUROC* of calling ten classes that were left out
 unknown. As split: seeds of the head; split anew: each seed draws other test photos too."""
-# Result files by stem: a title and the folder of photos.
-LIMITS = {
-    "limits_sports100": ("100 sports", "sports100"),
-    "limits_eggs": ("634 eggs", "eggs"),
+_NETWORKS = {
+    "": ("mobilenet_v2", "mobilenet_v2_imagenet_keras.h5"),
+    "_lite0": ("efficientnet_lite0", "imagenet"),
+    "_lite2": ("efficientnet_lite2", "imagenet"),
 }
-_WEIGHTS = "--model=mobilenet_v2 --weights=mobilenet_v2_imagenet_keras.h5"
+_PHOTOS = {"limits_sports100": ("100 sports", "sports100"), "limits_eggs": ("634 eggs", "eggs")}
+# Result files by stem: a title, the folder of photos, the network and its weights.
+LIMITS = {
+    f"{stem}{ending}": (f"{title}, {network[0]}", folder, *network)
+    for stem, (title, folder) in _PHOTOS.items()
+    for ending, network in _NETWORKS.items()
+}
 _WAYS = {"as_split": "as split", "split_anew": "split anew"}
 
 
 def limits(files: Files) -> list[str]:
     """Returns the table of the limits that have files, and the commands that made them."""
     rows, commands = [], []
-    for stem, (title, folder) in LIMITS.items():
+    for stem, (title, folder, model, weights) in LIMITS.items():
         for name, result in files.take([stem]).items():
             seeds = len(result["seeds"])
             commands.append(
-                f"python -m experiments.benchmark limits --data_dir={folder} {_WEIGHTS} "
-                f"--rounds={seeds} --out=experiments/results/{stem}.json"
+                f"python -m experiments.benchmark limits --data_dir={folder} --model={model} "
+                f"--weights={weights} --rounds={seeds} --out=experiments/results/{stem}.json"
             )
             made = files.made({name: result})
             rows += [

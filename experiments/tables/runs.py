@@ -59,6 +59,12 @@ TRANSFER = (
         " --epochs=100 --folds=5  # and again with --seed=1",
     ),
     Claim(
+        "the same, EfficientNet-Lite0 at 224 pixels",
+        ("eggs_frozen_lite0_seed0", "eggs_frozen_lite0_seed1"),
+        "python -m experiments.transfer --data_dir=EGGS --model=efficientnet_lite0 --head=binary"
+        " --class_weights --weight_decay=0.1 --epochs=100 --folds=5  # and again with --seed=1",
+    ),
+    Claim(
         "634 eggs, fine-tuned",
         ("eggs_fine_tuned",),
         f"{_EGGS} --preset=fine_tuned --trainable=stage4 --head=binary --class_weights"

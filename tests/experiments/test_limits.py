@@ -97,7 +97,7 @@ def test_a_result_is_shown_and_has_its_rows_on_the_page(result, tmp_path, capsys
     assert "classes in set" in shown
     (tmp_path / "limits_eggs.json").write_text(json.dumps(result | environment()))
     page = tables.page(tmp_path)
-    rows = [line for line in page.splitlines() if line.startswith("| 634 eggs")]
+    rows = [line for line in page.splitlines() if line.startswith("| 634 eggs, mobilenet_v2 |")]
     assert [row.split(" | ")[1] for row in rows] == ["as split", "split anew"]
     assert f"{100 * np.mean(result['as_split']['covered']):.2f} ±" in rows[0]
     assert "experiments.benchmark limits --data_dir=eggs" in page
