@@ -4,7 +4,8 @@ import dataclasses
 from typing import Any
 
 from imgcls_jax.config.setting import check, setting
-from imgcls_jax.data.catalog import PUBLISHED, naming, split_syntax
+from imgcls_jax.data.catalog import PUBLISHED, naming
+from imgcls_jax.data.catalog.folders import split_syntax
 from imgcls_jax.data.photos.options import (
     CORRUPT,
     DUPLICATES,

@@ -15,8 +15,8 @@ from imgcls_jax.data.batching import batches
 from imgcls_jax.data.catalog import NAMES, describing, digits, naming
 from imgcls_jax.data.catalog.describing import recipe_of
 from imgcls_jax.data.catalog.description import Description
+from imgcls_jax.data.catalog.folders.places import data_dir_of
 from imgcls_jax.data.catalog.load import load as load_published
-from imgcls_jax.data.catalog.places import data_dir_of
 from imgcls_jax.data.catalog.prepared import exists, folder_of
 from imgcls_jax.data.dataset import Dataset, Split, hold_out, k_fold
 from imgcls_jax.data.photos.options import PhotoOptions, SmallOptions
@@ -115,7 +115,7 @@ def _redivided(dataset: Dataset, options: dict[str, Any]) -> Dataset:
     """Divides a data set anew where the options ask for that."""
     if not set(options) - {"hold_out", "split_seed"}:
         return dataset
-    from imgcls_jax.data.catalog import small
+    from imgcls_jax.data.catalog.folders import small
 
     return small.redivided(dataset, SmallOptions(**options))
 
@@ -150,7 +150,7 @@ def _load_photos(
         raise UserError(
             "`dataset=folder` needs `data_dir`, a folder with one folder of photos per class."
         )
-    from imgcls_jax.data.catalog import records  # Pillow and Grain cost half a second
+    from imgcls_jax.data.catalog.folders import records  # Pillow and Grain cost half a second
 
     if folder := records.find(data_dir):
         return records.load_folder(folder, options)

@@ -5,8 +5,8 @@ from .fault import plant
 _CATALOG = "imgcls_jax/data/catalog"
 FAULTS = (
     plant(
-        f"{_CATALOG}/split_syntax.py",
-        ("data/catalog/test_split_syntax.py",),
+        f"{_CATALOG}/folders/split_syntax.py",
+        ("data/catalog/folders/test_split_syntax.py",),
         percentages_are_cut_off=(
             "a percentage of examples is cut off, not rounded",
             "round(b * total / 100)",
@@ -19,7 +19,7 @@ FAULTS = (
         ),
     )
     + plant(
-        f"{_CATALOG}/splitting.py",
+        f"{_CATALOG}/folders/splitting.py",
         ("data/catalog/test_named.py",),
         tested_on_what_was_trained_on=(
             "examples may be in the training and in the test part",
@@ -38,7 +38,7 @@ FAULTS = (
         ),
     )
     + plant(
-        f"{_CATALOG}/small.py",
+        f"{_CATALOG}/folders/small.py",
         ("data/catalog/test_named.py",),
         runs_begin_at_the_split=(
             "a part is cut from a run of examples as if that began the split",
@@ -47,7 +47,7 @@ FAULTS = (
         ),
     )
     + plant(
-        f"{_CATALOG}/kept.py",
+        f"{_CATALOG}/folders/kept.py",
         ("data/catalog/test_named.py",),
         stale_arrays_are_read=(
             "arrays kept of another state of the folder are taken",
@@ -56,8 +56,8 @@ FAULTS = (
         ),
     )
     + plant(
-        f"{_CATALOG}/folder_info.py",
-        ("data/catalog/test_named.py", "data/catalog/test_named_places.py"),
+        f"{_CATALOG}/folders/folder_info.py",
+        ("data/catalog/test_named.py", "data/catalog/folders/test_named_places.py"),
         files_may_change_unseen=(
             "a record file that was written anew is not seen",
             "of.append([path.name, status.st_size, status.st_mtime_ns])",
@@ -70,8 +70,8 @@ FAULTS = (
         ),
     )
     + plant(
-        f"{_CATALOG}/places.py",
-        ("data/catalog/test_named_places.py",),
+        f"{_CATALOG}/folders/places.py",
+        ("data/catalog/folders/test_named_places.py",),
         versions_are_compared_as_text=(
             "version 1.9.0 is taken for newer than 1.10.0",
             'key=lambda version: tuple(map(int, version.split("."))))]',
@@ -79,8 +79,8 @@ FAULTS = (
         ),
     )
     + plant(
-        f"{_CATALOG}/tfrecords.py",
-        ("data/catalog/test_tfrecords.py",),
+        f"{_CATALOG}/folders/tfrecords.py",
+        ("data/catalog/folders/test_tfrecords.py",),
         records_of_a_cut_file_are_read=(
             "a file that ends within a record is taken for whole",
             "if position > size:",

@@ -3,8 +3,9 @@
 import dataclasses
 import os
 
-from imgcls_jax.data.catalog import cifar10, digits, fashion_mnist, folder_info, naming, places
+from imgcls_jax.data.catalog import cifar10, digits, fashion_mnist, naming
 from imgcls_jax.data.catalog.description import Description
+from imgcls_jax.data.catalog.folders import folder_info, places
 from imgcls_jax.data.catalog.naming import Name
 from imgcls_jax.data.catalog.recipe import Recipe
 from imgcls_jax.errors import UserError, printable

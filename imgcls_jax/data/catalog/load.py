@@ -12,7 +12,7 @@ from absl import logging
 from tqdm.auto import tqdm
 
 from imgcls_jax.data.catalog import prepared
-from imgcls_jax.data.catalog.places import data_dir_of
+from imgcls_jax.data.catalog.folders.places import data_dir_of
 from imgcls_jax.data.catalog.recipe import Recipe, Splits
 from imgcls_jax.data.dataset import Dataset
 from imgcls_jax.data.raw import layouts

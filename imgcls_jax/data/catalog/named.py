@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from imgcls_jax.data.catalog import folder_info, places
 from imgcls_jax.data.catalog.description import Description
+from imgcls_jax.data.catalog.folders import folder_info, places
 from imgcls_jax.data.catalog.naming import Name
 from imgcls_jax.data.dataset import Dataset
 from imgcls_jax.data.photos.options import PhotoOptions, SmallOptions
@@ -45,11 +45,11 @@ def load(
         raise UserError(f"{wanted.name} is prepared in {printable(folder)}; leave out `raw_dir`.")
     info = folder_info.read(folder)
     if of_photos:
-        from imgcls_jax.data.catalog import records
+        from imgcls_jax.data.catalog.folders import records
 
         return records.load(info, chosen)
     _require_one_size(info.description)
-    from imgcls_jax.data.catalog import small
+    from imgcls_jax.data.catalog.folders import small
 
     return small.load(info, chosen)
 

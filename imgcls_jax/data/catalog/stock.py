@@ -13,9 +13,9 @@ from typing import Any
 
 import tensorflow_datasets as tfds
 
-from imgcls_jax.data.catalog import places
 from imgcls_jax.data.catalog.description import Description
-from imgcls_jax.data.catalog.folder_info import choose, tree_of
+from imgcls_jax.data.catalog.folders import places
+from imgcls_jax.data.catalog.folders.folder_info import choose, tree_of
 from imgcls_jax.data.catalog.naming import Name
 from imgcls_jax.errors import UserError
 

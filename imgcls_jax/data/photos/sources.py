@@ -59,7 +59,7 @@ class RecordPhotos:
 
     @functools.cached_property
     def _examples(self) -> Any:
-        from imgcls_jax.data.catalog import folder_info, shards, split_syntax
+        from imgcls_jax.data.catalog.folders import folder_info, shards, split_syntax
 
         info = folder_info.read(Path(self.folder))
         parts = split_syntax.parts(self.split, info.shards, setting="split")

@@ -21,7 +21,7 @@ from prepared_helpers import (
 
 from imgcls_jax import data
 from imgcls_jax.data import memory
-from imgcls_jax.data.catalog import small
+from imgcls_jax.data.catalog.folders import small
 from imgcls_jax.data.photos import decode
 from imgcls_jax.errors import UserError
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from imgcls_jax.data.catalog import splitting
+from imgcls_jax.data.catalog.folders import splitting
 from imgcls_jax.data.catalog.hf import shards
 from imgcls_jax.data.catalog.hf.columns import UNLABELLED
 from imgcls_jax.data.photos import folders

@@ -9,8 +9,8 @@ from PIL import Image
 from tqdm.auto import tqdm
 
 from imgcls_jax.data import memory
-from imgcls_jax.data.catalog import kept
 from imgcls_jax.data.catalog.description import SMALL
+from imgcls_jax.data.catalog.folders import kept
 from imgcls_jax.data.photos import cache, decode
 from imgcls_jax.data.photos.parquet import ParquetPhotos
 from imgcls_jax.errors import UserError

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from imgcls_jax.data.catalog import folder_info
+from imgcls_jax.data.catalog.folders import folder_info
 from imgcls_jax.data.catalog.naming import Name
 from imgcls_jax.errors import UserError, printable
 

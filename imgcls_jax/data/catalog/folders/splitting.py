@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from imgcls_jax.data.catalog import split_syntax
-from imgcls_jax.data.catalog.split_syntax import Part
+from imgcls_jax.data.catalog.folders import split_syntax
+from imgcls_jax.data.catalog.folders.split_syntax import Part
 from imgcls_jax.data.photos.options import PhotoOptions, SmallOptions
 from imgcls_jax.errors import UserError
 

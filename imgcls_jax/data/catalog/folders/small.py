@@ -10,11 +10,11 @@ from PIL import Image
 from tqdm.auto import tqdm
 
 from imgcls_jax.data import memory
-from imgcls_jax.data.catalog import kept, splitting
-from imgcls_jax.data.catalog.folder_info import FolderInfo
-from imgcls_jax.data.catalog.shards import Shards
-from imgcls_jax.data.catalog.split_syntax import Part
-from imgcls_jax.data.catalog.splitting import Chosen
+from imgcls_jax.data.catalog.folders import kept, splitting
+from imgcls_jax.data.catalog.folders.folder_info import FolderInfo
+from imgcls_jax.data.catalog.folders.shards import Shards
+from imgcls_jax.data.catalog.folders.split_syntax import Part
+from imgcls_jax.data.catalog.folders.splitting import Chosen
 from imgcls_jax.data.dataset import Dataset, Split
 from imgcls_jax.data.photos import folders
 from imgcls_jax.data.photos.options import SmallOptions

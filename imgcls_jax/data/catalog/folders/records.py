@@ -10,10 +10,17 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from imgcls_jax.data import memory
-from imgcls_jax.data.catalog import decoded_photos, folder_info, kept, places, shards, splitting
-from imgcls_jax.data.catalog.folder_info import FolderInfo
-from imgcls_jax.data.catalog.split_syntax import Part
-from imgcls_jax.data.catalog.splitting import Chosen, Parts
+from imgcls_jax.data.catalog.folders import (
+    decoded_photos,
+    folder_info,
+    kept,
+    places,
+    shards,
+    splitting,
+)
+from imgcls_jax.data.catalog.folders.folder_info import FolderInfo
+from imgcls_jax.data.catalog.folders.split_syntax import Part
+from imgcls_jax.data.catalog.folders.splitting import Chosen, Parts
 from imgcls_jax.data.dataset import Dataset, Split
 from imgcls_jax.data.photos import folders
 from imgcls_jax.data.photos.lazy import LazyPhotos

@@ -5,7 +5,7 @@ import tensorflow_datasets as tfds
 from prepared_helpers import framed
 from tensorflow_datasets.proto import tf_example_pb2
 
-from imgcls_jax.data.catalog import example_proto, tfrecords
+from imgcls_jax.data.catalog.folders import example_proto, tfrecords
 
 RECORDS = [b"abc", b"", bytes(range(40))]
 # What tf.io.TFRecordWriter of TensorFlow 2.21 writes of them.

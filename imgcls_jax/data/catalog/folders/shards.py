@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from imgcls_jax.data.catalog import example_proto, tfrecords
-from imgcls_jax.data.catalog.folder_info import FolderInfo
-from imgcls_jax.data.catalog.split_syntax import Part
+from imgcls_jax.data.catalog.folders import example_proto, tfrecords
+from imgcls_jax.data.catalog.folders.folder_info import FolderInfo
+from imgcls_jax.data.catalog.folders.split_syntax import Part
 from imgcls_jax.errors import UserError, printable
 
 _BATCH = 256  # records read at once where all are wanted

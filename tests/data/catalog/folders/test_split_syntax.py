@@ -7,8 +7,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from tensorflow_datasets.core import splits as tfds_splits
 
-from imgcls_jax.data.catalog import split_syntax
-from imgcls_jax.data.catalog.split_syntax import Part
+from imgcls_jax.data.catalog.folders import split_syntax
+from imgcls_jax.data.catalog.folders.split_syntax import Part
 from imgcls_jax.errors import UserError
 
 SHARDS = {"train": (30, 31, 30), "validation": (7,), "test-1": (100,)}

@@ -7,7 +7,8 @@ import pytest
 
 from imgcls_jax import data
 from imgcls_jax.data import Split
-from imgcls_jax.data.catalog import builder, records
+from imgcls_jax.data.catalog import builder
+from imgcls_jax.data.catalog.folders import records
 from imgcls_jax.errors import UserError
 
 pytestmark = pytest.mark.usefixtures("own_cache")

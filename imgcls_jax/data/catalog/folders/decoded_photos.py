@@ -5,9 +5,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from imgcls_jax.data.catalog.folder_info import FolderInfo
-from imgcls_jax.data.catalog.shards import Examples
-from imgcls_jax.data.catalog.split_syntax import Part
+from imgcls_jax.data.catalog.folders.folder_info import FolderInfo
+from imgcls_jax.data.catalog.folders.shards import Examples
+from imgcls_jax.data.catalog.folders.split_syntax import Part
 from imgcls_jax.data.photos import cache
 from imgcls_jax.data.photos.options import PhotoOptions
 from imgcls_jax.errors import printable
