@@ -5,7 +5,9 @@ set's own test photos; the seeds are the heads'. *Split anew*: every seed draws 
 of its own, since a promised rate holds over the choice of photos.
 """
 
-from typing import Any, NamedTuple
+import functools
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeAlias
 
 import jax.numpy as jnp
 import numpy as np
@@ -24,6 +26,7 @@ from imgcls_jax.train.trainer import Trainer
 
 UNKNOWN, COVERAGE = 0.05, 0.9
 _LEFT_OUT = 10  # classes that nothing is known of, where there are twice as many
+HeadsOf: TypeAlias = Callable[[int], held_out.Heads]  # of so many training photos
 
 
 class Photos(NamedTuple):
@@ -95,15 +98,14 @@ def of_features(trainer: Trainer, photos: Photos, *, seeds: int) -> dict[str, An
         jnp.asarray(photos.features), jnp.asarray(photos.labels), photos.features.shape[1:]
     )
     count = int((~photos.test).sum())
-    heads = [
-        held_out.Heads(trainer, source, size=size) for size in (count, held_out.size_of_part(count))
-    ]
+    heads_of = functools.cache(lambda size: held_out.Heads(trainer, source, size=size))
     found: dict[str, Any] = {"as_split": [], "split_anew": []}
     for seed in range(seeds):
-        own = _of_seed(heads, source, photos, seed) | _of_strangers(trainer, source, photos, seed)
+        own = _of_seed(heads_of, source, photos, seed)
+        own |= _of_strangers(heads_of, source, photos, seed)
         found["as_split"].append(own)
         anew = photos._replace(test=_drawn(photos, seed))
-        found["split_anew"].append(_of_seed(heads, source, anew, seed))
+        found["split_anew"].append(_of_seed(heads_of, source, anew, seed))
     by_figure = {
         way: {name: [one[name] for one in values] for name in values[0]}
         for way, values in found.items()
@@ -125,23 +127,40 @@ def _drawn(photos: Photos, seed: int) -> np.ndarray:
     return np.isin(np.arange(len(order)), by_class[chosen])
 
 
-def _of_seed(
-    heads: list[held_out.Heads], source: Resident, photos: Photos, seed: int
-) -> dict[str, float]:
-    """Trains a head, learns its limits, and returns what they come to on the test photos."""
-    whole, of_parts = heads
-    rows, labels = np.flatnonzero(~photos.test), photos.labels[photos.test]
-    folded = held_out.out_of_fold(of_parts, source, rows, seed=seed)
-    known = (photos.features[rows], photos.labels[rows])
+class _Known(NamedTuple):
+    """What a head and statistics come to that learn from some photos.
+
+    Attributes:
+      limits: learned from heads that were trained on parts of the photos.
+      answers: features (B, F) -> logits (B, C), of a head trained on all of them.
+    """
+
+    limits: kept.Limits
+    answers: Callable[[np.ndarray], np.ndarray]
+
+
+def _learned(heads_of: HeadsOf, source: Resident, rows: np.ndarray, *, seed: int) -> _Known:
+    """Trains heads on rows of the photos and learns their limits."""
+    labels = np.asarray(source.labels)[rows]
+    folded = held_out.out_of_fold(
+        heads_of(held_out.size_of_part(len(rows))), source, rows, seed=seed
+    )
+    features = np.asarray(source.pixels)[rows]
     limits = kept.learn(
-        known[1][folded.chosen],
+        labels[folded.chosen],
         folded.logits,
         of="training photos",
         identity="",
-        features=unknown.Features(*known, folds=folded.folds, answers=folded.answers),
+        features=unknown.Features(features, labels, folds=folded.folds, answers=folded.answers),
     )
-    strange = photos.features[photos.test]
-    logits = whole.train(rows, seed=seed)(strange)
+    return _Known(limits, heads_of(len(rows)).train(rows, seed=seed))
+
+
+def _of_seed(heads_of: HeadsOf, source: Resident, photos: Photos, seed: int) -> dict[str, float]:
+    """Trains a head, learns its limits, and returns what they come to on the test photos."""
+    limits, answers = _learned(heads_of, source, np.flatnonzero(~photos.test), seed=seed)
+    strange, labels = photos.features[photos.test], photos.labels[photos.test]
+    logits = answers(strange)
     far = unknown.distances(limits.statistics, strange, logits)
     changed = kept.changes(logits, labels, limits.temperature)
     level = conformal.quantile(limits.scores(), COVERAGE)
@@ -158,7 +177,7 @@ def _of_seed(
 
 
 def _of_strangers(
-    trainer: Trainer, source: Resident, photos: Photos, seed: int
+    heads_of: HeadsOf, source: Resident, photos: Photos, seed: int
 ) -> dict[str, float]:
     """Leaves classes out and returns how well distances tell their test photos from the others'.
 
@@ -175,16 +194,9 @@ def _of_strangers(
     left_out = np.random.default_rng(seed).choice(classes, _LEFT_OUT, replace=False)
     strange = np.isin(photos.labels, left_out)
     rows = np.flatnonzero(~strange & ~photos.test)
-    whole, of_parts = (
-        held_out.Heads(trainer, source, size=size)
-        for size in (len(rows), held_out.size_of_part(len(rows)))
-    )
-    folded = held_out.out_of_fold(of_parts, source, rows, seed=seed)
-    known = (photos.features[rows], photos.labels[rows])
-    features = unknown.Features(*known, folds=folded.folds, answers=folded.answers)
-    statistics, _ = unknown.learn(features, folded.logits)
+    limits, answers = _learned(heads_of, source, rows, seed=seed)
     shown = photos.features[photos.test]
-    far = unknown.distances(statistics, shown, whole.train(rows, seed=seed)(shown))
+    far = unknown.distances(limits.statistics, shown, answers(shown))
     return {"unknown_auroc": float(roc_auc_score(strange[photos.test], far))}
 
 
