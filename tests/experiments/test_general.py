@@ -55,6 +55,13 @@ def test_the_network_chooses_among_those_from_scratch():
     assert config(small, name="frozen").data.image_size == 224
 
 
+def test_one_epoch_has_no_warm_up():
+    small = described(train=60_000)
+    assert config(small, epochs=2).optim.warmup_epochs == 1
+    assert config(small, epochs=1).optim.warmup_epochs == 0
+    assert config(small, epochs=3, warmup_epochs=2.0).optim.warmup_epochs == 2
+
+
 @pytest.mark.parametrize("given", [{"model": "cnn"}, {"weights": "none", "model": "resnet18"}])
 def test_photos_from_scratch_have_a_size(given):
     found = config(described(shape=(None, None, 3)), **given)
