@@ -71,10 +71,17 @@ def test_photos_from_scratch_have_a_size(given):
 
 def test_characters_have_no_mirror_images():
     assert config(described("0123456789")).train.augment == ("shift",)
-    assert config(described(("o", "ki", "su")), model="resnet20").train.augment == ("crop",)
+    kana = described(("o", "ki", "su"), shape=(28, 28, 1))
+    assert config(kana, model="resnet20").train.augment == ("crop",)
     assert config(described(map(str, range(100)))).train.augment == ("shift",)
     fast = config(described("0123456789"), "fast").train.augment
     assert fast == ("crop_reflect:2",)
+
+
+def test_colour_photos_of_short_names_have_mirror_images():
+    pets = described(("cat", "dog"), shape=(None, None, 3))
+    augment = config(pets, model="resnet20", weights="none").train.augment
+    assert set(augment) == {"crop", "flip"}
     assert config(described()).train.augment == ("flip", "shift")
 
 
