@@ -5,6 +5,7 @@ network its features. The user says neither: the data set's description does.
 """
 
 import dataclasses
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -88,6 +89,8 @@ def recipe(found: Description | None, name: str | None, given: Mapping[str, Any]
         return dataclasses.replace(preset, settings=_of(preset.settings, given))
     name = name or _PRESET_OF.get(model or _USUAL, "residual")
     settings = _of(choose.named("train", name, given).settings, given)
+    if given.get("epochs", math.inf) <= settings.get("warmup_epochs", 0):
+        settings["warmup_epochs"] = 0.0  # as short a training has no room for it
     if photos:
         settings["image_size"] = FROM_SCRATCH_SIZE
     return Preset(name, settings if found is None else settings | _fitted(name, settings, found))
@@ -101,7 +104,7 @@ def _of(settings: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]
 def _fitted(name: str, settings: Mapping[str, Any], found: Description) -> dict[str, Any]:
     """Returns the settings that depend on the data set's classes and its number of examples."""
     augment = tuple(settings.get("augment", ()))
-    if _characters(found.class_names):
+    if _characters(found):
         augment = tuple(spec for spec in augment if spec not in _MIRRORS)
     fitted: dict[str, Any] = {"augment": augment} if "augment" in settings else {}
     if not found.counts:
@@ -115,12 +118,14 @@ def _fitted(name: str, settings: Mapping[str, Any], found: Description) -> dict[
     return fitted
 
 
-def _characters(class_names: tuple[str, ...]) -> bool:
+def _characters(found: Description) -> bool:
     """Says whether classes may be characters, whose mirror images are none or others.
 
-    Classes without names are numbers here, and may be anything.
+    Classes without names are numbers here, and may be anything. Short names are syllables where
+    images are grey, as in kmnist; in colour they may be a cat and a dog.
     """
-    return all(len(name) <= 3 or name.isdecimal() for name in class_names)
+    longest = 3 if found.image_shape[-1] == 1 else 1
+    return all(len(name) <= longest or name.isdecimal() for name in found.class_names)
 
 
 # By experiment: (number of a run, name of a preset, given settings) -> the settings to start from.

@@ -20,7 +20,7 @@ from imgcls_jax.data.catalog.load import load as load_published
 from imgcls_jax.data.catalog.prepared import exists, folder_of
 from imgcls_jax.data.dataset import Dataset, Split, hold_out, k_fold
 from imgcls_jax.data.photos.options import PhotoOptions, SmallOptions
-from imgcls_jax.errors import UserError, printable
+from imgcls_jax.errors import UserError
 
 __all__ = [
     "NAMES",
@@ -63,10 +63,9 @@ def load(
     """
     wanted = naming.parse(name)
     if wanted is None and not name.startswith("hf:"):
-        raise UserError(
-            f"There is no data set {printable(name)!r}: give NAME, NAME/CONFIG or NAME:VERSION of "
-            f"a data set of TFDS, or one of {', '.join(NAMES)}."
-        )
+        from imgcls_jax.data.catalog import stock  # half a second of TFDS
+
+        raise stock.unknown(name)
     of_photos = name == "folder" or options.get("image_size") is not None
     options = _checked(name, options, PhotoOptions if of_photos else SmallOptions)
     if wanted is None:

@@ -55,6 +55,13 @@ def test_the_network_chooses_among_those_from_scratch():
     assert config(small, name="frozen").data.image_size == 224
 
 
+def test_one_epoch_has_no_warm_up():
+    small = described(train=60_000)
+    assert config(small, epochs=2).optim.warmup_epochs == 1
+    assert config(small, epochs=1).optim.warmup_epochs == 0
+    assert config(small, epochs=3, warmup_epochs=2.0).optim.warmup_epochs == 2
+
+
 @pytest.mark.parametrize("given", [{"model": "cnn"}, {"weights": "none", "model": "resnet18"}])
 def test_photos_from_scratch_have_a_size(given):
     found = config(described(shape=(None, None, 3)), **given)
@@ -64,10 +71,17 @@ def test_photos_from_scratch_have_a_size(given):
 
 def test_characters_have_no_mirror_images():
     assert config(described("0123456789")).train.augment == ("shift",)
-    assert config(described(("o", "ki", "su")), model="resnet20").train.augment == ("crop",)
+    kana = described(("o", "ki", "su"), shape=(28, 28, 1))
+    assert config(kana, model="resnet20").train.augment == ("crop",)
     assert config(described(map(str, range(100)))).train.augment == ("shift",)
     fast = config(described("0123456789"), "fast").train.augment
     assert fast == ("crop_reflect:2",)
+
+
+def test_colour_photos_of_short_names_have_mirror_images():
+    pets = described(("cat", "dog"), shape=(None, None, 3))
+    augment = config(pets, model="resnet20", weights="none").train.augment
+    assert set(augment) == {"crop", "flip"}
     assert config(described()).train.augment == ("flip", "shift")
 
 

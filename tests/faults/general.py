@@ -8,7 +8,7 @@ FAULTS = (
         ("experiments/test_general.py",),
         characters_are_mirrored=(
             "digits and letters are mirrored",
-            "if _characters(found.class_names):",
+            "if _characters(found):",
             "if not found.class_names:",
         ),
         large_images_train_from_scratch=(

@@ -38,14 +38,12 @@ def describe(
                 "are told of once they are loaded."
             )
         return folder_info.read(folder).description
-    if wanted is None:
-        raise UserError(
-            f"{printable(name)} is no name of a data set: write NAME, NAME/CONFIG or NAME:VERSION "
-            "as TFDS does."
-        )
-    if folder := places.find(wanted, where):
+    if wanted is not None and (folder := places.find(wanted, where)):
         return folder_info.read(folder).description
     from imgcls_jax.data.catalog import stock  # tensorflow_datasets costs half a second
+
+    if wanted is None:
+        raise stock.unknown(name)
 
     described = stock.describe(stock.builder(wanted, data_dir=where))
     recipe = recipe_of(wanted)

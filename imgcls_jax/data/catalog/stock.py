@@ -13,11 +13,12 @@ from typing import Any
 
 import tensorflow_datasets as tfds
 
+from imgcls_jax.data.catalog import NAMES
 from imgcls_jax.data.catalog.description import Description
 from imgcls_jax.data.catalog.folders import places
 from imgcls_jax.data.catalog.folders.folder_info import choose, tree_of
 from imgcls_jax.data.catalog.naming import Name
-from imgcls_jax.errors import UserError
+from imgcls_jax.errors import UserError, printable
 
 
 def builder(wanted: Name, *, data_dir: str | os.PathLike) -> Any:
@@ -29,6 +30,7 @@ def builder(wanted: Name, *, data_dir: str | os.PathLike) -> Any:
     """
     known = tfds.list_builders(with_community_datasets=False)
     if wanted.name not in known:
+        _require_not_prepared(wanted, Path(data_dir))
         near = _nearest(wanted.name, [*known, *places.names(Path(data_dir))])
         instead = f"; the nearest are {', '.join(near)}" if near else ""
         raise UserError(
@@ -41,9 +43,11 @@ def builder(wanted: Name, *, data_dir: str | os.PathLike) -> Any:
         with _quiet():
             return tfds.builder(wanted.name, data_dir=data_dir, **options)
     except ImportError as error:
+        first = error.__cause__ or error.__context__ or error  # TFDS wraps it without its name
+        package = getattr(first, "name", None) or f"a package ({_first_line(first)})"
         raise UserError(
-            f"The TFDS builder of {wanted.name} needs {error.name or 'a package'}, which cannot be "
-            "imported: install it, or give a folder prepared elsewhere as `data_dir`."
+            f"The TFDS builder of {wanted.name} needs {package}, which cannot be imported: "
+            "install it, or give a folder prepared elsewhere as `data_dir`."
         ) from error
     except Exception as error:  # TFDS raises anything
         _require_config(wanted)
@@ -52,6 +56,35 @@ def builder(wanted: Name, *, data_dir: str | os.PathLike) -> Any:
             f"The TFDS builder of {wanted.name} cannot be made ({_first_line(error)}): choose "
             "another data set."
         ) from error
+
+
+def unknown(name: str) -> UserError:
+    """Returns the error for a name that TFDS cannot have, with the nearest that it has.
+
+    Papers write CIFAR-100 and Oxford Flowers 102 where TFDS has small letters and underscores.
+    """
+    known = tfds.list_builders(with_community_datasets=False)
+    written = name.casefold().replace("-", "_").replace(" ", "_")
+    plain = {of.replace("_", ""): of for of in known}
+    same = plain.get(written.replace("_", ""))
+    near = list(dict.fromkeys([*([same] if same else []), *_nearest(written, known)]))[:3]
+    instead = f"; the nearest are {', '.join(near)}" if near else ""
+    return UserError(
+        f"There is no data set {printable(name)!r}{instead}: give NAME, NAME/CONFIG or "
+        f"NAME:VERSION of a data set of TFDS, or one of {', '.join(NAMES)}."
+    )
+
+
+def _require_not_prepared(wanted: Name, data_dir: Path) -> None:
+    """Raises UserError for a data set that is prepared but is none of TFDS' own.
+
+    It was looked for before, so that its configuration is what is not there.
+    """
+    if wanted.name in places.names(data_dir):
+        raise UserError(
+            f"{wanted.name} is prepared in {printable(data_dir)}, but not its configuration "
+            f"{wanted.config!r}: leave the configuration out, or give one that is prepared there."
+        )
 
 
 def _nearest(name: str, known: Sequence[str]) -> list[str]:

@@ -1,5 +1,6 @@
 """What a data set is, told without TensorFlow, network or a single example."""
 
+import importlib.util
 import subprocess
 import sys
 
@@ -84,13 +85,31 @@ def test_a_prepared_folder_tells_more(tiny_made):
         ("glue", r"one image and one label but .*label \(ClassLabel\)"),
         ("imagenet", r"TFDS knows no data set 'imagenet'; the nearest are imagenette, "),
         ("svhn", r"the nearest are svhn_cropped"),
-        ("MNIST", r"MNIST is no name of a data set: write NAME, NAME/CONFIG or NAME:VERSION"),
+        ("MNIST", r"no data set 'MNIST'; the nearest are mnist, .*: give NAME, NAME/CONFIG or NA"),
+        ("CIFAR-100", r"no data set 'CIFAR-100'; the nearest are cifar100, "),
+        ("Oxford Flowers 102", r"no data set '.*'; the nearest are oxford_flowers102"),
         ("folder", r"There is no prepared data set in "),
     ],
 )
 def test_what_is_not_there_is_one_sentence(tmp_path, name, sentence):
     with pytest.raises(UserError, match=sentence):
         data.describe(name, data_dir=tmp_path)
+
+
+def test_loading_by_no_name_has_the_nearest_too():
+    with pytest.raises(UserError, match=r"no data set 'Food-101'; the nearest are food101"):
+        data.load("Food-101")
+
+
+@pytest.mark.skipif(importlib.util.find_spec("tensorflow") is not None, reason="TensorFlow is here")
+def test_a_builder_that_needs_tensorflow_is_said_to(tmp_path):
+    with pytest.raises(UserError, match=r"builder of coco needs tensorflow, which cannot be impor"):
+        data.describe("coco", data_dir=tmp_path)
+
+
+def test_a_configuration_that_is_not_prepared_is_one_sentence(tiny_made):
+    with pytest.raises(UserError, match=r"tiny is prepared in .*, but not its configuration 'x':"):
+        data.describe("tiny/x", data_dir=tiny_made)
 
 
 @pytest.mark.parametrize(

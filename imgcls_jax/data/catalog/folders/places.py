@@ -158,14 +158,15 @@ def _of_version(wanted: Name, found: Mapping[str, Path]) -> Path | None:
 
 
 def _refuse_half_prepared(wanted: Name, data_dir: Path) -> None:
-    """Raises UserError for a version's folder that has examples but not what says that it is whole.
+    """Raises UserError for a version's folder that has examples but nothing says that it is whole.
 
     Folders that TFDS or this library left while it prepared have other names and are passed over.
     """
     top = data_dir / wanted.name
     for folder in [data_dir, *_folders(top), *itertools.chain(*map(_folders, _folders(top)))]:
         if _VERSION.fullmatch(folder.name) and any(folder.glob(f"{wanted.name}-*record*")):
+            there = folder_info.exists(folder)
+            what = "its dataset_info.json is damaged" if there else "it has no dataset_info.json"
             raise UserError(
-                f"{printable(folder)} is half prepared (it has no dataset_info.json): delete it "
-                "and run again."
+                f"{printable(folder)} is half prepared ({what}): delete it and run again."
             )

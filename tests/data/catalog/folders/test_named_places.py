@@ -71,6 +71,10 @@ def test_a_folder_is_read_without_the_name_as_before(tiny_root, tmp_path):
             lambda of: (of / "dataset_info.json").unlink(),
             r"is half prepared \(it has no dataset_in",
         ),
+        (
+            lambda of: (of / "dataset_info.json").write_text("{"),
+            r"is half prepared \(its dataset_info.json is damaged\): delete",
+        ),
         (lambda of: (of / "features.json").unlink(), "is no TFDS data set that can be read"),
         (lambda of: (of / "features.json").write_text("{"), "is no TFDS data set that can be read"),
         (
