@@ -12,7 +12,7 @@ import hashlib
 import threading
 from collections import OrderedDict
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -110,28 +110,20 @@ class _Groups:
 
     def __init__(self, files: tuple[str, ...], image: str):
         self._paths, self._image = files, image
-        self._files = [_opened(path) for path in files]
-        rows = [file.metadata.num_rows for file in self._files]
-        self._starts = np.cumsum([0, *rows])
+        self._files = [_opened(path, image) for path in files]
+        self._starts = np.cumsum([0, *(sum(opened.rows) for opened in self._files)])
         self._place, firsts, row, self.largest = [], [], 0, 1
-        for path, file in zip(files, self._files, strict=True):
-            about = file.metadata
-            for number in range(about.num_row_groups):
-                group = about.row_group(number)
-                size = sum(
-                    column.total_uncompressed_size
-                    for column in map(group.column, range(group.num_columns))
-                    if column.path_in_schema.split(".")[0] == image
-                )
+        for path, opened in zip(files, self._files, strict=True):
+            for number, (rows, size) in enumerate(zip(opened.rows, opened.sizes, strict=True)):
                 if size > _LARGEST:
                     raise UserError(
                         f"{printable(path)} holds {size / 1e9:.1f} GB of pictures in one row "
                         "group, too many to read at once; write it again with groups of 100 rows."
                     )
-                self._place.append((file, number))
+                self._place.append((opened.file, number))
                 self.largest = max(self.largest, size)
                 firsts.append(row)
-                row += group.num_rows
+                row += rows
         self.firsts = np.array(firsts, np.int64)
 
     def file_of(self, row: int) -> tuple[str, int]:
@@ -142,13 +134,15 @@ class _Groups:
     def read(self, group: int) -> Any:
         file, number = self._place[group]
         try:
-            column = file.read_row_group(number, columns=[self._image]).column(0)
+            found = contents(file.read_row_group(number, columns=[self._image]).column(0))
+            if not _of_bytes(found.type):
+                raise TypeError(f"they are of the type {found.type}")
         except Exception as error:  # pyarrow's, of several kinds
             raise UserError(
                 f"row group {number} of the pictures cannot be read ({one_line(error)}); fetch "
                 "the file again."
             ) from error
-        return contents(column)
+        return found
 
 
 @functools.lru_cache(maxsize=2)
@@ -162,12 +156,30 @@ def _order(photos: ParquetPhotos, seed: int, epoch: int) -> np.ndarray:
     return np.lexsort((rng.random(len(photos)), of))
 
 
-def _opened(path: str) -> Any:
+class _Opened(NamedTuple):
+    """A file, and of each of its row groups the rows and the bytes of pictures."""
+
+    file: Any
+    rows: list[int]
+    sizes: list[int]
+
+
+def _opened(path: str, image: str) -> _Opened:
     import pyarrow.parquet
 
     try:
         # Page by page rather than all of a group's bytes first.
-        return pyarrow.parquet.ParquetFile(path, pre_buffer=False, buffer_size=2**20)
+        file = pyarrow.parquet.ParquetFile(path, pre_buffer=False, buffer_size=2**20)
+        groups = [file.metadata.row_group(n) for n in range(file.metadata.num_row_groups)]
+        sizes = [
+            sum(
+                column.total_uncompressed_size
+                for column in map(group.column, range(group.num_columns))
+                if column.path_in_schema.split(".")[0] == image
+            )
+            for group in groups
+        ]
+        return _Opened(file, [group.num_rows for group in groups], sizes)
     except Exception as error:  # pyarrow's, of several kinds
         raise UserError(
             f"{printable(path)} is no Parquet file that can be read ({one_line(error)}); fetch it "
@@ -181,3 +193,9 @@ def contents(column: Any) -> Any:
 
     array = column.combine_chunks() if isinstance(column, pyarrow.ChunkedArray) else column
     return array.field("bytes") if pyarrow.types.is_struct(array.type) else array
+
+
+def _of_bytes(kind: Any) -> bool:
+    import pyarrow.types
+
+    return pyarrow.types.is_binary(kind) or pyarrow.types.is_large_binary(kind)

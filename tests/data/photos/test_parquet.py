@@ -118,6 +118,16 @@ def test_a_file_that_is_gone_or_no_parquet_file(tmp_path, files):
     assert photos(files).fingerprint() != photos([files[0], path]).fingerprint()
 
 
+def test_names_of_columns_that_are_no_text(tmp_path, files):
+    """The file opens, since only the name that a row group's column has is damaged."""
+    path = tmp_path / "x.parquet"
+    with open(files[1], "rb") as file:
+        parts = file.read().split(b"image")
+    path.write_bytes(b"image".join(parts[:2]) + b"\x80mage" + b"image".join(parts[2:]))
+    with pytest.raises(UserError, match=r"x.parquet is no Parquet file that can be read"):
+        photos([path])[0]
+
+
 @settings(deadline=None, max_examples=30)
 @given(damage=st.lists(st.tuples(st.floats(0, 1), st.integers(0, 255)), min_size=1, max_size=3))
 def test_damage_ends_in_pictures_or_one_sentence(tmp_path_factory, files, damage):

@@ -76,7 +76,10 @@ def read_schema(path: str | Path) -> Any:
     import pyarrow.parquet
 
     try:
-        return pyarrow.parquet.read_schema(path)
+        schema = pyarrow.parquet.read_schema(path)
+        if not schema.names:  # which are read as text here
+            raise ValueError("it has no columns")
+        return schema
     except Exception as error:  # pyarrow's, of several kinds
         raise UserError(
             f"{printable(path)} is no Parquet file that can be read ({one_line(error)}); fetch it "
@@ -97,19 +100,20 @@ def read_labels(files: Sequence[str | Path], column: str) -> np.ndarray:
         try:
             table = pyarrow.parquet.read_table(path, columns=[column], partitioning=None)
             values = table.column(column)
+            labels = values.to_pylist()
         except Exception as error:  # pyarrow's, of several kinds
             raise UserError(
                 f"the column {printable(column)} of {printable(path)} cannot be read "
                 f"({one_line(error)}); fetch the file again."
             ) from error
         if values.null_count:
-            row = values.is_null().to_pylist().index(True)
+            row = labels.index(None)
             raise UserError(
                 f"row {row:,} of {printable(path)} has no {printable(column)}; label it, or leave "
                 "it out of the data set."
             )
-        whole = not len(values) or not isinstance(values[0].as_py(), str)
-        parts.append(np.array(values.to_pylist(), np.int64 if whole else object))
+        whole = not labels or not isinstance(labels[0], str)
+        parts.append(np.array(labels, np.int64 if whole else object))
     return np.concatenate(parts)
 
 
