@@ -68,6 +68,11 @@ def _kept_between_runs(config) -> str:
     return folder.name
 
 
+def pytest_make_parametrize_id(val, argname):
+    """Names bytes by their argument: those that a test makes may differ between two workers."""
+    return argname if isinstance(val, bytes) else None
+
+
 @pytest.fixture(scope="session")
 def digits():
     return data.load("digits")
