@@ -37,7 +37,7 @@ def test_any_prepared_data_set_is_trained_on(fmnist_main, root, tmp_path):
         (("--dataset=tinny",), "TFDS knows no data set 'tinny'; the nearest are tiny"),
         (("--dataset=tiny:1.1.0",), "Version 1.1.0 of tiny is not prepared: there is 1.0.0"),
         (("--dataset=shots",), "shots has photos of varying sizes: give --image_size, such as"),
-        (("--dataset=My photos",), "My photos is no name of a data set"),
+        (("--dataset=My photos",), "There is no data set 'My photos': give NAME, NAME/CONFIG or"),
         (("--dataset=tiny", "--train_split=trian"), "the splits are train (24), validation (6)"),
         (("--dataset=tiny", "--test_split=train[:"), "--test_split=train[: is no part of a split"),
         (("--dataset=tiny", "--test_split=train[1:]"), "--train_split=train and --test_split=trai"),
