@@ -137,7 +137,7 @@ def describe(
         from imgcls_jax.data.catalog.hf import load as hub
 
         return hub.describe(name, data_dir=data_dir, offline=offline)
-    return describing.describe(name, data_dir=data_dir, offline=offline)
+    return describing.describe(name, data_dir=data_dir)
 
 
 def _load_photos(

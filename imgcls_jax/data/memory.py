@@ -5,6 +5,15 @@ from pathlib import Path
 from imgcls_jax.errors import UserError
 
 
+def require_photos(count: int, size: int) -> None:
+    """Raises UserError unless so many photos of `size` pixels per side fit into free memory."""
+    require(
+        count * size * size * 3,
+        what=f"{count:,} photos of {size}x{size} pixels",
+        advice="stream them with `feed=streamed`, or give a smaller `image_size`",
+    )
+
+
 def require(pixel_bytes: int, *, what: str, advice: str) -> None:
     """Raises UserError unless the pixels fit into free memory, where the system tells it.
 

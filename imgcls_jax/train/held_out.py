@@ -197,7 +197,7 @@ class OutOfFold(NamedTuple):
 
     @property
     def answers(self) -> np.ndarray:
-        """Which row of the logits is of each of the M examples, -1 for none."""
+        """Returns the row of the logits for each of the M examples, -1 for none."""
         found = np.full(len(self.folds), -1)
         found[self.chosen] = np.arange(len(self.chosen))
         return found

@@ -12,7 +12,6 @@ import hashlib
 import io
 import json
 import os
-import struct
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ import tensorflow_datasets as tfds
 from PIL import Image
 from tqdm.auto import tqdm
 
+from imgcls_jax.data.catalog.folders.tfrecords import TFRecords, offsets
 from imgcls_jax.data.dataset import Split
 
 _BATCH = 1000
@@ -166,21 +166,10 @@ def _records(file_format: str, paths: list[str]) -> Iterator[bytes]:
                 stop = min(start + _BATCH, len(source))
                 yield from source.__getitems__(range(start, stop))
     elif file_format == "tfrecord":
-        for path in paths:
-            yield from _tfrecords(path)
+        files = [Path(path) for path in paths]
+        yield from TFRecords(files, [offsets(file) for file in files])
     else:
         raise ValueError(f"records in the format {file_format}, not array_record or tfrecord")
-
-
-def _tfrecords(path: str) -> Iterator[bytes]:
-    """Yields each record's data, stored as length (uint64), its CRC (uint32), data, their CRC."""
-    with open(path, "rb") as file:
-        while header := file.read(12):
-            (length,) = struct.unpack("<Q4x", header)
-            data = file.read(length)
-            if len(data) != length or len(file.read(4)) != 4:
-                raise ValueError(f"{path} is truncated")
-            yield data
 
 
 @contextlib.contextmanager

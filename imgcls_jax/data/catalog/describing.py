@@ -13,20 +13,16 @@ from imgcls_jax.errors import UserError, printable
 _RECIPES = {"fashion_mnist": fashion_mnist, "cifar10": cifar10}
 
 
-def describe(
-    name: str, *, data_dir: str | os.PathLike | None = None, offline: bool = False
-) -> Description:
+def describe(name: str, *, data_dir: str | os.PathLike | None = None) -> Description:
     """Tells what a data set is before any of its examples is read.
 
     Args:
       name: NAME[/CONFIG][:VERSION] as TFDS writes it, "digits", or "folder" for a prepared folder.
       data_dir: the TFDS folder to look for a prepared data set in, as `data.load` has it.
-      offline: as `data.load` takes it; nothing is fetched either way.
 
     Raises:
       UserError: there is no such data set, or it has not one image and one label.
     """
-    del offline
     if name == "digits":
         return digits.describe()
     where = places.data_dir_of(data_dir)

@@ -36,11 +36,12 @@ def load(
       UserError: there is no such data set, it has not one image and one label, it cannot be had, it
         is of photos and there is no `image_size`, or whatever else is wrong.
     """
-    folder = places.find(wanted, places.data_dir_of(data_dir))
+    where = places.data_dir_of(data_dir)
+    folder = places.find(wanted, where)
     of_photos = options.get("image_size") is not None
     chosen = PhotoOptions(**options) if of_photos else SmallOptions(**options)
     if folder is None:
-        folder = _prepared(wanted, places.data_dir_of(data_dir), raw_dir, offline, of_photos)
+        folder = _prepared(wanted, where, raw_dir, offline, of_photos)
     elif raw_dir is not None:
         raise UserError(f"{wanted.name} is prepared in {printable(folder)}; leave out `raw_dir`.")
     info = folder_info.read(folder)

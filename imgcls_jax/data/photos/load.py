@@ -93,11 +93,7 @@ def _streamed(folder: Folder, whole: Folder, options: PhotoOptions) -> Loaded:
 def _resident(folder: Folder, whole: Folder, options: PhotoOptions) -> Loaded:
     """Decodes all photos, or finds them in the cache."""
     count, size = sum(map(len, whole.splits.values())), options.image_size
-    memory.require(
-        count * size * size * 3,
-        what=f"{count:,} photos of {size}x{size} pixels",
-        advice="stream them with `feed=streamed`, or give a smaller `image_size`",
-    )
+    memory.require_photos(count, size)
     paths = sorted(path for files in whole.splits.values() for path in files.paths)
     images, kept, bad = cache.load(
         folder.path, paths, size=size, how=options.square, corrupt=options.corrupt

@@ -171,3 +171,12 @@ def square(resize: str, interpolation: str, crop_fraction: float) -> str:
     if (interpolation, crop_fraction) == ("bilinear", 1):
         return resize
     return f"{resize}-{interpolation}-{crop_fraction:.6g}"
+
+
+def refuse_options_of_folders(options: PhotoOptions) -> None:
+    """Raises UserError for options of photos in class folders, where they are records of files."""
+    for name in ("inspected", "label_file"):
+        if getattr(options, name):
+            raise UserError(f"`{name}` is for folders of photos, not for records; leave it out.")
+    if options.folds or options.duplicates == "drop" or options.corrupt == "skip":
+        raise UserError("`folds`, `duplicates` and `corrupt` are for photos in class folders.")

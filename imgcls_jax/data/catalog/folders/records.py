@@ -24,9 +24,9 @@ from imgcls_jax.data.catalog.folders.splitting import Chosen, Parts
 from imgcls_jax.data.dataset import Dataset, Split
 from imgcls_jax.data.photos import folders
 from imgcls_jax.data.photos.lazy import LazyPhotos
-from imgcls_jax.data.photos.options import PhotoOptions
+from imgcls_jax.data.photos.options import PhotoOptions, refuse_options_of_folders
 from imgcls_jax.data.photos.sources import RecordPhotos
-from imgcls_jax.errors import UserError, printable
+from imgcls_jax.errors import printable
 
 # (labels, share of each part that is held out) -> the numbers of the examples of each part
 Divide = Callable[[np.ndarray, Mapping[str, float]], Mapping[str, np.ndarray]]
@@ -71,7 +71,7 @@ def load(info: FolderInfo, options: PhotoOptions, *, divide: Divide | None = Non
       UserError: the folder is damaged, there is too little memory, or an option is for photos in
         class folders or does not fit the data set.
     """
-    _refuse_options_of_folders(options)
+    refuse_options_of_folders(options)
     title, size = info.title, options.image_size
     chosen = splitting.choose(
         info.shards,
@@ -88,11 +88,7 @@ def load(info: FolderInfo, options: PhotoOptions, *, divide: Divide | None = Non
         splits = {name: _streamed(info, name, of, options) for name, of in ours.items()}
     else:
         count = sum(len(of.labels) for of in ours.values())
-        memory.require(
-            count * size * size * 3,
-            what=f"{count:,} photos of {size}x{size} pixels",
-            advice="stream them with `feed=streamed`, or give a smaller `image_size`",
-        )
+        memory.require_photos(count, size)
         splits = _resident(info, ours, chosen, options)
     notes = splitting.untrained(ours["train"].labels, ours["test"].labels, info.class_names)
     return Dataset(
@@ -103,14 +99,6 @@ def load(info: FolderInfo, options: PhotoOptions, *, divide: Divide | None = Non
         verified=None,
         notes=chosen.notes + notes,
     )
-
-
-def _refuse_options_of_folders(options: PhotoOptions) -> None:
-    for name in ("inspected", "label_file"):
-        if getattr(options, name):
-            raise UserError(f"`{name}` is for folders of photos, not for records; leave it out.")
-    if options.folds or options.duplicates == "drop" or options.corrupt == "skip":
-        raise UserError("`folds`, `duplicates` and `corrupt` are for photos in class folders.")
 
 
 def _divided(

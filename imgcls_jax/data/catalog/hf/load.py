@@ -18,7 +18,7 @@ from imgcls_jax.data.catalog.hf import columns, division, files, peek, pixels, r
 from imgcls_jax.data.catalog.hf.repository import Repository
 from imgcls_jax.data.dataset import Dataset, Split
 from imgcls_jax.data.photos.lazy import LazyPhotos
-from imgcls_jax.data.photos.options import PhotoOptions, SmallOptions
+from imgcls_jax.data.photos.options import PhotoOptions, SmallOptions, refuse_options_of_folders
 from imgcls_jax.data.photos.parquet import ParquetPhotos
 from imgcls_jax.errors import UserError, printable
 
@@ -67,7 +67,7 @@ def load(
     of_photos = options.get("image_size") is not None
     chosen = PhotoOptions(**options) if of_photos else SmallOptions(**options)
     if of_photos:
-        _refuse_options_of_folders(chosen)
+        refuse_options_of_folders(chosen)
     source, of, splits = _found(name, data_dir, offline)
     rows = _rows(source, of, splits, chosen)
     images, how = _images(rows, chosen, repository.place(source.name))
@@ -119,14 +119,6 @@ def describe(
         homepage=source.homepage,
         remarks=tuple(remarks),
     )
-
-
-def _refuse_options_of_folders(options: PhotoOptions) -> None:
-    for option in ("inspected", "label_file"):
-        if getattr(options, option):
-            raise UserError(f"`{option}` is for folders of photos; leave it out.")
-    if options.folds or options.duplicates == "drop" or options.corrupt == "skip":
-        raise UserError("`folds`, `duplicates` and `corrupt` are for photos in class folders.")
 
 
 def _found(

@@ -25,12 +25,7 @@ def squares(photos: ParquetPhotos, *, size: int, how: str) -> np.ndarray:
     Raises:
       UserError: there is too little memory, an image cannot be read, or the cache not be written.
     """
-    count = len(photos)
-    memory.require(
-        count * size * size * 3,
-        what=f"{count:,} photos of {size}x{size} pixels",
-        advice="stream them with `feed=streamed`, or give a smaller `image_size`",
-    )
+    memory.require_photos(len(photos), size)
     images, _, _ = cache.load_pictures(_Pictures(photos), size=size, how=how)
     return images
 
