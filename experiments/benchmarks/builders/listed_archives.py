@@ -197,9 +197,55 @@ def _decathlon(names: Iterable[str], *, labelled: bool) -> dict:
     return {"images": images, "annotations": labels, "categories": classes}
 
 
+def _birds(rng: np.random.Generator) -> dict:
+    """Draws birds, each with a box and a mask in a file of MATLAB's."""
+    box = [(side, object) for side in ("left", "top", "right", "bottom")]
+    photos, notes, names = {}, {}, []
+    for kind in ("001.Black_footed_Albatross", "200.Common_Yellowthroat"):
+        for n in range(2 * _PER_CLASS):
+            name = f"{kind}/{kind[4:]}_{n:04d}_{rng.integers(10**9)}"
+            photos[f"images/{name}.jpg"] = drawn.photo(rng, 40, 50)
+            mask = rng.integers(0, 4, (40, 50)).astype(np.uint8)
+            sides = np.array([(3 + n, 4, 30, 35 + n)], box)
+            notes[f"annotations-mat/{name}.mat"] = drawn.mat(bbox=sides, seg=mask)
+            names.append(f"{name}.jpg")
+    lists = {
+        f"lists/{split}.txt": drawn.lines(names[first::2])
+        for first, split in enumerate(("train", "test"))
+    }
+    url = "https://drive.google.com/uc?export=download&id="
+    files = {
+        f"{url}1GDr1OkoXdhaXWGA8S3MAq3a522Tak-nx": ("images.tgz", photos),
+        f"{url}1vZuZPqha0JjmwkdaS_XtYryE3Jf5Q1AC": ("lists.tgz", lists),
+        f"{url}16NsbTpMs5L6hT4hUJAmpW2u7wH326WTR": ("annotations.tgz", notes),
+    }
+    return {
+        "files": {address: drawn.tgz(members) for address, (_, members) in files.items()},
+        "names": {address: name for address, (name, _) in files.items()},
+    }
+
+
+def _eyes(rng: np.random.Generator) -> dict:
+    """Draws eyes without labels, with labels, and with those of two parts of a competition."""
+    members = {}
+    for folder in ("sample", "train", "test"):
+        for n, side in enumerate(("left", "right", "left", "right")):
+            members[f"{folder}/{10 + n}_{side}.jpeg"] = drawn.photo(rng)
+    of_train = [f"{10 + n}_{('left', 'right')[n % 2]},{n}" for n in range(4)]
+    of_test = [f"{row},{('Public', 'Private')[n // 2]}" for n, row in enumerate(of_train)]
+    url = "https://storage.googleapis.com/kaggle-forum-message-attachments/90528/2877"
+    members["trainLabels.csv"] = drawn.lines(["image,level", *of_train])
+    return {
+        "files": {f"{url}/retinopathy_solution.csv": drawn.lines(["image,level,Usage", *of_test])},
+        "manual": members,
+    }
+
+
 ARCHIVES: Mapping[str, Maker] = {
+    "caltech_birds2010": _birds,
     "cars196": _cars,
     "chexpert": _chest_photos,
+    "diabetic_retinopathy_detection/original": _eyes,
     "domainnet/real": _domains,
     "geirhos_conflict_stimuli": _conflicts,
     "i_naturalist2017": _naturalist_2017,

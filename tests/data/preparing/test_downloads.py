@@ -156,3 +156,20 @@ def test_files_that_are_called_alike_are_asked_for_by_folder(tmp_path, alike, re
     (tmp_path / "files" / "photos.tar.gz").write_bytes(contents["dog"])
     said = refused(made, download_dir=tmp_path / "files", offline=True)
     assert "/cat/photos.tar.gz as cat/photos.tar.gz, " in said
+
+
+def test_a_file_that_is_pinned_may_have_any_name(tmp_path, downloads):
+    (downloads / "photos.tar.gz").rename(downloads / "photos (1).tar.gz")
+    content = (downloads / "photos (1).tar.gz").read_bytes()
+    (downloads / "another.tar.gz").write_bytes(bytes(len(content)))
+    made = builder(tmp_path / "data")
+    type(made).url_infos = {URL: UrlInfo(Size(len(content)), sha256(content).hexdigest(), None)}
+    assert preparing.prepare(made, download_dir=downloads, offline=True).is_dir()
+
+
+def test_a_file_without_a_published_name_keeps_its_own(tmp_path, refused):
+    url = "https://drive.google.com/uc?id=1"
+    made = builder(tmp_path / "data", url=url)
+    type(made).url_infos = {url: UrlInfo(Size(3), "0" * 64, None)}
+    said = refused(made, download_dir=tmp_path / "none", offline=True)
+    assert f"fetched elsewhere, {url} under the name that it comes with, (b) give" in said

@@ -131,8 +131,7 @@ class Manager(tfds.download.DownloadManager):
           UserError: the file there is not the one that TFDS pins.
         """
         pinned = self._url_infos.get(url)
-        folders = [folder for folder in (self._download_dir, self._manual_dir) if folder]
-        places = [folder / name for folder in folders for name in self._names(url)]
+        places = [folder / name for folder in self._folders_at_hand() for name in self._names(url)]
         for path in (place for place in places if place.is_file()):
             self._say(f"checking {path.name}")
             found = checksums.compute_url_info(path)
@@ -148,7 +147,23 @@ class Manager(tfds.download.DownloadManager):
                 )
             self._register_or_validate_checksums(url=url, url_info=found, path=path)
             return path
+        if pinned and (path := self._renamed(pinned)):
+            self._register_or_validate_checksums(url=url, url_info=pinned, path=path)
+            return path
         return None
+
+    def _renamed(self, pinned: checksums.UrlInfo) -> Path | None:
+        """Returns a file of whichever name that is the one pinned: browsers rename."""
+        for path in (path for folder in self._folders_at_hand() for path in folder.iterdir()):
+            if path.is_file() and path.stat().length == pinned.size:
+                self._say(f"checking {path.name}")
+                if checksums.compute_url_info(path) == pinned:
+                    return path
+        return None
+
+    def _folders_at_hand(self) -> list[Path]:
+        """Returns where files may lie that somebody fetched by hand."""
+        return [one for one in (self._download_dir, self._manual_dir) if one and one.is_dir()]
 
     def _get_manually_downloaded_path(self, expected_url_info: Any) -> None:
         """Returns nothing: `_at_hand` looks into the folder of manual downloads, too."""
@@ -165,10 +180,17 @@ class Manager(tfds.download.DownloadManager):
             names.insert(0, f"{above}/{names[0]}" if above else names[0])
         return names
 
+    def _named(self, url: str) -> str:
+        """Returns under which name to put the file of an address, a clause."""
+        name = self._names(url)[0]
+        # The end of such an address is a service's, and says of which kind the file is as little.
+        own = url in self._url_infos and "." not in name
+        return "under the name that it comes with" if own else f"as {name}"
+
     def _ways_out(self, url: str) -> str:
         """Returns what a person can do, a clause that names the files asked for with this one."""
         together = self._wanted if url in self._wanted else [url]
-        files = [f"{one} as {self._names(one)[0]}" for one in together]
+        files = [f"{one} {self._named(one)}" for one in together]
         more = f" and {len(files) - _MOST_NAMED} more" if len(files) > _MOST_NAMED else ""
         return (
             f"(a) put into {printable(self._download_dir)}, fetched elsewhere, "
