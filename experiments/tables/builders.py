@@ -12,9 +12,9 @@ the stock builder prepared a small drawn archive in the published layout (counts
 fixes are set to the archive's), and `tests/data/preparing` holds that each example equals what
 TensorFlow prepared of the same archive: labels, order of keys, decoded pixels, and the encoded
 bytes but where TensorFlow encodes arrays as PNG files. No published archive could be fetched here.
-Of the others there is no archive to try them on; their source was read: *needs TensorFlow* names
-what it uses that is not supplied, in any of its configurations, *needs a package* what is not
-installed; *not tried* uses only what is supplied."""
+One configuration is tried of each; the others of a builder may need more. Of the rest the source
+was read, in all configurations: *needs TensorFlow* names what it uses that is not supplied, *needs
+a package* what is not installed."""
 _ORDER = ("prepared", "not tried", "needs a package", "needs TensorFlow", "failed")
 
 

@@ -34,6 +34,8 @@ def test_names_packages_that_are_not_installed(monkeypatch):
     monkeypatch.setattr(uses.importlib.util, "find_spec", lambda name: None)
     assert uses_of("sun397").packages == ("cv2",)
     assert uses_of("laion400m").packages == ("apache_beam", "pandas")
+    assert uses_of("cifar10_h").packages == ("pandas",)
+    assert uses_of("imagenet2012_fewshot").packages == ("gcsfs",)
     assert uses_of("beans").packages == ()
 
 

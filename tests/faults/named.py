@@ -86,6 +86,11 @@ FAULTS = (
             "if position > size:",
             "if position > 2 * size:",
         ),
+        lengths_are_believed=(
+            "a damaged length is believed",
+            "if whole and masked_crc(header[:8]) != crc:",
+            "if whole and length > size:",
+        ),
         records_end_late=(
             "a record holds its checksum too",
             "int(starts[place + 1]) - _AROUND",

@@ -51,6 +51,11 @@ _GFILE = plant(
         'if self._file.closed and name != "closed":',
         "if False:",
     ),
+    addresses_are_paths=(
+        "an address is taken for a missing file",
+        "if separator and scheme.isalnum():",
+        "if separator and not scheme:",
+    ),
 )
 _EXTRACTION = plant(
     f"{_ROOM}/extraction.py",
@@ -80,7 +85,7 @@ _EXTRACTION = plant(
 )
 _DOOR = plant(
     f"{_ROOM}/manager.py",
-    ("data/preparing/test_prepare.py",),
+    ("data/preparing/test_downloads.py",),
     any_file_at_hand_will_do=(
         "a file at hand is not held to its digest",
         "if pinned and found != pinned:",
@@ -92,13 +97,39 @@ _DOOR = plant(
         "self._url_infos = {**self._url_infos, **(url_infos or {})}",
         "self._url_infos.update(url_infos or {})",
     ),
+    another_files_name_is_a_mistake=(
+        "a file that is another address's is refused",
+        "if found in self._pinned.values():",
+        "if found is self._pinned:",
+    ),
+    archives_called_alike_are_one=(
+        "of two archives of one name the first is unpacked twice",
+        "self._extract_dir = self._unpacked / str(number)",
+        "self._extract_dir = self._unpacked",
+    ),
 ) + plant(
     f"{_ROOM}/failures.py",
     ("data/preparing/test_prepare.py",),
     lack_of_tensorflow_is_not_told=(
         "a name that is not supplied passes for a damaged file",
-        "if isinstance(first, NotSupplied):",
+        "if isinstance(first, NotSupplied | gfile.Elsewhere):",
         "if first is NotSupplied:",
+    ),
+) + plant(
+    "imgcls_jax/data/catalog/download.py",
+    ("data/preparing/test_downloads.py",),
+    ftp_never_ends=(
+        "a download by FTP waits without end",
+        "HTTPAdapter.send, downloader._open_with_urllib = bounded_send, _opened",
+        "HTTPAdapter.send = bounded_send",
+    ),
+) + plant(
+    "imgcls_jax/data/catalog/route.py",
+    ("data/preparing/test_downloads.py",),
+    addresses_are_sent_as_they_are=(
+        "a host is not asked for an address with spaces",
+        "urllib.parse.quote(url, safe=_RESERVED)",
+        "url",
     ),
 )  # fmt: skip
 

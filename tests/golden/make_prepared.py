@@ -2,14 +2,15 @@
 
 And how it decodes JPEG files of every kind.
 
-    PYTHONPATH=. python tests/golden/make_prepared.py    # beside tensorflow and tensorflow-datasets
+    PYTHONPATH=. python tests/golden/make_prepared.py [NAME ...]
 
-Nothing of imgcls_jax takes part: TFDS' own download manager finds the files in its folder of manual
-downloads, TensorFlow unpacks, decodes and encodes.
+It needs tensorflow and tensorflow-datasets; nothing of imgcls_jax takes part: TFDS' own download
+manager finds the files in its folder of manual downloads, TensorFlow unpacks, decodes and encodes.
 """
 
 import importlib.metadata
 import json
+import sys
 import tempfile
 from pathlib import Path
 
@@ -35,13 +36,15 @@ def prepare(name: str, scratch: Path) -> dict:
     return {"archive": archive.digest(), **digests.of_folder(Path(builder.data_path))}
 
 
-def main() -> None:
+def main(names: list[str]) -> None:
+    """Prepares all data sets, or those named beside what the file holds of the others."""
     tfds.disable_progress_bar()
-    found = {}
-    for name in archives.ARCHIVES:
+    found = json.loads(OUT.read_text())["prepared"] if names else {}
+    for name in names or archives.ARCHIVES:
         with tempfile.TemporaryDirectory() as scratch:
             found[name] = prepare(name, Path(scratch))
         print(name, flush=True)
+    found = {name: found[name] for name in archives.ARCHIVES if name in found}
     versions = {"tensorflow": tf.__version__}
     versions["tensorflow_datasets"] = importlib.metadata.version("tensorflow-datasets")
     decoded = {
@@ -53,4 +56,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

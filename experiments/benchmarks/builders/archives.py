@@ -15,7 +15,14 @@ from unittest import mock
 
 import numpy as np
 
-from experiments.benchmarks.builders import array_archives, folder_archives, photo_archives
+from experiments.benchmarks.builders import (
+    array_archives,
+    folder_archives,
+    imagenet_archives,
+    listed_archives,
+    photo_archives,
+    rendered_archives,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,6 +83,9 @@ ARCHIVES: Mapping[str, Callable[[np.random.Generator], dict]] = {
     **array_archives.ARCHIVES,
     **photo_archives.ARCHIVES,
     **folder_archives.ARCHIVES,
+    **imagenet_archives.ARCHIVES,
+    **listed_archives.ARCHIVES,
+    **rendered_archives.ARCHIVES,
 }
 
 

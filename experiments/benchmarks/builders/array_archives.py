@@ -1,6 +1,5 @@
 """Small archives in the layout of the published ones: data sets of arrays."""
 
-import io
 import struct
 from collections.abc import Callable, Mapping
 
@@ -14,12 +13,6 @@ _CIFAR_CLASSES = [
     *("dog", "frog", "horse", "ship", "truck"),
 ]
 Maker = Callable[[np.random.Generator], dict]
-
-
-def _npy(array: np.ndarray) -> bytes:
-    buffer = io.BytesIO()
-    np.save(buffer, array)
-    return buffer.getvalue()
 
 
 def _idx_files(rng: np.random.Generator, prefix: str, classes: int) -> dict[str, bytes]:
@@ -98,19 +91,14 @@ def _stl10(rng: np.random.Generator) -> dict:
 
 
 def _camelyon(rng: np.random.Generator) -> dict:
-    import h5py
-
     files = {}
     for split in ("train", "valid", "test"):
         images = np.stack([drawn.pixels(rng, 96, 96) for _ in range(3)])
         labels = np.array([0, 1, 1], np.uint8).reshape(-1, 1, 1, 1)
         for kind, array in (("x", images), ("y", labels)):
-            buffer = io.BytesIO()
-            with h5py.File(buffer, "w") as file:
-                file.create_dataset(kind, data=array, track_times=False)
             name = f"camelyonpatch_level_2_split_{split}_{kind}.h5.gz"
             url = f"https://zenodo.org/record/2546921/files/{name}"
-            files[url] = drawn.gzipped(buffer.getvalue())
+            files[url] = drawn.gzipped(drawn.hdf5(**{kind: array}))
     return {"files": files}
 
 
@@ -129,8 +117,8 @@ def _cifar10_1(rng: np.random.Generator) -> dict:
     images = rng.integers(0, 256, (12, 32, 32, 3)).astype(np.uint8)
     return {
         "files": {
-            f"{url}data.npy?raw=true": _npy(images),
-            f"{url}labels.npy?raw=true": _npy(np.arange(12) % 10),
+            f"{url}data.npy?raw=true": drawn.npy(images),
+            f"{url}labels.npy?raw=true": drawn.npy(np.arange(12) % 10),
         }
     }
 
@@ -138,8 +126,8 @@ def _cifar10_1(rng: np.random.Generator) -> dict:
 def _cifar10_corrupted(rng: np.random.Generator) -> dict:
     images = rng.integers(0, 256, (5 * 4, 32, 32, 3)).astype(np.uint8)
     members = {
-        "CIFAR-10-C/brightness.npy": _npy(images),
-        "CIFAR-10-C/labels.npy": _npy(np.arange(20) % 4),
+        "CIFAR-10-C/brightness.npy": drawn.npy(images),
+        "CIFAR-10-C/labels.npy": drawn.npy(np.arange(20) % 4),
     }
     return {"files": {"https://zenodo.org/record/2535967/files/CIFAR-10-C.tar": drawn.tar(members)}}
 
@@ -148,8 +136,8 @@ def _mnist_corrupted(rng: np.random.Generator) -> dict:
     members = {}
     for split in ("train", "test"):
         images = rng.integers(0, 256, (6, 28, 28, 1)).astype(np.uint8)
-        members[f"mnist_c/identity/{split}_images.npy"] = _npy(images)
-        members[f"mnist_c/identity/{split}_labels.npy"] = _npy(np.arange(6))
+        members[f"mnist_c/identity/{split}_images.npy"] = drawn.npy(images)
+        members[f"mnist_c/identity/{split}_labels.npy"] = drawn.npy(np.arange(6))
     return {"files": {"https://zenodo.org/record/3239543/files/mnist_c.zip": drawn.zipped(members)}}
 
 
@@ -158,8 +146,7 @@ def _cmaterdb(rng: np.random.Generator) -> dict:
     files = {}
     for part in ("training", "testing"):
         images = rng.integers(0, 256, (10, 32, 32, 3)).astype(np.uint8)
-        members = {"images.npy": _npy(images), "labels.npy": _npy(np.arange(10))}
-        files[f"{url}/{part}-images.npz"] = drawn.zipped(members)
+        files[f"{url}/{part}-images.npz"] = drawn.npz(images=images, labels=np.arange(10))
     return {"files": files}
 
 
@@ -186,22 +173,33 @@ def _smallnorb(rng: np.random.Generator) -> dict:
 
 
 def _pneumonia(rng: np.random.Generator) -> dict:
-    members = {}
+    arrays = {}
     for split in ("train", "val", "test"):
-        images = rng.integers(0, 256, (6, 28, 28)).astype(np.uint8)
-        members[f"{split}_images.npy"] = _npy(images)
-        members[f"{split}_labels.npy"] = _npy(np.arange(6, dtype=np.uint8)[:, None] % 2)
+        arrays[f"{split}_images"] = rng.integers(0, 256, (6, 28, 28)).astype(np.uint8)
+        arrays[f"{split}_labels"] = np.arange(6, dtype=np.uint8)[:, None] % 2
     url = "https://zenodo.org/records/10519652/files/pneumoniamnist.npz"
-    return {"files": {url: drawn.zipped(members)}}
+    return {"files": {url: drawn.npz(**arrays)}}
 
 
 def _imagenet_resized(rng: np.random.Generator) -> dict:
     files = {}
     for split in ("train", "val"):
         images = rng.integers(0, 256, (6, 3 * 8 * 8)).astype(np.uint8)
-        inner = {"data.npy": _npy(images), "labels.npy": _npy(np.arange(1, 7) * 150)}
+        inner = drawn.npz(data=images, labels=np.arange(1, 7) * 150)
         url = f"http://www.image-net.org/data/downsample//Imagenet8_{split}_npz.zip"
-        files[url] = drawn.zipped({f"{split}_data.npz": drawn.zipped(inner)})
+        files[url] = drawn.zipped({f"{split}_data.npz": inner})
+    return {"files": files}
+
+
+def _so2sat(rng: np.random.Generator) -> dict:
+    """Draws reflectances of the two satellites, of which some are too bright for a byte."""
+    files = {}
+    for split in ("training", "validation"):
+        labels = np.eye(17)[rng.integers(0, 17, 6)]
+        sentinel = {f"sen{n}": rng.random((6, 32, 32, 6 + 2 * n)) * 0.4 for n in (1, 2)}
+        files[f"ftp://m1454690:m1454690@dataserv.ub.tum.de/{split}.h5"] = drawn.hdf5(
+            label=labels, **sentinel
+        )
     return {"files": files}
 
 
@@ -223,4 +221,5 @@ ARCHIVES: Mapping[str, Maker] = {
     "smallnorb": _smallnorb,
     "pneumonia_mnist": _pneumonia,
     "imagenet_resized/8x8": _imagenet_resized,
+    "so2sat/rgb": _so2sat,
 }

@@ -8,7 +8,7 @@ import struct
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 from PIL import Image
@@ -38,12 +38,15 @@ def photo(rng: np.random.Generator, height: int | None = None, width: int | None
 
 
 def png(image: np.ndarray) -> bytes:
-    """Returns pixels, uint8 (H, W, 1, 3 or 4), as a PNG file that is not compressed."""
+    """Returns pixels, uint8 (H, W, 1, 3 or 4) or bool (H, W, 1), as a PNG file, not compressed."""
     height, width, channels = image.shape
     colour = {1: 0, 3: 2, 4: 6}[channels]
+    bits = 8
+    if image.dtype == bool:
+        image, bits = np.packbits(image, axis=1), 1
     rows = b"".join(b"\0" + row.tobytes() for row in image)
     parts = {
-        b"IHDR": struct.pack(">IIBBBBB", width, height, 8, colour, 0, 0, 0),
+        b"IHDR": struct.pack(">IIBBBBB", width, height, bits, colour, 0, 0, 0),
         b"IDAT": b"\x78\x01" + _stored(rows) + struct.pack(">I", zlib.adler32(rows)),
         b"IEND": b"",
     }
@@ -66,6 +69,34 @@ def _stored(content: bytes) -> bytes:
         struct.pack("<BHH", number == len(blocks), len(block), len(block) ^ 0xFFFF) + block
         for number, block in enumerate(blocks, 1)
     )
+
+
+def npy(array: np.ndarray) -> bytes:
+    """Returns an array as a file of NumPy's."""
+    buffer = io.BytesIO()
+    np.save(buffer, array)
+    return buffer.getvalue()
+
+
+def npz(**arrays: np.ndarray) -> bytes:
+    """Returns arrays by name as a zip archive of NumPy's files."""
+    return zipped({f"{name}.npy": npy(array) for name, array in arrays.items()})
+
+
+def hdf5(**arrays: np.ndarray) -> bytes:
+    """Returns arrays by name as an HDF5 file."""
+    import h5py
+
+    buffer = io.BytesIO()
+    with h5py.File(buffer, "w") as file:
+        for name, array in arrays.items():
+            file.create_dataset(name, data=array, track_times=False)
+    return buffer.getvalue()
+
+
+def lines(lines: Iterable[str]) -> bytes:
+    """Returns a text of some lines."""
+    return "".join(f"{line}\n" for line in lines).encode()
 
 
 def idx(array: np.ndarray) -> bytes:

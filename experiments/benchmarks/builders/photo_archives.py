@@ -130,24 +130,6 @@ def _rock_paper_scissors(rng: np.random.Generator) -> dict:
     return {"files": files}
 
 
-def _imagenet(rng: np.random.Generator) -> dict:
-    """Draws ImageNet's three tar files, with a photo of ink and a PNG file that are mended."""
-    ink = drawn.jpeg(drawn.pixels(rng, 44, 55), "CMYK")
-    of_synset = {
-        "n01440764": {f"n01440764_{n}.JPEG": drawn.photo(rng) for n in range(_PER_CLASS)},
-        "n01739381": {"n01739381_1309.JPEG": ink, "n01739381_2.JPEG": drawn.photo(rng)},
-        "n02105855": {"n02105855_2933.JPEG": drawn.png(drawn.pixels(rng, 41, 50))},
-    }
-    # The second is stored as YCCK, which the marker of Adobe's programs says.
-    at = ink.index(b"Adobe") + 11
-    of_synset["n02077923"] = {"n02077923_14822.JPEG": ink[:at] + b"\2" + ink[at + 1 :]}
-    train = {f"{synset}.tar": drawn.tar(photos) for synset, photos in of_synset.items()}
-    val = {f"ILSVRC2012_val_{n:08d}.JPEG": drawn.photo(rng) for n in (3, 1, 2)}
-    test = {f"test/ILSVRC2012_test_{n:08d}.JPEG": drawn.photo(rng) for n in (1, 2)}
-    parts = {"train": train, "val": val, "test": test}
-    return {"manual": {f"ILSVRC2012_img_{part}.tar": drawn.tar(of) for part, of in parts.items()}}
-
-
 ARCHIVES: Mapping[str, Callable[[np.random.Generator], dict]] = {
     "oxford_flowers102": _flowers,
     "oxford_iiit_pet": _pets,
@@ -157,5 +139,4 @@ ARCHIVES: Mapping[str, Callable[[np.random.Generator], dict]] = {
     "cats_vs_dogs": _cats,
     "eurosat/rgb": _eurosat,
     "rock_paper_scissors": _rock_paper_scissors,
-    "imagenet2012": _imagenet,
 }

@@ -24,6 +24,7 @@ TENSORFLOW = "needs TensorFlow"
 PACKAGE = "needs a package"
 FAILED = "failed"
 UNTRIED = "not tried"
+_FOR = {"gcsfs": "gcsfs: its lists lie in gs://tfds-data, which it opens itself"}
 _DIFFERENT = {
     "caltech101": "the 30 photos per class to train on are chosen in the order of names; with "
     "TensorFlow in that in which the file system lists them"
@@ -112,11 +113,10 @@ def _of_builder(name: str, tried: str | None) -> dict[str, Any]:
         found["by_hand"] = " ".join(kind.MANUAL_DOWNLOAD_INSTRUCTIONS.split())
     if tried:
         return found | {"tried": tried} | _try(tried)
-    if used.missing:
-        why = ", ".join(f"tf.{one}" for one in used.missing)
-        return found | {"outcome": TENSORFLOW, "why": why}
-    if used.packages:
-        return found | {"outcome": PACKAGE, "why": ", ".join(used.packages)}
+    why = [*(f"tf.{one}" for one in used.missing), *(_FOR.get(one, one) for one in used.packages)]
+    if why:
+        outcome = TENSORFLOW if used.missing else PACKAGE
+        return found | {"outcome": outcome, "why": ", ".join(why)}
     return found | {"outcome": UNTRIED}
 
 

@@ -13,6 +13,7 @@ from imgcls_jax.data.catalog.preparing import stand_in
 # What a builder reaches as tfds.core.lazy_imports.NAME -> the module that it is.
 _PACKAGES = {"PIL_Image": "PIL", "bs4": "bs4", "skimage": "skimage"}
 _LAZY = "tfds.core.lazy_imports."
+_LAZY_MODULE = "tensorflow_datasets.core.utils.lazy_imports_utils"
 _OWN = "tensorflow_datasets."
 _NOT_BUILDERS = ("core", "public_api", "testing", "scripts")
 
@@ -23,7 +24,7 @@ class Uses(NamedTuple):
     Attributes:
       supplied: names of TensorFlow that stand in `stand_in.NAMES`.
       missing: names of TensorFlow that do not.
-      packages: that it imports lazily and that are not installed.
+      packages: that it imports lazily, or to read from Google's cloud, and that are not installed.
     """
 
     supplied: tuple[str, ...]
@@ -39,14 +40,28 @@ def of(kind: type) -> Uses:
     names = {name for module in _modules(kind) for name in _dotted(module)}
     tensorflow = {name.removeprefix("tf.") for name in names if name.startswith("tf.")}
     lazy = {name.removeprefix(_LAZY).split(".")[0] for name in names if name.startswith(_LAZY)}
-    beam = {"apache_beam"} if any(name.startswith("beam.") for name in names) else set()
-    packages = {_PACKAGES.get(name, name) for name in lazy} | beam
+    packages = {_PACKAGES.get(name, name) for name in lazy} | set(_other_packages(kind, names))
     supplied = {name for name in tensorflow if stand_in.is_supplied(name)}
     return Uses(
         tuple(sorted(supplied)),
         tuple(sorted(tensorflow - supplied)),
         tuple(sorted(name for name in packages if importlib.util.find_spec(name) is None)),
     )
+
+
+def _other_packages(kind: type, names: set[str]) -> Iterator[str]:
+    """Yields packages that a builder needs in other ways than by TFDS' lazy imports."""
+    if any(name.startswith("beam.") for name in names):
+        yield "apache_beam"
+    if "tfds.core.gcs_path" in names:  # a path in Google's cloud, which the builder opens itself
+        yield "gcsfs"
+    for node in (node for module in _modules(kind) for node in _tree(module)):
+        if isinstance(node, ast.ImportFrom) and node.module == _LAZY_MODULE:
+            yield from (alias.name for alias in node.names if alias.name != "tensorflow")
+
+
+def _tree(module: ModuleType) -> Iterator[ast.AST]:
+    return ast.walk(ast.parse(inspect.getsource(module)))
 
 
 def _modules(kind: type) -> list[ModuleType]:
@@ -65,7 +80,7 @@ def _modules(kind: type) -> list[ModuleType]:
 
 
 def _imported(module: ModuleType) -> Iterator[str]:
-    for node in ast.walk(ast.parse(inspect.getsource(module))):
+    for node in _tree(module):
         if isinstance(node, ast.ImportFrom) and node.module:
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
             yield node.module
@@ -73,13 +88,11 @@ def _imported(module: ModuleType) -> Iterator[str]:
 
 def _dotted(module: ModuleType) -> Iterator[str]:
     """Yields every longest dotted name of a module's code, such as "tf.io.gfile.GFile"."""
-    tree = ast.parse(inspect.getsource(module))
-    hints = [
-        node.annotation for node in ast.walk(tree) if isinstance(node, ast.arg | ast.AnnAssign)
-    ]
-    hints += [node.returns for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
+    nodes = list(_tree(module))
+    hints = [node.annotation for node in nodes if isinstance(node, ast.arg | ast.AnnAssign)]
+    hints += [node.returns for node in nodes if isinstance(node, ast.FunctionDef)]
     passed = {id(inner) for hint in hints if hint for inner in ast.walk(hint)}
-    for node in ast.walk(tree):
+    for node in nodes:
         if isinstance(node, ast.Attribute) and id(node) not in passed:
             parts = [node.attr]
             inner = node.value

@@ -3,9 +3,10 @@
 import contextlib
 import time
 import urllib.parse
-from collections.abc import Iterable, Iterator, Mapping
+import urllib.request
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from imgcls_jax.data.catalog.route import no_route, one_line
 
@@ -58,15 +59,16 @@ def fetch(recipe: Published, data_dir: Path) -> dict[str, Path]:
 
 @contextlib.contextmanager
 def bounded_requests() -> Iterator[None]:
-    """Limits the requests of TFDS: 20 seconds without an answer, one retry, and no slow downloads.
+    """Limits the downloads of TFDS: 20 seconds without an answer, one retry, and no slow downloads.
 
-    TFDS sends them without a time-out, retries each ten times, and accepts an answer however slowly
-    it comes.
+    TFDS sends its requests without a time-out, retries each ten times, and accepts an answer
+    however slowly it comes; what it fetches by FTP has no time-out either.
     """
     from requests.adapters import HTTPAdapter
+    from tensorflow_datasets.core.download import downloader
     from urllib3.util.retry import Retry
 
-    send = HTTPAdapter.send
+    send, open_ftp = HTTPAdapter.send, downloader._open_with_urllib
 
     def bounded_send(self, request, **kwargs):
         self.max_retries = Retry(total=1, backoff_factor=0.2)
@@ -75,11 +77,32 @@ def bounded_requests() -> Iterator[None]:
         response.iter_content = lambda *args, **kwargs: hurried(chunks(*args, **kwargs))
         return response
 
-    HTTPAdapter.send = bounded_send
+    HTTPAdapter.send, downloader._open_with_urllib = bounded_send, _opened
     try:
         yield
     finally:
-        HTTPAdapter.send = send
+        HTTPAdapter.send, downloader._open_with_urllib = send, open_ftp
+
+
+@contextlib.contextmanager
+def _opened(url: str, **_: object) -> Iterator[tuple[Any, Iterable[bytes]]]:
+    """Opens an address such as one of FTP; yields the answer and the chunks of its content.
+
+    Raises:
+      requests.ConnectionError: nothing came for 20 seconds, or too little.
+    """
+    import requests
+
+    def told(call: Callable[[], Any]) -> Any:
+        try:
+            return call()
+        except OSError as error:
+            raise requests.ConnectionError(one_line(getattr(error, "reason", error))) from error
+
+    # Not urlopen, which remembers the proxies of its first call.
+    opener = urllib.request.build_opener()
+    with told(lambda: opener.open(url, timeout=STALL_SECONDS)) as response:
+        yield response, hurried(iter(lambda: told(lambda: response.read(2**16)), b""))
 
 
 def hurried(chunks: Iterable[bytes]) -> Iterator[bytes]:

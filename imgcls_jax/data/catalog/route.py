@@ -3,9 +3,11 @@
 import http.client
 import threading
 import urllib.error
+import urllib.parse
 import urllib.request
 
 _ROUTE_SECONDS = 8  # for the whole question whether the host answers, name look-up included
+_RESERVED = "!#$%&'()*+,/:;=?@[]~"  # characters that stand for themselves in an address
 
 
 def no_route(url: str, *, any_status: bool = False) -> str | None:
@@ -18,22 +20,25 @@ def no_route(url: str, *, any_status: bool = False) -> str | None:
     one left behind does not keep the program from ending.
     """
     answer = [f"no answer within {_ROUTE_SECONDS} seconds"]
+    known = threading.Event()
 
     def ask():
-        request = urllib.request.Request(url, method="HEAD")
+        request = urllib.request.Request(urllib.parse.quote(url, safe=_RESERVED), method="HEAD")
         try:
             # Not urlopen, which remembers the proxies of its first call.
             with urllib.request.build_opener().open(request, timeout=_ROUTE_SECONDS / 2):
                 answer[0] = None
+                known.set()  # an FTP server ends what it began only after a while
         except urllib.error.HTTPError as error:
             answer[0] = None if any_status else f"HTTP status {error.code}"
         except (OSError, ValueError, http.client.HTTPException) as error:
             reason = getattr(error, "reason", error)
             answer[0] = one_line(getattr(reason, "strerror", None) or reason)
+        finally:
+            known.set()
 
-    thread = threading.Thread(target=ask, daemon=True)
-    thread.start()
-    thread.join(_ROUTE_SECONDS)
+    threading.Thread(target=ask, daemon=True).start()
+    known.wait(_ROUTE_SECONDS)
     return answer[0]
 
 

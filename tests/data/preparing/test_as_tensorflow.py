@@ -24,6 +24,7 @@ PNG_BY_TENSORFLOW = {
     *("cifar10_1/v6", "cifar10_corrupted/brightness_2", "mnist_corrupted/identity"),
     *("cmaterdb/bangla", "binary_alpha_digits", "patch_camelyon"),
     *("uc_merced", "colorectal_histology", "smallnorb", "pneumonia_mnist", "imagenet_resized/8x8"),
+    *("so2sat/rgb", "quickdraw_bitmap", "caltech_birds2010"),
 }
 # Which photos are for training depends on the order in which the file system lists them.
 BY_LISTING = ("caltech101",)

@@ -161,3 +161,15 @@ def test_more_files_may_be_open_for_a_while():
         assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] == soft
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+@pytest.mark.parametrize("act", [gfile.exists, gfile.listdir, gfile.GFile, gfile.glob])
+def test_addresses_are_not_taken_for_paths(act):
+    with pytest.raises(gfile.Elsewhere, match=r"tf\.io\.gfile of gs:// addresses") as caught:
+        act("gs://tfds-data/a.txt")
+    assert not isinstance(caught.value, gfile.Unimplemented)
+    with (
+        stand_in.supplied(),
+        pytest.raises(lazy_imports_utils.tensorflow.errors.UnimplementedError, match="ftp://"),
+    ):
+        act("ftp://user:word@example.org/a.txt")

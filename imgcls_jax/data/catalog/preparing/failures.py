@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from imgcls_jax.data.catalog.preparing import gfile
 from imgcls_jax.data.catalog.preparing.tensors import NotSupplied
 from imgcls_jax.errors import UserError, printable
 
@@ -69,7 +70,7 @@ def _lacking(first: BaseException) -> str | None:
 
     TFDS asks for more of TensorFlow when it reports another error.
     """
-    if isinstance(first, NotSupplied):
+    if isinstance(first, NotSupplied | gfile.Elsewhere):
         return one_line(first)
     if isinstance(first, ImportError) and (first.name or "").startswith("tensorflow"):
         return f"its builder imports {first.name}"

@@ -14,6 +14,29 @@ from typing import IO, Any
 Pathlike = str | os.PathLike
 
 
+class Elsewhere(Exception):
+    """An address of another machine; the message is what of TensorFlow would read it."""
+
+
+class Unimplemented(Elsewhere):
+    """A file system that gfile does not know, such as that of "ftp://"."""
+
+
+def _local(path: Pathlike) -> str:
+    """Returns a path on this machine as text.
+
+    Raises:
+      Elsewhere: an address of Google Cloud Storage, which TensorFlow reads.
+      Unimplemented: another address; TFDS then downloads it by other means.
+    """
+    text = os.fsdecode(path)
+    scheme, separator, _ = text.partition("://")
+    if separator and scheme.isalnum():
+        kind = Elsewhere if scheme == "gs" else Unimplemented
+        raise kind(f"tf.io.gfile of {scheme}:// addresses")
+    return text
+
+
 def GFile(name: Pathlike, mode: str = "r") -> IO:
     """Opens a file; text is UTF-8, and its line feeds stay as they are."""
     return _Reader(name, mode) if mode in ("r", "rb") else _open(name, mode)
@@ -21,8 +44,8 @@ def GFile(name: Pathlike, mode: str = "r") -> IO:
 
 def _open(name: Pathlike, mode: str) -> IO:
     if "b" in mode:
-        return open(name, mode)
-    return open(name, mode, encoding="utf-8", newline="\n")
+        return open(_local(name), mode)
+    return open(_local(name), mode, encoding="utf-8", newline="\n")
 
 
 class _Reader:
@@ -57,34 +80,34 @@ class _Reader:
 
 
 def exists(path: Pathlike) -> bool:
-    return os.path.exists(path)
+    return os.path.exists(_local(path))
 
 
 def isdir(path: Pathlike) -> bool:
-    return os.path.isdir(path)
+    return os.path.isdir(_local(path))
 
 
 def listdir(path: Pathlike) -> list[str]:
     """Returns the names in a folder."""
-    return sorted(os.listdir(path))
+    return sorted(os.listdir(_local(path)))
 
 
 def glob(pattern: Pathlike | list[Pathlike]) -> list[str]:
     """Returns the paths that fit a pattern or any of several."""
     patterns = pattern if isinstance(pattern, list | tuple) else [pattern]
     # In TensorFlow a star fits a name that begins with a dot, too.
-    return sorted(p for one in patterns for p in globbing.glob(os.fspath(one), include_hidden=True))
+    return sorted(p for one in patterns for p in globbing.glob(_local(one), include_hidden=True))
 
 
 def walk(top: Pathlike) -> Iterator[tuple[str, list[str], list[str]]]:
     """Yields folder, names of folders, names of files, from the top down."""
-    for folder, folders, files in os.walk(top):
+    for folder, folders, files in os.walk(_local(top)):
         folders.sort()
         yield folder, folders, sorted(files)
 
 
 def makedirs(path: Pathlike) -> None:
-    os.makedirs(path, exist_ok=True)
+    os.makedirs(_local(path), exist_ok=True)
 
 
 def copy(src: Pathlike, dst: Pathlike, overwrite: bool = False) -> None:
@@ -95,11 +118,11 @@ def copy(src: Pathlike, dst: Pathlike, overwrite: bool = False) -> None:
     """
     if not overwrite and os.path.exists(dst):
         raise FileExistsError(f"{dst} is there already")
-    shutil.copyfile(src, dst)
+    shutil.copyfile(_local(src), _local(dst))
 
 
 def remove(path: Pathlike) -> None:
-    os.remove(path)
+    os.remove(_local(path))
 
 
 def rename(src: Pathlike, dst: Pathlike, overwrite: bool = False) -> None:
@@ -110,11 +133,11 @@ def rename(src: Pathlike, dst: Pathlike, overwrite: bool = False) -> None:
     """
     if not overwrite and os.path.exists(dst):
         raise FileExistsError(f"{dst} is there already")
-    os.replace(src, dst)
+    os.replace(_local(src), _local(dst))
 
 
 def rmtree(path: Pathlike) -> None:
-    shutil.rmtree(path)
+    shutil.rmtree(_local(path))
 
 
 @contextlib.contextmanager

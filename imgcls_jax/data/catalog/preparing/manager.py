@@ -6,6 +6,7 @@ Imported only where needed: tensorflow_datasets costs half a second.
 import contextlib
 import os
 import urllib.parse
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -49,10 +50,13 @@ class Manager(tfds.download.DownloadManager):
         super().__init__(**others)
         # TFDS writes these into the dictionary that all managers share.
         self._url_infos = {**self._url_infos, **(url_infos or {})}
+        self._pinned = url_infos or {}
+        self._times = Counter(_published(url, of)[0] for url, of in self._pinned.items())
         self._offline, self._say = offline, say
         self._answering: set[str] = set()
         self._wanted: list[str] = []
         self._unpacker = _Unpacker(say)
+        self._unpacked, self._folders = self._extract_dir, {}
 
     @property
     def _extractor(self) -> "_Unpacker":
@@ -92,7 +96,7 @@ class Manager(tfds.download.DownloadManager):
                 f"{self._dataset_name} is not on this machine, and `offline` forbids to fetch it: "
                 f"{self._ways_out(url)}, or (c) connect to the network and run without `offline`."
             )
-        host = urllib.parse.urlsplit(url).netloc
+        host = _host(url)
         self._say(f"asking {host}")
         if host not in self._answering and (reason := download.no_route(url, any_status=True)):
             raise self._unavailable(url, reason)
@@ -107,9 +111,16 @@ class Manager(tfds.download.DownloadManager):
         except (requests.RequestException, tfds.download.DownloadError) as error:
             raise self._unavailable(url, download.one_line(error).rstrip(".")) from error
 
+    def _extract(self, resource: Any) -> promise.Promise:
+        """Returns a promise of what an archive holds; TFDS tells archives by their names alone."""
+        folder = Path(getattr(resource, "path", resource)).parent
+        number = self._folders.setdefault(folder, len(self._folders))
+        self._extract_dir = self._unpacked / str(number)
+        return super()._extract(resource)
+
     def _unavailable(self, url: str, reason: str) -> UserError:
         return UserError(
-            f"{self._dataset_name} cannot be fetched from {urllib.parse.urlsplit(url).netloc} "
+            f"{self._dataset_name} cannot be fetched from {_host(url)} "
             f"({reason}): {self._ways_out(url)}, or (c) connect to the network and run again."
         )
 
@@ -120,35 +131,66 @@ class Manager(tfds.download.DownloadManager):
           UserError: the file there is not the one that TFDS pins.
         """
         pinned = self._url_infos.get(url)
-        folders = [folder for folder in (self._download_dir, self._manual_dir) if folder]
-        places = [folder / name for folder in folders for name in self._names(url)]
-        path = next((place for place in places if place.is_file()), None)
-        if path is None:
-            return None
-        self._say(f"checking {path.name}")
-        found = checksums.compute_url_info(path)
-        if pinned and found != pinned:
-            what = "its SHA-256 is another"
-            if found.size != pinned.size:
-                what = f"{found.size:,} bytes where {pinned.size:,} are pinned"
-            raise UserError(
-                f"{printable(path)} is not the file that TFDS prepares {self._dataset_name} from "
-                f"({what}): fetch {url} again, or take the file away."
-            )
-        self._register_or_validate_checksums(url=url, url_info=found, path=path)
-        return path
+        places = [folder / name for folder in self._folders_at_hand() for name in self._names(url)]
+        for path in (place for place in places if place.is_file()):
+            self._say(f"checking {path.name}")
+            found = checksums.compute_url_info(path)
+            if pinned and found != pinned:
+                if found in self._pinned.values():  # of another address that ends alike
+                    continue
+                what = "its SHA-256 is another"
+                if found.size != pinned.size:
+                    what = f"{found.size:,} bytes where {pinned.size:,} are pinned"
+                raise UserError(
+                    f"{printable(path)} is not the file that TFDS prepares {self._dataset_name} "
+                    f"from ({what}): fetch {url} again, or take the file away."
+                )
+            self._register_or_validate_checksums(url=url, url_info=found, path=path)
+            return path
+        if pinned and (path := self._renamed(pinned)):
+            self._register_or_validate_checksums(url=url, url_info=pinned, path=path)
+            return path
+        return None
+
+    def _renamed(self, pinned: checksums.UrlInfo) -> Path | None:
+        """Returns a file of whichever name that is the one pinned: browsers rename."""
+        for path in (path for folder in self._folders_at_hand() for path in folder.iterdir()):
+            if path.is_file() and path.stat().length == pinned.size:
+                self._say(f"checking {path.name}")
+                if checksums.compute_url_info(path) == pinned:
+                    return path
+        return None
+
+    def _folders_at_hand(self) -> list[Path]:
+        """Returns where files may lie that somebody fetched by hand."""
+        return [one for one in (self._download_dir, self._manual_dir) if one and one.is_dir()]
+
+    def _get_manually_downloaded_path(self, expected_url_info: Any) -> None:
+        """Returns nothing: `_at_hand` looks into the folder of manual downloads, too."""
 
     def _names(self, url: str) -> list[str]:
-        """Returns the names that the file of an address may have, the published one first."""
-        last = urllib.parse.unquote(urllib.parse.urlsplit(url).path.rstrip("/").rpartition("/")[2])
-        pinned = self._url_infos.get(url)
-        names = [pinned.filename if pinned else None, last]
-        return [name for name in dict.fromkeys(names) if name]
+        """Returns the names that the file of an address may have, the one to tell a person first.
+
+        That is the published name, below the last folder of the address where several files of the
+        data set have it.
+        """
+        names = _published(url, self._url_infos.get(url))
+        if self._times[names[0]] > 1:
+            *_, above, _ = ("", *urllib.parse.urlsplit(url).path.split("/"))
+            names.insert(0, f"{above}/{names[0]}" if above else names[0])
+        return names
+
+    def _named(self, url: str) -> str:
+        """Returns under which name to put the file of an address, a clause."""
+        name = self._names(url)[0]
+        # The end of such an address is a service's, and says of which kind the file is as little.
+        own = url in self._url_infos and "." not in name
+        return "under the name that it comes with" if own else f"as {name}"
 
     def _ways_out(self, url: str) -> str:
         """Returns what a person can do, a clause that names the files asked for with this one."""
         together = self._wanted if url in self._wanted else [url]
-        files = [f"{one} as {self._names(one)[0]}" for one in together]
+        files = [f"{one} {self._named(one)}" for one in together]
         more = f" and {len(files) - _MOST_NAMED} more" if len(files) > _MOST_NAMED else ""
         return (
             f"(a) put into {printable(self._download_dir)}, fetched elsewhere, "
@@ -171,6 +213,18 @@ class _Unpacker:
         self._say(f"unpacking {os.path.basename(path)}")
         extraction.unpack(extractor.iter_archive(path, method), Path(to_path))
         return promise.Promise.resolve(to_path)
+
+
+def _host(url: str) -> str:
+    """Returns the host of an address, without the name and the password to be given to it."""
+    return urllib.parse.urlsplit(url).netloc.rpartition("@")[2]
+
+
+def _published(url: str, pinned: checksums.UrlInfo | None) -> list[str]:
+    """Returns the name that TFDS pins, if it does, and the one that the address ends in."""
+    last = urllib.parse.unquote(urllib.parse.urlsplit(url).path.rstrip("/").rpartition("/")[2])
+    names = [pinned.filename if pinned else None, last]
+    return [name for name in dict.fromkeys(names) if name] or ["unnamed"]
 
 
 def needs_manual(name: str, folder: os.PathLike, instructions: str) -> UserError:

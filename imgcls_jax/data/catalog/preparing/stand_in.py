@@ -64,6 +64,7 @@ NAMES: Mapping[str, Any] = {
     "compat.as_str_any": lambda value: _as_text(value) if isinstance(value, bytes) else str(value),
     "compat.as_bytes": _as_bytes,
     "errors.NotFoundError": FileNotFoundError,
+    "errors.UnimplementedError": gfile.Unimplemented,
     **{
         f"errors.{name}": _NeverRaised
         for name in (
@@ -71,7 +72,6 @@ NAMES: Mapping[str, Any] = {
             "FailedPreconditionError",
             "PermissionDeniedError",
             "ResourceExhaustedError",
-            "UnimplementedError",
         )
     },
     "dtypes.DType": _Marker,

@@ -106,6 +106,9 @@ def test_cut_tfrecords_are_one_sentence(tiny_root):
     file.write_bytes(whole + next(folder.glob("*train*1-of*")).read_bytes())
     with pytest.raises(UserError, match=r"30 records where 20 belong|records where 20 belong"):
         data.load("tiny", data_dir=tiny_root, image_size=8)
+    file.write_bytes(bytes([whole[0] ^ 1]) + whole[1:])
+    with pytest.raises(UserError, match=r"cannot be read \(.* is damaged: the length of record 0 "):
+        data.load("tiny", data_dir=tiny_root)
 
 
 def test_images_of_another_shape_are_one_sentence(tiny_root):

@@ -38,6 +38,24 @@ def test_a_cut_file_is_told(tmp_path, cut):
         tfrecords.offsets(file)
 
 
+@pytest.mark.parametrize("record", range(len(RECORDS)))
+@pytest.mark.parametrize("bit", [0, 7, 35, 63, 64, 95])
+def test_a_length_that_its_crc_denies_is_told(tmp_path, record, bit):
+    file = tmp_path / "0"
+    content = bytearray(GOLDEN)
+    content[sum(len(one) + 16 for one in RECORDS[:record]) + bit // 8] ^= 1 << bit % 8
+    file.write_bytes(content)
+    with pytest.raises(ValueError, match=f"^0 is damaged: the length of record {record} does not"):
+        tfrecords.offsets(file)
+
+
+def test_zeros_are_no_records(tmp_path):
+    file = tmp_path / "0"
+    file.write_bytes(GOLDEN + bytes(64))
+    with pytest.raises(ValueError, match="the length of record 3 does not match its CRC"):
+        tfrecords.offsets(file)
+
+
 def test_a_file_that_becomes_shorter_is_told(tmp_path):
     file = tmp_path / "0"
     file.write_bytes(GOLDEN)
