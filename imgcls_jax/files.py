@@ -2,9 +2,13 @@
 
 import contextlib
 import csv
+import glob
 import hashlib
 import io
 import os
+import platform
+import re
+import shutil
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -28,19 +32,46 @@ def cache_folder(given: str | os.PathLike | None = None) -> Path:
 def whole(path: str | os.PathLike) -> Iterator[Path]:
     """Hands out a path to write to, whose file takes the name `path` at the end.
 
-    Missing folders are made. Where writing fails, a file already there is as it was.
+    Missing folders are made. Where writing fails, a file already there is as it was. Partial files
+    that killed writers of the same file left are removed.
 
     Raises:
       OSError: the file cannot be written.
     """
     path = Path(path).expanduser()  # shells leave the ~ behind an equals sign
-    partial = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")
+    partial = path.with_name(f".{path.name}.{_machine()}.{os.getpid()}.{threading.get_ident()}")
     path.parent.mkdir(parents=True, exist_ok=True)
+    for left in path.parent.glob(f".{glob.escape(path.name)}.{_machine()}.*.*"):
+        if _is_left(left):
+            left.unlink(missing_ok=True)
     try:
         yield partial
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def _machine() -> str:
+    """Returns this machine's name as a part of a file's name; process ids are those of one."""
+    return re.sub(r"\W", "-", platform.node())[:32]
+
+
+def _is_left(partial: Path) -> bool:
+    """Returns whether the process or thread that wrote to a partial file is gone."""
+    process, thread = partial.name.split(".")[-2:]
+    if not (process.isdigit() and thread.isdigit()):
+        return False
+    if int(process) == os.getpid():  # in containers they begin with the same numbers each time
+        return int(thread) not in [of.ident for of in threading.enumerate()]
+    if os.name != "posix":  # where asking would end the process
+        return False
+    try:
+        os.kill(int(process), 0)
+    except ProcessLookupError:
+        return True
+    except OSError:  # somebody else's
+        return False
+    return False
 
 
 @contextlib.contextmanager
@@ -99,6 +130,17 @@ def lock(folder: Path, doing: str) -> Iterator[None]:
         yield
     finally:
         held.release()
+
+
+def sweep(folder: Path, *patterns: str) -> None:
+    """Removes what killed writers left in a folder, unless one is at work and holds its lock."""
+    left = [path for pattern in patterns for path in folder.glob(pattern)]
+    if not left:
+        return
+    # A folder that cannot be written to stays as it is; a time-out is an OSError too.
+    with contextlib.suppress(OSError), filelock.FileLock(folder / ".lock").acquire(timeout=0):
+        for path in left:
+            shutil.rmtree(path, ignore_errors=True)
 
 
 def sha256(path: Path) -> str:

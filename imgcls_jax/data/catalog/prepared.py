@@ -20,9 +20,10 @@ from imgcls_jax.data.catalog import decoded
 from imgcls_jax.data.catalog.recipe import Recipe, Splits
 from imgcls_jax.data.dataset import Dataset
 from imgcls_jax.errors import UserError
-from imgcls_jax.files import lock
+from imgcls_jax.files import lock, sweep
 
 _RECORD = "imgcls_jax.json"
+_SCRATCH = ".preparing-"
 
 
 def folder_of(recipe: Recipe, data_dir: Path) -> Path:
@@ -78,9 +79,9 @@ def make_whole(folder: Path, make: Callable[[Path], Path]) -> bool:
             return False
         if folder.exists() and any(folder.iterdir()):
             raise FileExistsError(errno.EEXIST, f"{folder} is there but incomplete, delete it")
-        for leftover in folder.parent.glob(".preparing-*"):
+        for leftover in folder.parent.glob(f"{_SCRATCH}*"):
             shutil.rmtree(leftover, ignore_errors=True)
-        scratch = Path(tempfile.mkdtemp(prefix=".preparing-", dir=folder.parent))
+        scratch = Path(tempfile.mkdtemp(prefix=_SCRATCH, dir=folder.parent))
         try:
             os.rename(make(scratch), folder)
         except RuntimeError as error:  # how array_record reports a failed write
@@ -88,6 +89,11 @@ def make_whole(folder: Path, make: Callable[[Path], Path]) -> bool:
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
     return True
+
+
+def tidy(folder: Path) -> None:
+    """Removes what is left beside a prepared folder of a preparation killed after its renaming."""
+    sweep(folder.parent, f"{_SCRATCH}*")
 
 
 def read(recipe: Recipe, data_dir: Path) -> Dataset:
@@ -99,6 +105,7 @@ def read(recipe: Recipe, data_dir: Path) -> Dataset:
       UserError: the folder cannot be read or holds other counts or labels than the data set.
     """
     folder = folder_of(recipe, data_dir)
+    tidy(folder)
     try:
         of = decoded.fingerprint(folder)
         splits, differing = decoded.read(_decoded_path(folder), of=of) or _decode(

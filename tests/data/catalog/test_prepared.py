@@ -225,6 +225,14 @@ def test_killed_preparation_leaves_nothing_that_is_trusted(tmp_path, raw_dir):
     assert contents_of(data_dir) == COMPLETE
 
 
+def test_what_a_preparation_killed_after_its_renaming_left_is_swept(prepared_dir):
+    """The files that it was made from may be many gigabytes."""
+    left = version_folder(prepared_dir).with_name(".preparing-abc")
+    (left / "extracted").mkdir(parents=True)
+    assert_holds(load(RECIPE, data_dir=prepared_dir), CONTENTS)
+    assert contents_of(prepared_dir) == COMPLETE
+
+
 @pytest.mark.slow
 def test_two_processes_prepare_at_once(tmp_path, raw_dir, no_decoding):
     data_dir = tmp_path / "data"
