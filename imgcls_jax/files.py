@@ -2,13 +2,10 @@
 
 import contextlib
 import csv
-import glob
 import hashlib
 import io
 import json
 import os
-import re
-import shutil
 import socket
 import threading
 import time
@@ -37,38 +34,19 @@ def cache_folder(given: str | os.PathLike | None = None) -> Path:
 def whole(path: str | os.PathLike) -> Iterator[Path]:
     """Hands out a path to write to, whose file takes the name `path` at the end.
 
-    Missing folders are made. Where writing fails, a file already there is as it was. Partial files
-    that killed writers of the same file left are removed.
+    Missing folders are made. Where writing fails, a file already there is as it was.
 
     Raises:
       OSError: the file cannot be written.
     """
     path = Path(path).expanduser()  # shells leave the ~ behind an equals sign
-    partial = path.with_name(f".{path.name}.{_machine()}.{os.getpid()}.{threading.get_ident()}")
+    partial = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")
     path.parent.mkdir(parents=True, exist_ok=True)
-    for left in path.parent.glob(f".{glob.escape(path.name)}.{_machine()}.*.*"):
-        if _is_left(left):
-            left.unlink(missing_ok=True)
     try:
         yield partial
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)
-
-
-def _machine() -> str:
-    """Returns this machine's name as a part of a file's name; process ids are those of one."""
-    return re.sub(r"\W", "-", socket.gethostname())[:32]
-
-
-def _is_left(partial: Path) -> bool:
-    """Returns whether the process or thread that wrote to a partial file is gone."""
-    process, thread = partial.name.split(".")[-2:]
-    if not (process.isdigit() and thread.isdigit()):
-        return False
-    if int(process) == os.getpid():  # in containers they begin with the same numbers each time
-        return int(thread) not in [of.ident for of in threading.enumerate()]
-    return not _lives(int(process))
 
 
 @contextlib.contextmanager
@@ -127,17 +105,6 @@ def lock(folder: Path, doing: str) -> Iterator[None]:
         yield
     finally:
         held.release()
-
-
-def sweep(folder: Path, *patterns: str) -> None:
-    """Removes what killed writers left in a folder, unless one is at work and holds its lock."""
-    left = [path for pattern in patterns for path in folder.glob(pattern)]
-    if not left:
-        return
-    # A folder that cannot be written to stays as it is; a time-out is an OSError too.
-    with contextlib.suppress(OSError), filelock.FileLock(folder / _LOCK).acquire(timeout=0):
-        for path in left:
-            shutil.rmtree(path, ignore_errors=True)
 
 
 @contextlib.contextmanager

@@ -1,11 +1,10 @@
-"""Locks between processes and files written whole: who waits, and what the killed leave."""
+"""Locks between processes: who waits, what is said meanwhile, and who was killed."""
 
-import os
 import subprocess
 import sys
 import time
 
-from imgcls_jax.files import lock, sweep, whole
+from imgcls_jax.files import lock, whole
 
 _HOLD = """
 import pathlib, sys, time
@@ -56,59 +55,3 @@ def test_home_and_missing_folders_of_a_file_to_write(tmp_path, monkeypatch):
     with whole("~/new/deeper/file") as partial:
         partial.write_text("all")
     assert (tmp_path / "new/deeper/file").read_text() == "all"
-
-
-_KILLED = """
-import os, pathlib, sys
-from imgcls_jax.files import whole
-with whole(sys.argv[1]) as partial:
-    partial.write_text("half")
-    print(os.getpid(), flush=True)
-    sys.stdin.read() if sys.argv[2] == "lives" else os.kill(os.getpid(), 9)
-"""
-
-
-def _writer(path, *, lives: bool) -> subprocess.Popen:
-    """A process in the middle of writing a file, which it is killed in or still does."""
-    process = subprocess.Popen(
-        [sys.executable, "-c", _KILLED, str(path), "lives" if lives else "dies"],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    process.stdout.readline()
-    if not lives:
-        process.wait(timeout=60)
-    return process
-
-
-def test_what_killed_writers_left_goes_with_the_next_writing(tmp_path):
-    """That of a live writer stays, and so does that of another file, or of another machine."""
-    file = tmp_path / "a[1].json"
-    elsewhere = tmp_path / ".a[1].json.another-machine.1.1"
-    elsewhere.write_text("half")
-    for path in (file, tmp_path / "b.json"):
-        _writer(path, lives=False)
-    own = tmp_path / next(tmp_path.glob(".b.json.*")).name.replace(".b.json", ".a[1].json")
-    own = own.with_name(".".join([*own.name.split(".")[:-2], str(os.getpid()), "1"]))
-    own.write_text("half")  # of a process with our number before us
-    assert len(list(tmp_path.iterdir())) == 4
-    live = _writer(file, lives=True)
-    assert len(list(tmp_path.iterdir())) == 4  # its own in place of the killed one's
-    with whole(file) as partial:
-        partial.write_text("all")
-    others = {path.name for path in tmp_path.iterdir()} - {file.name, elsewhere.name}
-    assert sorted(name.startswith(".b.json.") for name in others) == [False, True]
-    live.communicate()
-    assert live.returncode == 0
-    assert file.read_text() == "half"
-
-
-def test_a_folder_is_swept_unless_somebody_holds_it(tmp_path):
-    for name in (".left-1", ".left-2", "kept"):
-        (tmp_path / name / "inside").mkdir(parents=True)
-    process = holder(tmp_path, seconds=60)
-    sweep(tmp_path, ".left-*")
-    assert len(list(tmp_path.glob(".left-*"))) == 2
-    process.kill()
-    process.wait(timeout=60)
-    sweep(tmp_path, ".left-*")
-    assert {path.name for path in tmp_path.iterdir()} == {".lock", "kept"}

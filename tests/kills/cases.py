@@ -10,14 +10,13 @@ from kills.commands import Command
 from photo_helpers import write_photos
 from weight_files import write_legacy
 
-# A checkpoint after every call of the device, also within an epoch.
-_OFTEN = {
-    "imgcls_jax.train.ledger._SAVE_SECONDS": 0.0,
-    "imgcls_jax.train.ledger._OVERDUE_SECONDS": 0.0,
-}
-_DIGITS = ("--dataset=digits", "--hidden=8", "--batch_size=100", "--augment=shift")
+# Checkpoints within epochs, too.
+_DIGITS = ("--dataset=digits", "--hidden=8", "--batch_size=100", "--checkpoint_every=5steps")
 _PLAIN = ("--model=linear", "--epochs=1")
-_MLP = ("--model=mlp", "--hidden=8", "--image_size=16", "--batch_size=8", "--epochs=2")
+_MLP = (
+    "--model=mlp", "--hidden=8", "--image_size=16", "--batch_size=8", "--epochs=2",
+    "--checkpoint_every=1steps",
+)  # fmt: skip
 _NETWORK = "mobilenet_v3_small"
 
 
@@ -64,14 +63,8 @@ class Case(NamedTuple):
         """Returns the command in a folder of its own, whose run is in `run`."""
         experiment, *arguments = self.of(files)
         of_run = ("--nofigures", "--offline", "--workdir=run")
-        return Command(
-            experiment,
-            (*arguments, *of_run),
-            folder,
-            constants=_OFTEN,
-            archive=self.archive,
-            **changes,
-        )
+        arguments = (*arguments, *of_run)
+        return Command(experiment, arguments, folder, archive=self.archive, **changes)
 
 
 def _of_folder(photos: Path, *more: str) -> tuple[str, ...]:
@@ -85,7 +78,7 @@ def _streamed(files: Files, workers: int) -> tuple[str, ...]:
 
 def _published(files: Files, *more: str) -> tuple[str, ...]:
     network = (f"--model={_NETWORK}", f"--weights={files.weights}", "--image_size=32")
-    sizes = ("--batch_size=4", "--epochs=2", "--lr=0.001")
+    sizes = ("--batch_size=4", "--epochs=2", "--lr=0.001", "--checkpoint_every=2steps")
     return ("transfer", f"--data_dir={files.photos}", *network, *sizes, *more)
 
 
@@ -93,7 +86,7 @@ CASES = (
     Case(
         "resident",
         40,
-        lambda _: ("fmnist", *_DIGITS, "--epochs=5", "--hold_out=0.2", "--evaluate=best"),
+        lambda _: ("fmnist", *_DIGITS, "--epochs=4", "--hold_out=0.2", "--evaluate=best"),
     ),
     Case("seeds", 24, lambda _: ("fmnist", *_DIGITS, "--epochs=2", "--seeds=3")),
     Case("folds", 20, lambda files: _of_folder(files.photos, "--folds=3")),

@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -26,7 +25,6 @@ class Command:
     Attributes:
       experiment: the module in `experiments`.
       folder: where it runs; its caches, data and temporary files are below.
-      constants: dotted name -> value of a module, for this process.
       archive: the data set of TFDS whose published files are replaced by drawn ones.
       die_at: the number of the renaming it dies at, see `server._die_at`.
     """
@@ -34,7 +32,6 @@ class Command:
     experiment: str
     arguments: tuple[str, ...]
     folder: Path
-    constants: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     archive: str | None = None
     die_at: int | None = None
 

@@ -91,9 +91,6 @@ def _run(command: dict) -> None:
     os.chdir(command["folder"])
     os.environ.update(command["environment"])
     tempfile.tempdir = None  # found anew
-    for place, value in command["constants"].items():
-        module, _, name = place.rpartition(".")
-        setattr(importlib.import_module(module), name, value)
     if command["die_at"] is not None:
         _die_at(command["die_at"])
     with contextlib.ExitStack() as stack:

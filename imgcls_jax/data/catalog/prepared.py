@@ -6,6 +6,7 @@ data_dir/<name>/.lock                held while one of the two is written
 data_dir/<name>/.preparing-*/        work in progress, swept by the next holder of the lock
 """
 
+import contextlib
 import errno
 import json
 import os
@@ -14,13 +15,14 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+import filelock
 from absl import logging
 
 from imgcls_jax.data.catalog import decoded
 from imgcls_jax.data.catalog.recipe import Recipe, Splits
 from imgcls_jax.data.dataset import Dataset
 from imgcls_jax.errors import UserError
-from imgcls_jax.files import lock, sweep
+from imgcls_jax.files import lock
 
 _RECORD = "imgcls_jax.json"
 _SCRATCH = ".preparing-"
@@ -92,8 +94,17 @@ def make_whole(folder: Path, make: Callable[[Path], Path]) -> bool:
 
 
 def tidy(folder: Path) -> None:
-    """Removes what is left beside a prepared folder of a preparation killed after its renaming."""
-    sweep(folder.parent, f"{_SCRATCH}*")
+    """Removes what is left beside a prepared folder of a preparation killed after its renaming.
+
+    Where somebody prepares beside it, or the folder cannot be written to, it stays.
+    """
+    left = list(folder.parent.glob(f"{_SCRATCH}*"))
+    if not left:
+        return
+    held = filelock.FileLock(folder.parent / ".lock")
+    with contextlib.suppress(OSError), held.acquire(timeout=0):  # a time-out is an OSError too
+        for scratch in left:
+            shutil.rmtree(scratch, ignore_errors=True)
 
 
 def read(recipe: Recipe, data_dir: Path) -> Dataset:
