@@ -13,10 +13,7 @@ from weight_files import write_legacy
 # Checkpoints within epochs, too.
 _DIGITS = ("--dataset=digits", "--hidden=8", "--batch_size=100", "--checkpoint_every=5steps")
 _PLAIN = ("--model=linear", "--epochs=1")
-_MLP = (
-    "--model=mlp", "--hidden=8", "--image_size=16", "--batch_size=8", "--epochs=2",
-    "--checkpoint_every=1steps",
-)  # fmt: skip
+_MLP = ("--model=mlp", "--hidden=8", "--batch_size=8", "--epochs=2", "--checkpoint_every=1steps")
 _NETWORK = "mobilenet_v3_small"
 
 
@@ -51,12 +48,14 @@ class Case(NamedTuple):
       name: what a test is called by.
       kills: of the 200.
       of: gives the entry point and its arguments, without the folder of the run.
+      share: of its time, from its beginning, that is drawn from; what comes after is another's.
       archive: see `Command`.
     """
 
     name: str
     kills: int
     of: Callable[[Files], tuple[str, ...]]
+    share: float = 1.0
     archive: str | None = None
 
     def command(self, files: Files, folder: Path, **changes) -> Command:
@@ -68,12 +67,12 @@ class Case(NamedTuple):
 
 
 def _of_folder(photos: Path, *more: str) -> tuple[str, ...]:
-    return ("train", "--dataset=folder", f"--data_dir={photos}", *_MLP, *more)
+    return ("train", "--dataset=folder", f"--data_dir={photos}", "--image_size=16", *more)
 
 
 def _streamed(files: Files, workers: int) -> tuple[str, ...]:
     streamed = ("--feed=streamed", "--random_crop=0.3", f"--workers={workers}", "--hold_out=0.2")
-    return _of_folder(files.photos, *streamed)
+    return _of_folder(files.photos, *_MLP, *streamed)
 
 
 def _published(files: Files, *more: str) -> tuple[str, ...]:
@@ -89,11 +88,17 @@ CASES = (
         lambda _: ("fmnist", *_DIGITS, "--epochs=4", "--hold_out=0.2", "--evaluate=best"),
     ),
     Case("seeds", 24, lambda _: ("fmnist", *_DIGITS, "--epochs=2", "--seeds=3")),
-    Case("folds", 20, lambda files: _of_folder(files.photos, "--folds=3")),
+    Case("folds", 20, lambda files: _of_folder(files.photos, *_MLP, "--folds=3")),
     Case("streamed", 26, lambda files: _streamed(files, workers=0)),
     Case("streamed by two workers", 14, lambda files: _streamed(files, workers=2)),
     Case("head first", 14, lambda files: _published(files, "--trainable=all", "--head_epochs=2")),
     Case("frozen", 14, lambda files: _published(files)),
-    Case("cache", 24, lambda files: _of_folder(files.many_photos)),
-    Case("preparation", 24, lambda _: ("train", "--dataset=mnist", *_PLAIN), "mnist"),
+    Case("cache", 24, lambda files: _of_folder(files.many_photos, *_PLAIN), share=0.5),
+    Case(
+        "preparation",
+        24,
+        lambda _: ("train", "--dataset=mnist", *_PLAIN),
+        share=0.5,
+        archive="mnist",
+    ),
 )

@@ -9,8 +9,8 @@ from kills import ends
 from kills.cases import CASES, Case, Files
 from kills.commands import Server
 
-_IN_A_ROW = 4  # kills of one run, before it may come to its end
-_BY_DEFAULT = {"resident": 8, "cache": 6, "preparation": 6}
+_IN_A_ROW = 6  # kills of one run, before it may come to its end
+_BY_DEFAULT = {"resident": 6, "cache": 7, "preparation": 7}
 _BY_NAME = {case.name: case for case in CASES}
 
 
@@ -27,6 +27,7 @@ def files(tmp_path_factory):
 
 @pytest.mark.parametrize("name", _BY_DEFAULT)
 def test_a_killed_command_ends_as_one_left_alone(server, files, tmp_path, name):
+    assert sum(_BY_DEFAULT.values()) == 20
     _kill(server, _BY_NAME[name], files, tmp_path, kills=_BY_DEFAULT[name])
 
 
@@ -42,19 +43,19 @@ def _kill(server: Server, case: Case, files: Files, folder: Path, *, kills: int)
     rng, killed, rows = random.Random(case.name), 0, 0
     whole = server.run(case.command(files, folder / "whole"))[0]
     assert whole.status == 0, whole.said
-    expected, seconds = ends.of_folder(folder / "whole"), whole.seconds
+    expected, seconds = ends.of_folder(folder / "whole"), case.share * whole.seconds
     while killed < kills:
         place, row = folder / f"{rows}", 0
         while row < min(_IN_A_ROW, kills - killed):
             ended = server.run(case.command(files, place), kill_after=rng.uniform(0, seconds))[0]
             assert server.orphans() == []
             if not ended.killed:
+                seconds = min(seconds, case.share * ended.seconds) if row == 0 else seconds
                 break
             row += 1
         ended = ended if not ended.killed else server.run(case.command(files, place))[0]
         assert ended.status == 0, ended.said
         _assert_ended(server, place, expected)
-        seconds = min(seconds, whole.seconds)
         killed, rows = killed + row, rows + 1
         assert rows <= 10 * kills
         shutil.rmtree(place)
