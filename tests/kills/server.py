@@ -20,8 +20,9 @@ from multiprocessing import shared_memory
 
 MARK = "IMGCLS_KILLS"  # the variable of the environment by which its processes are known
 _IMPORTED = (
-    "optax", "grain", "orbax.checkpoint", "sklearn.datasets", "PIL.Image", "experiments.fmnist",
-    "experiments.train", "experiments.transfer", "imgcls_jax.report.run_page",
+    "optax", "grain", "orbax.checkpoint", "sklearn.datasets", "tensorflow_datasets", "PIL.Image",
+    "experiments.benchmarks.builders.archives", "experiments.fmnist", "experiments.train",
+    "experiments.transfer", "imgcls_jax.report.run_page",
 )  # fmt: skip
 _LATE = 1000.0  # seconds after which a command that hangs is ended
 _LOOK = 0.005  # seconds between two looks at what processes have used
