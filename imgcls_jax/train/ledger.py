@@ -14,6 +14,7 @@ from imgcls_jax.losses import is_absurd
 from imgcls_jax.workdir import Workdir
 
 _SAVE_SECONDS = 2.0  # between checkpoints: below this, redoing the work is cheaper than saving it
+_SHARE = 0.01  # of the time that checkpoints may take, where they take longer than was thought
 _OVERDUE_SECONDS = 120.0  # without a checkpoint: one within the epoch
 
 History = list[dict[str, Any]]
@@ -127,8 +128,9 @@ class Saver:
         self._saved = time.perf_counter()
 
     def is_due(self) -> bool:
-        """Returns whether an epoch's end is worth a checkpoint."""
-        return time.perf_counter() - self._saved > self._seconds
+        """Returns whether an epoch's end is worth a checkpoint, by what the last one took."""
+        worth = min(self._checkpoints.seconds / _SHARE, _OVERDUE_SECONDS)
+        return time.perf_counter() - self._saved > max(self._seconds, worth)
 
     def is_overdue(self) -> bool:
         """Returns whether the epoch is so long that a crash would cost too much of it."""
@@ -141,7 +143,6 @@ class Saver:
     def save(self, position: Any) -> None:
         if self._best is not None:
             self._checkpoints.save("best", int(self._best.state.step), self._best)
-            self._checkpoints.wait()  # two managers write in parallel
             self._best = None
         self._checkpoints.save("last", int(position.state.step), position)
         self._saved = time.perf_counter()
