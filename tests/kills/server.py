@@ -110,10 +110,13 @@ def _expecting(name: str):
     import tensorflow_datasets as tfds
 
     from experiments.benchmarks.builders import archives
+    from imgcls_jax.data.catalog.builder import leaving_nothing
     from imgcls_jax.data.catalog.folders.places import data_dir_of
 
     folder = data_dir_of(None)
-    return archives.make(name).at_hand(tfds.builder(name, data_dir=folder), folder / "downloads")
+    with leaving_nothing():
+        builder = tfds.builder(name, data_dir=folder)
+    return archives.make(name).at_hand(builder, folder / "downloads")
 
 
 def _die_at(number: int) -> None:
