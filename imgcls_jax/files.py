@@ -5,6 +5,7 @@ import csv
 import hashlib
 import io
 import os
+import re
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -14,14 +15,49 @@ from absl import logging
 
 from imgcls_jax.errors import UserError, printable
 
+_ADDRESS = re.compile("[A-Za-z][A-Za-z0-9+.-]+://")
 _SHORT_SECONDS = 1.0  # that another writer may take without a word
 # With these a spreadsheet begins a formula, the wide ones where East Asian text is usual.
 _FORMULAS = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 
 
+def local_path(given: str | os.PathLike, setting: str = "") -> Path:
+    """Returns a path of this machine with its home in place of `~`.
+
+    Args:
+      setting: what it is given as, for the error.
+
+    Raises:
+      UserError: it is an address, such as gs://bucket/folder, or in a home that this user has not.
+    """
+    text = os.fspath(given)
+    said = f"`{setting}={text}`" if setting else text
+    if _ADDRESS.match(text):
+        raise UserError(
+            f"{said} is an address, and only paths of this machine are taken; give one, such as "
+            "where that storage is mounted."
+        )
+    try:
+        return Path(text).expanduser()
+    except RuntimeError as error:  # neither HOME nor an entry of the user
+        raise UserError(
+            f"{said} is in a home, and this user has none; give a path without ~."
+        ) from error
+
+
 def cache_folder(given: str | os.PathLike | None = None) -> Path:
-    """Returns the folder of what could be made again: the given one, $IMGCLS_CACHE or our own."""
-    return Path(given or os.environ.get("IMGCLS_CACHE") or "~/.cache/imgcls_jax").expanduser()
+    """Returns the folder of what could be made again: the given one, $IMGCLS_CACHE or our own.
+
+    Raises:
+      UserError: it would lie in a home, and this user has none.
+    """
+    place = given or os.environ.get("IMGCLS_CACHE")
+    if place is None and os.path.expanduser("~") == "~":
+        raise UserError(
+            "this user has no home to keep decoded photos in; set IMGCLS_CACHE to a folder that "
+            "can be written."
+        )
+    return local_path(place or "~/.cache/imgcls_jax", "IMGCLS_CACHE")
 
 
 @contextlib.contextmanager
@@ -32,8 +68,9 @@ def whole(path: str | os.PathLike) -> Iterator[Path]:
 
     Raises:
       OSError: the file cannot be written.
+      UserError: the path is none of this machine, see `local_path`.
     """
-    path = Path(path).expanduser()  # shells leave the ~ behind an equals sign
+    path = local_path(path)  # shells leave the ~ behind an equals sign
     partial = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
@@ -73,7 +110,9 @@ def csv_text(rows: Iterable[Sequence[object]]) -> str:
     return text.getvalue()
 
 
-def _cell(value: object) -> str:
+def _cell(value: object) -> object:
+    if isinstance(value, int | float):  # -0.5 is no formula
+        return value
     cell = printable(str(value))
     return f"'{cell}" if cell.startswith(("'", *_FORMULAS)) else cell
 

@@ -16,7 +16,9 @@ import numpy as np
 
 from imgcls_jax.config import Config
 from imgcls_jax.errors import UserError
-from imgcls_jax.files import replacing
+from imgcls_jax.files import local_path, replacing
+from imgcls_jax.schema import reading
+from imgcls_jax.schema import run_files as of
 
 _PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "tensorflow-datasets", "numpy")
 
@@ -30,6 +32,8 @@ _HOLDS = {
     _RACE: "holds a speed run; give its settings to see it, or choose another `workdir`",
     _ENSEMBLE: "holds an ensemble; choose another `workdir`",
 }
+_UNDO = "undo the edit, or choose another `workdir`"
+_ANEW = "remove it and run the same command again, which writes it anew"
 
 
 class Workdir:
@@ -37,7 +41,7 @@ class Workdir:
 
     def __init__(self, path: str | Path):
         try:
-            self.path = Path(path).expanduser().resolve()
+            self.path = local_path(path, "workdir").resolve()
         except (OSError, RuntimeError) as error:
             raise UserError(f"cannot use {path} as `workdir` ({error}); choose another.") from error
         self.figures = self.path / "figures"
@@ -52,13 +56,17 @@ class Workdir:
         Raises:
           UserError: if the file is damaged or of another version.
         """
-        values = self._held(SEVERAL if several else _RUN)
-        if isinstance(values, dict) and values.get("model") == "logistic_sgd":
+        kind = SEVERAL if several else _RUN
+        values = self._held(kind)
+        if values is not None and values.get("model") == "logistic_sgd":
             raise UserError(
                 f"{self.path} holds run 8, which keeps no network and is never continued; choose "
                 "another."
             )
-        return None if values is None else Config.from_json(values)
+        try:
+            return None if values is None else Config.from_json(values)
+        except UserError as error:
+            raise UserError(f"{self.path / kind} cannot be used: {error}") from error
 
     def one_of_several(self) -> Path | None:
         """Returns the folder of one run where this is the folder of several, else None."""
@@ -97,8 +105,8 @@ class Workdir:
         held = self._claim(_RACE, settings)
         if held is None:
             return None
-        finished = self._read_json("summary.json") or {}
-        if held != settings or len(finished.get("seeds", ())) != seeds:
+        finished = self._read_json("summary.json", of.Race, _ANEW) if held == settings else None
+        if finished is None or len(finished["seeds"]) != seeds:
             raise UserError(
                 f"{self.path} holds something else than this speed run, finished; choose another "
                 "`workdir`."
@@ -111,14 +119,16 @@ class Workdir:
 
     def ensemble(self) -> dict[str, Any] | None:
         """Returns the record of the ensemble in this folder; None without one."""
-        return self._read_json(_ENSEMBLE)
+        return self._read_json(_ENSEMBLE, of.Ensemble)
 
     def _held(self, kind: str) -> Any:
         """Reads the settings that the folder holds; None where it is claimed at most.
 
         Where nothing was done, the settings may have been mistaken.
         """
-        return None if self._names() <= set(_HOLDS) else self._read_json(kind)
+        if self._names() <= set(_HOLDS):
+            return None
+        return self._read_json(kind, of.Ensemble if kind == _ENSEMBLE else dict)
 
     def _claim(self, kind: str, settings: dict[str, Any]) -> Any:
         """Claims a folder in which nothing was done; else returns the settings that it holds.
@@ -157,7 +167,7 @@ class Workdir:
 
     def network_record(self) -> dict[str, Any] | None:
         """Returns the record that a prediction needs beside the parameters; None without one."""
-        return self._read_json("network.json")
+        return self._read_json("network.json", of.NetworkRecord)
 
     def history(self) -> list[dict[str, Any]]:
         """Reads one dict per epoch, in order; a line cut short by a crash is left out.
@@ -168,12 +178,9 @@ class Workdir:
         path = self.path / "metrics.jsonl"
         records = []
         try:
-            for line in path.read_text().splitlines() if path.exists() else ():
-                record = json.loads(line)
-                if not isinstance(record, dict):
-                    break
-                records.append(record)
-        except ValueError:  # cut short, or no text at all
+            for line in path.read_bytes().splitlines() if path.exists() else ():
+                records.append(reading.parse(line, of.EpochRecord))
+        except ValueError:  # cut short, or no record at all
             pass
         if records and self._watches_test():
             old, new = "validation_", "test_"
@@ -195,13 +202,13 @@ class Workdir:
 
     def head_seconds(self) -> float | None:
         """Returns the time that `set_head_seconds` kept; None where there is none."""
-        return (self._read_json("head.json") or {}).get("seconds")
+        return (self._read_json("head.json", of.HeadRecord) or {}).get("seconds")
 
     def summary(self) -> dict[str, Any] | None:
         """Returns a finished run's report; None while it is not finished, or if files are gone."""
-        found = self._read_json("summary.json")
-        whole = isinstance(found, dict) and "per_class" in found
-        if not whole or not (self.path / "predictions.npz").exists():
+        if not (self.path / "predictions.npz").exists():
+            return None
+        if (found := self._read_json("summary.json", of.Summary, _ANEW)) is None:
             return None
         if self._watches_test() and "watched" not in found:  # as versions up to 0.1 wrote it
             found = {k: v for k, v in found.items() if not k.startswith("validation_")}
@@ -209,15 +216,14 @@ class Workdir:
         return found
 
     def _watches_test(self) -> bool:
-        values = self._read_json(_RUN)
-        return isinstance(values, dict) and bool(values.get("watch_test"))
+        return bool((self._read_json(_RUN) or {}).get("watch_test"))
 
     def write_json(self, name: str, value: Any) -> None:
         self.write_text(name, json.dumps(value, indent=2, allow_nan=False) + "\n")
 
     def write_text(self, name: str, text: str) -> None:
         with self._replacing(name) as temporary:
-            temporary.write_text(text)
+            temporary.write_text(text, encoding="utf-8")
 
     def write_arrays(self, name: str, **arrays: np.ndarray) -> None:
         # Opened here: savez would add a suffix to a path.
@@ -240,19 +246,12 @@ class Workdir:
         return self.figures
 
     def _names(self) -> set[str]:
-        """Returns the names in the folder; none where there is no folder."""
-        return {entry.name for entry in self.path.iterdir()} if self.path.is_dir() else set()
+        """Returns the names in the folder but hidden ones; none where there is no folder."""
+        entries = self.path.iterdir() if self.path.is_dir() else ()
+        return {entry.name for entry in entries if not entry.name.startswith(".")}
 
-    def _read_json(self, name: str) -> Any:
-        path = self.path / name
-        try:
-            return json.loads(path.read_text())
-        except (FileNotFoundError, NotADirectoryError):
-            return None
-        except (OSError, ValueError) as error:
-            raise UserError(
-                f"{path} cannot be read ({error}); remove it or choose another `workdir`."
-            ) from error
+    def _read_json(self, name: str, wanted: Any = dict, advice: str = _UNDO) -> Any:
+        return reading.read(self.path / name, wanted, advice=advice)
 
     def _replacing(self, name: str) -> contextlib.AbstractContextManager[Path]:
         return replacing(self.path / name, advice=_FULL)

@@ -11,11 +11,12 @@ from typing import Any
 
 from absl import app, flags, logging
 
+from experiments.cli import surroundings
 from experiments.cli.origins import SETTING
 from experiments.cli.pipes import reader_may_leave
 from imgcls_jax import data, pretrained
 from imgcls_jax.config import Config, settings_by_name
-from imgcls_jax.errors import Interrupted, UserError
+from imgcls_jax.errors import Interrupted, UserError, printable
 from imgcls_jax.workdir import Workdir
 
 _DATA_DIR = flags.DEFINE_string(
@@ -240,6 +241,8 @@ def run(
       help_of: gives the text that --help prints; absl's own if None.
       argv: the command line, `sys.argv` if None.
     """
+    if argv is None:
+        surroundings.settle()
     argv = sys.argv if argv is None else argv
     if help_of is not None and _HELP & set(argv[1:]):
         with reader_may_leave():
@@ -250,6 +253,7 @@ def run(
         if not flags.FLAGS["verbosity"].present:
             logging.set_verbosity(logging.WARNING)  # app.run sets INFO, at which Orbax is loud
         try:
+            surroundings.require_paths()
             if takes_arguments:
                 main(arguments[1:])
             elif arguments[1:]:
@@ -263,11 +267,16 @@ def run(
             print(with_dashes(str(stop)), file=sys.stderr)
             sys.exit(130)
         except UserError as error:
-            print(f"error: {with_dashes(str(error))}", file=sys.stderr)
+            print(f"error: {printable(with_dashes(str(error)))}", file=sys.stderr)
             sys.exit(1)
         except KeyboardInterrupt:
             print("interrupted", file=sys.stderr)
             sys.exit(130)
+        except RuntimeError:
+            if (trouble := surroundings.platform_trouble()) is None:
+                raise
+            print(f"error: {printable(trouble)}", file=sys.stderr)
+            sys.exit(1)
 
     with reader_may_leave():
         app.run(guarded, argv=argv)

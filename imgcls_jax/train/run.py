@@ -135,6 +135,7 @@ def repeat(
       The content of `summary.json`: every seed's figures, their mean and standard deviation
       (n - 1), and where the documented figure falls in that distribution.
     """
+    configs = config.seeds(seeds)
     workdir.claim(config, several=True)
     shared = functools.cache(shared_trainer or (lambda: make_trainer(config, dataset)))
 
@@ -150,7 +151,7 @@ def repeat(
             stop=stop,
         )
 
-    runs = each(_of_seeds(config, seeds), "seed", workdir, run_one)
+    runs = each(configs, "seed", workdir, run_one)
     result = over(runs, config, name, documented) | {
         "seeds": [summary["seed"] for summary in runs],
         "data_verified": dataset.verified,
@@ -191,8 +192,8 @@ def begin_together(
     if not considered(vectorize, config):
         return shared
     _test_split(dataset)
+    configs = config.seeds(seeds)
     workdir.claim(config, several=True)
-    configs = _of_seeds(config, seeds)
     trainer = train_together(
         configs,
         [of_one(workdir, "seed", one) for one in configs],
@@ -203,10 +204,6 @@ def begin_together(
         trackers=trackers,
     )
     return shared if trainer is None else lambda: trainer
-
-
-def _of_seeds(config: Config, seeds: int) -> list[Config]:
-    return [config.replace(seed=config.train.seed + k) for k in range(seeds)]
 
 
 def cross_validate(

@@ -26,7 +26,7 @@ _FORMATS = ("JPEG", "PNG", "GIF", "BMP", "DIB", "WEBP", "AVIF", "TIFF", "PPM")
 # torchvision's ResNet, MobileNet and DenseNet weights were evaluated with; bicubic, for most of
 # timm's, costs a third more. Keras' stretching without antialiasing turns fine texture into noise.
 _FILTERS = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
-_HOW = re.compile(r"(crop|stretch|pad)(?:-(bilinear|bicubic)-(0\.\d+|1))?")
+_HOW = re.compile(r"(crop|stretch|pad)(?:-(bilinear|bicubic)-(0\.\d*[1-9]\d*|1))?")
 
 _UPRIGHT = {  # EXIF orientation -> the turn that brings the picture upright
     2: Image.Transpose.FLIP_LEFT_RIGHT,

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from imgcls_jax.data.dataset import class_counts
-from imgcls_jax.data.photos import kinds, listing
+from imgcls_jax.data.photos import above, kinds, listing
 from imgcls_jax.data.photos.layout import find, look_through, unread_table
 from imgcls_jax.data.photos.listing import LAYOUT
 from imgcls_jax.errors import UserError, printable
@@ -107,11 +107,14 @@ def scan(path: str | os.PathLike) -> Folder:
             if os.path.join(layout.top, entry.name) not in layout.splits.values():
                 ignored[f"{printable(entry.name)}, beside the split folders"] += 1
     else:
-        above = _above(root, root / layout.top)
-        found["all"] = _classes(root, layout.top, layout.entries, above, ignored)
+        chain = _above(root, root / layout.top)
+        found["all"] = _classes(root, layout.top, layout.entries, chain, ignored)
         places["all"] = layout.top
         if not found["all"]:
-            raise UserError(listing.without_class_folders(root / layout.top, layout.entries))
+            top = root / layout.top
+            raise UserError(
+                listing.without_class_folders(top, layout.entries, whole=above.of_class(top))
+            )
     class_names = _class_names(root, found)
     splits = {}
     for split, classes in found.items():

@@ -10,6 +10,7 @@ from pathlib import Path
 from imgcls_jax.data.catalog.folders import folder_info
 from imgcls_jax.data.catalog.naming import Name
 from imgcls_jax.errors import UserError, printable
+from imgcls_jax.files import local_path
 
 _VERSION = re.compile(r"\d+\.\d+\.\d+")
 _MANY = 200  # entries: more than a folder of versions or configurations has
@@ -22,12 +23,7 @@ def data_dir_of(given: str | os.PathLike | None) -> Path:
       UserError: it is in a home that this user has not, or a file.
     """
     where = given or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets"
-    try:
-        data_dir = Path(where).expanduser().absolute()
-    except RuntimeError as error:  # neither HOME nor an entry of the user
-        raise UserError(
-            f"{where} is in no home that this user has: give `data_dir` or TFDS_DATA_DIR."
-        ) from error
+    data_dir = local_path(where, "data_dir" if given else "TFDS_DATA_DIR").absolute()
     existing = next(path for path in (data_dir, *data_dir.parents) if os.path.exists(path))
     if not existing.is_dir():
         raise UserError(
