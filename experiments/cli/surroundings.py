@@ -2,7 +2,6 @@
 
 import os
 import sys
-from pathlib import Path
 
 import jax
 from absl import flags
@@ -21,7 +20,7 @@ def settle() -> None:
     os.environ["MPLBACKEND"] = "Agg"
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:
-            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_WRONLY), "w", encoding="utf-8"))
         # Names that the terminal has no letters for.
         getattr(sys, name).reconfigure(errors="backslashreplace")
 
