@@ -113,8 +113,17 @@ def csv_text(rows: Iterable[Sequence[object]]) -> str:
 def _cell(value: object) -> object:
     if isinstance(value, int | float):  # -0.5 is no formula
         return value
-    cell = printable(str(value))
+    return guarded(printable(str(value)))
+
+
+def guarded(cell: str) -> str:
+    """Returns a cell with an apostrophe before what a spreadsheet would take for a formula."""
     return f"'{cell}" if cell.startswith(("'", *_FORMULAS)) else cell
+
+
+def unguarded(cell: str) -> str:
+    """Returns a cell as it was before `guarded`."""
+    return cell[1:] if cell.startswith("'") and cell[1:].startswith(("'", *_FORMULAS)) else cell
 
 
 @contextlib.contextmanager

@@ -16,7 +16,7 @@ from experiments.cli.origins import SETTING
 from experiments.cli.pipes import reader_may_leave
 from imgcls_jax import data, pretrained
 from imgcls_jax.config import Config, settings_by_name
-from imgcls_jax.errors import Interrupted, UserError, printable
+from imgcls_jax.errors import Interrupted, UserError
 from imgcls_jax.workdir import Workdir
 
 _DATA_DIR = flags.DEFINE_string(
@@ -267,15 +267,15 @@ def run(
             print(with_dashes(str(stop)), file=sys.stderr)
             sys.exit(130)
         except UserError as error:
-            print(f"error: {printable(with_dashes(str(error)))}", file=sys.stderr)
+            print(f"error: {with_dashes(str(error))}", file=sys.stderr)
             sys.exit(1)
         except KeyboardInterrupt:
             print("interrupted", file=sys.stderr)
             sys.exit(130)
-        except RuntimeError:
+        except Exception:
             if (trouble := surroundings.platform_trouble()) is None:
                 raise
-            print(f"error: {printable(trouble)}", file=sys.stderr)
+            print(f"error: {trouble}", file=sys.stderr)
             sys.exit(1)
 
     with reader_may_leave():

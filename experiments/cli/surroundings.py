@@ -1,4 +1,4 @@
-"""What a command meets on a machine: streams, Matplotlib's backend, addresses, JAX' platforms."""
+"""What a command meets on a machine: streams, Matplotlib's backend, addresses, JAX' switches."""
 
 import os
 import sys
@@ -9,10 +9,15 @@ from absl import flags
 from imgcls_jax.files import local_path
 
 _ADDRESSES = ("storage",)  # flags that take one
+# What JAX can be told from outside that a command does not go by, and why.
+_SWITCHES = {
+    "jax_enable_x64": "everything here computes in float32",
+    "jax_disable_jit": "programs are compiled before they run",
+}
 
 
 def settle() -> None:
-    """Makes the streams and Matplotlib's backend such that a command can rely on them.
+    """Makes streams, Matplotlib's backend and JAX' switches such that a command can rely on them.
 
     A notebook hands its own backend to the commands that it starts; there is no notebook in them. A
     stream that was closed before the start would be the next file that is opened.
@@ -23,6 +28,11 @@ def settle() -> None:
             setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_WRONLY), "w", encoding="utf-8"))
         # Names that the terminal has no letters for.
         getattr(sys, name).reconfigure(errors="backslashreplace")
+    for name, why in _SWITCHES.items():
+        if getattr(jax.config, name):
+            print(f"note: {name.upper()} is not followed, {why}", file=sys.stderr)
+            jax.config.update(name, False)
+            os.environ[name.upper()] = "0"  # for the processes that it starts
 
 
 def require_paths() -> None:
@@ -41,9 +51,9 @@ def platform_trouble() -> str | None:
     """Returns why JAX can compute nowhere, as a sentence; None where it can."""
     try:
         jax.devices()
-    except RuntimeError as error:
+    except Exception as error:  # a bare AssertionError where a plugin is missing
         asked = jax.config.jax_platforms
-        said = (str(error).strip() or type(error).__name__).splitlines()[0]
+        said = (str(error).strip() or "no such device is here").splitlines()[0]
         wanted = f"JAX_PLATFORMS={asked}" if asked else "this machine"
         return (
             f"JAX cannot compute on {wanted} ({said}); set JAX_PLATFORMS=cpu, or leave it unset to "

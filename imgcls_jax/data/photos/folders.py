@@ -16,6 +16,7 @@ from imgcls_jax.data.photos import above, kinds, listing
 from imgcls_jax.data.photos.layout import find, look_through, unread_table
 from imgcls_jax.data.photos.listing import LAYOUT
 from imgcls_jax.errors import UserError, printable
+from imgcls_jax.files import local_path
 
 _LOOP = "link that leads back to where it lies"
 
@@ -93,7 +94,7 @@ def scan(path: str | os.PathLike) -> Folder:
         without images, a split twice, folders that look like splits and are not understood, no
         train split or one without some class of the others.
     """
-    root = Path(os.path.expanduser(path))
+    root = local_path(path, "data_dir")
     ignored = Counter()
     layout = find(root, ignored)
     places, found = dict(layout.splits), {}

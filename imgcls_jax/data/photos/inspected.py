@@ -21,7 +21,7 @@ import numpy as np
 from imgcls_jax.data.photos.decode import printable
 from imgcls_jax.data.photos.folders import Files, Folder
 from imgcls_jax.errors import UserError
-from imgcls_jax.files import replacing
+from imgcls_jax.files import guarded, replacing, unguarded
 
 CORRECTIONS, COPIES = "corrections.csv", "copies.csv"
 EXCLUDE, MOVE = "exclude", "move"
@@ -70,11 +70,11 @@ def read_rows(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
             f"{printable(path)} has no column {' and no column '.join(missing)}; save it as comma-"
             "separated values with the header it was written with."
         )
-    return [{name: row[name] or "" for name in columns} for row in rows]
+    return [{name: unguarded(row[name] or "") for name in columns} for row in rows]
 
 
 def write_rows(path: Path, columns: Sequence[str], rows: Sequence[Mapping[str, object]]) -> None:
-    """Writes a CSV file, whole or not at all.
+    """Writes a CSV file that `read_rows` reads and no spreadsheet runs, whole or not at all.
 
     Raises:
       UserError: it cannot be written.
@@ -85,7 +85,10 @@ def write_rows(path: Path, columns: Sequence[str], rows: Sequence[Mapping[str, o
     ):
         writer = csv.DictWriter(file, columns)
         writer.writeheader()
-        writer.writerows(rows)
+        writer.writerows(
+            {name: guarded(of) if isinstance(of, str) else of for name, of in row.items()}
+            for row in rows
+        )
 
 
 def write_corrections(inspected: Path, corrections: Sequence[Correction]) -> None:
