@@ -35,8 +35,7 @@ def build(
 
     Args:
       dataset: its test set is used only where the settings say that it is watched.
-      pretrained: variables to start from, see `imgcls_jax.pretrained`; what they leave out is
-        drawn at random.
+      pretrained: variables to start from, see `imgcls_jax.pretrained`; the others are drawn.
       teacher: whom to learn from beside the labels, if anyone; see `imgcls_jax.train.distil`.
       resumed: whether a checkpoint will give every variable, so that none is drawn.
 
