@@ -14,18 +14,16 @@ from typing import Any
 import jax
 import numpy as np
 
+from imgcls_jax import files
 from imgcls_jax.config import Config
+from imgcls_jax.config.cadence import Cadence
 from imgcls_jax.errors import UserError
-from imgcls_jax.files import local_path, replacing
-from imgcls_jax.schema import reading
-from imgcls_jax.schema import run_files as of
+from imgcls_jax.schema import fit, reading, run_files
 
 _PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "tensorflow-datasets", "numpy")
-
 _FULL = "free some space or choose another `workdir`, then run the same command to continue"
 # What a folder can be claimed for, by the file that holds the settings, and how an error says so.
-_RUN, SEVERAL, _RACE = "config.json", "seeds.json", "race.json"
-_ENSEMBLE = "ensemble.json"
+_RUN, SEVERAL, _RACE, _ENSEMBLE = "config.json", "seeds.json", "race.json", "ensemble.json"
 _HOLDS = {
     _RUN: "holds a single run; choose another `workdir`",
     SEVERAL: "holds a run over seeds or folds; give `seeds` or `folds` to continue it",
@@ -37,13 +35,17 @@ _ANEW = "remove it and run the same command again, which writes it anew"
 
 
 class Workdir:
-    """Reads and writes a run's files; every file but the growing history is replaced whole."""
+    """Reads and writes a run's files; every file but the growing history is replaced whole.
 
-    def __init__(self, path: str | Path):
+    `checkpoint_every` is how often a training here writes checkpoints; None leaves it to `ledger`.
+    """
+
+    def __init__(self, path: str | Path, *, checkpoint_every: Cadence | None = None):
         try:
-            self.path = local_path(path, "workdir").resolve()
+            self.path = files.local_path(path, "workdir").resolve()
         except (OSError, RuntimeError) as error:
             raise UserError(f"cannot use {path} as `workdir` ({error}); choose another.") from error
+        self.checkpoint_every = checkpoint_every
         self.figures = self.path / "figures"
         self.checkpoints = self.path / "checkpoints"
 
@@ -105,8 +107,10 @@ class Workdir:
         held = self._claim(_RACE, settings)
         if held is None:
             return None
-        finished = self._read_json("summary.json", of.Race, _ANEW) if held == settings else None
-        if finished is None or len(finished["seeds"]) != seeds:
+        finished = (
+            self._read_json("summary.json", run_files.Race, _ANEW) if held == settings else {}
+        )
+        if len((finished or {}).get("seeds", ())) != seeds:
             raise UserError(
                 f"{self.path} holds something else than this speed run, finished; choose another "
                 "`workdir`."
@@ -119,7 +123,7 @@ class Workdir:
 
     def ensemble(self) -> dict[str, Any] | None:
         """Returns the record of the ensemble in this folder; None without one."""
-        return self._read_json(_ENSEMBLE, of.Ensemble)
+        return self._read_json(_ENSEMBLE, run_files.Ensemble)
 
     def _held(self, kind: str) -> Any:
         """Reads the settings that the folder holds; None where it is claimed at most.
@@ -128,7 +132,7 @@ class Workdir:
         """
         if self._names() <= set(_HOLDS):
             return None
-        return self._read_json(kind, of.Ensemble if kind == _ENSEMBLE else dict)
+        return self._read_json(kind, run_files.Ensemble if kind == _ENSEMBLE else dict)
 
     def _claim(self, kind: str, settings: dict[str, Any]) -> Any:
         """Claims a folder in which nothing was done; else returns the settings that it holds.
@@ -167,21 +171,20 @@ class Workdir:
 
     def network_record(self) -> dict[str, Any] | None:
         """Returns the record that a prediction needs beside the parameters; None without one."""
-        return self._read_json("network.json", of.NetworkRecord)
+        return self._read_json("network.json", run_files.NetworkRecord)
 
-    def history(self) -> list[dict[str, Any]]:
-        """Reads one dict per epoch, in order; a line cut short by a crash is left out.
+    def history(self, *, steps: int | None = None) -> list[dict[str, Any]]:
+        """Reads the records of epochs 1, 2 and so on, as far as each has one; see `files.records`.
 
-        Versions up to 0.1 called the figures of a watched test set `validation_*`; here they are
-        `test_*`, whoever wrote them.
+        With the number of `steps` per epoch, lines of other steps are left out. Versions up to 0.1
+        called the figures of a watched test set `validation_*`; here they are `test_*`.
         """
-        path = self.path / "metrics.jsonl"
-        records = []
-        try:
-            for line in path.read_bytes().splitlines() if path.exists() else ():
-                records.append(reading.parse(line, of.EpochRecord))
-        except ValueError:  # cut short, or no record at all
-            pass
+
+        def fits(line: Any) -> bool:
+            fitting = not fit.misfit(line, run_files.EpochRecord)
+            return fitting and (steps is None or line["step"] == steps * line["epoch"])
+
+        records = files.records(self.path / "metrics.jsonl", by="epoch", aside="second", fits=fits)
         if records and self._watches_test():
             old, new = "validation_", "test_"
             records = [{k.replace(old, new): v for k, v in r.items()} for r in records]
@@ -202,13 +205,13 @@ class Workdir:
 
     def head_seconds(self) -> float | None:
         """Returns the time that `set_head_seconds` kept; None where there is none."""
-        return (self._read_json("head.json", of.HeadRecord) or {}).get("seconds")
+        return (self._read_json("head.json", run_files.HeadRecord) or {}).get("seconds")
 
     def summary(self) -> dict[str, Any] | None:
         """Returns a finished run's report; None while it is not finished, or if files are gone."""
         if not (self.path / "predictions.npz").exists():
             return None
-        if (found := self._read_json("summary.json", of.Summary, _ANEW)) is None:
+        if (found := self._read_json("summary.json", run_files.Summary, _ANEW)) is None:
             return None
         if self._watches_test() and "watched" not in found:  # as versions up to 0.1 wrote it
             found = {k: v for k, v in found.items() if not k.startswith("validation_")}
@@ -254,7 +257,7 @@ class Workdir:
         return reading.read(self.path / name, wanted, advice=advice)
 
     def _replacing(self, name: str) -> contextlib.AbstractContextManager[Path]:
-        return replacing(self.path / name, advice=_FULL)
+        return files.replacing(self.path / name, advice=_FULL)
 
     @contextlib.contextmanager
     def _writing(self, name: str) -> Iterator[None]:

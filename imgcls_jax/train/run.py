@@ -25,7 +25,7 @@ from imgcls_jax.train.loop import evaluate, fit, observer, say_where
 from imgcls_jax.train.many import considered
 from imgcls_jax.train.outcome import best_state, require_sense, summarised, written
 from imgcls_jax.train.progress import collect_signals
-from imgcls_jax.train.repeat import each, of_one, over, pooled
+from imgcls_jax.train.repeat import alone, each, of_one, over, pooled
 from imgcls_jax.train.setup import make_model
 from imgcls_jax.train.together import train_together
 from imgcls_jax.train.tracking import Tracking
@@ -34,6 +34,7 @@ from imgcls_jax.train.waiting import waiting
 from imgcls_jax.workdir import Workdir
 
 
+@alone
 def train(
     config: Config,
     *,
@@ -62,7 +63,7 @@ def train(
     Raises:
       UserError: for settings that do not fit the data, a diverged loss, an unwritable folder, or
         a run there that learns from another teacher.
-      Interrupted: if SIGINT or SIGTERM asked to stop; the same command continues.
+      Interrupted: if a signal asked to stop; the same command continues.
     """
     with Tracking(trackers, workdir) as tracking:
         summary = _train(config, name, dataset, workdir, documented, shared_trainer, tracking, stop)
@@ -113,6 +114,7 @@ def _train(
     return written(workdir, dataset, {"run": name} | summary, arrays, documented)
 
 
+@alone
 def repeat(
     config: Config,
     *,
@@ -135,7 +137,6 @@ def repeat(
       The content of `summary.json`: every seed's figures, their mean and standard deviation
       (n - 1), and where the documented figure falls in that distribution.
     """
-    configs = config.seeds(seeds)
     workdir.claim(config, several=True)
     shared = functools.cache(shared_trainer or (lambda: make_trainer(config, dataset)))
 
@@ -151,7 +152,7 @@ def repeat(
             stop=stop,
         )
 
-    runs = each(configs, "seed", workdir, run_one)
+    runs = each(config.seeds(seeds), "seed", workdir, run_one)
     result = over(runs, config, name, documented) | {
         "seeds": [summary["seed"] for summary in runs],
         "data_verified": dataset.verified,
@@ -162,6 +163,7 @@ def repeat(
     return result
 
 
+@alone
 def begin_together(
     config: Config,
     *,
@@ -206,6 +208,7 @@ def begin_together(
     return shared if trainer is None else lambda: trainer
 
 
+@alone
 def cross_validate(
     config: Config,
     *,
