@@ -6,8 +6,7 @@ import json
 import os
 import platform
 import subprocess
-import zipfile
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ import numpy as np
 
 from imgcls_jax.config import Config
 from imgcls_jax.errors import UserError
-from imgcls_jax.files import replacing
+from imgcls_jax.files import reading, replacing
 
 _PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "tensorflow-datasets", "numpy")
 
@@ -165,16 +164,13 @@ class Workdir:
         Versions up to 0.1 called the figures of a watched test set `validation_*`; here they are
         `test_*`, whoever wrote them.
         """
-        path = self.path / "metrics.jsonl"
         records = []
-        try:
-            for line in path.read_text().splitlines() if path.exists() else ():
+        with contextlib.suppress(ValueError, RecursionError):  # cut short, or no text at all
+            for line in self._read("metrics.jsonl", bytes.splitlines) or ():
                 record = json.loads(line)
                 if not isinstance(record, dict):
                     break
                 records.append(record)
-        except ValueError:  # cut short, or no text at all
-            pass
         if records and self._watches_test():
             old, new = "validation_", "test_"
             records = [{k.replace(old, new): v for k, v in r.items()} for r in records]
@@ -226,9 +222,8 @@ class Workdir:
 
     def read_arrays(self, name: str) -> dict[str, np.ndarray]:
         try:
-            with np.load(self.path / name) as arrays:
-                return dict(arrays)
-        except (OSError, ValueError, zipfile.BadZipFile) as error:
+            return reading.read_arrays(self.path / name)
+        except (OSError, ValueError) as error:
             raise UserError(
                 f"{self.path / name} is damaged; delete it and run the same command again."
             ) from error
@@ -244,12 +239,16 @@ class Workdir:
         return {entry.name for entry in self.path.iterdir()} if self.path.is_dir() else set()
 
     def _read_json(self, name: str) -> Any:
+        return self._read(name, json.loads)
+
+    def _read(self, name: str, parse: Callable[[bytes], Any]) -> Any:
+        """Returns what a file holds, None where there is none."""
         path = self.path / name
         try:
-            return json.loads(path.read_text())
+            return parse(reading.content(path))
         except (FileNotFoundError, NotADirectoryError):
             return None
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise UserError(
                 f"{path} cannot be read ({error}); remove it or choose another `workdir`."
             ) from error

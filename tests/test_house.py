@@ -23,7 +23,7 @@ ALLOWED = {
     "pretrained": ("files", "models", "data.catalog.download"),
     "config": ("data", "models", "augment", "optim"),
     "workdir": ("files", "config"),
-    "limits": ("metrics",),
+    "limits": ("files", "metrics"),
     "report": ("files", "metrics", "data", "augment", "workdir", "config", "limits"),
     "predict": (
         "files",

@@ -1,7 +1,6 @@
 """A study from the command line: its flags, and what they come to as objects of the library."""
 
 import functools
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -15,6 +14,7 @@ from imgcls_jax.config import Config
 from imgcls_jax.data.dataset import Dataset, identity
 from imgcls_jax.errors import UserError, printable
 from imgcls_jax.files import lock
+from imgcls_jax.files.reading import read_json
 from imgcls_jax.train.tuning import search_space
 from imgcls_jax.train.tuning.search import Search
 from imgcls_jax.train.tuning.storage import connect, import_optuna, without_password
@@ -206,7 +206,7 @@ def claim(workdir: Workdir, experiment: str, search: Search) -> None:
         if not path.exists():
             workdir.write_json(_STUDY, wanted)
     try:
-        held = json.loads(path.read_text())
+        held = read_json(path)
         about = {key: held[key] for key in wanted}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(
@@ -226,7 +226,7 @@ def claim(workdir: Workdir, experiment: str, search: Search) -> None:
 def _held(workdir: Workdir, key: str) -> str | None:
     """Returns what the study that a folder holds says of itself; None without one."""
     try:
-        found = json.loads((workdir.path / _STUDY).read_text())[key]
+        found = read_json(workdir.path / _STUDY)[key]
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return found if isinstance(found, str) else None

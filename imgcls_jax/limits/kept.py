@@ -5,8 +5,6 @@ predictions need, and the held-out examples' logits, of which an ensemble learns
 """
 
 import dataclasses
-import json
-import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +12,7 @@ import numpy as np
 
 from imgcls_jax import metrics
 from imgcls_jax.errors import UserError
+from imgcls_jax.files.reading import read_arrays, read_json
 from imgcls_jax.limits import conformal, temperature, unknown
 
 _WITHOUT = "remove calibration.json beside it to predict without a temperature"
@@ -115,7 +114,7 @@ def facts(path: str | Path) -> dict[str, Any] | None:
     """
     file = Path(path) / FACTS
     try:
-        found = json.loads(file.read_text())
+        found = read_json(file)
         if found["temperature"] is not None and not float(found["temperature"]) > 0:
             raise ValueError("the temperature must be above 0")
     except (FileNotFoundError, NotADirectoryError):
@@ -138,11 +137,10 @@ def read(path: str | Path) -> Limits | None:
         return None
     file = Path(path) / ARRAYS
     try:
-        with np.load(file) as content:
-            arrays = dict(content)
+        arrays = read_arrays(file)
     except FileNotFoundError as error:
         raise UserError(f"{file} is missing; bring it back, or {_WITHOUT}.") from error
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError) as error:
         raise UserError(f"{file} is damaged; bring back a good one, or {_WITHOUT}.") from error
     try:
         statistics = None

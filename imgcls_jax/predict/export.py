@@ -27,6 +27,7 @@ from jax import export as jax_export
 
 from imgcls_jax.errors import UserError
 from imgcls_jax.files import replacing
+from imgcls_jax.files.reading import opened
 
 PLATFORMS = ("cpu", "cuda")
 
@@ -129,7 +130,7 @@ def read(path: str | os.PathLike) -> Exported:
         than the one JAX computes on here.
     """
     try:
-        with zipfile.ZipFile(path) as archive:
+        with opened(path) as file, zipfile.ZipFile(file) as archive:
             meta = json.loads(archive.read(_META))
             model = archive.read(_MODEL)  # compares checksums
     except OSError as error:

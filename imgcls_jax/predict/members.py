@@ -1,7 +1,6 @@
 """The members of an ensemble: finished runs, found in folders and known by a digest."""
 
 import hashlib
-import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,6 +10,7 @@ import numpy as np
 
 from imgcls_jax.config import Config
 from imgcls_jax.errors import UserError
+from imgcls_jax.files.reading import content, read_json
 from imgcls_jax.predict.restored import Restored, restore
 from imgcls_jax.workdir import SEVERAL, Workdir
 
@@ -125,7 +125,7 @@ def _validation_accuracy(path: Path) -> float | None:
     if accuracy is not None or number is None:
         return accuracy
     try:
-        trials = json.loads((path.parents[2] / "summary.json").read_text())["trials"]
+        trials = read_json(path.parents[2] / "summary.json")["trials"]
         return {trial["number"]: trial["value"] for trial in trials}.get(int(number[1]))
     except (OSError, ValueError, KeyError, TypeError):
         return None
@@ -183,9 +183,9 @@ def digest(path: Path) -> str:
     kept = sorted(file for file in (path / "checkpoints" / "evaluated").rglob("*"))
     for file in (path / "config.json", path / "network.json", *kept):
         if file.is_file():
-            content = file.read_bytes()
-            found.update(f"{file.relative_to(path)} {len(content)}\n".encode())
-            found.update(content)
+            held = content(file)
+            found.update(f"{file.relative_to(path)} {len(held)}\n".encode())
+            found.update(held)
     return found.hexdigest()[:16]
 
 

@@ -1,6 +1,5 @@
 """Trackers at a run's side: each is fed by a thread of its own and can neither stop nor slow it."""
 
-import json
 import queue
 import re
 import sys
@@ -12,6 +11,7 @@ from tqdm.auto import tqdm
 
 from imgcls_jax.config import Config
 from imgcls_jax.errors import UserError
+from imgcls_jax.files.reading import read_json
 from imgcls_jax.train import trackers
 from imgcls_jax.train.trackers import Tracker
 from imgcls_jax.workdir import Workdir
@@ -65,8 +65,8 @@ class Tracking:
     def _held(self) -> dict[str, str]:
         """Returns what each tracker knows the run by; nothing where that is lost."""
         try:
-            return dict(json.loads((self._workdir.path / _KEPT).read_text()))
-        except (OSError, ValueError):
+            return dict(read_json(self._workdir.path / _KEPT))
+        except (OSError, ValueError, TypeError):
             return {}
 
     def epoch(self, record: Mapping[str, Any]) -> None:

@@ -21,6 +21,7 @@ from imgcls_jax.data.catalog.recipe import Recipe, Splits
 from imgcls_jax.data.dataset import Dataset
 from imgcls_jax.errors import UserError
 from imgcls_jax.files import lock
+from imgcls_jax.files.reading import read_json
 
 _RECORD = "imgcls_jax.json"
 
@@ -162,6 +163,6 @@ def _decoded_path(folder: Path) -> Path:
 
 def _made_from(folder: Path) -> str:
     try:
-        return f", made from {json.loads((folder / _RECORD).read_text())['source']}"
+        return f", made from {read_json(folder / _RECORD)['source']}"
     except (OSError, ValueError, KeyError):  # prepared by other hands
         return ""

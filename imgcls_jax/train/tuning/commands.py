@@ -6,7 +6,6 @@ stay in the folder where they began, so that nothing is trained twice and the te
 """
 
 import contextlib
-import json
 import secrets
 import socket
 import time
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from imgcls_jax.errors import UserError
+from imgcls_jax.files.reading import read_json
 from imgcls_jax.train.tuning import signs
 from imgcls_jax.train.tuning.storage import import_optuna
 from imgcls_jax.workdir import Workdir
@@ -164,7 +164,7 @@ def _token(folder: Workdir) -> str:
     if not path.exists():
         folder.write_json(_TOKEN, {"token": secrets.token_hex(8)})
     try:
-        return json.loads(path.read_text())["token"]
+        return read_json(path)["token"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(
             f"{path} cannot be read ({error}); bring it back, or choose another `workdir` and "

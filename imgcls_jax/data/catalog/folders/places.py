@@ -1,7 +1,6 @@
 """Where prepared TFDS data sets lie on this machine."""
 
 import itertools
-import json
 import os
 import re
 from collections.abc import Mapping
@@ -10,6 +9,7 @@ from pathlib import Path
 from imgcls_jax.data.catalog.folders import folder_info
 from imgcls_jax.data.catalog.naming import Name
 from imgcls_jax.errors import UserError, printable
+from imgcls_jax.files.reading import read_json
 
 _VERSION = re.compile(r"\d+\.\d+\.\d+")
 _MANY = 200  # entries: more than a folder of versions or configurations has
@@ -140,7 +140,7 @@ def _of_config(
 def _default_config(wanted: Name, data_dir: Path) -> str | None:
     for folder in (data_dir / wanted.name, data_dir):
         try:
-            return json.loads((folder / ".config/metadata.json").read_text())["default_config_name"]
+            return read_json(folder / ".config/metadata.json")["default_config_name"]
         except (OSError, ValueError, KeyError, TypeError):
             continue
     return None

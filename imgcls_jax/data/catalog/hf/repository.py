@@ -19,6 +19,7 @@ from absl import logging
 from imgcls_jax.data.catalog import route
 from imgcls_jax.errors import UserError, printable
 from imgcls_jax.files import cache_folder, whole
+from imgcls_jax.files.reading import read_json
 
 CONVERTED = "refs/convert/parquet"  # where the Hub itself puts what it converts to Parquet
 _COMMIT = re.compile("[0-9a-f]{40}")
@@ -134,7 +135,7 @@ def _card(path: Path) -> dict[str, Any]:
 
 def _read(record: Path) -> Repository | None:
     try:
-        told = json.loads(record.read_text())
+        told = read_json(record)
         files = tuple(File(**file) for file in told["files"])
         return Repository(told["name"], told["commit"], files, told["card"])
     except (OSError, ValueError, KeyError, TypeError):

@@ -13,6 +13,7 @@ import filelock
 from absl import logging
 
 from imgcls_jax.errors import UserError, printable
+from imgcls_jax.files.reading import opened
 
 _SHORT_SECONDS = 1.0  # that another writer may take without a word
 # With these a spreadsheet begins a formula, the wide ones where East Asian text is usual.
@@ -103,5 +104,5 @@ def lock(folder: Path, doing: str) -> Iterator[None]:
 
 def sha256(path: Path) -> str:
     """Returns the SHA-256 of a file's content in hexadecimal digits."""
-    with path.open("rb") as opened:
-        return hashlib.file_digest(opened, "sha256").hexdigest()
+    with opened(path) as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
