@@ -6,7 +6,6 @@ import json
 import os
 import platform
 import subprocess
-import zipfile
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -235,9 +234,8 @@ class Workdir:
 
     def read_arrays(self, name: str) -> dict[str, np.ndarray]:
         try:
-            with np.load(self.path / name) as arrays:
-                return dict(arrays)
-        except (OSError, ValueError, zipfile.BadZipFile) as error:
+            return reading.read_arrays(self.path / name)
+        except (OSError, ValueError) as error:
             raise UserError(
                 f"{self.path / name} is damaged; delete it and run the same command again."
             ) from error

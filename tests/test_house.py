@@ -12,7 +12,7 @@ ALLOWED = {
     "bars": (),
     "files": (),
     "augment": ("files",),
-    "schema": (),
+    "schema": ("files",),
     "losses": (),
     "metrics": (),
     "statistics": (),
@@ -24,7 +24,7 @@ ALLOWED = {
     "pretrained": ("files", "models", "data.catalog.download"),
     "config": ("data", "models", "augment", "optim", "schema"),
     "workdir": ("files", "config", "schema"),
-    "limits": ("metrics", "schema"),
+    "limits": ("files", "metrics", "schema"),
     "report": ("files", "metrics", "data", "augment", "workdir", "config", "limits"),
     "predict": (
         "files",

@@ -227,7 +227,7 @@ def claim(workdir: Workdir, experiment: str, search: Search) -> None:
 def _held(workdir: Workdir, key: str) -> str | None:
     """Returns what the study that a folder holds says of itself; None without one."""
     with contextlib.suppress(OSError, ValueError):  # whoever claims the folder says so
-        return reading.parse((workdir.path / _STUDY).read_bytes(), StudyRecord)[key]
+        return reading.load(workdir.path / _STUDY, StudyRecord)[key]
     return None
 
 

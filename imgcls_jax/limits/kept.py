@@ -5,7 +5,6 @@ predictions need, and the held-out examples' logits, of which an ensemble learns
 """
 
 import dataclasses
-import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ import numpy as np
 
 from imgcls_jax import metrics
 from imgcls_jax.errors import UserError
+from imgcls_jax.files.reading import read_arrays
 from imgcls_jax.limits import conformal, temperature, unknown
 from imgcls_jax.schema import reading
 from imgcls_jax.schema.run_files import Facts
@@ -133,11 +133,10 @@ def read(path: str | Path) -> Limits | None:
         return None
     file = Path(path) / ARRAYS
     try:
-        with np.load(file) as content:
-            arrays = dict(content)
+        arrays = read_arrays(file)
     except FileNotFoundError as error:
         raise UserError(f"{file} is missing; bring it back, or {_WITHOUT}.") from error
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError) as error:
         raise UserError(f"{file} is damaged; bring back a good one, or {_WITHOUT}.") from error
     if not _fit_together(arrays):
         raise UserError(f"{file} is damaged; bring back a good one, or {_WITHOUT}.")

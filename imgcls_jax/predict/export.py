@@ -27,6 +27,7 @@ from jax import export as jax_export
 
 from imgcls_jax.errors import UserError
 from imgcls_jax.files import replacing
+from imgcls_jax.files.reading import opened
 from imgcls_jax.schema import reading
 from imgcls_jax.schema.fit import misfit
 from imgcls_jax.schema.run_files import ExportedRecord
@@ -166,7 +167,7 @@ def read(path: str | os.PathLike) -> Exported:
 def _content(path: str | os.PathLike) -> tuple[dict[str, Any], bytes]:
     """Returns what the file says of itself, and its program; raises as `read`."""
     try:
-        with zipfile.ZipFile(path) as archive:
+        with opened(path) as file, zipfile.ZipFile(file) as archive:
             if any(part.compress_type != zipfile.ZIP_STORED for part in archive.infolist()):
                 raise zipfile.BadZipFile(
                     "`write` compresses nothing, and a small file could be vast"

@@ -11,6 +11,7 @@ import numpy as np
 
 from imgcls_jax.config import Config
 from imgcls_jax.errors import UserError
+from imgcls_jax.files.reading import content
 from imgcls_jax.predict.restored import Restored, restore
 from imgcls_jax.schema import reading
 from imgcls_jax.schema.run_files import StudySummary
@@ -127,7 +128,7 @@ def _validation_accuracy(path: Path) -> float | None:
     if accuracy is not None or number is None:
         return accuracy
     with contextlib.suppress(OSError, ValueError):  # another folder than a study's
-        study = reading.parse((path.parents[2] / "summary.json").read_bytes(), StudySummary)
+        study = reading.load(path.parents[2] / "summary.json", StudySummary)
         return {of["number"]: of["value"] for of in study["trials"]}.get(int(number[1]))
     return None
 
@@ -184,9 +185,9 @@ def digest(path: Path) -> str:
     kept = sorted(file for file in (path / "checkpoints" / "evaluated").rglob("*"))
     for file in (path / "config.json", path / "network.json", *kept):
         if file.is_file():
-            content = file.read_bytes()
-            found.update(f"{file.relative_to(path)} {len(content)}\n".encode())
-            found.update(content)
+            held = content(file)
+            found.update(f"{file.relative_to(path)} {len(held)}\n".encode())
+            found.update(held)
     return found.hexdigest()[:16]
 
 

@@ -66,7 +66,7 @@ class Tracking:
     def _held(self) -> dict[str, str]:
         """Returns what each tracker knows the run by; nothing where that is lost."""
         with contextlib.suppress(OSError, ValueError):
-            return reading.parse((self._workdir.path / _KEPT).read_bytes(), dict[str, str])
+            return reading.load(self._workdir.path / _KEPT, dict[str, str])
         return {}
 
     def epoch(self, record: Mapping[str, Any]) -> None:

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import numpy as np
 
 from imgcls_jax.data.dataset import Split
 from imgcls_jax.files import whole
+from imgcls_jax.files.reading import opened, read_arrays
 
 _LAYOUT = b"1"  # of the copy itself; another value makes every older copy stale
 
@@ -18,7 +18,7 @@ def fingerprint(folder: Path) -> str:
     """Returns the SHA-256 over the names and contents of a folder's files."""
     digest = hashlib.sha256(_LAYOUT)
     for path in sorted(path for path in folder.iterdir() if path.is_file()):
-        with path.open("rb") as file:
+        with opened(path) as file:
             content = hashlib.file_digest(file, "sha256")
         digest.update(f"{path.name}\0{content.hexdigest()}\n".encode())
     return digest.hexdigest()
@@ -44,14 +44,14 @@ def read(path: Path, *, of: str) -> tuple[dict[str, Split], tuple[str, ...]] | N
     The zip container's CRC-32 of every array is checked while reading.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
-            meta = json.loads(str(file["meta"]))
-            if meta["of"] != of:
-                return None
-            splits = {
-                name: Split(file[f"{name}_images"], file[f"{name}_labels"])
-                for name in ("train", "test")
-            }
-            return splits, tuple(meta["differing"])
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        meta = json.loads(str(read_arrays(path, ["meta"])["meta"]))
+        if meta["of"] != of:
+            return None
+        held = read_arrays(path)
+        splits = {
+            name: Split(held[f"{name}_images"], held[f"{name}_labels"])
+            for name in ("train", "test")
+        }
+        return splits, tuple(meta["differing"])
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None

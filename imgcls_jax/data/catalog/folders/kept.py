@@ -1,6 +1,5 @@
 """Arrays read from a prepared folder, such as decoded pixels, kept beside it for the next time."""
 
-import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -8,6 +7,7 @@ import numpy as np
 from absl import logging
 
 from imgcls_jax.files import lock, whole
+from imgcls_jax.files.reading import read_arrays
 
 _LAYOUT = "1"  # another value makes every older copy stale
 
@@ -23,12 +23,12 @@ def read(
     The zip container's CRC-32 of every array is checked while reading.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
-            if str(file["of"]) != _LAYOUT + of:
-                return None
-            return {name: file[name] for name in names or file.files if name != "of"}
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        if str(read_arrays(path, ["of"])["of"]) != _LAYOUT + of:
+            return None
+        held = read_arrays(path, names)
+    except (OSError, ValueError, KeyError):
         return None
+    return {name: array for name, array in held.items() if name != "of"}
 
 
 def write(path: Path, arrays: Mapping[str, np.ndarray], *, of: str) -> None:

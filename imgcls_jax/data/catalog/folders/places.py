@@ -1,16 +1,22 @@
 """Where prepared TFDS data sets lie on this machine."""
 
 import itertools
-import json
 import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TypedDict
 
 from imgcls_jax.data.catalog.folders import folder_info
 from imgcls_jax.data.catalog.naming import Name
 from imgcls_jax.errors import UserError, printable
 from imgcls_jax.files import local_path
+from imgcls_jax.schema.reading import load
+
+
+class _Configs(TypedDict):
+    default_config_name: str
+
 
 _VERSION = re.compile(r"\d+\.\d+\.\d+")
 _MANY = 200  # entries: more than a folder of versions or configurations has
@@ -136,8 +142,8 @@ def _of_config(
 def _default_config(wanted: Name, data_dir: Path) -> str | None:
     for folder in (data_dir / wanted.name, data_dir):
         try:
-            return json.loads((folder / ".config/metadata.json").read_text())["default_config_name"]
-        except (OSError, ValueError, KeyError, TypeError):
+            return load(folder / ".config/metadata.json", _Configs)["default_config_name"]
+        except (OSError, ValueError):
             continue
     return None
 

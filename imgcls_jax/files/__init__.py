@@ -18,6 +18,7 @@ import filelock
 from absl import logging
 
 from imgcls_jax.errors import UserError, printable
+from imgcls_jax.files.reading import opened
 
 _ADDRESS = re.compile("[A-Za-z][A-Za-z0-9+.-]+://")
 _SHORT_SECONDS = 1.0  # that another writer may take without a word
@@ -268,5 +269,5 @@ def records(path: Path, *, by: str, aside: str, fits: Callable[[Any], bool]) -> 
 
 def sha256(path: Path) -> str:
     """Returns the SHA-256 of a file's content in hexadecimal digits."""
-    with path.open("rb") as opened:
-        return hashlib.file_digest(opened, "sha256").hexdigest()
+    with opened(path) as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
