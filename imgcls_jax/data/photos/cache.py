@@ -133,6 +133,8 @@ def _finished(folder: Path, pictures: Pictures) -> dict[int, str] | None:
         bad = {int(index): reason for index, reason in record["bad"].items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
+    if not set(bad) <= set(range(len(pictures))):
+        return None
     # The fault may have been outside the file (permissions, a mount) and be put right by now.
     for index in bad:
         with contextlib.suppress(decode.BadImage):
