@@ -10,8 +10,8 @@ from typing import Any, NamedTuple, NotRequired, TypedDict
 
 from imgcls_jax.data.catalog.description import Description
 from imgcls_jax.errors import UserError, printable
-from imgcls_jax.files.reading import content
-from imgcls_jax.schema.reading import load
+from imgcls_jax.files.reading import content, read_json
+from imgcls_jax.schema.fit import misfit
 
 _TEMPLATE = "{DATASET}-{SPLIT}.{FILEFORMAT}-{SHARD_X_OF_Y}"  # where the folder names none
 FORMATS = ("array_record", "tfrecord")
@@ -136,8 +136,10 @@ class Identity(NamedTuple):
 def identity(folder: Path) -> Identity | None:
     """Returns which data set a prepared folder holds, None for one that is damaged."""
     try:
-        told = load(folder / "dataset_info.json", _Told)
+        told = read_json(folder / "dataset_info.json")
     except (OSError, ValueError):
+        return None
+    if misfit(told, _Told):
         return None
     return Identity(told["name"], told.get("configName") or None, told["version"])
 
@@ -150,7 +152,7 @@ def read(folder: Path) -> FolderInfo:
         label.
     """
     try:
-        told = load(folder / "dataset_info.json", _Told)
+        told = read_json(folder / "dataset_info.json")
         keys = _supervised_keys(told.get("supervisedKeys", {}))
         features = choose(_feature_tree(folder), keys, where=printable(folder))
         splits = {of["name"]: of for of in told["splits"] if any(map(int, of["shardLengths"]))}
@@ -233,7 +235,7 @@ def _kind(feature: Mapping[str, Any]) -> str:
 
 
 def _feature_tree(folder: Path) -> Mapping[str, Any]:
-    tree = load(folder / "features.json", dict[str, Any])
+    tree = read_json(folder / "features.json")
     if "pythonClassName" in tree:
         return tree
     import tensorflow_datasets as tfds  # which still knows how its versions before 4.4 wrote it
