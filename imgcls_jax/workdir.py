@@ -17,7 +17,9 @@ from imgcls_jax import files
 from imgcls_jax.config import Config
 from imgcls_jax.config.cadence import Cadence
 from imgcls_jax.errors import UserError
-from imgcls_jax.schema import fit, reading, run_files
+from imgcls_jax.files.reading import read_arrays
+from imgcls_jax.schema import fit, run_files
+from imgcls_jax.schema.reading import read
 
 _PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "tensorflow-datasets", "numpy")
 _FULL = "free some space or choose another `workdir`, then run the same command to continue"
@@ -106,10 +108,8 @@ class Workdir:
         held = self._claim(_RACE, settings)
         if held is None:
             return None
-        finished = (
-            self._read_json("summary.json", run_files.Race, _ANEW) if held == settings else {}
-        )
-        if len((finished or {}).get("seeds", ())) != seeds:
+        finished = held == settings and self._read_json("summary.json", run_files.Race, _ANEW)
+        if not finished or len(finished["seeds"]) != seeds:
             raise UserError(
                 f"{self.path} holds something else than this speed run, finished; choose another "
                 "`workdir`."
@@ -234,7 +234,7 @@ class Workdir:
 
     def read_arrays(self, name: str) -> dict[str, np.ndarray]:
         try:
-            return reading.read_arrays(self.path / name)
+            return read_arrays(self.path / name)
         except (OSError, ValueError) as error:
             raise UserError(
                 f"{self.path / name} is damaged; delete it and run the same command again."
@@ -252,7 +252,7 @@ class Workdir:
         return {entry.name for entry in entries if not entry.name.startswith(".")}
 
     def _read_json(self, name: str, wanted: Any = dict, advice: str = _UNDO) -> Any:
-        return reading.read(self.path / name, wanted, advice=advice)
+        return read(self.path / name, wanted, advice=advice)
 
     def _replacing(self, name: str) -> contextlib.AbstractContextManager[Path]:
         return files.replacing(self.path / name, advice=_FULL)
