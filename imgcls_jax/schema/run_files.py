@@ -197,7 +197,7 @@ class Ensemble(TypedDict):
     """`ensemble.json`."""
 
     members: list[Place]
-    weighting: Literal["fitted", "greedy", "equal"] | None
+    weighting: NotRequired[Literal["fitted", "greedy", "equal"] | None]
     weights: NotRequired[list[Fraction]]
 
 
