@@ -4,7 +4,7 @@ import subprocess
 import sys
 import time
 
-from imgcls_jax.files import lock, whole
+from imgcls_jax.files import csv_text, guarded, lock, unguarded, whole
 
 _HOLD = """
 import pathlib, sys, time
@@ -55,3 +55,10 @@ def test_home_and_missing_folders_of_a_file_to_write(tmp_path, monkeypatch):
     with whole("~/new/deeper/file") as partial:
         partial.write_text("all")
     assert (tmp_path / "new/deeper/file").read_text() == "all"
+
+
+def test_a_cell_that_is_guarded_comes_back_and_numbers_stay_numbers():
+    for cell in ("=1+1", "'quoted", "''", "-", "plain", "", "\uff1d1", "a=b"):
+        assert unguarded(guarded(cell)) == cell
+    assert guarded("=1") == "'=1"
+    assert csv_text([[-0.5, 7, "-0.5"]]) == "-0.5,7,'-0.5\n"
