@@ -38,6 +38,7 @@ def main(config: Config, *, seeds: int, workdir: Workdir) -> dict[str, Any]:
     for name in ("hold_out", "ema", "watch_test", "top_k"):
         if config.flat()[name]:
             raise UserError(f"a speed run takes no --{name}; leave it out.")
+    of_seeds = [one.train.seed for one in config.seeds(seeds)]
     finished = workdir.claim_race(config, seeds=seeds)
     if finished is not None:
         print(f"{workdir.path} holds this race, finished.")
@@ -51,7 +52,6 @@ def main(config: Config, *, seeds: int, workdir: Workdir) -> dict[str, Any]:
         )
     arguments, facts = prepare(config, dataset)
 
-    of_seeds = range(config.train.seed, config.train.seed + seeds)
     for race in speedrun.measure(**arguments, seeds=of_seeds):
         result = facts | race.to_json()
         workdir.write_json("summary.json", result)

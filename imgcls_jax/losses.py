@@ -56,7 +56,7 @@ def cross_entropy(
 
 @jax.custom_jvp
 def _weighed(targets: jax.Array, log_probabilities: jax.Array) -> jax.Array:
-    """Multiplies the two, elementwise, where 0 x -inf is 0."""
+    """Multiplies the two, elementwise, where 0 x -inf is 0, whatever sign the 0 has."""
     excluded = (targets == 0) & (log_probabilities == -jnp.inf)
     return targets * jnp.where(excluded, 0.0, log_probabilities)
 
@@ -80,7 +80,8 @@ def binary_cross_entropy(
         `BinaryCrossentropy`.
 
     Returns:
-      Losses (B,). They are finite for every finite logit, however large it is.
+      Losses (B,). They are finite for every finite logit, however large it is, and for an infinite
+      one on the side of its label, whose loss is 0.
 
     Raises:
       UserError: if `label_smoothing` is out of its range.
@@ -92,7 +93,8 @@ def binary_cross_entropy(
         raise ValueError(f"labels {labels.shape} do not fit logits {logits.shape}")
     logits = logits.astype(jnp.promote_types(logits.dtype, jnp.float32))
     targets = (1 - label_smoothing) * labels.astype(logits.dtype) + label_smoothing / 2
-    losses = -targets * jax.nn.log_sigmoid(logits) - (1 - targets) * jax.nn.log_sigmoid(-logits)
+    of_label = _weighed(-targets, jax.nn.log_sigmoid(logits))
+    losses = of_label - _weighed(1 - targets, jax.nn.log_sigmoid(-logits))
     return losses.mean(axis=-1)
 
 

@@ -270,14 +270,20 @@ def drawn_classes(labels: np.ndarray, classes: int) -> list[int]:
     return [min(held, key=lambda c: counts[c])] if classes == 2 and held else held
 
 
-def _classes(labels: Any) -> np.ndarray:
-    """Returns class numbers (N,) int64 from integers (N,) or one value per class (N, C)."""
-    labels = np.asarray(labels)
-    if labels.ndim == 2 and (bad := np.flatnonzero(np.isnan(labels).any(axis=1))).size:
+def require_numbers(values: np.ndarray) -> None:
+    """Raises UserError for an example (C,) among several (N, C) that has NaN, and so no class."""
+    if (bad := np.flatnonzero(np.isnan(values).any(axis=1))).size:
         raise UserError(
             f"example {bad[0]} has NaN among its values and so no class, as after a training that "
             "diverged; train anew with a smaller lr."
         )
+
+
+def _classes(labels: Any) -> np.ndarray:
+    """Returns class numbers (N,) int64 from integers (N,) or one value per class (N, C)."""
+    labels = np.asarray(labels)
+    if labels.ndim == 2:
+        require_numbers(labels)
     return (labels.argmax(axis=1) if labels.ndim == 2 else labels).astype(np.int64)
 
 

@@ -32,7 +32,7 @@ def prediction(values: Sequence[float], reported: float | Sequence[float]) -> di
       "fits" (p >= 0.05), "unlikely", "does not fit" (p < 0.01), or by ranks "within the seeds" or
       "outside all n seeds".
     """
-    values = np.asarray(values, np.float64)
+    values = _series(values)
     n, mean, std = len(values), float(np.mean(values)), float(np.std(values, ddof=1))
     low, high = (reported, reported) if np.isscalar(reported) else reported
     figure = min(max(mean, low), high)
@@ -64,7 +64,7 @@ def prediction_interval(
     values: Sequence[float], *, confidence: float = 0.95
 ) -> tuple[float, float]:
     """Returns where one more seed falls with that probability, if seeds are normal."""
-    values = np.asarray(values, np.float64)
+    values = _series(values)
     n = len(values)
     half = _quantile(confidence, n - 1) * float(values.std(ddof=1)) * math.sqrt(1 + 1 / n)
     return float(values.mean()) - half, float(values.mean()) + half
@@ -72,7 +72,7 @@ def prediction_interval(
 
 def mean_interval(values: Sequence[float], *, confidence: float = 0.95) -> tuple[float, float]:
     """Returns Student's interval for the mean over seeds."""
-    values = np.asarray(values, np.float64)
+    values = _series(values)
     n = len(values)
     half = _quantile(confidence, n - 1) * float(values.std(ddof=1)) / math.sqrt(n)
     return float(values.mean()) - half, float(values.mean()) + half
@@ -84,7 +84,7 @@ def paired(a: Sequence[float], b: Sequence[float]) -> dict[str, Any]:
     It is sharper than `unpaired` where the k-th values of both share something, such as the start
     and the orders of one seed; `correlation` says how much they do.
     """
-    a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)
+    a, b = _series(a), _series(b)
     if a.shape != b.shape:
         raise ValueError(f"{len(a)} values against {len(b)} cannot be paired")
     gains = a - b
@@ -95,7 +95,7 @@ def paired(a: Sequence[float], b: Sequence[float]) -> dict[str, Any]:
 
 def unpaired(a: Sequence[float], b: Sequence[float]) -> dict[str, Any]:
     """Compares the means of two independent series by Welch's (1947) t test, as `paired` does."""
-    a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)
+    a, b = _series(a), _series(b)
     parts = [series.var(ddof=1) / len(series) for series in (a, b)]
     total = sum(parts)
     freedom = len(a) + len(b) - 2.0
@@ -108,12 +108,23 @@ def unpaired(a: Sequence[float], b: Sequence[float]) -> dict[str, Any]:
 
 def holm(values: Sequence[float]) -> list[float]:
     """Returns p values corrected for being several (Holm 1979), in their order."""
+    values = _series(values).tolist()
     order = sorted(range(len(values)), key=values.__getitem__)
     corrected, least = [0.0] * len(values), 0.0
     for rank, place in enumerate(order):
         least = max(least, min(1.0, (len(values) - rank) * values[place]))
         corrected[place] = least
     return corrected
+
+
+def _series(values: Sequence[float]) -> np.ndarray:
+    """Returns the values (n,) float64; raises ValueError where one is no number: it has no rank."""
+    found = np.asarray(values, np.float64)
+    if not np.isfinite(found).all():
+        raise ValueError(
+            f"{int((~np.isfinite(found)).sum())} of {len(found)} values are not finite"
+        )
+    return found
 
 
 def _difference(mean: float, error: float, freedom: float) -> dict[str, Any]:

@@ -6,7 +6,6 @@ import json
 import os
 import platform
 import subprocess
-import zipfile
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,9 @@ from imgcls_jax import files
 from imgcls_jax.config import Config
 from imgcls_jax.config.cadence import Cadence
 from imgcls_jax.errors import UserError
+from imgcls_jax.files.reading import read_arrays
+from imgcls_jax.schema import fit, run_files
+from imgcls_jax.schema.reading import read
 
 _PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "tensorflow-datasets", "numpy")
 _FULL = "free some space or choose another `workdir`, then run the same command to continue"
@@ -29,6 +31,8 @@ _HOLDS = {
     _RACE: "holds a speed run; give its settings to see it, or choose another `workdir`",
     _ENSEMBLE: "holds an ensemble; choose another `workdir`",
 }
+_UNDO = "undo the edit, or choose another `workdir`"
+_ANEW = "remove it and run the same command again, which writes it anew"
 
 
 class Workdir:
@@ -39,7 +43,7 @@ class Workdir:
 
     def __init__(self, path: str | Path, *, checkpoint_every: Cadence | None = None):
         try:
-            self.path = Path(path).expanduser().resolve()
+            self.path = files.local_path(path, "workdir").resolve()
         except (OSError, RuntimeError) as error:
             raise UserError(f"cannot use {path} as `workdir` ({error}); choose another.") from error
         self.checkpoint_every = checkpoint_every
@@ -55,13 +59,17 @@ class Workdir:
         Raises:
           UserError: if the file is damaged or of another version.
         """
-        values = self._held(SEVERAL if several else _RUN)
-        if isinstance(values, dict) and values.get("model") == "logistic_sgd":
+        kind = SEVERAL if several else _RUN
+        values = self._held(kind)
+        if values is not None and values.get("model") == "logistic_sgd":
             raise UserError(
                 f"{self.path} holds run 8, which keeps no network and is never continued; choose "
                 "another."
             )
-        return None if values is None else Config.from_json(values)
+        try:
+            return None if values is None else Config.from_json(values)
+        except UserError as error:
+            raise UserError(f"{self.path / kind} cannot be used: {error}") from error
 
     def one_of_several(self) -> Path | None:
         """Returns the folder of one run where this is the folder of several, else None."""
@@ -100,8 +108,8 @@ class Workdir:
         held = self._claim(_RACE, settings)
         if held is None:
             return None
-        finished = self._read_json("summary.json") or {}
-        if held != settings or len(finished.get("seeds", ())) != seeds:
+        finished = held == settings and self._read_json("summary.json", run_files.Race, _ANEW)
+        if not finished or len(finished["seeds"]) != seeds:
             raise UserError(
                 f"{self.path} holds something else than this speed run, finished; choose another "
                 "`workdir`."
@@ -114,14 +122,16 @@ class Workdir:
 
     def ensemble(self) -> dict[str, Any] | None:
         """Returns the record of the ensemble in this folder; None without one."""
-        return self._read_json(_ENSEMBLE)
+        return self._read_json(_ENSEMBLE, run_files.Ensemble)
 
     def _held(self, kind: str) -> Any:
         """Reads the settings that the folder holds; None where it is claimed at most.
 
         Where nothing was done, the settings may have been mistaken.
         """
-        return None if self._names() <= set(_HOLDS) else self._read_json(kind)
+        if self._names() <= set(_HOLDS):
+            return None
+        return self._read_json(kind, run_files.Ensemble if kind == _ENSEMBLE else dict)
 
     def _claim(self, kind: str, settings: dict[str, Any]) -> Any:
         """Claims a folder in which nothing was done; else returns the settings that it holds.
@@ -160,7 +170,7 @@ class Workdir:
 
     def network_record(self) -> dict[str, Any] | None:
         """Returns the record that a prediction needs beside the parameters; None without one."""
-        return self._read_json("network.json")
+        return self._read_json("network.json", run_files.NetworkRecord)
 
     def history(self, *, steps: int | None = None) -> list[dict[str, Any]]:
         """Reads the records of epochs 1, 2 and so on, as far as each has one; see `files.records`.
@@ -168,12 +178,12 @@ class Workdir:
         With the number of `steps` per epoch, lines of other steps are left out. Versions up to 0.1
         called the figures of a watched test set `validation_*`; here they are `test_*`.
         """
-        records = files.records(
-            self.path / "metrics.jsonl",
-            by="epoch",
-            aside="second",
-            fits=lambda of: steps is None or of.get("step") in (None, steps * of["epoch"]),
-        )
+
+        def fits(line: Any) -> bool:
+            fitting = not fit.misfit(line, run_files.EpochRecord)
+            return fitting and (steps is None or line["step"] == steps * line["epoch"])
+
+        records = files.records(self.path / "metrics.jsonl", by="epoch", aside="second", fits=fits)
         if records and self._watches_test():
             old, new = "validation_", "test_"
             records = [{k.replace(old, new): v for k, v in r.items()} for r in records]
@@ -194,13 +204,13 @@ class Workdir:
 
     def head_seconds(self) -> float | None:
         """Returns the time that `set_head_seconds` kept; None where there is none."""
-        return (self._read_json("head.json") or {}).get("seconds")
+        return (self._read_json("head.json", run_files.HeadRecord) or {}).get("seconds")
 
     def summary(self) -> dict[str, Any] | None:
         """Returns a finished run's report; None while it is not finished, or if files are gone."""
-        found = self._read_json("summary.json")
-        whole = isinstance(found, dict) and "per_class" in found
-        if not whole or not (self.path / "predictions.npz").exists():
+        if not (self.path / "predictions.npz").exists():
+            return None
+        if (found := self._read_json("summary.json", run_files.Summary, _ANEW)) is None:
             return None
         if self._watches_test() and "watched" not in found:  # as versions up to 0.1 wrote it
             found = {k: v for k, v in found.items() if not k.startswith("validation_")}
@@ -208,15 +218,14 @@ class Workdir:
         return found
 
     def _watches_test(self) -> bool:
-        values = self._read_json(_RUN)
-        return isinstance(values, dict) and bool(values.get("watch_test"))
+        return bool((self._read_json(_RUN) or {}).get("watch_test"))
 
     def write_json(self, name: str, value: Any) -> None:
         self.write_text(name, json.dumps(value, indent=2, allow_nan=False) + "\n")
 
     def write_text(self, name: str, text: str) -> None:
         with self._replacing(name) as temporary:
-            temporary.write_text(text)
+            temporary.write_text(text, encoding="utf-8")
 
     def write_arrays(self, name: str, **arrays: np.ndarray) -> None:
         # Opened here: savez would add a suffix to a path.
@@ -225,9 +234,8 @@ class Workdir:
 
     def read_arrays(self, name: str) -> dict[str, np.ndarray]:
         try:
-            with np.load(self.path / name) as arrays:
-                return dict(arrays)
-        except (OSError, ValueError, zipfile.BadZipFile) as error:
+            return read_arrays(self.path / name)
+        except (OSError, ValueError) as error:
             raise UserError(
                 f"{self.path / name} is damaged; delete it and run the same command again."
             ) from error
@@ -243,16 +251,8 @@ class Workdir:
         entries = self.path.iterdir() if self.path.is_dir() else ()
         return {entry.name for entry in entries if not entry.name.startswith(".")}
 
-    def _read_json(self, name: str) -> Any:
-        path = self.path / name
-        try:
-            return json.loads(path.read_text())
-        except (FileNotFoundError, NotADirectoryError):
-            return None
-        except (OSError, ValueError) as error:
-            raise UserError(
-                f"{path} cannot be read ({error}); remove it or choose another `workdir`."
-            ) from error
+    def _read_json(self, name: str, wanted: Any = dict, advice: str = _UNDO) -> Any:
+        return read(self.path / name, wanted, advice=advice)
 
     def _replacing(self, name: str) -> contextlib.AbstractContextManager[Path]:
         return files.replacing(self.path / name, advice=_FULL)

@@ -5,7 +5,7 @@ import subprocess
 import sys
 import time
 
-from imgcls_jax.files import lock, sweep, whole
+from imgcls_jax.files import csv_text, guarded, lock, sweep, unguarded, whole
 
 _HOLD = """
 import pathlib, sys, time
@@ -78,3 +78,10 @@ def test_the_next_writer_sweeps_a_locked_folder(tmp_path):
     (tmp_path / ".decoded.npz.99999999.1").touch()
     with lock(tmp_path, "tests"):
         assert [path.name for path in tmp_path.iterdir()] == [".lock"]
+
+
+def test_a_cell_that_is_guarded_comes_back_and_numbers_stay_numbers():
+    for cell in ("=1+1", "'quoted", "''", "-", "plain", "", "\uff1d1", "a=b"):
+        assert unguarded(guarded(cell)) == cell
+    assert guarded("=1") == "'=1"
+    assert csv_text([[-0.5, 7, "-0.5"]]) == "-0.5,7,'-0.5\n"

@@ -10,7 +10,7 @@ import pytest
 from golden.smoothing import SMOOTHINGS, inputs
 
 from imgcls_jax.errors import UserError
-from imgcls_jax.losses import cross_entropy, is_absurd
+from imgcls_jax.losses import binary_cross_entropy, cross_entropy, is_absurd
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -140,3 +140,13 @@ def test_labels_that_do_not_fit(labels):
 def test_a_loss_of_ten_thousand_times_guessing_or_no_number_is_absurd(loss, absurd):
     """Guessing among ten classes costs log 10 = 2.3 nats."""
     assert is_absurd(loss, 10) == absurd
+
+
+def test_an_infinite_logit_on_the_side_of_its_label_costs_nothing():
+    """0 x -inf is no NaN there either; PyTorch's `binary_cross_entropy_with_logits` gives NaN."""
+    logits, labels = jnp.array([[jnp.inf, -jnp.inf, 0.0]]), jnp.array([[1, 0, 1]])
+    np.testing.assert_allclose(binary_cross_entropy(logits, labels), [math.log(2) / 3], rtol=1e-6)
+    gradient = jax.jit(jax.grad(lambda x: binary_cross_entropy(x, labels).sum()))(logits)
+    np.testing.assert_allclose(gradient, [[0, 0, -1 / 6]], rtol=1e-6)
+    assert binary_cross_entropy(logits, 1 - labels)[0] == np.inf
+    assert np.isnan(binary_cross_entropy(jnp.array([[jnp.nan]]), jnp.array([[1]]))[0])

@@ -1,11 +1,14 @@
 """Predictions and differences against SciPy's own tests and values worked out by hand."""
 
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
+from imgcls_jax import statistics
 from imgcls_jax.statistics import (
     holm,
     mean_interval,
@@ -92,3 +95,17 @@ def test_several_ps_are_corrected_by_holm():
 def test_pairs_of_different_lengths_are_refused():
     with pytest.raises(ValueError, match="9 values against 10"):
         paired(SEEDS[:9], SEEDS)
+
+
+@pytest.mark.parametrize("odd", [math.nan, math.inf])
+def test_a_figure_that_is_no_number_is_no_evidence(odd):
+    of = [0.5, 0.6, odd]
+    for compare in (
+        lambda: statistics.prediction(of, 0.5),
+        lambda: statistics.mean_interval(of),
+        lambda: statistics.paired(of, of),
+        lambda: statistics.unpaired([0.1, 0.2], of),
+        lambda: statistics.holm(of),
+    ):
+        with pytest.raises(ValueError, match="1 of 3 values are not finite"):
+            compare()

@@ -11,7 +11,7 @@ from typing import Any
 
 from absl import app, flags, logging
 
-from experiments.cli import pipes
+from experiments.cli import pipes, surroundings
 from experiments.cli.beginning import STATUS, say_stopped
 from experiments.cli.origins import SETTING
 from experiments.cli.signals import answered
@@ -247,6 +247,8 @@ def run(
       help_of: gives the text that --help prints; absl's own if None.
       argv: the command line, `sys.argv` if None.
     """
+    if argv is None:
+        surroundings.settle()
     argv = sys.argv if argv is None else argv
     if help_of is not None and _HELP & set(argv[1:]):
         with pipes.reader_may_leave():
@@ -257,6 +259,7 @@ def run(
         if not flags.FLAGS["verbosity"].present:
             logging.set_verbosity(logging.WARNING)  # app.run sets INFO, at which Orbax is loud
         try:
+            surroundings.require_paths()
             if takes_arguments:
                 main(arguments[1:])
             elif arguments[1:]:
@@ -277,6 +280,11 @@ def run(
         except KeyboardInterrupt as stop:
             say_stopped(getattr(stop, "number", signal.SIGINT))
             sys.exit(STATUS)
+        except Exception:
+            if (trouble := surroundings.platform_trouble()) is None:
+                raise
+            pipes.say(f"error: {trouble}")
+            sys.exit(1)
 
     with pipes.reader_may_leave(), answered():
         app.run(guarded, argv=argv)

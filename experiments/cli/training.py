@@ -170,6 +170,7 @@ def _train(
 ) -> None:
     """Shows the settings and does what they say; `ended` shows what a finished training left."""
     trackers = asked_trackers()  # before anything is loaded
+    config.seeds(SEEDS.value or 1)
     documented = choose.documented(preset, config)
     name = _name(preset, config, documented)
     photos = config.data.of_photos

@@ -1,7 +1,7 @@
 """A study from the command line: its flags, and what they come to as objects of the library."""
 
+import contextlib
 import functools
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -15,6 +15,8 @@ from imgcls_jax import files
 from imgcls_jax.config import Config
 from imgcls_jax.data.dataset import Dataset, identity
 from imgcls_jax.errors import UserError, printable
+from imgcls_jax.schema import reading
+from imgcls_jax.schema.run_files import StudyRecord
 from imgcls_jax.train.tuning import search_space
 from imgcls_jax.train.tuning.search import Search
 from imgcls_jax.train.tuning.storage import connect, import_optuna, without_password
@@ -209,13 +211,8 @@ def claim(workdir: Workdir, experiment: str, search: Search) -> None:
             if not path.exists():  # another command may just have begun it
                 workdir.make_empty()
                 workdir.write_json(_STUDY, wanted)
-    try:
-        held = json.loads(path.read_text())
-        about = {key: held[key] for key in wanted}
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UserError(
-            f"{path} cannot be read ({error}); bring it back or choose another `workdir`."
-        ) from error
+    held = reading.read(path, StudyRecord, advice="bring it back or choose another `workdir`")
+    about = {key: held[key] for key in wanted}
     own = (workdir.path / _DATABASE).exists() and about["storage"].endswith(f"/{_DATABASE}")
     moved = own and not STORAGE.value  # with the folder
     for key in ("experiment", "name", "storage")[: 2 if moved else 3]:
@@ -229,11 +226,9 @@ def claim(workdir: Workdir, experiment: str, search: Search) -> None:
 
 def _held(workdir: Workdir, key: str) -> str | None:
     """Returns what the study that a folder holds says of itself; None without one."""
-    try:
-        found = json.loads((workdir.path / _STUDY).read_text())[key]
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-    return found if isinstance(found, str) else None
+    with contextlib.suppress(OSError, ValueError):  # whoever claims the folder says so
+        return reading.load(workdir.path / _STUDY, StudyRecord)[key]
+    return None
 
 
 def experiment_of(arguments: Sequence[str]) -> str:

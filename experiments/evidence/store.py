@@ -15,6 +15,7 @@ from imgcls_jax import files, statistics
 from imgcls_jax.config import Config
 from imgcls_jax.data.dataset import Dataset, identity
 from imgcls_jax.errors import UserError
+from imgcls_jax.schema import reading
 from imgcls_jax.train.summary import spread
 
 FORMAT = 2  # of the files that this module writes
@@ -79,13 +80,7 @@ class Store:
 
     def parsed(self, stem: str) -> Any:
         """Returns what a file holds, whoever wrote it; None where there is none."""
-        path = self.folder / f"{stem}.json"
-        try:
-            return json.loads(path.read_text())
-        except FileNotFoundError:
-            return None
-        except (OSError, ValueError) as error:
-            raise UserError(f"{path} cannot be read ({error}); move it away.") from error
+        return reading.read(self.folder / f"{stem}.json", advice="move it away")
 
     def seeds(self, stem: str, header: Mapping[str, Any]) -> set[tuple[str | None, int]]:
         """Returns variant and seed of every entry of a file.
@@ -147,7 +142,7 @@ class Store:
         content["digest"] = _digest(content)
         path = self.folder / f"{stem}.json"
         with files.replacing(path, advice="free some space or give another --out") as temporary:
-            temporary.write_text(_text(content))
+            temporary.write_text(_text(content), encoding="utf-8")
 
     @contextlib.contextmanager
     def claim(self, name: str) -> Iterator[bool]:

@@ -22,6 +22,7 @@ from imgcls_jax.config.optim import OptimConfig
 from imgcls_jax.config.train import TrainConfig
 from imgcls_jax.data.catalog import PUBLISHED
 from imgcls_jax.errors import UserError
+from imgcls_jax.schema.fit import misfit
 
 # Shown of every run, whether they are the defaults or not.
 _ALWAYS = ("dataset", "model", "optimizer", "lr", "batch_size", "epochs", "seed")
@@ -65,6 +66,20 @@ class Config:
             changed[section.name] = dataclasses.replace(getattr(self, section.name), **mine)
         return Config(**changed)
 
+    def seeds(self, count: int) -> list["Config"]:
+        """Returns this configuration with `count` seeds, its own and those that follow.
+
+        Raises:
+          UserError: they go beyond the largest seed.
+        """
+        first = self.train.seed
+        if first + count > 2**31:
+            raise UserError(
+                f"`seeds={count}` from `seed={first}` on cannot be used; the last one must be "
+                f"below {2**31}."
+            )
+        return [self.replace(seed=first + number) for number in range(count)]
+
     @property
     def features_once(self) -> bool:
         """True where a frozen network's features are computed once and stand in for the images."""
@@ -97,21 +112,16 @@ class Config:
         Raises:
           UserError: for an unknown field, or a value that cannot be used.
         """
-        if not isinstance(values, dict):
-            raise UserError("the configuration is not a JSON object; use a new `workdir`.")
         if unknown := set(values) - set(settings_by_name()):
             raise UserError(
                 f"the configuration has fields that this version does not know "
                 f"({', '.join(sorted(unknown))}); use the version that wrote it or a new "
                 "`workdir`."
             )
-        try:
-            return cls.of(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
-        except (TypeError, AttributeError) as error:
-            raise UserError(
-                f"the configuration holds a value of the wrong type ({error}); undo the edit or "
-                "use a new `workdir`."
-            ) from error
+        for name, value in values.items():
+            if said := misfit(value, settings_by_name()[name][1].type, name):
+                raise UserError(f"{said}; undo the edit or use a new `workdir`.")
+        return cls.of(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
 
     def differences(self, other: "Config") -> dict[str, tuple[Any, Any]]:
         """Returns the settings that differ, as {name: (own value, other's value)}."""

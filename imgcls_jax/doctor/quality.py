@@ -5,6 +5,8 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
+from imgcls_jax.files.reading import opened
+
 BLURRED = 12.0  # least sharpness
 DARK = 0.25  # least brightness
 TINY = 0.5  # least share of the pixels per side that a network sees
@@ -42,7 +44,7 @@ def measure(images: np.ndarray, paths: list[str]) -> Quality:
 
 def _short_side(path: str) -> int:
     try:
-        with Image.open(path) as image:
+        with opened(path) as file, Image.open(file) as image:
             return min(image.size)
     except Exception:  # damaged files make Pillow's readers raise anything
         return 0

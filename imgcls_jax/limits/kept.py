@@ -5,8 +5,6 @@ predictions need, and the held-out examples' logits, of which an ensemble learns
 """
 
 import dataclasses
-import json
-import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +12,10 @@ import numpy as np
 
 from imgcls_jax import metrics
 from imgcls_jax.errors import UserError
+from imgcls_jax.files.reading import read_arrays
 from imgcls_jax.limits import conformal, temperature, unknown
+from imgcls_jax.schema import reading
+from imgcls_jax.schema.run_files import Facts
 
 _WITHOUT = "remove calibration.json beside it to predict without a temperature"
 FACTS, ARRAYS = "calibration.json", "limits.npz"
@@ -113,17 +114,11 @@ def facts(path: str | Path) -> dict[str, Any] | None:
     Raises:
       UserError: if it is damaged.
     """
-    file = Path(path) / FACTS
-    try:
-        found = json.loads(file.read_text())
-        if found["temperature"] is not None and not float(found["temperature"]) > 0:
-            raise ValueError("the temperature must be above 0")
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UserError(
-            f"{file} cannot be read ({error}); remove it to predict without a temperature."
-        ) from error
+    file, advice = Path(path) / FACTS, "remove it to predict without a temperature"
+    found = reading.read(file, Facts, advice=advice)
+    needed = "why_not" if found and found["temperature"] is None else "held_out"
+    if found and needed not in found:
+        raise UserError(f"{file} cannot be used (`{needed}` is missing); {advice}.")
     return found
 
 
@@ -138,12 +133,13 @@ def read(path: str | Path) -> Limits | None:
         return None
     file = Path(path) / ARRAYS
     try:
-        with np.load(file) as content:
-            arrays = dict(content)
+        arrays = read_arrays(file)
     except FileNotFoundError as error:
         raise UserError(f"{file} is missing; bring it back, or {_WITHOUT}.") from error
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError) as error:
         raise UserError(f"{file} is damaged; bring back a good one, or {_WITHOUT}.") from error
+    if not _fit_together(arrays):
+        raise UserError(f"{file} is damaged; bring back a good one, or {_WITHOUT}.")
     try:
         statistics = None
         if "distances" in arrays:
@@ -161,3 +157,25 @@ def read(path: str | Path) -> Limits | None:
         raise UserError(
             f"{file} is of another version of this program; train again, or {_WITHOUT}."
         ) from error
+
+
+def _fit_together(arrays: dict[str, np.ndarray]) -> bool:
+    """Tells if arrays have the shapes that `write` gave them, and finite numbers."""
+    of = {name: array.shape for name, array in arrays.items()}
+    known = all(array.dtype.kind in "iuf" and np.isfinite(array).all() for array in arrays.values())
+    labels, logits = of.get("labels"), of.get("logits")
+    if known and labels and logits:
+        known = len(logits) == 2 and labels == logits[:1] and arrays["labels"].dtype.kind in "iu"
+        known = known and bool(((arrays["labels"] >= 0) & (arrays["labels"] < logits[1])).all())
+    if known and "distances" in of and "statistics_centre" in of:
+        features, classes = of["statistics_centre"], of.get("statistics_offsets", ())
+        wanted = {
+            "whiten": (*features, *features), "scales": of.get("statistics_scales"),
+            **dict.fromkeys(("means", "plain_means"), (*classes, *features)),
+            **dict.fromkeys(("offsets", "plain_offsets"), classes),
+        }  # fmt: skip
+        known = len(of["distances"]) == len(features) == len(classes) == 1
+        known = known and wanted["scales"] in ((2,), (3,), None)
+        shapes = {name: of.get(f"statistics_{name}", shape) for name, shape in wanted.items()}
+        known = known and shapes == wanted
+    return known

@@ -4,6 +4,8 @@ from typing import Any
 
 import numpy as np
 
+from imgcls_jax.metrics import require_numbers
+
 _SHARPEST, _FLATTEST = 1e-3, 1e3  # temperatures looked for
 _ROUNDS = 200  # halvings of an interval of logarithms: to the last bit
 
@@ -19,8 +21,12 @@ def fit(logits: Any, labels: Any) -> float:
     Args:
       logits: (N, C) of examples that the network was not trained on; log-probabilities serve too.
       labels: (N,) integers.
+
+    Raises:
+      UserError: if an example has NaN among its logits.
     """
     logits = np.asarray(logits, np.float64)
+    require_numbers(logits)
     logits = logits - logits.max(axis=1, keepdims=True)
     count, classes = logits.shape
     rest = 1 / (count + 2) / (classes - 1)

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from imgcls_jax.limits import kept
+from imgcls_jax.metrics import require_numbers
 
 PLAIN = 0.5
 NO_TEMPERATURE = "a network of several labels per photo has a threshold for each instead"
@@ -42,7 +43,12 @@ def best_threshold(positive: np.ndarray, scores: np.ndarray) -> float:
 
 
 def choose(labels: np.ndarray, logits: np.ndarray) -> np.ndarray:
-    """Returns the best threshold of each label (K,), from labels and logits (N, K)."""
+    """Returns the best threshold of each label (K,), from labels and logits (N, K).
+
+    Raises:
+      UserError: if an example has NaN among its logits.
+    """
+    require_numbers(np.asarray(logits))
     found = probabilities(logits)
     pairs = zip(np.asarray(labels).T == 1, found.T, strict=True)
     return np.array([best_threshold(*pair) for pair in pairs])

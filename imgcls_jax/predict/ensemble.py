@@ -168,6 +168,12 @@ def restore_ensemble(path: str | os.PathLike) -> Ensemble:
             f"the ensemble in {workdir.path} is not finished; run its command again with "
             f"`workdir={workdir.path}` to finish it."
         )
+    weights = record["weights"]
+    if len(weights) != len(record["members"]) or abs(sum(weights) - 1) > 1e-6:
+        raise UserError(
+            f"ensemble.json in {workdir.path} is damaged: its weights are not one per member, of "
+            f"sum 1; {_AGAIN}."
+        )
     paths = []
     for member in record["members"]:
         found = (workdir.path / member["path"]).resolve()
@@ -184,4 +190,4 @@ def restore_ensemble(path: str | os.PathLike) -> Ensemble:
         paths.append(found)
     networks = tuple(restore(found) for found in paths)
     require_alike(paths, [network.record for network in networks])
-    return Ensemble(networks, tuple(record["weights"]))
+    return Ensemble(networks, tuple(weights))

@@ -27,12 +27,17 @@ from jax import export as jax_export
 
 from imgcls_jax.errors import UserError
 from imgcls_jax.files import replacing
+from imgcls_jax.files.reading import opened
+from imgcls_jax.schema import reading
+from imgcls_jax.schema.fit import misfit
+from imgcls_jax.schema.run_files import ExportedRecord
 
 PLATFORMS = ("cpu", "cuda")
 
 _FORMAT = 1  # number of the layout of meta.json
 _MODEL, _META = "model.stablehlo", "meta.json"
 _AGAIN = "export the run again"
+_ANEW = f"copy it anew, or {_AGAIN}"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,7 +45,8 @@ class Exported:
     """A network read from a file.
 
     Attributes:
-      predict: images uint8 (B, H, W, C) -> probabilities float32 (B, number of classes), jitted.
+      predict: images uint8 (B, H, W, C) -> probabilities float32 (B, number of classes), jitted;
+        raises UserError where a damaged program cannot be compiled or run.
       class_names: of the columns of the probabilities.
       image_shape: (H, W, C).
       preprocessing: how a picture becomes such an image; `resize` as `photos.decode` takes it.
@@ -125,22 +131,14 @@ def read(path: str | os.PathLike) -> Exported:
     """Reads a file of `write`; needs no code of the network's.
 
     Raises:
-      UserError: the file cannot be read, is no such file, was cut short, or is for other platforms
-        than the one JAX computes on here.
+      UserError: the file cannot be read, is no such file, was cut short, says of itself what cannot
+        be, or is for other platforms than the one JAX computes on here.
     """
-    try:
-        with zipfile.ZipFile(path) as archive:
-            meta = json.loads(archive.read(_META))
-            model = archive.read(_MODEL)  # compares checksums
-    except OSError as error:
-        raise UserError(f"cannot read {path} ({error.strerror}); check the path.") from error
-    except (zipfile.BadZipFile, KeyError, ValueError, EOFError, NotImplementedError) as error:
-        raise UserError(
-            f"{path} is no exported network, or it is damaged or cut short; copy it anew, or "
-            f"{_AGAIN}."
-        ) from error
-    if not isinstance(meta, dict) or meta.get("format") != _FORMAT:
+    meta, model = _content(path)
+    if meta.get("format") != _FORMAT:
         raise UserError(f"{path} was exported by another version of this program; {_AGAIN}.")
+    if said := _wrong(meta):
+        raise UserError(f"{path} cannot be used, since in its {_META} {said}; {_ANEW}.")
     if not runs_here(meta["platforms"]):
         here = jax_export.default_export_platform()
         raise UserError(
@@ -151,17 +149,86 @@ def read(path: str | os.PathLike) -> Exported:
         exported = jax_export.deserialize(bytearray(model))
     except Exception as error:  # of another JAX version: whatever the parsers raise
         raise UserError(
-            f"{path} was written with JAX {meta.get('jax')} and cannot be read with JAX "
+            f"{path} was written with JAX {meta['jax']} and cannot be read with JAX "
             f"{jax.__version__}; {_AGAIN} here, or install that version."
         ) from error
+    if said := _unlike(exported, meta):
+        raise UserError(f"{path} cannot be used, since its program {said}; {_ANEW}.")
     return Exported(
-        predict=jax.jit(exported.call),
+        predict=_explained(jax.jit(exported.call), path),
         class_names=tuple(meta["class_names"]),
         image_shape=tuple(meta["image_shape"]),
         preprocessing=meta["preprocessing"],
         platforms=tuple(meta["platforms"]),
         thresholds=np.array(meta["thresholds"]) if "thresholds" in meta else None,
     )
+
+
+def _content(path: str | os.PathLike) -> tuple[dict[str, Any], bytes]:
+    """Returns what the file says of itself, and its program; raises as `read`."""
+    try:
+        with opened(path) as file, zipfile.ZipFile(file) as archive:
+            if any(part.compress_type != zipfile.ZIP_STORED for part in archive.infolist()):
+                raise zipfile.BadZipFile(
+                    "`write` compresses nothing, and a small file could be vast"
+                )
+            meta, model = (archive.read(name) for name in (_META, _MODEL))  # compares checksums
+        return reading.parse(meta, dict), model
+    except OSError as error:
+        raise UserError(f"cannot read {path} ({error.strerror}); check the path.") from error
+    except Exception as error:  # damaged archives make zipfile raise anything
+        raise UserError(
+            f"{path} is no exported network, or it is damaged or cut short; {_ANEW}."
+        ) from error
+
+
+def _wrong(meta: dict[str, Any]) -> str | None:
+    """Returns what is wrong with what a file says of itself, as a clause; None for nothing."""
+    if said := misfit(meta, ExportedRecord):
+        return said
+    classes, thresholds = len(meta["class_names"]), meta.get("thresholds")
+    if thresholds is not None and len(thresholds) != classes:
+        return f"there are {len(thresholds)} thresholds for {classes} classes"
+    return None
+
+
+def _unlike(exported: jax_export.Exported, meta: dict[str, Any]) -> str | None:
+    """Returns in what a program differs from what its file says of it, as a clause."""
+    takes, gives = exported.in_avals, exported.out_avals
+    height, width, channels = meta["image_shape"]
+    wanted = f"uint8 images (B, {height}, {width}, {channels})"
+    if len(takes) != 1 or takes[0].dtype != np.uint8 or len(takes[0].shape) != 4:
+        return f"takes {_shapes(takes)} and not {wanted}"
+    batch, *rest = takes[0].shape
+    if rest != meta["image_shape"] or isinstance(batch, int):
+        return f"takes {_shapes(takes)} and not {wanted}"
+    classes = len(meta["class_names"])
+    if (
+        len(gives) != 1
+        or gives[0].shape != (batch, classes)
+        or not jnp.issubdtype(gives[0].dtype, jnp.floating)
+    ):
+        return f"gives {_shapes(gives)} and not probabilities (B, {classes})"
+    if not set(meta["platforms"]) <= set(exported.platforms):
+        return f"is for {' and '.join(exported.platforms)}, not {' and '.join(meta['platforms'])}"
+    return None
+
+
+def _shapes(avals: Sequence[Any]) -> str:
+    return ", ".join(f"{aval.dtype} {aval.shape}" for aval in avals) or "nothing"
+
+
+def _explained(call: Callable[[Any], jax.Array], path: str | os.PathLike) -> Callable[..., Any]:
+    """Builds a function whose failures, of compiling or of running, are a sentence."""
+
+    def predict(images: Any) -> jax.Array:
+        try:
+            return jax.block_until_ready(call(images))
+        except Exception as error:  # of MLIR, XLA or the device: whatever they raise
+            said = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
+            raise UserError(f"{path} cannot be computed here ({said}); {_ANEW}.") from error
+
+    return predict
 
 
 def runs_here(platforms: Sequence[str]) -> bool:

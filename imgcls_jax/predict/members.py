@@ -1,7 +1,7 @@
 """The members of an ensemble: finished runs, found in folders and known by a digest."""
 
+import contextlib
 import hashlib
-import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,7 +11,10 @@ import numpy as np
 
 from imgcls_jax.config import Config
 from imgcls_jax.errors import UserError
+from imgcls_jax.files.reading import content
 from imgcls_jax.predict.restored import Restored, restore
+from imgcls_jax.schema import reading
+from imgcls_jax.schema.run_files import StudySummary
 from imgcls_jax.workdir import SEVERAL, Workdir
 
 # What members' networks must agree on, by the name in `network.json`, and how an error calls it.
@@ -124,11 +127,10 @@ def _validation_accuracy(path: Path) -> float | None:
     number = re.fullmatch(r"trial-(\d+)", path.parent.name)
     if accuracy is not None or number is None:
         return accuracy
-    try:
-        trials = json.loads((path.parents[2] / "summary.json").read_text())["trials"]
-        return {trial["number"]: trial["value"] for trial in trials}.get(int(number[1]))
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
+    with contextlib.suppress(OSError, ValueError):  # another folder than a study's
+        study = reading.load(path.parents[2] / "summary.json", StudySummary)
+        return {of["number"]: of["value"] for of in study["trials"]}.get(int(number[1]))
+    return None
 
 
 def read(paths: Sequence[Path]) -> list[Member]:
@@ -183,9 +185,9 @@ def digest(path: Path) -> str:
     kept = sorted(file for file in (path / "checkpoints" / "evaluated").rglob("*"))
     for file in (path / "config.json", path / "network.json", *kept):
         if file.is_file():
-            content = file.read_bytes()
-            found.update(f"{file.relative_to(path)} {len(content)}\n".encode())
-            found.update(content)
+            held = content(file)
+            found.update(f"{file.relative_to(path)} {len(held)}\n".encode())
+            found.update(held)
     return found.hexdigest()[:16]
 
 

@@ -1,7 +1,6 @@
 """Predictions written as they come: a table for people, CSV or JSON for programs."""
 
 import contextlib
-import csv
 import json
 import os
 import sys
@@ -11,7 +10,7 @@ from typing import Any, TextIO
 import numpy as np
 
 from imgcls_jax.errors import printable
-from imgcls_jax.files import replacing
+from imgcls_jax.files import csv_text, replacing
 from imgcls_jax.predict.judge import NOTHING, UNKNOWN, Asked, Judgement
 from imgcls_jax.predict.predictor import Prediction
 from imgcls_jax.report.lettering import pad, shorten, width
@@ -38,7 +37,7 @@ def open_report(
 
     table: a line for each of the most probable classes, the name of the file on the first; where a
       set was asked for, for each class of the set.
-    csv: `file,class_1,probability_1,...`, one line per file.
+    csv: `file,class_1,probability_1,...`, one line per file, by `files.csv_text`.
     json: an array of {"file", "top": [{"class", "probability"}, ...]}.
 
     Where a decision was asked for, each file has a `decision`, the class or "unknown" (in JSON
@@ -114,18 +113,18 @@ def _table(
 
 
 def _csv(file: TextIO, ranked, judged, top: int, asked: Asked) -> Callable[[Prediction], None]:
-    writer = csv.writer(file, lineterminator="\n")
     places = range(1, top + 1)
     more = ["decision"] * asked.decides + [asked.listed] * bool(asked.listed)
     columns = (f"{what}_{n}" for n in places for what in ("class", "probability"))
-    writer.writerow(["file", *more, *columns])
+    file.write(csv_text([["file", *more, *columns]]))
 
     def write(prediction: Prediction) -> None:
         found = judged(prediction)
         said = [found["decision"] or UNKNOWN] if "decision" in found else []
         said += [" | ".join(found[asked.listed])] if asked.listed else []
         pairs = ((name, round(value, _DIGITS)) for name, value in ranked(prediction))
-        writer.writerow([prediction.path, *said, *(cell for pair in pairs for cell in pair)])
+        row = [prediction.path, *said, *(cell for pair in pairs for cell in pair)]
+        file.write(csv_text([row]))
 
     return write
 

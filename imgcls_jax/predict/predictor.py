@@ -59,6 +59,14 @@ class Predictor:
     missing: Mapping[str, str] = dataclasses.field(default_factory=dict)
     thresholds: np.ndarray | None = None
 
+    def __post_init__(self):
+        height, width, channels = self.image_shape
+        if height != width or channels not in (1, 3):
+            raise UserError(
+                f"the network takes images of {height}x{width}x{channels}, and pictures become "
+                "square ones of one channel or three; predict with the library, from arrays."
+            )
+
     def prepare(self, source: str | os.PathLike | bytes) -> np.ndarray:
         """Returns a picture as the network's uint8 (H, W, C); grey ones by luminance (ITU-R 601).
 
@@ -241,6 +249,13 @@ def find_images(
     return found
 
 
+def _told(picture: Prediction, probabilities: np.ndarray, distance: float | None) -> Prediction:
+    """Returns what a network says of a picture; NaN names no class and no distance."""
+    if not np.isfinite(probabilities).all() or not np.isfinite(distance or 0):
+        return dataclasses.replace(picture, error="gives NaN: the network or its file is damaged")
+    return dataclasses.replace(picture, probabilities=probabilities, distance=distance)
+
+
 def predict(
     predictor: Predictor, paths: Sequence[str], *, distances: bool = False
 ) -> Iterator[Prediction]:
@@ -265,8 +280,7 @@ def predict(
             several = True
         for waited in waiting:
             if waited.error is None:
-                probabilities, distance = next(rows)
-                waited = dataclasses.replace(waited, probabilities=probabilities, distance=distance)
+                waited = _told(waited, *next(rows))
             yield waited
         waiting.clear()
         images.clear()

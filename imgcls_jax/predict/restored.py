@@ -65,14 +65,25 @@ def restore(path: str | os.PathLike) -> Restored:
         raise UserError(
             f"{workdir.path} holds no run with a network; give the folder of a training run."
         )
-    network = make_network(
-        config,
-        num_classes=len(record["class_names"]),
-        image_shape=record["image_shape"],
-        constants=record["normalise"]["constants"],
-    )
-    inputs = jax.ShapeDtypeStruct((1, *network.image_shape), np.float32)
-    like = jax.eval_shape(network.model.init, jax.random.key(0), inputs)
+    try:
+        network = make_network(
+            config,
+            num_classes=len(record["class_names"]),
+            image_shape=record["image_shape"],
+            constants=record["normalise"]["constants"],
+        )
+        inputs = jax.ShapeDtypeStruct((1, *network.image_shape), np.float32)
+        like = jax.eval_shape(network.model.init, jax.random.key(0), inputs)
+    except (
+        KeyError,
+        TypeError,
+        ValueError,
+        ZeroDivisionError,
+    ) as error:  # of shapes that do not fit
+        raise UserError(
+            f"config.json and network.json in {workdir.path} are not of one network "
+            f"({type(error).__name__}); bring the written ones back, or train again."
+        ) from error
     like = {"params": like["params"], "batch_stats": like.get("batch_stats", {})}
     again = (
         f"bring it back from a copy, or remove {workdir.path / 'summary.json'} and run the command "

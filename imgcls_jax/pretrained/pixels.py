@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from imgcls_jax.errors import UserError, printable
+from imgcls_jax.files.reading import read_json
 from imgcls_jax.pretrained.family import Pixels
 from imgcls_jax.pretrained.timm_trainings import PUBLISHED
 
@@ -59,11 +60,11 @@ def of_config(file: Path, *, given: Collection[str] = ()) -> Told | None:
     try:
         if path.stat().st_size > _LARGEST:
             return None
-        about = json.loads(path.read_bytes())
+        about = read_json(path)
         architecture, asked = about["architecture"], about["pretrained_cfg"]
         if not (isinstance(architecture, str) and isinstance(asked, dict)):
             return None
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+    except (OSError, ValueError, KeyError, TypeError):
         return None
     found = {}
     for name, (key, read) in _READERS.items():

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from imgcls_jax.errors import UserError, printable
+from imgcls_jax.files.reading import opened
 from imgcls_jax.pretrained import torch_pickle
 from imgcls_jax.pretrained.torch_pickle import ForbiddenError, Storage, Tensor
 
@@ -50,7 +51,7 @@ class StateDict:
         Raises:
           UserError: if the file is damaged.
         """
-        with _readable(self.path), self.path.open("rb") as file:
+        with _readable(self.path), opened(self.path) as file:
             archive = None if self.places is not None else zipfile.ZipFile(file)
             found, storages = {}, {}
             for name in names:
@@ -76,7 +77,7 @@ def open_state_dict(path: Path) -> StateDict:
       UserError: if its pickle asks for anything but tensors, or the file is damaged, holds no
         tensors or is not PyTorch's.
     """
-    with _readable(path), path.open("rb") as file:
+    with _readable(path), opened(path) as file:
         found = (_archive if file.read(2) == b"PK" else _older)(path, file)
     if not found.tensors:
         raise UserError(

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from imgcls_jax.errors import printable
+from imgcls_jax.files import reading
 
 _LARGE = 60_000  # bytes of a picture from which JPEG is tried in place of PNG
 _QUALITY = 85  # of a JPEG
@@ -124,9 +125,10 @@ def picture(path: Path, caption: str) -> str:
     """Returns a picture file, which the page then holds, above its caption."""
     from PIL import Image
 
-    with Image.open(path) as opened:
+    content = reading.content(path)
+    with Image.open(io.BytesIO(content)) as opened:
         width, height = opened.size
-        kind, content = _smallest(path.read_bytes(), opened.convert("RGB"))
+        kind, content = _smallest(content, opened.convert("RGB"))
     data = base64.b64encode(content).decode("ascii")
     wide = ' class="wide"' if width > _WIDE * height else ""
     return (

@@ -35,14 +35,14 @@ def build(
 
     Args:
       dataset: its test set is used only where the settings say that it is watched.
-      pretrained: variables to start from, see `imgcls_jax.pretrained`; what they leave out is
-        drawn at random.
+      pretrained: variables to start from, see `imgcls_jax.pretrained`; the others are drawn.
       teacher: whom to learn from beside the labels, if anyone; see `imgcls_jax.train.distil`.
       resumed: whether a checkpoint will give every variable, so that none is drawn.
 
     Raises:
-      UserError: if the settings do not fit each other or the data.
+      UserError: if the settings do not fit each other, the data or how JAX is set.
     """
+    _require_jax_as_it_is()
     config.evaluation.top_k_of(dataset.num_classes)  # before a training rather than after it
     train, watched = training_splits(config, dataset)
     with explained():  # statistics of pixels may have to be taken from files
@@ -83,6 +83,19 @@ def build(
         init_seconds=init_seconds,
         teacher=teacher and teacher.facts(),
     )
+
+
+def _require_jax_as_it_is() -> None:
+    """Raises UserError where JAX is set to compute otherwise than trainings do."""
+    for name, does in (
+        ("jax_enable_x64", "computes in float32"),
+        ("jax_disable_jit", "compiles its programs before they run"),
+    ):
+        if getattr(jax.config, name):
+            raise UserError(
+                f"training {does}, and JAX is set otherwise; unset {name.upper()}, or set {name} "
+                "to False in jax.config."
+            )
 
 
 def training_splits(config: Config, dataset: Dataset) -> tuple[Split, Watched | None]:

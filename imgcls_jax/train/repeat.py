@@ -29,11 +29,6 @@ def alone(function: Callable[..., Any]) -> Callable[..., Any]:
     return in_folder
 
 
-def of_seeds(config: Config, seeds: int) -> list[Config]:
-    """Returns the configuration with so many seeds, from its own on."""
-    return [config.replace(seed=config.train.seed + k) for k in range(seeds)]
-
-
 def each(
     configs: list[Config],
     kind: str,

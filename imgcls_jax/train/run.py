@@ -25,7 +25,7 @@ from imgcls_jax.train.loop import evaluate, fit, observer, say_where
 from imgcls_jax.train.many import considered
 from imgcls_jax.train.outcome import best_state, going_on, require_sense, summarised, written
 from imgcls_jax.train.progress import collect_signals
-from imgcls_jax.train.repeat import alone, each, of_one, of_seeds, over, pooled
+from imgcls_jax.train.repeat import alone, each, of_one, over, pooled
 from imgcls_jax.train.setup import make_model
 from imgcls_jax.train.together import train_together
 from imgcls_jax.train.tracking import Tracking
@@ -146,7 +146,7 @@ def repeat(
 
     of = {"name": name, "dataset": dataset, "documented": documented, "trackers": trackers}
     of["shared_trainer"] = shared
-    runs = each(of_seeds(config, seeds), "seed", workdir, run_one)
+    runs = each(config.seeds(seeds), "seed", workdir, run_one)
     result = over(runs, config, name, documented) | {
         "seeds": [summary["seed"] for summary in runs],
         "data_verified": dataset.verified,
@@ -188,8 +188,8 @@ def begin_together(
     if not considered(vectorize, config):
         return shared
     _test_split(dataset)
+    configs = config.seeds(seeds)
     workdir.claim(config, several=True)
-    configs = of_seeds(config, seeds)
     trainer = train_together(
         configs,
         [of_one(workdir, "seed", one) for one in configs],

@@ -1,6 +1,6 @@
 """Trackers at a run's side: each is fed by a thread of its own and can neither stop nor slow it."""
 
-import json
+import contextlib
 import queue
 import re
 import sys
@@ -12,6 +12,7 @@ from tqdm.auto import tqdm
 
 from imgcls_jax.config import Config
 from imgcls_jax.errors import UserError
+from imgcls_jax.schema import reading
 from imgcls_jax.train import trackers
 from imgcls_jax.train.trackers import Tracker
 from imgcls_jax.workdir import Workdir
@@ -64,10 +65,9 @@ class Tracking:
 
     def _held(self) -> dict[str, str]:
         """Returns what each tracker knows the run by; nothing where that is lost."""
-        try:
-            return dict(json.loads((self._workdir.path / _KEPT).read_text()))
-        except (OSError, ValueError):
-            return {}
+        with contextlib.suppress(OSError, ValueError):
+            return reading.load(self._workdir.path / _KEPT, dict[str, str])
+        return {}
 
     def epoch(self, record: Mapping[str, Any]) -> None:
         """Notes the figures of an epoch's record, such as train/loss."""

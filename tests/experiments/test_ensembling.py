@@ -6,6 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from conftest import SMALL
+from run_helpers import SUMMARY
 
 from experiments.cli import ensembling
 from imgcls_jax.data import Dataset, Split
@@ -65,8 +66,8 @@ def taught(monkeypatch):
     def repeat(config, *, seeds, workdir, shared_trainer, **of):
         teachers.append(shared_trainer.keywords["teacher"])
         for seed in range(seeds):
-            summary = {"test_accuracy": 0.7 + seed / 10, "test_loss": 1.0, "train_seconds": 2.0}
-            summary |= {"calibration": {"ece": 0.1}, "seed": seed, "per_class": []}
+            summary = SUMMARY | {"test_accuracy": 0.7 + seed / 10, "seed": seed}
+            summary["calibration"] = {"ece": 0.1, "bins": []}
             folder = Workdir(workdir.path / f"seed-{seed}")
             folder.write_json("summary.json", summary)
             folder.write_arrays("predictions.npz", labels=np.zeros(1))

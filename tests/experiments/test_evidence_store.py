@@ -96,7 +96,7 @@ def test_other_settings_and_no_json_are_refused(tmp_path):
     with pytest.raises(UserError, match="holds other settings"):
         store.add("a", HEADER | {"config": {"lr": 0.2}}, _entry(1), PLACE)
     (tmp_path / "b.json").write_text("{")
-    with pytest.raises(UserError, match=r"b\.json cannot be read"):
+    with pytest.raises(UserError, match=r"b\.json cannot be used"):
         store.read("b")
 
 

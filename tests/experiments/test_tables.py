@@ -50,7 +50,7 @@ def test_a_file_that_no_table_shows_is_refused(tmp_path):
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ('{"a":', "run2.json cannot be read"),
+        ('{"a":', "run2.json cannot be used"),
         ("{}", "run2.json holds no result; move it away"),
         ("[1, 2]", "run2.json holds no result; move it away"),
         (None, "run2.json was changed by hand"),

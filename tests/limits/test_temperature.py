@@ -6,7 +6,8 @@ from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax, softmax
 
 from imgcls_jax import metrics
-from imgcls_jax.limits import temperature
+from imgcls_jax.errors import UserError
+from imgcls_jax.limits import temperature, thresholds
 
 
 def made_up(count, classes, *, scale, seed=0):
@@ -56,3 +57,13 @@ def test_logits_far_apart_are_no_trouble():
     logits = np.array([[0.0, -1e30], [-1e30, 0.0], [0.0, -3.0]])
     assert np.isfinite(temperature.fit(logits, [0, 1, 0]))
     assert temperature.mean_loss(1e6 * np.eye(2), [0, 1]) == 0.0
+
+
+def test_an_example_without_a_number_is_one_sentence():
+    """Its softmax is NaN, and the halving would end at a temperature that means nothing."""
+    logits, labels = np.zeros((3, 2)), np.array([0, 1, 1])
+    logits[1, 0] = np.nan
+    with pytest.raises(UserError, match="example 1 has NaN among its values and so no class"):
+        temperature.fit(logits, labels)
+    with pytest.raises(UserError, match="example 1 has NaN among its values and so no class"):
+        thresholds.choose(np.eye(2, dtype=int)[labels], logits)

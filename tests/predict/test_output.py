@@ -60,8 +60,8 @@ def test_csv_reads_back(tmp_path):
     assert header == [
         "file", "class_1", "probability_1", "class_2", "probability_2", "class_3", "probability_3"
     ]  # fmt: skip
-    assert rows[0] == ["한/1.jpg", NAMES[3], "0.4", "with, comma", "0.3", "a\nb", "0.2"]
-    assert rows[1][:3] == ["b\n\\udcff.png", "한국", "0.97"]
+    assert rows[0] == ["한/1.jpg", NAMES[3], "0.4", "with, comma", "0.3", r"a\nb", "0.2"]
+    assert rows[1][:3] == [r"b\n\udcff.png", "한국", "0.97"]
 
 
 @pytest.mark.parametrize("top", [1, 4, 9])

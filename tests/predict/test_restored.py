@@ -83,6 +83,6 @@ def test_what_holds_no_finished_run_is_one_sentence(digits, tmp_path):
     with pytest.raises(UserError, match="is not finished; run its command again"):
         restore(one)
     (one / "network.json").write_text("{")
-    with pytest.raises(UserError, match=r"network\.json cannot be read"):
+    with pytest.raises(UserError, match=r"network\.json cannot be used"):
         restore(one)
     assert json.loads((one / "config.json").read_text())["model"] == "mlp"

@@ -215,7 +215,7 @@ def test_damaged_files_are_one_sentence(digits_run, tmp_path):
     facts = json.loads((digits_run / "calibration.json").read_text())
     for text in ("{", "[]", "{}", json.dumps(facts | {"temperature": -1})):
         (tmp_path / "calibration.json").write_text(text)
-        with pytest.raises(UserError, match=r"calibration\.json cannot be read .*; remove it to"):
+        with pytest.raises(UserError, match=r"calibration\.json cannot be used .*; remove it to"):
             kept.read(tmp_path)
     (tmp_path / "calibration.json").write_text(json.dumps(facts))
     with pytest.raises(UserError, match=r"limits\.npz is missing; bring it back, or remove calib"):

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from conftest import SMALL
 from photo_helpers import write_photos
+from run_helpers import NETWORK
 
 from imgcls_jax import data
 from imgcls_jax.data.dataset import Split, identity, labels_identity
@@ -29,7 +30,7 @@ def record_of(tmp_path):
     """A folder whose run was made of some data: identity -> Workdir."""
 
     def made(known: str) -> Workdir:
-        (tmp_path / "network.json").write_text(json.dumps({"data": known}))
+        (tmp_path / "network.json").write_text(json.dumps(NETWORK | {"data": known}))
         return Workdir(tmp_path)
 
     return made

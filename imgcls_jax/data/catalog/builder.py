@@ -10,7 +10,6 @@ Imported only where needed: tensorflow_datasets costs half a second.
 import contextlib
 import hashlib
 import io
-import json
 import os
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -24,6 +23,7 @@ from tqdm.auto import tqdm
 
 from imgcls_jax.data.catalog.folders.tfrecords import TFRecords, offsets
 from imgcls_jax.data.dataset import Split
+from imgcls_jax.files.reading import read_json
 
 _BATCH = 1000
 
@@ -115,7 +115,7 @@ def read(folder: Path, *, key: Callable[[str, int], str]) -> dict[str, Split]:
     Raises: whatever TFDS, Pillow or NumPy raise on files that are not what they should be.
     """
     builder = tfds.builder_from_directory(folder)
-    shuffled = not json.loads((folder / "dataset_info.json").read_text()).get("disableShuffling")
+    shuffled = not read_json(folder / "dataset_info.json").get("disableShuffling")
     splits = {}
     for name in ("train", "test"):
         info = builder.info.splits[name]

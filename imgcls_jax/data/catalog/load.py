@@ -17,6 +17,7 @@ from imgcls_jax.data.catalog.recipe import Recipe, Splits
 from imgcls_jax.data.dataset import Dataset
 from imgcls_jax.data.raw import layouts
 from imgcls_jax.errors import UserError
+from imgcls_jax.files import local_path
 
 
 def load(
@@ -47,7 +48,7 @@ def load(
       UserError: files that are missing or not what they should be, a data_dir that is no folder,
         or a data set that is not on this machine and cannot or may not be fetched.
     """
-    data_dir = data_dir_of(data_dir)
+    data_dir = _above_prepared(recipe, data_dir_of(data_dir))
     folder = prepared.folder_of(recipe, data_dir)
     if raw_dir is None and prepared.exists(folder):
         return prepared.read(recipe, data_dir)
@@ -74,6 +75,17 @@ def load(
         verified=not differing,
         notes=(remark,) if differing and remark else (),
     )
+
+
+def _above_prepared(recipe: Recipe, data_dir: Path) -> Path:
+    """Returns the TFDS folder, also where its folder of the data set or of the version is given."""
+    ends = ((), (recipe.name,), (recipe.name, recipe.version))
+    tops = [data_dir.parents[len(end) - 1] if end else data_dir for end in ends]
+    for end, top in zip(ends, tops, strict=True):
+        within = data_dir.parts[len(data_dir.parts) - len(end) :] == end
+        if within and prepared.exists(prepared.folder_of(recipe, top)):
+            return top
+    return data_dir
 
 
 def _warn(recipe: Recipe, source: str, differing: Sequence[str]) -> None:
@@ -104,7 +116,7 @@ def _raw_paths(
 ) -> tuple[Mapping[str, Path], str] | None:
     """Returns paths of the raw files by official name, and their place; None if there are none."""
     if raw_dir is not None:
-        raw_dir = Path(raw_dir).expanduser().absolute()
+        raw_dir = local_path(raw_dir, "raw_dir").absolute()
         return layouts.find(recipe.layouts, raw_dir), f"the raw files in {raw_dir}"
     for folder in recipe.raw_dirs:
         with contextlib.suppress(UserError):  # incomplete: not chosen by anybody, so no error

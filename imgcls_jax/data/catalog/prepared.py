@@ -14,6 +14,7 @@ import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypedDict
 
 import filelock
 from absl import logging
@@ -21,11 +22,16 @@ from absl import logging
 from imgcls_jax.data.catalog import decoded
 from imgcls_jax.data.catalog.recipe import Recipe, Splits
 from imgcls_jax.data.dataset import Dataset
-from imgcls_jax.errors import UserError
+from imgcls_jax.errors import UserError, printable
 from imgcls_jax.files import lock
+from imgcls_jax.schema.reading import load
 
 _RECORD = "imgcls_jax.json"
 _SCRATCH = ".preparing-"
+
+
+class _Record(TypedDict):
+    source: str
 
 
 def folder_of(recipe: Recipe, data_dir: Path) -> Path:
@@ -180,6 +186,6 @@ def _decoded_path(folder: Path) -> Path:
 
 def _made_from(folder: Path) -> str:
     try:
-        return f", made from {json.loads((folder / _RECORD).read_text())['source']}"
-    except (OSError, ValueError, KeyError):  # prepared by other hands
+        return f", made from {printable(load(folder / _RECORD, _Record)['source'])}"
+    except (OSError, ValueError):  # prepared by other hands
         return ""

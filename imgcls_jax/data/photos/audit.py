@@ -19,6 +19,7 @@ from tqdm.auto import tqdm
 from imgcls_jax.data.photos import decode
 from imgcls_jax.data.photos.folders import Folder
 from imgcls_jax.errors import UserError
+from imgcls_jax.files.reading import content
 
 _EXTREME = 10  # times the images of the smallest class, from which weights are advised
 
@@ -62,8 +63,7 @@ def duplicates(folder: Folder) -> tuple[Copies, ...]:
     shown = tqdm(alike, "looking for copies", unit=" images", delay=1, disable=None, leave=False)
     for path in shown:
         with contextlib.suppress(OSError):
-            content = (folder.path / path).read_bytes()
-            by_digest[hashlib.sha256(content).digest()].append(path)
+            by_digest[hashlib.sha256(content(folder.path / path)).digest()].append(path)
     return tuple(sorted(tuple(sorted(paths)) for paths in by_digest.values() if len(paths) > 1))
 
 

@@ -34,6 +34,7 @@ from imgcls_jax.data.photos.decode import in_order
 from imgcls_jax.data.photos.pictures import Files, Pictures
 from imgcls_jax.errors import UserError
 from imgcls_jax.files import cache_folder, lock, whole
+from imgcls_jax.files.reading import read_json
 
 _LAYOUT = 2  # raise it when the files here, or the pixels that `photos` makes, change
 _BLOCK = 16  # images that a thread decodes at a time; a crash loses a few blocks
@@ -135,7 +136,7 @@ def _name(pictures: Pictures, size: int, how: str) -> str:
 def _finished(folder: Path, pictures: Pictures, size: int, verify: bool) -> dict[int, str] | None:
     """Returns why pictures are bad, by index, or None without a whole, current cache."""
     try:
-        record = json.loads((folder / "finished.json").read_text())
+        record = read_json(folder / "finished.json")
         if record["state"] != _state(folder / "images.npy"):  # cut short or written into
             return None
         bad = {int(index): reason for index, reason in record["bad"].items()}
@@ -143,6 +144,8 @@ def _finished(folder: Path, pictures: Pictures, size: int, verify: bool) -> dict
             logging.warning("Decoded images in %s are damaged: they are decoded anew.", folder)
             return None
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return None
+    if not set(bad) <= set(range(len(pictures))):
         return None
     # The fault may have been outside the file (permissions, a mount) and be put right by now.
     for index in bad:

@@ -10,7 +10,6 @@ import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,6 +17,7 @@ from PIL import Image, UnidentifiedImageError
 
 from imgcls_jax.data.photos import kinds
 from imgcls_jax.errors import UserError, printable
+from imgcls_jax.files import reading
 
 # Named, since Pillow would also hand files that look like PostScript over to Ghostscript.
 _FORMATS = ("JPEG", "PNG", "GIF", "BMP", "DIB", "WEBP", "AVIF", "TIFF", "PPM")
@@ -26,7 +26,7 @@ _FORMATS = ("JPEG", "PNG", "GIF", "BMP", "DIB", "WEBP", "AVIF", "TIFF", "PPM")
 # torchvision's ResNet, MobileNet and DenseNet weights were evaluated with; bicubic, for most of
 # timm's, costs a third more. Keras' stretching without antialiasing turns fine texture into noise.
 _FILTERS = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
-_HOW = re.compile(r"(crop|stretch|pad)(?:-(bilinear|bicubic)-(0\.\d+|1))?")
+_HOW = re.compile(r"(crop|stretch|pad)(?:-(bilinear|bicubic)-(0\.\d*[1-9]\d*|1))?")
 
 _UPRIGHT = {  # EXIF orientation -> the turn that brings the picture upright
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -122,7 +122,7 @@ def _open(source: str | os.PathLike | bytes, at_least: tuple[int, int] | None) -
     """Returns the decoded picture, upright, mode RGB."""
     name = "The image" if isinstance(source, bytes) else printable(source)
     try:
-        content = source if isinstance(source, bytes) else Path(source).read_bytes()
+        content = source if isinstance(source, bytes) else reading.content(source)
     except OSError as error:
         raise BadImage(name, f"cannot be read ({error.strerror})") from error
     if not content:

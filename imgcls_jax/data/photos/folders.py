@@ -12,10 +12,11 @@ from pathlib import Path
 import numpy as np
 
 from imgcls_jax.data.dataset import class_counts
-from imgcls_jax.data.photos import kinds, listing
+from imgcls_jax.data.photos import above, kinds, listing
 from imgcls_jax.data.photos.layout import find, look_through, unread_table
 from imgcls_jax.data.photos.listing import LAYOUT
 from imgcls_jax.errors import UserError, printable
+from imgcls_jax.files import local_path
 
 _LOOP = "link that leads back to where it lies"
 
@@ -93,7 +94,7 @@ def scan(path: str | os.PathLike) -> Folder:
         without images, a split twice, folders that look like splits and are not understood, no
         train split or one without some class of the others.
     """
-    root = Path(os.path.expanduser(path))
+    root = local_path(path, "data_dir")
     ignored = Counter()
     layout = find(root, ignored)
     places, found = dict(layout.splits), {}
@@ -107,11 +108,14 @@ def scan(path: str | os.PathLike) -> Folder:
             if os.path.join(layout.top, entry.name) not in layout.splits.values():
                 ignored[f"{printable(entry.name)}, beside the split folders"] += 1
     else:
-        above = _above(root, root / layout.top)
-        found["all"] = _classes(root, layout.top, layout.entries, above, ignored)
+        chain = _above(root, root / layout.top)
+        found["all"] = _classes(root, layout.top, layout.entries, chain, ignored)
         places["all"] = layout.top
         if not found["all"]:
-            raise UserError(listing.without_class_folders(root / layout.top, layout.entries))
+            top = root / layout.top
+            raise UserError(
+                listing.without_class_folders(top, layout.entries, whole=above.of_class(top))
+            )
     class_names = _class_names(root, found)
     splits = {}
     for split, classes in found.items():

@@ -10,6 +10,7 @@ that folder's name nothing is corrected.
 import csv
 import dataclasses
 import hashlib
+import io
 import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -21,7 +22,8 @@ import numpy as np
 from imgcls_jax.data.photos.decode import printable
 from imgcls_jax.data.photos.folders import Files, Folder
 from imgcls_jax.errors import UserError
-from imgcls_jax.files import replacing
+from imgcls_jax.files import guarded, replacing, unguarded
+from imgcls_jax.files.reading import content, opened
 
 CORRECTIONS, COPIES = "corrections.csv", "copies.csv"
 EXCLUDE, MOVE = "exclude", "move"
@@ -47,7 +49,7 @@ class Correction(NamedTuple):
 def digest(path: str | os.PathLike) -> str:
     """Returns 16 hexadecimal digits of a file's SHA-256; "" where it cannot be read."""
     try:
-        return hashlib.sha256(Path(path).read_bytes()).hexdigest()[:16]
+        return hashlib.sha256(content(path)).hexdigest()[:16]
     except OSError:
         return ""
 
@@ -59,7 +61,7 @@ def read_rows(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
       UserError: there is no such file, it is no CSV, or a column is missing.
     """
     try:
-        with path.open(newline="", encoding="utf-8-sig", errors="surrogateescape") as file:
+        with io.TextIOWrapper(opened(path), "utf-8-sig", "surrogateescape", newline="") as file:
             reader = csv.DictReader(file, strict=True)
             rows = list(reader)
     except (OSError, csv.Error) as error:
@@ -70,11 +72,11 @@ def read_rows(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
             f"{printable(path)} has no column {' and no column '.join(missing)}; save it as comma-"
             "separated values with the header it was written with."
         )
-    return [{name: row[name] or "" for name in columns} for row in rows]
+    return [{name: unguarded(row[name] or "") for name in columns} for row in rows]
 
 
 def write_rows(path: Path, columns: Sequence[str], rows: Sequence[Mapping[str, object]]) -> None:
-    """Writes a CSV file, whole or not at all.
+    """Writes a CSV file that `read_rows` reads and no spreadsheet runs, whole or not at all.
 
     Raises:
       UserError: it cannot be written.
@@ -85,7 +87,10 @@ def write_rows(path: Path, columns: Sequence[str], rows: Sequence[Mapping[str, o
     ):
         writer = csv.DictWriter(file, columns)
         writer.writeheader()
-        writer.writerows(rows)
+        writer.writerows(
+            {name: guarded(of) if isinstance(of, str) else of for name, of in row.items()}
+            for row in rows
+        )
 
 
 def write_corrections(inspected: Path, corrections: Sequence[Correction]) -> None:

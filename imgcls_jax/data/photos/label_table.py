@@ -20,6 +20,7 @@ from typing import NamedTuple
 
 from imgcls_jax.data.photos import kinds, label_columns, listing
 from imgcls_jax.errors import UserError, printable
+from imgcls_jax.files import reading
 
 _DELIMITERS = {";": "semicolons", "\t": "tabs", "|": "bars"}
 _FORM = "write a header such as path,labels and a line for each photo, as in a.jpg,dark|cat"
@@ -105,7 +106,7 @@ def read(path: Path) -> Table:
 def _lines(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
     """Returns the header and the lines that are not empty, with their numbers."""
     try:
-        text = path.read_bytes().decode("utf-8-sig")
+        text = reading.content(path).decode("utf-8-sig")
         reader = csv.reader(io.StringIO(text, newline=""), strict=True)
         lines = [(reader.line_num, cells) for cells in reader if any(map(str.strip, cells))]
     except OSError as error:

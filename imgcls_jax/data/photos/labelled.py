@@ -13,6 +13,7 @@ from imgcls_jax.data.photos.folders import Files, Folder
 from imgcls_jax.data.photos.label_table import Row, Table
 from imgcls_jax.data.photos.split_names import EVALUATION, TEST, TRAIN, VALIDATION
 from imgcls_jax.errors import UserError, printable
+from imgcls_jax.files import local_path
 
 _ALL = "all"
 
@@ -32,7 +33,7 @@ def scan(path: str | os.PathLike, label_file: str, *, several: bool | None) -> F
         without a row or with two; not one label per photo where one is expected; splits that are
         not understood, or none to train on.
     """
-    root = Path(os.path.expanduser(path))
+    root = local_path(path, "data_dir")
     if not root.is_dir():
         raise UserError(
             f"there is no folder {printable(root)}; give `data_dir` that of the photos."

@@ -66,8 +66,14 @@ def _refusal_of_file(path: Path) -> str:
     return f"{name} is a file: {LAYOUT}."
 
 
-def without_class_folders(folder: Path, found: list[os.DirEntry]) -> str:
-    """Returns the sentence that refuses a folder without class folders, with what it holds."""
+def without_class_folders(
+    folder: Path, found: list[os.DirEntry], *, whole: Path | None = None
+) -> str:
+    """Returns the sentence that refuses a folder without class folders, with what it holds.
+
+    Args:
+      whole: the folder that would have them, if this one is a class itself.
+    """
     images = sum(is_image(entry) for entry in found)
     archives = [e.name for e in found if e.name.lower().endswith(_ARCHIVES)]
     tables = [e.name for e in found if e.name.lower().endswith(_TABLES)]
@@ -77,9 +83,10 @@ def without_class_folders(folder: Path, found: list[os.DirEntry]) -> str:
         holds = f"{images + unread:,} photo{'s' * (images + unread != 1)}"
         tabled = [table for table in tables if table.lower().endswith(_LABEL_TABLES)]
         give = f"give `label_file={printable(tabled[0])}`, or " if tabled else ""
+        here = f"if it is itself a class, give {printable(whole)}; else " if whole else ""
         return (
-            f"{name} but {holds}, whose classes are not known: {give}put those of each class into "
-            "a folder of its name."
+            f"{name} but {holds}, whose classes are not known: {here}{give}put those of each class "
+            "into a folder of its name."
         )
     if archives:
         return f"{name} but {printable(archives[0])}: unpack that and give the folder it makes."

@@ -5,6 +5,7 @@ from collections import defaultdict
 
 import numpy as np
 
+from imgcls_jax.data.photos import above
 from imgcls_jax.data.photos.folders import Folder
 from imgcls_jax.data.photos.listing import some
 from imgcls_jax.data.photos.options import PhotoOptions
@@ -41,7 +42,11 @@ def _test_set(found: Folder, options: PhotoOptions) -> str:
     if options.folds:
         return f"No split folders: part {options.fold} of {options.folds} is the test set"
     if "all" in found.splits:
-        return f"No split folders: {share} the photos, {drawn}"
+        whole = above.of_split(found.path)
+        more = (
+            f"; it is a split of {printable(whole)}: give that to use the others" if whole else ""
+        )
+        return f"No split folders: {share} the photos, {drawn}{more}"
     if "test" in found.splits:
         return ""
     if "validation" not in found.splits:

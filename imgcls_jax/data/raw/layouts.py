@@ -1,15 +1,16 @@
 """Raw files on disk: finding the published layouts in a folder, and reading one file."""
 
+import contextlib
 import dataclasses
 import gzip
-import io
 import os
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from imgcls_jax.errors import UserError
+from imgcls_jax.files import reading
 
 AGAIN = "fetch it again or point `raw_dir` at a complete copy"
 GZIP_MAGIC = b"\x1f\x8b"
@@ -109,36 +110,50 @@ def missing(candidates: Sequence[Mapping[str, Any]]) -> list[str]:
     return [name for name, found in most.items() if found is None]
 
 
-def read(path: Path, *, limit: int | None = None) -> bytes:
-    """Returns the content of a file, unpacked where it begins as a gzip file does.
+@contextlib.contextmanager
+def unpacked(path: Path) -> Iterator[BinaryIO]:
+    """Opens a file to read its content, unpacked where it begins as a gzip file does.
+
+    Only as much is unpacked as is read; at the end gzip's checksum is compared.
 
     Args:
       path: the file; its name says nothing.
-      limit: the most bytes that a gzip file may hold, so that a small one cannot fill the memory.
 
     Raises:
-      UserError: it is missing, unreadable, a truncated or damaged gzip file, or holds too much.
+      UserError: here or while it is read: it is missing, unreadable, or a truncated or damaged gzip
+        file.
     """
     try:
-        data = path.read_bytes()
+        with reading.opened(path) as file:
+            packed = file.read(len(GZIP_MAGIC)) == GZIP_MAGIC
+            file.seek(0)
+            yield gzip.GzipFile(fileobj=file) if packed else file
     except FileNotFoundError as error:
         raise UserError(f"{path} is missing: {AGAIN}.") from error
+    except EOFError as error:
+        raise UserError(
+            f"{path} is truncated (its gzip stream stops after {os.path.getsize(path)} bytes): "
+            f"{AGAIN}."
+        ) from error
+    except (zlib.error, gzip.BadGzipFile) as error:
+        raise UserError(f"{path} is a damaged gzip file ({error}): {AGAIN}.") from error
     except OSError as error:
         raise UserError(
             f"{path} cannot be read ({error.strerror}): make it a readable file or {AGAIN}."
         ) from error
-    if not data.startswith(GZIP_MAGIC):
-        return data
-    try:
-        with gzip.GzipFile(fileobj=io.BytesIO(data)) as file:
-            # One byte too many proves it, and reading on to the end checks the checksum.
-            content = file.read(-1 if limit is None else limit + 1)
-    except EOFError as error:
-        raise UserError(
-            f"{path} is truncated (its gzip stream stops after {len(data)} bytes): {AGAIN}."
-        ) from error
-    except (zlib.error, OSError) as error:
-        raise UserError(f"{path} is a damaged gzip file ({error}): {AGAIN}.") from error
-    if limit is not None and len(content) > limit:
-        raise UserError(f"{path} unpacks to more than the {limit} bytes it may hold: {AGAIN}.")
+
+
+def read(path: Path, *, limit: int) -> bytes:
+    """Returns the content of a file, see `unpacked`.
+
+    Args:
+      limit: the most bytes that it may have, so that a small gzip file cannot fill the memory.
+
+    Raises:
+      UserError: as `unpacked`, or it has more.
+    """
+    with unpacked(path) as file:
+        content = file.read(limit + 1)  # one byte too many proves it
+    if len(content) > limit:
+        raise UserError(f"{path} has more than the {limit} bytes it may hold: {AGAIN}.")
     return content

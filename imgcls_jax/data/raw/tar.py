@@ -9,6 +9,7 @@ from typing import BinaryIO
 
 from imgcls_jax.data.raw.layouts import AGAIN, GZIP_MAGIC
 from imgcls_jax.errors import UserError
+from imgcls_jax.files import reading
 
 _OTHER_BYTES = 2**20  # for headers and for members that nobody wants, such as a readme
 
@@ -26,7 +27,7 @@ def read(path: Path, *, limits: Mapping[str, int]) -> dict[str, bytes]:
     """
     contents = {}
     try:
-        with path.open("rb") as file:
+        with reading.opened(path) as file:
             packed = file.read(2) == GZIP_MAGIC
             file.seek(0)
             stream = _Bounded(gzip.GzipFile(fileobj=file) if packed else file, path, limits)

@@ -6,7 +6,6 @@ stay in the folder where they began, so that nothing is trained twice and the te
 """
 
 import contextlib
-import json
 import secrets
 import socket
 import time
@@ -15,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from imgcls_jax.errors import UserError
+from imgcls_jax.schema import reading
+from imgcls_jax.schema.run_files import Owner
 from imgcls_jax.train.tuning import signs
 from imgcls_jax.train.tuning.storage import import_optuna
 from imgcls_jax.workdir import Workdir
@@ -163,10 +164,5 @@ def _token(folder: Workdir) -> str:
     path = folder.path / _TOKEN
     if not path.exists():
         folder.write_json(_TOKEN, {"token": secrets.token_hex(8)})
-    try:
-        return json.loads(path.read_text())["token"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UserError(
-            f"{path} cannot be read ({error}); bring it back, or choose another `workdir` and "
-            "`study_name`."
-        ) from error
+    advice = "bring it back, or choose another `workdir` and `study_name`"
+    return reading.read(path, Owner, advice=advice)["token"]

@@ -96,8 +96,8 @@ def finals(
     for number, config in configs.items():
         folder = Workdir(workdir.path / f"trial-{number}")
         folder.claim(config, several=True)
-        for seed in range(config.train.seed, config.train.seed + seeds):
-            items.append((number, seed, config.replace(seed=seed), folder))
+        for one in config.seeds(seeds):
+            items.append((number, one.train.seed, one, folder))
     best, *base = configs
     beaten = f" and the settings to beat, trial {base[0]}," if base else ""
     print(

@@ -206,3 +206,12 @@ def test_the_real_thing(tmp_path):
     content = gzip.decompress((REAL / "train-images-idx3-ubyte.gz").read_bytes())
     assert hashlib.md5(content).hexdigest() == fashion_mnist.MD5["train-images-idx3-ubyte"]
     assert idx.content_md5(first.train.images) == fashion_mnist.MD5["train-images-idx3-ubyte"]
+
+
+def test_a_data_dir_one_or_two_levels_too_deep_holds_the_data_set(prepared_dir):
+    """As `places.find` has it for data sets of other recipes."""
+    for deep in (RECIPE.name, f"{RECIPE.name}/{RECIPE.version}"):
+        dataset = load(RECIPE, data_dir=prepared_dir / deep, offline=True)
+        assert_holds(dataset, CONTENTS)
+        assert str(version_folder(prepared_dir)) in dataset.source
+    assert not (prepared_dir / RECIPE.name / RECIPE.name).exists()

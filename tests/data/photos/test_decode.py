@@ -3,7 +3,6 @@
 import pickle
 import struct
 import zlib
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -243,7 +242,7 @@ def test_unreadable_files_are_named(tmp_path, monkeypatch):
     def denied(path):
         raise PermissionError(13, "Permission denied", str(path))
 
-    monkeypatch.setattr(Path, "read_bytes", denied)
+    monkeypatch.setattr(decode.reading, "content", denied)
     assert refused(tmp_path / "mine.jpg").reason == "cannot be read (Permission denied)"
 
 

@@ -171,3 +171,14 @@ def test_copies_across_split_folders_are_not_evaluated_on(tmp_path):
     dataset = _load(photos, inspected=str(where), group_by="copies")
     assert len(dataset.test) == 8
     assert "near copies left out of evaluation: 1" in dataset.notes
+
+
+def test_a_table_for_spreadsheets_comes_back_whole(tmp_path):
+    """A photo's name may be a formula, or end a line."""
+    names = ["=cmd|' /C calc'!A0.jpg", "@a.jpg", "'b.jpg", "c\n.jpg", "\udcff.jpg"]
+    rows = [{"path": name, "group": number} for number, name in enumerate(names)]
+    inspected.write_rows(tmp_path / "copies.csv", ("path", "group"), rows)
+    content = (tmp_path / "copies.csv").read_bytes().decode("utf-8", "surrogateescape")
+    assert "'=cmd" in content
+    found = inspected.read_rows(tmp_path / "copies.csv", ("path", "group"))
+    assert [row["path"] for row in found] == names

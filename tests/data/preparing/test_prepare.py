@@ -5,8 +5,6 @@ import os
 import re
 import sys
 import tempfile
-import threading
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,8 +12,7 @@ import tensorflow_datasets as tfds
 from builder_helpers import builder, read_photos
 from tensorflow_datasets.core.utils.lazy_imports_utils import tensorflow as tf
 
-from experiments.benchmarks.builders import drawn
-from imgcls_jax.data.catalog import download, preparing, stock
+from imgcls_jax.data.catalog import preparing, stock
 from imgcls_jax.data.catalog.naming import Name
 from imgcls_jax.data.catalog.preparing import preparation
 from imgcls_jax.errors import UserError

@@ -100,13 +100,27 @@ def test_missing_file_and_folder_instead_of_a_file(tmp_path):
         assert expected in one_sentence_naming(path, error)
 
 
-@pytest.mark.parametrize("read", [read_idx_images, read_idx_labels])
-def test_a_small_gzip_file_cannot_fill_the_memory(write, read):
-    path = write(gzip.compress(bytes(64 * 2**20)))
+@pytest.mark.parametrize("count", [5, None])
+@pytest.mark.parametrize(
+    ("read", "good"),
+    [(read_idx_images, GOOD), (read_idx_labels, labels_bytes(LABELS))],
+    ids=["images", "labels"],
+)
+def test_a_small_gzip_file_cannot_fill_the_memory(write, read, good, count):
+    """No more is unpacked than the header announces, however much the file holds."""
+    path = write(gzip.compress(good + bytes(64 * 2**20)))
     tracemalloc.start()
     with pytest.raises(UserError) as error:
-        read(path, count=5)
+        read(path, count=count)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert "unpacks to more than the" in one_sentence_naming(path, error)
-    assert peak < 16 * 2**20
+    assert "has trailing bytes" in one_sentence_naming(path, error)
+    assert peak < 2**20
+
+
+def test_a_header_cannot_fill_the_memory(write):
+    """It announces 3 GB, which so small a file cannot hold."""
+    path = write(gzip.compress(struct.pack(">IIII", 2051, 2**22, 28, 28)))
+    with pytest.raises(UserError) as error:
+        read_idx_images(path)
+    assert "is truncated" in one_sentence_naming(path, error)

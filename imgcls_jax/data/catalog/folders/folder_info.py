@@ -6,10 +6,12 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NotRequired, TypedDict
 
 from imgcls_jax.data.catalog.description import Description
 from imgcls_jax.errors import UserError, printable
+from imgcls_jax.files.reading import content, read_json
+from imgcls_jax.schema.fit import misfit
 
 _TEMPLATE = "{DATASET}-{SPLIT}.{FILEFORMAT}-{SHARD_X_OF_Y}"  # where the folder names none
 FORMATS = ("array_record", "tfrecord")
@@ -117,6 +119,12 @@ def exists(folder: Path) -> bool:
     return (folder / "dataset_info.json").is_file()
 
 
+class _Told(TypedDict):
+    name: str
+    version: str
+    configName: NotRequired[str]
+
+
 class Identity(NamedTuple):
     """Which data set a folder says that it holds."""
 
@@ -128,10 +136,12 @@ class Identity(NamedTuple):
 def identity(folder: Path) -> Identity | None:
     """Returns which data set a prepared folder holds, None for one that is damaged."""
     try:
-        told = json.loads((folder / "dataset_info.json").read_text())
-        return Identity(told["name"], told.get("configName") or None, told["version"])
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        told = read_json(folder / "dataset_info.json")
+    except (OSError, ValueError):
         return None
+    if misfit(told, _Told):
+        return None
+    return Identity(told["name"], told.get("configName") or None, told["version"])
 
 
 def read(folder: Path) -> FolderInfo:
@@ -142,7 +152,7 @@ def read(folder: Path) -> FolderInfo:
         label.
     """
     try:
-        told = json.loads((folder / "dataset_info.json").read_text())
+        told = read_json(folder / "dataset_info.json")
         keys = _supervised_keys(told.get("supervisedKeys", {}))
         features = choose(_feature_tree(folder), keys, where=printable(folder))
         splits = {of["name"]: of for of in told["splits"] if any(map(int, of["shardLengths"]))}
@@ -225,7 +235,7 @@ def _kind(feature: Mapping[str, Any]) -> str:
 
 
 def _feature_tree(folder: Path) -> Mapping[str, Any]:
-    tree = json.loads((folder / "features.json").read_text())
+    tree = read_json(folder / "features.json")
     if "pythonClassName" in tree:
         return tree
     import tensorflow_datasets as tfds  # which still knows how its versions before 4.4 wrote it
@@ -249,5 +259,5 @@ def _supervised_keys(told: Mapping[str, Any]) -> tuple[str, ...] | None:
 def _class_names(folder: Path, features: Features) -> tuple[str, ...]:
     names = folder / f"{features.label.replace('/', '.')}.labels.txt"
     if names.is_file():
-        return tuple(filter(None, map(str.strip, names.read_text().split("\n"))))
+        return tuple(filter(None, map(str.strip, content(names).decode().split("\n"))))
     return tuple(map(str, range(features.classes)))

@@ -6,26 +6,29 @@ from pathlib import Path
 import numpy as np
 from absl import logging
 
-from imgcls_jax import files
 from imgcls_jax.files import lock, whole
+from imgcls_jax.files.reading import read_arrays
 
 _LAYOUT = "1"  # another value makes every older copy stale
 
 
-def read(path: Path, *, of: str, names: Sequence[str]) -> dict[str, np.ndarray] | None:
-    """Returns the arrays kept of what had the state `of`, None where that fails in any way.
+def read(
+    path: Path, *, of: str, names: Sequence[str] | None = None
+) -> dict[str, np.ndarray] | None:
+    """Returns the arrays kept of what had the state `of`, None for missing, stale or damaged ones.
 
     Args:
-      names: of the arrays to read.
+      names: of the arrays to read; None for all.
 
     The zip container's CRC-32 of every array is checked while reading.
     """
     try:
-        if str(files.arrays(path, ["of"])["of"]) != _LAYOUT + of:
+        if str(read_arrays(path, ["of"])["of"]) != _LAYOUT + of:
             return None
-        return files.arrays(path, names)
-    except Exception:  # missing, stale or damaged, of which zipfile and NumPy raise anything
+        held = read_arrays(path, names)
+    except (OSError, ValueError, KeyError):
         return None
+    return {name: array for name, array in held.items() if name != "of"}
 
 
 def write(path: Path, arrays: Mapping[str, np.ndarray], *, of: str) -> None:

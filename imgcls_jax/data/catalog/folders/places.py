@@ -1,15 +1,22 @@
 """Where prepared TFDS data sets lie on this machine."""
 
 import itertools
-import json
 import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TypedDict
 
 from imgcls_jax.data.catalog.folders import folder_info
 from imgcls_jax.data.catalog.naming import Name
 from imgcls_jax.errors import UserError, printable
+from imgcls_jax.files import local_path
+from imgcls_jax.schema.reading import load
+
+
+class _Configs(TypedDict):
+    default_config_name: str
+
 
 _VERSION = re.compile(r"\d+\.\d+\.\d+")
 _MANY = 200  # entries: more than a folder of versions or configurations has
@@ -22,12 +29,7 @@ def data_dir_of(given: str | os.PathLike | None) -> Path:
       UserError: it is in a home that this user has not, or a file.
     """
     where = given or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets"
-    try:
-        data_dir = Path(where).expanduser().absolute()
-    except RuntimeError as error:  # neither HOME nor an entry of the user
-        raise UserError(
-            f"{where} is in no home that this user has: give `data_dir` or TFDS_DATA_DIR."
-        ) from error
+    data_dir = local_path(where, "data_dir" if given else "TFDS_DATA_DIR").absolute()
     existing = next(path for path in (data_dir, *data_dir.parents) if os.path.exists(path))
     if not existing.is_dir():
         raise UserError(
@@ -140,8 +142,8 @@ def _of_config(
 def _default_config(wanted: Name, data_dir: Path) -> str | None:
     for folder in (data_dir / wanted.name, data_dir):
         try:
-            return json.loads((folder / ".config/metadata.json").read_text())["default_config_name"]
-        except (OSError, ValueError, KeyError, TypeError):
+            return load(folder / ".config/metadata.json", _Configs)["default_config_name"]
+        except (OSError, ValueError):
             continue
     return None
 

@@ -27,6 +27,7 @@ from imgcls_jax.data.photos.lazy import LazyPhotos
 from imgcls_jax.data.photos.options import PhotoOptions, refuse_options_of_folders
 from imgcls_jax.data.photos.sources import RecordPhotos
 from imgcls_jax.errors import printable
+from imgcls_jax.files import local_path
 
 # (labels, share of each part that is held out) -> the numbers of the examples of each part
 Divide = Callable[[np.ndarray, Mapping[str, float]], Mapping[str, np.ndarray]]
@@ -46,7 +47,7 @@ def find(path: str | os.PathLike) -> Path | None:
     Raises:
       UserError: it holds several.
     """
-    return places.find_any(Path(path).expanduser())
+    return places.find_any(local_path(path, "data_dir"))
 
 
 def load_folder(path: Path, options: PhotoOptions) -> Dataset:

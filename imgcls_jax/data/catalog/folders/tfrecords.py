@@ -13,6 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
+from imgcls_jax.files.reading import opened, require_regular
+
 _AROUND = 16  # bytes of a record that are not its data
 _HEADER = 12  # of them before the data
 _CASTAGNOLI = 0x82F63B78  # CRC-32C's polynomial, the lowest bit first
@@ -26,7 +28,7 @@ def offsets(path: Path) -> np.ndarray:
         or the file is none of TFRecords.
     """
     size, found = os.path.getsize(path), [_HEADER]
-    with open(path, "rb", buffering=0) as file:
+    with opened(path) as file:
         position = 0
         while position < size:
             header = os.pread(file.fileno(), _HEADER, position)
@@ -101,9 +103,10 @@ class TFRecords:
 
     def _descriptor(self, number: int) -> int:
         if number not in self._files:
-            opened = os.open(self._paths[number], os.O_RDONLY)
-            if self._files.setdefault(number, opened) != opened:  # another thread was quicker
-                os.close(opened)
+            require_regular(self._paths[number])
+            found = os.open(self._paths[number], os.O_RDONLY)
+            if self._files.setdefault(number, found) != found:  # another thread was quicker
+                os.close(found)
         return self._files[number]
 
     def __del__(self):

@@ -7,11 +7,14 @@ import shutil
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from imgcls_jax.data.catalog.hf.repository import File, Repository, no_route, place
 from imgcls_jax.data.catalog.route import one_line
 from imgcls_jax.errors import UserError, printable
 from imgcls_jax.files import sha256, whole
+from imgcls_jax.files.reading import content
+from imgcls_jax.schema.reading import load
 
 _CHECKED = "checked.json"
 
@@ -97,7 +100,7 @@ def _check(repository: Repository, found: Mapping[File, Path]) -> None:
     record = place(repository.name) / _CHECKED
     checked = {}
     with contextlib.suppress(OSError, ValueError):
-        checked = dict(json.loads(record.read_text()))
+        checked = load(record, dict[str, list[Any]])
     before = dict(checked)
     for file, path in found.items():
         status = path.stat()
@@ -119,7 +122,7 @@ def _is(file: File, path: Path) -> bool:
     """Returns whether a file has the content that the Hub told."""
     if file.sha256:
         return sha256(path) == file.sha256
-    content = path.read_bytes()
-    digest = hashlib.sha1(b"blob %d\0" % len(content), usedforsecurity=False)
-    digest.update(content)
+    held = content(path)
+    digest = hashlib.sha1(b"blob %d\0" % len(held), usedforsecurity=False)
+    digest.update(held)
     return digest.hexdigest() == file.blob

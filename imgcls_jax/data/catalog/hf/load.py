@@ -21,6 +21,7 @@ from imgcls_jax.data.photos.lazy import LazyPhotos
 from imgcls_jax.data.photos.options import PhotoOptions, SmallOptions, refuse_options_of_folders
 from imgcls_jax.data.photos.parquet import ParquetPhotos
 from imgcls_jax.errors import UserError, printable
+from imgcls_jax.files import local_path
 
 Options = PhotoOptions | SmallOptions
 Images = Callable[[str, np.ndarray], Any]  # a split and its indices -> images, or `LazyPhotos`
@@ -130,7 +131,7 @@ def _found(
         naming.check(name)
     of = f"hf:{wanted.repository}"
     if data_dir is not None:
-        source = repository.in_folder(wanted.repository, Path(data_dir).expanduser())
+        source = repository.in_folder(wanted.repository, local_path(data_dir, "data_dir"))
     else:
         source = repository.ask(wanted.repository, wanted.revision, offline=offline)
     arranged = shards.arrange(source.paths, source.card)

@@ -12,17 +12,32 @@ import re
 import urllib.parse
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 from absl import logging
 
 from imgcls_jax.data.catalog import route
 from imgcls_jax.errors import UserError, printable
 from imgcls_jax.files import cache_folder, whole
+from imgcls_jax.schema.reading import load
 
 CONVERTED = "refs/convert/parquet"  # where the Hub itself puts what it converts to Parquet
 _COMMIT = re.compile("[0-9a-f]{40}")
 _ANSWER_SECONDS = 20
+
+
+class _File(TypedDict):
+    path: str
+    size: int
+    sha256: str
+    blob: str
+
+
+class _Told(TypedDict):
+    name: str
+    commit: str | None
+    files: list[_File]
+    card: dict[str, Any]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -134,11 +149,13 @@ def _card(path: Path) -> dict[str, Any]:
 
 def _read(record: Path) -> Repository | None:
     try:
-        told = json.loads(record.read_text())
-        files = tuple(File(**file) for file in told["files"])
-        return Repository(told["name"], told["commit"], files, told["card"])
-    except (OSError, ValueError, KeyError, TypeError):
+        told = load(record, _Told)
+    except (OSError, ValueError):
         return None
+    files = tuple(
+        File(**{name: of[name] for name in _File.__annotations__}) for of in told["files"]
+    )
+    return Repository(told["name"], told["commit"], files, told["card"])
 
 
 def no_route() -> str | None:

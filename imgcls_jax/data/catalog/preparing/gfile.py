@@ -5,6 +5,7 @@ builder that draws at random from a listing draws the same on every machine.
 """
 
 import contextlib
+import errno
 import glob as globbing
 import os
 import shutil
@@ -43,6 +44,8 @@ def GFile(name: Pathlike, mode: str = "r") -> IO:
 
 
 def _open(name: Pathlike, mode: str) -> IO:
+    if mode in ("r", "rb") and os.path.exists(name) and not os.path.isfile(name):
+        raise OSError(errno.EINVAL, "it is no file", name)  # a named pipe would be waited for
     if "b" in mode:
         return open(_local(name), mode)
     return open(_local(name), mode, encoding="utf-8", newline="\n")

@@ -10,17 +10,17 @@ import re
 import socket
 import threading
 import time
-import zipfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import filelock
-import numpy as np
 from absl import logging
 
 from imgcls_jax.errors import UserError, printable
+from imgcls_jax.files.reading import opened
 
+_ADDRESS = re.compile("[A-Za-z][A-Za-z0-9+.-]+://")
 _SHORT_SECONDS = 1.0  # that another writer may take without a word
 _LOCK, _HOLDER = ".lock", ".process"
 _LOOKS, _LOOK_SECONDS = 10, 0.02  # for what a process says that has just got a folder
@@ -31,9 +31,43 @@ _PARTIAL = re.compile(r"\..+?\.[A-Za-z]\w*\.(\d+)(?:\.\d+)?")
 _WRITING: set[str] = set()  # the names of those of this process
 
 
+def local_path(given: str | os.PathLike, setting: str = "") -> Path:
+    """Returns a path of this machine with its home in place of `~`.
+
+    Args:
+      setting: what it is given as, for the error.
+
+    Raises:
+      UserError: it is an address, such as gs://bucket/folder, or in a home that this user has not.
+    """
+    text = os.fspath(given)
+    said = f"`{setting}={text}`" if setting else text
+    if _ADDRESS.match(text):
+        raise UserError(
+            f"{said} is an address, and only paths of this machine are taken; give one, such as "
+            "where that storage is mounted."
+        )
+    try:
+        return Path(text).expanduser()
+    except RuntimeError as error:  # neither HOME nor an entry of the user
+        raise UserError(
+            f"{said} is in a home, and this user has none; give a path without ~."
+        ) from error
+
+
 def cache_folder(given: str | os.PathLike | None = None) -> Path:
-    """Returns the folder of what could be made again: the given one, $IMGCLS_CACHE or our own."""
-    return Path(given or os.environ.get("IMGCLS_CACHE") or "~/.cache/imgcls_jax").expanduser()
+    """Returns the folder of what could be made again: the given one, $IMGCLS_CACHE or our own.
+
+    Raises:
+      UserError: it would lie in a home, and this user has none.
+    """
+    place = given or os.environ.get("IMGCLS_CACHE")
+    if place is None and os.path.expanduser("~") == "~":
+        raise UserError(
+            "this user has no home to keep decoded photos in; set IMGCLS_CACHE to a folder that "
+            "can be written."
+        )
+    return local_path(place or "~/.cache/imgcls_jax", "IMGCLS_CACHE")
 
 
 @contextlib.contextmanager
@@ -44,8 +78,9 @@ def whole(path: str | os.PathLike) -> Iterator[Path]:
 
     Raises:
       OSError: the file cannot be written.
+      UserError: the path is none of this machine, see `local_path`.
     """
-    path = Path(path).expanduser()  # shells leave the ~ behind an equals sign
+    path = local_path(path)  # shells leave the ~ behind an equals sign
     partial = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")
     path.parent.mkdir(parents=True, exist_ok=True)
     _WRITING.add(partial.name)
@@ -115,9 +150,20 @@ def csv_text(rows: Iterable[Sequence[object]]) -> str:
     return text.getvalue()
 
 
-def _cell(value: object) -> str:
-    cell = printable(str(value))
+def _cell(value: object) -> object:
+    if isinstance(value, int | float):  # -0.5 is no formula
+        return value
+    return guarded(printable(str(value)))
+
+
+def guarded(cell: str) -> str:
+    """Returns a cell with an apostrophe before what a spreadsheet would take for a formula."""
     return f"'{cell}" if cell.startswith(("'", *_FORMULAS)) else cell
+
+
+def unguarded(cell: str) -> str:
+    """Returns a cell as it was before `guarded`."""
+    return cell[1:] if cell.startswith("'") and cell[1:].startswith(("'", *_FORMULAS)) else cell
 
 
 @contextlib.contextmanager
@@ -257,26 +303,7 @@ def records(path: Path, *, by: str, aside: str, fits: Callable[[Any], bool]) -> 
     return found
 
 
-def arrays(path: Path, names: Sequence[str]) -> dict[str, np.ndarray]:
-    """Reads arrays of an .npz file, each to its end, where its CRC-32 is compared.
-
-    `numpy.load` reads as far as an array's header says: of a damaged header that says less, too
-    little is read and nothing is compared.
-
-    Raises:
-      Exception: whatever zipfile and NumPy raise of a file that is damaged or missing.
-    """
-    found = {}
-    with zipfile.ZipFile(path) as archive:
-        for name in names:
-            with archive.open(f"{name}.npy") as member:
-                found[name] = np.lib.format.read_array(member, allow_pickle=False)
-                if member.read(1):
-                    raise ValueError(f"{name} is longer than its header says")
-    return found
-
-
 def sha256(path: Path) -> str:
     """Returns the SHA-256 of a file's content in hexadecimal digits."""
-    with path.open("rb") as opened:
-        return hashlib.file_digest(opened, "sha256").hexdigest()
+    with opened(path) as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
