@@ -8,8 +8,12 @@ class UserError(Exception):
 
     Library code raises it where the cause lies outside the program (a file, a setting, a disk, a
     diverged loss) and names a setting in backticks, as in `lr=0.1`; entry points print its text,
-    with the flag of that name, and exit with status 1, without a traceback.
+    with the flag of that name, and exit with status 1, without a traceback. The text stays on one
+    line and prints anywhere, whatever names and messages of other libraries are in it.
     """
+
+    def __str__(self) -> str:
+        return printable(super().__str__())
 
 
 class UnreadablePhoto(UserError):

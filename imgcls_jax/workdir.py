@@ -191,7 +191,8 @@ class Workdir:
 
     def head_seconds(self) -> float | None:
         """Returns the time that `set_head_seconds` kept; None where there is none."""
-        return (self._read_json("head.json") or {}).get("seconds")
+        found = self._read_json("head.json")
+        return found.get("seconds") if isinstance(found, dict) else None
 
     def summary(self) -> dict[str, Any] | None:
         """Returns a finished run's report; None while it is not finished, or if files are gone."""

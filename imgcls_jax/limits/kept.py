@@ -5,6 +5,7 @@ predictions need, and the held-out examples' logits, of which an ensemble learns
 """
 
 import dataclasses
+import math
 from pathlib import Path
 from typing import Any
 
@@ -115,11 +116,14 @@ def facts(path: str | Path) -> dict[str, Any] | None:
     file = Path(path) / FACTS
     try:
         found = read_json(file)
-        if found["temperature"] is not None and not float(found["temperature"]) > 0:
+        if found["temperature"] is not None and not 0 < float(found["temperature"]) < math.inf:
             raise ValueError("the temperature must be above 0")
+        values = (found.get("thresholds") or {}).get("values", [])
+        if not isinstance(values, list) or np.array(values, np.float64).ndim != 1:
+            raise ValueError("the thresholds must be a list of numbers")
     except (FileNotFoundError, NotADirectoryError):
         return None
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
         raise UserError(
             f"{file} cannot be read ({error}); remove it to predict without a temperature."
         ) from error

@@ -6,8 +6,12 @@ lets it ask for filters, which may be loaded as plugins
 is followed.
 """
 
+import functools
+import math
+import mmap
 import os
 import re
+import struct
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,13 +21,14 @@ from typing import Any
 import numpy as np
 
 from imgcls_jax.errors import UserError, printable
-from imgcls_jax.files.reading import require_regular
+from imgcls_jax.files.reading import opened, require_regular
 
 _VARIABLES = {  # of a layer in `.weights.h5`, in its order, by the snake-case name of its class
     "batch_normalization": ("gamma", "beta", "moving_mean", "moving_variance"),
     "layer_normalization": ("gamma", "beta"),
     "normalization": ("mean", "variance", "count"),
 }
+_HEAP = b"GCOL\x01"  # begins a table of texts
 _ONE_FILE = "save the weights there with model.save_weights(...), all in one file"
 
 
@@ -64,8 +69,8 @@ def open_layers(path: Path) -> Layers:
     with _opened(path) as file:
         top = _child(file, "model_weights")  # in a whole saved model
         top = file if top is None else top
-        if "layer_names" in top.attrs:
-            places = _legacy(top)
+        if (names := _texts(top, "layer_names")) is not None:
+            places = _legacy(top, names)
         elif (layers := _child(top, "layers")) is not None:
             places = _by_class(layers)
         else:
@@ -77,11 +82,11 @@ def open_layers(path: Path) -> Layers:
     return Layers(path, places, shapes)
 
 
-def _legacy(top: Any) -> dict[str, str]:
+def _legacy(top: Any, layers: list[str]) -> dict[str, str]:
     places = {}
-    for layer in map(_text, top.attrs["layer_names"]):
+    for layer in layers:
         group = _at(top, layer)
-        for weight in map(_text, group.attrs["weight_names"]):
+        for weight in _texts(group, "weight_names") or ():
             variable = weight.split("/")[-1].removesuffix(":0").replace("depthwise_", "")
             name = f"{layer.replace('/', '_')}/{variable}"
             if name in places:
@@ -98,7 +103,7 @@ def _by_class(layers: Any) -> dict[str, str]:
             raise _nested(layers, group)
         if not (variables := _child(of, "vars")):
             continue
-        layer = _text(variables.attrs.get("name", group))
+        layer = (_texts(variables, "name") or [group])[0]
         names = _VARIABLES.get(re.sub(r"_\d+$", "", group), ("kernel", "bias"))
         for index in sorted(variables, key=int):
             name = names[int(index)] if int(index) < len(names) else index
@@ -120,8 +125,54 @@ def _number(group: str) -> tuple[str, int]:
     return found[1], int(found[2] or 0)
 
 
-def _text(name: Any) -> str:
-    return name.decode() if isinstance(name, bytes) else str(name)
+def _texts(group: Any, name: str) -> list[str] | None:
+    """Returns the texts of an attribute, None where there is none of the name.
+
+    Raises:
+      ValueError: it holds no texts, or more than the file.
+    """
+    from h5py import h5t
+
+    if name not in group.attrs:
+        return None
+    path, found = group.file.filename, group.attrs.get_id(name)
+    if found.shape is None or not math.prod(found.shape):
+        return []  # of a layer without weights
+    kind = found.get_type()
+    if not isinstance(kind, h5t.TypeStringID):
+        raise ValueError(f"the attribute {name} is no text")
+    if math.prod(found.shape) * kind.get_size() > os.path.getsize(path):
+        raise ValueError(f"the attribute {name} is larger than the file")
+    if kind.is_variable_str():
+        _require_sound_heaps(path, os.stat(path).st_mtime_ns)
+    texts = np.atleast_1d(group.attrs[name]).ravel().tolist()
+    return [text.decode() if isinstance(text, bytes) else str(text) for text in texts]
+
+
+@functools.lru_cache(maxsize=8)
+def _require_sound_heaps(path: str, changed: int) -> None:
+    """Raises ValueError for damaged tables of texts, in which the HDF5 library loops for ever.
+
+    Source: HDF5 File Format Specification, "Global Heap" and "Superblock"; HDF5 2.0 for what it
+    does, `H5HG__cache_heap_deserialize`.
+
+    Args:
+      changed: when the file was, so that it is looked at again.
+    """
+    with opened(path) as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        widths = content[13:15] if content[8] < 2 else content[9:11]
+        if widths != b"\x08\x08":
+            raise ValueError("it has addresses of another width than Keras writes")
+        left, start = len(content) // 16, content.find(_HEAP)  # no more objects fit in
+        while start >= 0:
+            (size,) = struct.unpack_from("<Q", content, start + 8)
+            at, end = start + 16, start + size
+            while end - at >= 16 and left:
+                index, length = struct.unpack_from("<H6xQ", content, at)
+                at, left = at + (16 + -(-length // 8) * 8 if index else max(length, 1)), left - 1
+            if not (start < end <= len(content) and at <= end and left):
+                raise ValueError("its texts are damaged")
+            start = content.find(_HEAP, start + 1)
 
 
 def _at(group: Any, place: str) -> Any:
