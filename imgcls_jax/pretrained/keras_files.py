@@ -6,12 +6,9 @@ lets it ask for filters, which may be loaded as plugins
 is followed.
 """
 
-import functools
 import math
-import mmap
 import os
 import re
-import struct
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,14 +18,14 @@ from typing import Any
 import numpy as np
 
 from imgcls_jax.errors import UserError, printable
-from imgcls_jax.files.reading import opened, require_regular
+from imgcls_jax.files.reading import require_regular
+from imgcls_jax.pretrained import hdf5_texts
 
 _VARIABLES = {  # of a layer in `.weights.h5`, in its order, by the snake-case name of its class
     "batch_normalization": ("gamma", "beta", "moving_mean", "moving_variance"),
     "layer_normalization": ("gamma", "beta"),
     "normalization": ("mean", "variance", "count"),
 }
-_HEAP = b"GCOL\x01"  # begins a table of texts
 _ONE_FILE = "save the weights there with model.save_weights(...), all in one file"
 
 
@@ -144,35 +141,9 @@ def _texts(group: Any, name: str) -> list[str] | None:
     if math.prod(found.shape) * kind.get_size() > os.path.getsize(path):
         raise ValueError(f"the attribute {name} is larger than the file")
     if kind.is_variable_str():
-        _require_sound_heaps(path, os.stat(path).st_mtime_ns)
+        hdf5_texts.require_sound(path, os.stat(path).st_ctime_ns)
     texts = np.atleast_1d(group.attrs[name]).ravel().tolist()
     return [text.decode() if isinstance(text, bytes) else str(text) for text in texts]
-
-
-@functools.lru_cache(maxsize=8)
-def _require_sound_heaps(path: str, changed: int) -> None:
-    """Raises ValueError for damaged tables of texts, in which the HDF5 library loops for ever.
-
-    Source: HDF5 File Format Specification, "Global Heap" and "Superblock"; HDF5 2.0 for what it
-    does, `H5HG__cache_heap_deserialize`.
-
-    Args:
-      changed: when the file was, so that it is looked at again.
-    """
-    with opened(path) as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-        widths = content[13:15] if content[8] < 2 else content[9:11]
-        if widths != b"\x08\x08":
-            raise ValueError("it has addresses of another width than Keras writes")
-        left, start = len(content) // 16, content.find(_HEAP)  # no more objects fit in
-        while start >= 0:
-            (size,) = struct.unpack_from("<Q", content, start + 8)
-            at, end = start + 16, start + size
-            while end - at >= 16 and left:
-                index, length = struct.unpack_from("<H6xQ", content, at)
-                at, left = at + (16 + -(-length // 8) * 8 if index else max(length, 1)), left - 1
-            if not (start < end <= len(content) and at <= end and left):
-                raise ValueError("its texts are damaged")
-            start = content.find(_HEAP, start + 1)
 
 
 def _at(group: Any, place: str) -> Any:

@@ -177,6 +177,8 @@ READERS = (
         _read_cache,
         files=("cache/*/*.npy", "cache/*/*.json*", "cache/*/partial"),
         leaves=True,
+        default=40,
+        slow=3000,
     ),
     Reader("inspection", (_inspected,), _read_inspected, files=("corrections.csv", "copies.csv")),
 )

@@ -5,6 +5,7 @@ import os
 import random
 import resource
 import shutil
+import socket
 import sys
 import traceback
 from collections.abc import Callable, Mapping
@@ -40,6 +41,7 @@ class Reader:
       default, slow: how many damaged inputs the default run and the slow one try.
       megabytes: the most memory that reading may add to what the process had.
       leaves: whether reading leaves files behind, which must go before the next.
+      odd: whether a named pipe, a socket or a device may be in the place of a file.
     """
 
     name: str
@@ -50,6 +52,7 @@ class Reader:
     slow: int = 10_000
     megabytes: int = 256
     leaves: bool = False
+    odd: bool = True
 
 
 class Bench:
@@ -77,9 +80,12 @@ class Bench:
         sys.addaudithook(self._note)
 
     def damage(self, number: int) -> None:
-        """Puts the damaged input of a number into its folder."""
-        rng = random.Random(f"{self.reader.name} {number}")
-        self._good[number % len(self._good)].damage(rng)
+        """Puts the damaged input of a number into its folder, below 0 what is no file at all."""
+        good = self._good[number % len(self._good)]
+        if number < 0:
+            good.replace(-1 - number)
+        else:
+            good.damage(random.Random(f"{self.reader.name} {number}"))
 
     def try_one(self, number: int) -> str | None:
         """Returns what is wrong with how the reader answers a damaged input; None if nothing is."""
@@ -99,6 +105,7 @@ class Bench:
         finally:
             self._watching = False
         grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1e3
+        self._seen = [seen for seen in self._seen if "/dev/zero" not in seen or number >= 0]
         if self._seen:
             said, self._seen = f"it did {self._seen}", []
         if said is None and grown > self.reader.megabytes:
@@ -148,10 +155,24 @@ class _Good:
         self._write(path, pack(mutations.damaged(content, rng, structured=structured)))
         self._damaged = path
 
+    def replace(self, number: int) -> None:
+        """Puts a named pipe, a socket or a device in the place of a file."""
+        path = self._targets[number // 3 % len(self._targets)]
+        path.unlink()
+        self._damaged = path
+        if number % 3 == 0:
+            os.mkfifo(path)
+        elif number % 3 == 1:
+            with socket.socket(socket.AF_UNIX) as made:
+                # Its path may have a hundred bytes only.
+                made.bind(f"/proc/self/fd/{os.open(path.parent, os.O_RDONLY)}/{path.name}")
+        else:
+            path.symlink_to("/dev/zero")
+
     def restore(self, *, everything: bool) -> None:
         if everything:
             for path in self.folder.rglob("*"):
-                if path.is_file() and path not in self._content:
+                if not path.is_dir() and path not in self._content:
                     path.unlink()
             for path in self._content:
                 self._write(path, self._content[path])
@@ -160,6 +181,8 @@ class _Good:
 
     def _write(self, path: Path, content: bytes) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
+        if path.is_symlink() or not path.is_file():
+            path.unlink(missing_ok=True)
         path.write_bytes(content)
         # As if nothing had been touched, so that no cache is stale by its time alone.
         os.utime(path, ns=(self._times[path], self._times[path]))

@@ -115,5 +115,7 @@ READERS = (
         tuple(functools.partial(_pictures, form) for form in ("none", "snappy", "zstd")),
         _read_pictures,
     ),
-    Reader("hub_records", (_hub,), _read_hub, files=("README.md", "first.json")),
+    Reader(
+        "hub_records", (_hub,), _read_hub, files=("README.md", "first.json"), default=40, slow=3000
+    ),
 )

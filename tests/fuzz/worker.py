@@ -26,6 +26,7 @@ _SECONDS = 5.0  # that one input may take
 _START_SECONDS = 60.0  # that making the good files may take
 _SPARE = 4 * 2**30  # bytes of address space beyond what there is: whatever asks for more fails
 _MOST_FAILURES = 5
+_BUILDING = -(2**62)  # in the place of a number, while the good files are made
 _ROOMS = ("raw", "photos", "weights", "records", "tables", "runs")
 
 
@@ -59,7 +60,7 @@ def attempt(of: bench.Reader, first: int, stop: int, place: Path) -> list[str]:
 def _forked(of: bench.Reader, first: int, stop: int, place: Path):
     """Tries inputs in a child; returns where it ended, how if not well, and the failures."""
     shared = mmap.mmap(-1, 16)  # the number that is tried, and since when
-    shared[:] = struct.pack("<qd", -1, time.monotonic())
+    shared[:] = struct.pack("<qd", _BUILDING, time.monotonic())
     report = place.with_suffix(".failures")
     report.write_text("")
     sys.stdout.flush()
@@ -79,7 +80,7 @@ def _forked(of: bench.Reader, first: int, stop: int, place: Path):
     found = [json.loads(line) for line in report.read_text().splitlines()]
     if said == "ended with status 1" and found:
         return None, None, found
-    return None if number < 0 else number, said, found
+    return None if number == _BUILDING else number, said, found
 
 
 def _watched(child: int, shared: mmap.mmap) -> str | None:
@@ -92,7 +93,7 @@ def _watched(child: int, shared: mmap.mmap) -> str | None:
                 return f"was ended by {signal.Signals(-code).name}"
             return f"ended with status {code}" if code else None
         number, since = struct.unpack("<qd", shared[:])
-        if time.monotonic() - since > (_START_SECONDS if number < 0 else _SECONDS):
+        if time.monotonic() - since > (_START_SECONDS if number == _BUILDING else _SECONDS):
             os.kill(child, signal.SIGKILL)
             os.waitpid(child, 0)
             return "hangs"
