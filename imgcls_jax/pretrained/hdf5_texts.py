@@ -8,6 +8,8 @@ Source: HDF5 File Format Specification, "Superblock", "Global Heap", "Reading Va
 """
 
 import functools
+import itertools
+import math
 import mmap
 import struct
 from collections.abc import Iterator
@@ -15,12 +17,13 @@ from collections.abc import Iterator
 from imgcls_jax.files.reading import opened
 
 _TABLE = b"GCOL\x01"  # its signature and version
+_OF_ANY_LENGTH = 9  # the class of a type
 _BASE = {0: 24, 1: 28, 2: 12, 3: 12}  # where the address of the beginning stands, by version
 
 
 @functools.lru_cache(maxsize=8)
-def require_sound(path: str, changed: int) -> None:
-    """Raises ValueError unless the library can read the texts of a file.
+def require_sound(path: str, name: str, changed: int) -> None:
+    """Raises ValueError unless the library can read the texts in a file's attributes of that name.
 
     Args:
       changed: when the file was, so that it is looked at again.
@@ -31,11 +34,11 @@ def require_sound(path: str, changed: int) -> None:
         base = _BASE.get(version)
         if widths != b"\x08\x08" or base is None or any(content[base : base + 8]):
             raise ValueError("it has addresses of another kind than Keras writes")
-        left = len(content) // 16  # objects, none of which is smaller
+        tables, left = {}, len(content) // 16  # objects, none of which is smaller
         for start in _found(content, _TABLE):
-            sizes = _sizes(content, start, left)
-            left -= len(sizes)
-            _require_lengths(content, start, sizes)
+            tables[start] = _sizes(content, start, left)
+            left -= len(tables[start])
+        _require_lengths(content, name.encode(), tables)
 
 
 def _found(content: mmap.mmap, wanted: bytes) -> Iterator[int]:
@@ -60,10 +63,29 @@ def _sizes(content: mmap.mmap, start: int, most: int) -> dict[int, int]:
     return sizes
 
 
-def _require_lengths(content: mmap.mmap, start: int, sizes: dict[int, int]) -> None:
-    """Raises ValueError for a reference to the table at `start` that announces too long a text."""
-    for place in _found(content, struct.pack("<Q", start)):
-        if 4 <= place <= len(content) - 12:
-            length, number = struct.unpack_from("<I8xI", content, place - 4)
-            if number and length > sizes.get(number, length):
-                raise ValueError("a text is longer than its table says")
+def _require_lengths(content: mmap.mmap, name: bytes, tables: dict[int, dict[int, int]]) -> None:
+    """Raises ValueError for a text in an attribute of that name that is longer than its table says.
+
+    Source: "IV.A.2.m. The Attribute Message", whose fields have multiples of eight bytes in its
+    first version.
+    """
+    for place in _found(content, name + b"\0"):
+        for start, versions, unit in ((place - 8, (1, 2), 8), (place - 9, (3,), 1)):
+            if start < 0 or content[start] not in versions:
+                continue
+            unit = unit if content[start] == 1 else 1
+            widths = struct.unpack_from("<3H", content, start + 2)
+            if widths[0] != len(name) + 1:
+                continue
+            sizes = (-(-width // unit) * unit for width in widths)
+            _, kind, space, data = itertools.accumulate(sizes, initial=place)
+            if content[kind] & 15 != _OF_ANY_LENGTH:
+                continue
+            rank, first = content[space + 1], 8 if content[space] == 1 else 4
+            count = math.prod(struct.unpack_from(f"<{rank}Q", content, space + first))
+            if count > len(content) // 16:
+                raise ValueError("an attribute is larger than the file")
+            for at in range(data, data + 16 * count, 16):
+                length, table, number = struct.unpack_from("<IQI", content, at)
+                if length and length > tables.get(table, {}).get(number, -1):
+                    raise ValueError("a text is longer than its table says")

@@ -136,12 +136,12 @@ def _texts(group: Any, name: str) -> list[str] | None:
     if found.shape is None or not math.prod(found.shape):
         return []  # of a layer without weights
     kind = found.get_type()
-    if not isinstance(kind, h5t.TypeStringID):
+    if not isinstance(kind, h5t.TypeStringID) or kind.committed():
         raise ValueError(f"the attribute {name} is no text")
     if math.prod(found.shape) * kind.get_size() > os.path.getsize(path):
         raise ValueError(f"the attribute {name} is larger than the file")
     if kind.is_variable_str():
-        hdf5_texts.require_sound(path, os.stat(path).st_ctime_ns)
+        hdf5_texts.require_sound(path, name, os.stat(path).st_ctime_ns)
     texts = np.atleast_1d(group.attrs[name]).ravel().tolist()
     return [text.decode() if isinstance(text, bytes) else str(text) for text in texts]
 
