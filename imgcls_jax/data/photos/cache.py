@@ -34,7 +34,7 @@ from imgcls_jax.data.photos.decode import in_order
 from imgcls_jax.data.photos.pictures import Files, Pictures
 from imgcls_jax.errors import UserError
 from imgcls_jax.files import cache_folder, lock, whole
-from imgcls_jax.files.reading import read_json
+from imgcls_jax.files.reading import opened, read_json, require_regular
 
 _LAYOUT = 2  # raise it when the files here, or the pixels that `photos` makes, change
 _BLOCK = 16  # images that a thread decodes at a time; a crash loses a few blocks
@@ -123,7 +123,7 @@ def load_pictures(
         raise UserError(_refusal(pictures, listed))
     kept = np.ones(len(pictures), bool)
     kept[sorted(bad)] = False
-    return np.load(folder / "images.npy", mmap_mode="r"), kept, listed
+    return _images(folder), kept, listed
 
 
 def _name(pictures: Pictures, size: int, how: str) -> str:
@@ -143,9 +143,9 @@ def _finished(folder: Path, pictures: Pictures, size: int, verify: bool) -> dict
         if not _is_intact(folder / "images.npy", record, size, verify):
             logging.warning("Decoded images in %s are damaged: they are decoded anew.", folder)
             return None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        return None
-    if not set(bad) <= set(range(len(pictures))):
+        if len(_images(folder)) + len(bad) != len(pictures) or set(bad) - set(range(len(pictures))):
+            return None
+    except Exception:  # missing or damaged, of which NumPy raises anything
         return None
     # The fault may have been outside the file (permissions, a mount) and be put right by now.
     for index in bad:
@@ -171,7 +171,7 @@ def _is_intact(file: Path, record: dict[str, Any], size: int, verify: bool) -> b
     chosen = np.arange(len(blocks))
     if not verify and some < len(blocks):
         chosen = np.random.default_rng().choice(len(blocks), some, replace=False)
-    with file.open("rb") as pixels:
+    with opened(file) as pixels:
         if pixels.read(len(header)) != header:
             return False
         for images, checksum, start in zip(*blocks[chosen].T, starts[chosen], strict=True):
@@ -179,6 +179,11 @@ def _is_intact(file: Path, record: dict[str, Any], size: int, verify: bool) -> b
             if zlib.crc32(pixels.read(images * row)) != checksum:
                 return False
     return True
+
+
+def _images(folder: Path) -> np.ndarray:
+    require_regular(folder / "images.npy")
+    return np.load(folder / "images.npy", mmap_mode="r")
 
 
 def _state(file: Path) -> list[int]:
@@ -190,7 +195,7 @@ def _make(folder: Path, pictures: Pictures, size: int, how: str, workers: int) -
     """Decodes the missing blocks, in order; returns why pictures are bad, by index."""
     partial, blocks = folder / "partial", folder / "blocks.jsonl"
     partial.touch()
-    with partial.open("r+b") as pixels, blocks.open("a+") as log:
+    with partial.open("r+b") as pixels, blocks.open("a+", errors="replace") as log:
         pixels.write(_header(len(pictures), size))
         done, bad = _resume(pixels, log, size)
         needed, free = (len(pictures) - done) * size * size * 3, shutil.disk_usage(folder).free
@@ -254,12 +259,18 @@ def _resume(pixels: io.BufferedRandom, log: io.TextIOBase, size: int) -> tuple[i
     for line in log:
         try:
             block = json.loads(line)
-            images = pixels.read(block["images"] * size * size * 3)
-            if zlib.crc32(images) != block["crc32"]:
+            count = block["images"] + len(block["bad"])
+            if not 0 <= block["images"] <= count <= _BLOCK:
                 break
-            bad |= {int(index): reason for index, reason in block["bad"].items()}
-            done += block["images"] + len(block["bad"])
-        except (ValueError, KeyError, TypeError, AttributeError):
+            images = pixels.read(block["images"] * size * size * 3)
+            reasons = {int(index): reason for index, reason in block["bad"].items()}
+            if zlib.crc32(images) != block["crc32"] or set(reasons) - set(
+                range(done, done + count)
+            ):
+                break
+            bad |= reasons
+            done += count
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             break
         end = pixels.tell()
         lines.append(line)
