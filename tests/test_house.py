@@ -9,6 +9,7 @@ ROOT = Path(__file__).parents[1]
 # Room -> the rooms it may import; all may import errors. Those missing here may import anything.
 ALLOWED = {
     "errors": (),
+    "sharding": (),
     "bars": (),
     "files": (),
     "augment": ("files",),
@@ -18,7 +19,7 @@ ALLOWED = {
     "optim": ("files",),
     "models": ("files",),
     "checkpoint": ("files",),
-    "data": ("files", "bars"),
+    "data": ("files", "bars", "sharding"),
     "steps": ("losses", "metrics", "optim"),
     "pretrained": ("files", "models", "data.catalog.download"),
     "config": ("data", "models", "augment", "optim"),
