@@ -12,6 +12,7 @@ ALLOWED = {
     "sharding": (),
     "bars": (),
     "files": (),
+    "machines": (),
     "augment": ("files",),
     "losses": (),
     "metrics": (),
@@ -23,7 +24,7 @@ ALLOWED = {
     "steps": ("losses", "metrics", "optim"),
     "pretrained": ("files", "models", "data.catalog.download"),
     "config": ("data", "models", "augment", "optim"),
-    "workdir": ("files", "config"),
+    "workdir": ("files", "config", "machines"),
     "limits": ("metrics",),
     "report": ("files", "metrics", "data", "augment", "workdir", "config", "limits"),
     "predict": (

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from absl import flags
 
-from experiments.cli import again, instead, origins, rate_finding, shown
+from experiments.cli import again, instead, machines, origins, rate_finding, shown
 from experiments.cli import flags as cli
 from experiments.cli.rate_finding import FIND_LR
 from experiments.cli.trackers_flag import asked_trackers
@@ -19,6 +19,7 @@ from imgcls_jax import models
 from imgcls_jax.config import Config, settings_by_name
 from imgcls_jax.data import Dataset
 from imgcls_jax.errors import UserError
+from imgcls_jax.machines import group
 from imgcls_jax.predict import predictor
 from imgcls_jax.report import console, run_page
 from imgcls_jax.report.run_figures import draw
@@ -69,9 +70,14 @@ def command(
         for name, (section, field) in settings_by_name().items():
             if field.metadata["of"] not in without:
                 groups[shown.HEADINGS[section]].append(name)
+        groups["Several machines"] = list(machines.NAMES)
         return cli.help_text(sys.modules[main.__module__].__doc__, groups)
 
-    cli.run(main, help_of=help_of, argv=argv)
+    def joined() -> None:
+        with machines.together():
+            main()
+
+    cli.run(joined, help_of=help_of, argv=argv)
 
 
 def preset_name(experiment: str) -> str | None:
@@ -97,7 +103,9 @@ def workdir_of(experiment: str, preset: choose.Preset) -> Workdir:
             "--vectorize=on trains several seeds in one program; give --seeds=2 or more, or leave "
             "it out."
         )
-    return Workdir(WORKDIR.value) if WORKDIR.value else cli.new_workdir(experiment, preset.name)
+    if WORKDIR.value:
+        return Workdir(WORKDIR.value)
+    return Workdir(group.broadcast(lambda: str(cli.new_workdir(experiment, preset.name).path)))
 
 
 def held_dataset(given: Mapping[str, Any]) -> str | None:
@@ -140,6 +148,10 @@ def train(preset: choose.Preset, *, experiment: str) -> None:
         if experiment != "train":  # which has shown it
             shown.description({**settings, **given}["dataset"], unless_published=True)
         if FIND_LR.value:
+            if group.count() > 1:
+                raise UserError(
+                    "--find_lr is for one process; give --processes=1, or leave it out."
+                )
             config = Config.of(**{**settings, **given})
             rate_finding.find(config, FIND_LR.value, make_trainer=run.make_trainer)
             return
@@ -277,6 +289,8 @@ def _draw(
     command: Callable[[Config], str],
 ) -> None:
     """Draws a finished run's figures if they are wanted and writes its report, a line for each."""
+    if not group.is_first():
+        return
 
     def grad_cam(images: np.ndarray, classes: np.ndarray) -> np.ndarray:
         with waiting("computing where the network looks"):

@@ -11,6 +11,7 @@ from imgcls_jax.checkpoint import Checkpoints
 from imgcls_jax.config import Config
 from imgcls_jax.errors import UserError
 from imgcls_jax.losses import is_absurd
+from imgcls_jax.machines import group
 from imgcls_jax.workdir import Workdir
 
 _SAVE_SECONDS = 2.0  # between checkpoints: below this, redoing the work is cheaper than saving it
@@ -128,11 +129,11 @@ class Saver:
 
     def is_due(self) -> bool:
         """Returns whether an epoch's end is worth a checkpoint."""
-        return time.perf_counter() - self._saved > self._seconds
+        return group.any_of(time.perf_counter() - self._saved > self._seconds)
 
     def is_overdue(self) -> bool:
         """Returns whether the epoch is so long that a crash would cost too much of it."""
-        return time.perf_counter() - self._saved > _OVERDUE_SECONDS
+        return group.any_of(time.perf_counter() - self._saved > _OVERDUE_SECONDS)
 
     def set_best(self, position: Any) -> None:
         """Notes the best position so far; it is written with the next `save`."""

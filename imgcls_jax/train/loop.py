@@ -14,6 +14,7 @@ from imgcls_jax import steps
 from imgcls_jax.checkpoint import Checkpoints
 from imgcls_jax.data.dataset import Split
 from imgcls_jax.errors import Interrupted
+from imgcls_jax.machines import group
 from imgcls_jax.train.ledger import History, Ledger
 from imgcls_jax.train.progress import Observer, Progress
 from imgcls_jax.train.tracking import Tracking
@@ -211,4 +212,4 @@ class _Pace:
 
     def saw(self, count: int, seconds: float) -> None:
         wanted = int(count * _CALL_SECONDS / max(seconds, 1e-6))
-        self.steps = max(1, min(wanted, 8 * self.steps))
+        self.steps = group.of_first(max(1, min(wanted, 8 * self.steps)))

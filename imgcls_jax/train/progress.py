@@ -8,6 +8,7 @@ from typing import Any
 
 from tqdm.auto import tqdm
 
+from imgcls_jax.machines import group
 from imgcls_jax.train.waiting import bars_are_shown, meanwhile
 
 _TICK_SECONDS = 1.0
@@ -97,7 +98,7 @@ class Observer(ProgressBar):
         self._noted(record)
 
     def stop_requested(self) -> bool:
-        return bool(self._stop)
+        return group.any_of(self._stop)
 
 
 @contextlib.contextmanager

@@ -8,6 +8,7 @@ import numpy as np
 from imgcls_jax import metrics
 from imgcls_jax.config import Config
 from imgcls_jax.errors import Interrupted
+from imgcls_jax.machines import group
 from imgcls_jax.train.progress import collect_signals
 from imgcls_jax.train.summary import of_top_k, spread
 from imgcls_jax.workdir import Workdir, environment
@@ -30,7 +31,7 @@ def each(
         for number, one in enumerate(configs, start=1):
             value = one.flat()[kind]
             try:
-                if stop:
+                if group.any_of(stop):
                     raise Interrupted(f"stopped between {kind}s.")
                 print(f"{kind} {value}, {number} of {len(configs)}")
                 runs.append(run_one(one, of_one(workdir, kind, one), stop))

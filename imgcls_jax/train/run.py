@@ -11,6 +11,7 @@ from imgcls_jax.config import Config
 from imgcls_jax.data.dataset import Dataset, Split
 from imgcls_jax.errors import Interrupted, UserError
 from imgcls_jax.limits import kept
+from imgcls_jax.machines import group
 from imgcls_jax.train.build import build, training_splits
 from imgcls_jax.train.distil import Teacher
 from imgcls_jax.train.held_out import learn_limits
@@ -64,7 +65,7 @@ def train(
         a run there that learns from another teacher.
       Interrupted: if SIGINT or SIGTERM asked to stop; the same command continues.
     """
-    with Tracking(trackers, workdir) as tracking:
+    with Tracking(trackers if group.is_first() else (), workdir) as tracking:
         summary = _train(config, name, dataset, workdir, documented, shared_trainer, tracking, stop)
         tracking.finish(summary)
     return summary
@@ -93,7 +94,7 @@ def _train(
         done = checkpoints.step("last") or 0
         with signals as stop:
             trainer = anew(resumed=bool(done)) if shared_trainer is None else shared_trainer()
-            if stop:  # a signal during compilation, which cannot be broken off
+            if group.any_of(stop):  # a signal during compilation, which cannot be broken off
                 raise Interrupted("stopped before training began; run the same command to start.")
             keep_network(workdir, trainer, dataset)
             say_where(trainer, done)
@@ -187,8 +188,10 @@ def begin_together(
       Interrupted, UserError: as `together.train_together`; for "on" and settings that do not allow
         it as well.
     """
+    if group.count() > 1 and vectorize == "on":
+        raise UserError("`vectorize=on` is for one process; leave it out where several train.")
     shared = functools.cache(lambda: make_trainer(config, dataset))
-    if not considered(vectorize, config):
+    if group.count() > 1 or not considered(vectorize, config):
         return shared
     _test_split(dataset)
     workdir.claim(config, several=True)

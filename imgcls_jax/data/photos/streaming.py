@@ -18,7 +18,7 @@ import operator
 import signal
 import sys
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -46,7 +46,7 @@ def stream(source: Source, *, workers: int = 0, device: Any = None, **settings: 
         are spawned, a script that streams needs `if __name__ == "__main__":` around its work.
       device: a jax.Device or Sharding to put batches on ahead of time; None leaves NumPy arrays.
       **settings: those of `Batches` that decide which batches come: batch_size and size, which are
-        needed, how, crop_scale, seed, epochs, shuffle and balance.
+        needed, how, crop_scale, seed, epochs, shuffle and balance, and `here`.
 
     Raises:
       UserError: an option out of its range or no pictures.
@@ -204,6 +204,9 @@ class Batches:
       balance: draws pictures so that all classes are equally likely, and crops by (seed, epoch,
         place in the epoch); None visits every picture once.
       first: number of the first batch.
+      here: by the size of a batch, the numbers (R,) of those of its rows that this process reads,
+        where several train together; the batches are the same ones then, and so is `identity`. A
+        number may come again and again at the end, to fill up. None reads whole batches.
     """
 
     source: Source
@@ -216,6 +219,7 @@ class Batches:
     shuffle: bool = True
     balance: Balanced | None = None
     first: int = 0
+    here: Mapping[int, np.ndarray] | None = None
 
     @property
     def per_epoch(self) -> int:
@@ -233,14 +237,20 @@ class Batches:
         epoch, batch = divmod(self.first + number, self.per_epoch)
         chosen = slice(batch * self.batch_size, (batch + 1) * self.batch_size)
         indices = self.order(epoch)[chosen]
-        images = np.empty((len(indices), self.size, self.size, 3), np.uint8)
+        rows = np.arange(len(indices)) if self.here is None else self.here[len(indices)]
+        indices = indices[rows]
+        images = np.empty((len(rows), self.size, self.size, 3), np.uint8)
         labels = []
-        for row, index in enumerate(indices.tolist()):
+        for k, (row, index) in enumerate(zip(rows.tolist(), indices.tolist(), strict=True)):
+            if k and row == rows[k - 1]:
+                images[k] = images[k - 1]
+                labels.append(labels[-1])
+                continue
             picture, label = self.source[index]
             labels.append(label)
             try:
                 drawn = index if self.balance is None else chosen.start + row
-                images[row] = self._image(picture, epoch, drawn)
+                images[k] = self._image(picture, epoch, drawn)
             except decode.BadImage as error:
                 raise decode.BadImage(self.source.name(index), error.reason) from error
         label = np.array(labels, np.int32)
