@@ -23,7 +23,7 @@ from imgcls_jax.predict.predictor import Predictor, find_images, predict
 from imgcls_jax.report import console
 
 SIDE, CLASSES = 224, 100
-_PHOTOS = 1024  # classified per turn
+_PHOTOS = 5000  # classified per turn
 
 
 def measure(data_dir: str | None, *, rounds: int, count: int = _PHOTOS) -> dict[str, Any]:

@@ -5,6 +5,7 @@ replaces; the command line wins over the rest.
 """
 
 import dataclasses
+import math
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
@@ -194,8 +195,14 @@ def _without_options_of_others(
 
 
 def named(experiment: str, name: str, given: Mapping[str, Any]) -> Preset:
-    """Returns a named preset less the options of a choice that the command line replaces."""
-    return Preset(name, _without_options_of_others(NAMED[experiment][name], given))
+    """Returns a named preset less the options of a choice that the command line replaces.
+
+    A training that is no longer than the preset's warm-up has none.
+    """
+    settings = _without_options_of_others(NAMED[experiment][name], given)
+    if given.get("epochs", math.inf) <= settings.get("warmup_epochs", 0):
+        settings["warmup_epochs"] = 0.0
+    return Preset(name, settings)
 
 
 def _documented_run(number: int, given: Mapping[str, Any], *, dataset: str) -> Preset:

@@ -5,7 +5,6 @@ network its features. The user says neither: the data set's description does.
 """
 
 import dataclasses
-import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -89,8 +88,6 @@ def recipe(found: Description | None, name: str | None, given: Mapping[str, Any]
         return dataclasses.replace(preset, settings=_of(preset.settings, given))
     name = name or _PRESET_OF.get(model or _USUAL, "residual")
     settings = _of(choose.named("train", name, given).settings, given)
-    if given.get("epochs", math.inf) <= settings.get("warmup_epochs", 0):
-        settings["warmup_epochs"] = 0.0  # as short a training has no room for it
     if photos:
         settings["image_size"] = FROM_SCRATCH_SIZE
     return Preset(name, settings if found is None else settings | _fitted(name, settings, found))

@@ -27,6 +27,18 @@ SPEED = (
         "s",
         "transfer",
     ),
+    Contest(
+        "1,536 photos of ImageNet's size streamed, beside Grain's own loop",
+        "benchmark_streaming",
+        "s",
+        "streaming",
+    ),
+    Contest(
+        "5,000 photos predicted, beside their decoding alone and the network alone",
+        "benchmark_predict",
+        "s",
+        "predict --data_dir=PHOTOS",
+    ),
     Contest("Run 8, the whole cross-validation", "benchmark_logistic", "s", "logistic"),
     Contest("64 seeds of run 5 on a GPU: an epoch, per seed", "benchmark_seeds", "s", "seeds"),
     Contest("The whole main command, data prepared", "benchmark_start", "s", "start"),

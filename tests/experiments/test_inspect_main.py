@@ -128,7 +128,7 @@ def test_photos_are_looked_through_and_trained_on_as_corrected(look, any_main, t
         "--batch_size=4", "--epochs=1", "--nofigures", f"--workdir={tmp_path / 'run'}",
     )  # fmt: skip
     assert status == 0, err
-    assert "1 photos are left out, 0 are of another class" in printed
+    assert "(photos left out: 1, of another class: 0)" in printed
     assert "Near copies are on one side of every split" in printed
 
 

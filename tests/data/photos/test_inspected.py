@@ -48,7 +48,7 @@ def test_photos_are_left_out_and_have_the_label_of_another_class(photos):
     assert len(labels) == 17
     assert files.labels.tolist() == sorted(files.labels.tolist())
     dataset = _load(photos, inspected=str(where))
-    assert "1 photos are left out, 1 are of another class" in "\n".join(dataset.notes)
+    assert "(photos left out: 1, of another class: 1)" in "\n".join(dataset.notes)
     assert len(dataset.train) + len(dataset.test) == 17
     assert {path: path.read_bytes() for path in photos.rglob("*.png")} == before
     assert len(_load(photos).train) + len(_load(photos).test) == 18  # without it, nothing is
@@ -170,4 +170,4 @@ def test_copies_across_split_folders_are_not_evaluated_on(tmp_path):
     inspected.write_groups(where, paths, groups)
     dataset = _load(photos, inspected=str(where), group_by="copies")
     assert len(dataset.test) == 8
-    assert "1 near copies are left out of evaluation" in dataset.notes
+    assert "near copies left out of evaluation: 1" in dataset.notes

@@ -104,7 +104,7 @@ def test_copies_are_told_and_dropped_from_evaluation(folder, tmp_path):
     dropped = load(root, duplicates="drop")
     assert counts(dropped.test) == [3, 3, 3]
     assert counts(dropped.train) == [12, 12, 12]
-    assert "1 copies are left out of evaluation" in dropped.notes
+    assert "copies left out of evaluation: 1" in dropped.notes
 
 
 @pytest.mark.parametrize("streamed", [False, True])
