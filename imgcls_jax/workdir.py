@@ -6,7 +6,6 @@ import json
 import os
 import platform
 import subprocess
-import time
 import zipfile
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
@@ -18,9 +17,8 @@ import numpy as np
 from imgcls_jax.config import Config
 from imgcls_jax.errors import UserError
 from imgcls_jax.files import replacing
-from imgcls_jax.machines import group
+from imgcls_jax.machines import claims, group
 
-_SHARED_SECONDS = 60.0  # that a network's file system may take to show a file everywhere
 _PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "tensorflow-datasets", "numpy")
 
 _FULL = "free some space or choose another `workdir`, then run the same command to continue"
@@ -73,22 +71,13 @@ class Workdir:
         found = sorted(self.path.glob(f"*-*/{_RUN}"))
         return found[0].parent if found else self.path / "seed-0"
 
+    @claims.by_first(lambda several: SEVERAL if several else _RUN)
     def claim(self, config: Config, *, several: bool = False) -> None:
         """Makes this the folder of `config`, or checks that it already is.
 
-        Of processes that train together the first claims it, and the others find it claimed.
-
         Raises:
-          UserError: if it holds something else, or cannot be written, or if processes have other
-            settings or another folder than the first.
+          UserError: if it holds something else, or cannot be written.
         """
-        group.require_same("configuration", config.to_json())
-        if group.is_first():
-            self._claim_first(config, several=several)
-        if group.count() > 1:
-            self._require_shared(SEVERAL if several else _RUN)
-
-    def _claim_first(self, config: Config, *, several: bool) -> None:
         if self._claim(SEVERAL if several else _RUN, config.to_json()) is None:
             return
         held = self.config(several=several)
@@ -101,26 +90,6 @@ class Workdir:
                 f"{self.path} holds another run ({changes}); choose another `workdir`, or leave "
                 "those settings out to continue the run it holds, whose settings are fixed."
             )
-
-    def _require_shared(self, kind: str) -> None:
-        """Raises UserError unless the first process sees the same file of settings."""
-
-        def seen() -> list[int] | None:
-            try:
-                found = (self.path / kind).stat()
-            except OSError:
-                return None
-            return [found.st_mtime_ns, found.st_size]
-
-        wanted, until = group.broadcast(seen), time.monotonic() + _SHARED_SECONDS
-        while seen() != wanted:
-            if time.monotonic() > until:
-                raise UserError(
-                    f"process {group.number()} of {group.count()} does not see in {self.path} "
-                    "what the first one wrote there; choose a `workdir` in a file system that all "
-                    "machines share."
-                )
-            time.sleep(0.2)
 
     def claim_race(self, config: Config, *, seeds: int) -> dict[str, Any] | None:
         """Makes this the folder of a speed run; returns what it found if it is finished.
@@ -216,9 +185,8 @@ class Workdir:
             records = [{k.replace(old, new): v for k, v in r.items()} for r in records]
         return records
 
+    @group.by_first
     def append_history(self, record: dict[str, Any]) -> None:
-        if not group.is_first():
-            return
         with self._writing("metrics.jsonl"), (self.path / "metrics.jsonl").open("a") as file:
             file.write(json.dumps(record) + "\n")
 
@@ -253,15 +221,13 @@ class Workdir:
     def write_json(self, name: str, value: Any) -> None:
         self.write_text(name, json.dumps(value, indent=2, allow_nan=False) + "\n")
 
+    @group.by_first
     def write_text(self, name: str, text: str) -> None:
-        if not group.is_first():
-            return
         with self._replacing(name) as temporary:
             temporary.write_text(text)
 
+    @group.by_first
     def write_arrays(self, name: str, **arrays: np.ndarray) -> None:
-        if not group.is_first():
-            return
         # Opened here: savez would add a suffix to a path.
         with self._replacing(name) as temporary, temporary.open("wb") as file:
             np.savez(file, **arrays)

@@ -6,6 +6,7 @@ Kubernetes, Open MPI and TPU pods. Process 0, the first, writes and prints for a
 """
 
 import dataclasses
+import functools
 import importlib.util
 import json
 import os
@@ -52,6 +53,17 @@ def count() -> int:
 def is_first() -> bool:
     """Returns whether this is the process that writes and prints."""
     return _group.number == 0
+
+
+def by_first(write: Callable[..., None]) -> Callable[..., None]:
+    """Makes a function that returns nothing do nothing in all processes but the first."""
+
+    @functools.wraps(write)
+    def written(*arguments: Any, **keywords: Any) -> None:
+        if is_first():
+            write(*arguments, **keywords)
+
+    return written
 
 
 def client() -> Any:

@@ -30,9 +30,10 @@ class Watch:
     def __init__(self, ended: Callable[[str], None], *, lost_seconds: float = LOST_SECONDS):
         self._ended, self._lost_seconds = ended, lost_seconds
         self._client, self._over = group.client(), threading.Event()
+        self._number, self._count = group.number(), group.count()
         self._beats = 0
         now = time.monotonic()
-        self._heard = dict.fromkeys(range(1, group.count()), ("", now))
+        self._heard = dict.fromkeys(range(1, self._count), ("", now))
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 
@@ -41,7 +42,7 @@ class Watch:
             try:
                 why = self._look()
             except RuntimeError:
-                why = f"process 0 of {group.count()} cannot be reached any more"
+                why = f"process 0 of {self._count} cannot be reached any more"
             if why is not None and not self._over.is_set():
                 self._ended(why)
                 return
@@ -49,12 +50,12 @@ class Watch:
     def _look(self) -> str | None:
         """Says that this process lives; returns who ended and why, if anyone did."""
         self._beats += 1
-        mine = f"{_ALIVE}{group.number()}"
+        mine = f"{_ALIVE}{self._number}"
         self._client.key_value_set(mine, str(self._beats), allow_overwrite=True)
         for _, why in self._client.key_value_dir_get(_FAILED):
             self._linger()
             return why
-        if not group.is_first():
+        if self._number:
             return None
         now, alive = time.monotonic(), dict(self._client.key_value_dir_get(_ALIVE))
         for number, (beats, since) in self._heard.items():
@@ -63,17 +64,20 @@ class Watch:
                 self._heard[number] = (found, now)
             elif now - since > self._lost_seconds:
                 why = (
-                    f"nothing was heard of process {number} of {group.count()} for "
+                    f"nothing was heard of process {number} of {self._count} for "
                     f"{self._lost_seconds:g} s"
                 )
-                self._client.key_value_set(f"{_FAILED}0", why)
+                self._tell(why)
                 self._linger()
                 return why
         return None
 
+    def _tell(self, why: str) -> None:
+        self._client.key_value_set(f"{_FAILED}{self._number}", why, allow_overwrite=True)
+
     def _linger(self) -> None:
         """Leaves the others the time to hear of it: the store lies in the first process."""
-        if group.is_first():
+        if not self._number:
             time.sleep(2 * _TICK_SECONDS)
 
     def fail(self, why: str) -> bool:
@@ -84,18 +88,20 @@ class Watch:
         """
         self._over.set()
         with contextlib.suppress(RuntimeError):
-            mine = f"{_FAILED}{group.number()}"
-            self._client.key_value_set(mine, _ended(why), allow_overwrite=True)
+            mine = f"{_FAILED}{self._number}"
+            self._client.key_value_set(
+                mine, self._ended_by(self._number, why), allow_overwrite=True
+            )
             time.sleep(_TICK_SECONDS)
             self._linger()
             said = dict(self._client.key_value_dir_get(_FAILED)).get(f"{_FAILED}0")
-            return not group.is_first() and said == _ended(why, number=0)
+            return self._number > 0 and said == self._ended_by(0, why)
         return False
 
     def await_end(self) -> None:
         """Returns when every process has come to its end, while the watch goes on."""
-        self._client.key_value_set(f"{_DONE}{group.number()}", "")
-        wanted = group.count() if group.is_first() else 1
+        self._client.key_value_set(f"{_DONE}{self._number}", "")
+        wanted = self._count if self._number == 0 else 1
         while True:
             done = dict(self._client.key_value_dir_get(_DONE))
             if len(done) >= wanted and f"{_DONE}0" in done:
@@ -103,7 +109,5 @@ class Watch:
             time.sleep(_POLL_SECONDS)
         self._over.set()
 
-
-def _ended(why: str, *, number: int | None = None) -> str:
-    number = group.number() if number is None else number
-    return f"process {number} of {group.count()} ended: {why}"
+    def _ended_by(self, number: int, why: str) -> str:
+        return f"process {number} of {self._count} ended: {why}"
