@@ -15,7 +15,7 @@ from absl import flags
 from experiments.cli.flags import with_dashes
 from imgcls_jax.errors import Interrupted, UserError
 from imgcls_jax.machines import group
-from imgcls_jax.machines.watch import LOST_SECONDS, Watch
+from imgcls_jax.machines.watch import GO_ON, LOST_SECONDS, Watch
 
 COORDINATOR = flags.DEFINE_string(
     "coordinator",
@@ -35,9 +35,6 @@ LOST_AFTER = flags.DEFINE_float(
 NAMES = ("coordinator", "processes", "process_id", "lost_after")
 
 
-_GO_ON = (
-    "run the same command again, in any number of processes, to go on from the last checkpoint."
-)
 # What a process says that a lost one, or its network, made fail.
 _BY_ANOTHER = re.compile("gloo|nccl|socket|connection|unavailable|deadline|heartbeat|peer", re.I)
 _GRACE_SECONDS = 5.0
@@ -109,7 +106,7 @@ class _Member:
 
     def _lost(self, why: str) -> None:
         """Ends this process, whose main thread may wait for a lost one for ever."""
-        self._exit(1, f"error: {why}; {_GO_ON}")
+        self._exit(1, f"error: {why}")
 
     def _exit(self, status: int, said: str) -> None:
         """Ends this process at once: JAX's own end would wait for the others."""
@@ -136,7 +133,7 @@ class _Heir:
     def __init__(self):
         said = (
             f"error: process {group.number()} of {group.count()} ended without a word, since it "
-            f"was killed or process 0 was; {_GO_ON}"
+            f"was killed or process 0 was; {GO_ON}"
         )
         self._process = subprocess.Popen(
             [sys.executable, "-I", "-S", "-c", self._PROGRAM, said],

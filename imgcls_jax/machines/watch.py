@@ -16,14 +16,15 @@ LOST_SECONDS = 30.0
 _TICK_SECONDS = 1.0
 _ALIVE, _FAILED, _DONE = "imgcls/alive/", "imgcls/failed/", "imgcls/done/"
 _POLL_SECONDS = 0.2
+GO_ON = "run the same command again, in any number of processes, to go on from the last checkpoint."
 
 
 class Watch:
     """Watches over the group in a thread of its own.
 
     Args:
-      ended: is called, in that thread, with a sentence without its stop on who ended and why. It
-        ends the process: the main thread may wait for a lost one for ever.
+      ended: is called, in that thread, with a sentence on who ended, why, and what to do. It ends
+        the process: the main thread may wait for a lost one for ever.
       lost_seconds: of silence after which a process counts as lost.
     """
 
@@ -42,7 +43,7 @@ class Watch:
             try:
                 why = self._look()
             except RuntimeError:
-                why = f"process 0 of {self._count} cannot be reached any more"
+                why = f"process 0 of {self._count} cannot be reached any more; {GO_ON}"
             if why is not None and not self._over.is_set():
                 self._ended(why)
                 return
@@ -65,7 +66,7 @@ class Watch:
             elif now - since > self._lost_seconds:
                 why = (
                     f"nothing was heard of process {number} of {self._count} for "
-                    f"{self._lost_seconds:g} s"
+                    f"{self._lost_seconds:g} s; {GO_ON}"
                 )
                 self._tell(why)
                 self._linger()
