@@ -79,6 +79,9 @@ class Checkpoints:
     def restore(self, kind: str, like: Any) -> Any:
         """Reads the checkpoint of that kind into the structure, shapes and dtypes of `like`.
 
+        Arrays come to the devices where those of `like` lie, wherever they were saved from; to the
+        first device where `like` has shapes alone.
+
         Raises:
           UserError: if there is none, it is damaged, or it holds other shapes.
         """
@@ -87,7 +90,7 @@ class Checkpoints:
             raise UserError(
                 f"no {kind!r} checkpoint in {self._directory}; train first, or check `workdir`."
             )
-        target = jax.tree.map(ocp.utils.to_shape_dtype_struct, _storable(like))
+        target = jax.tree.map(_target, _storable(like))
         try:
             restored = self._manager(kind).restore(step, args=ocp.args.StandardRestore(target))
         except Exception as error:
@@ -111,6 +114,15 @@ def _is_key(leaf: Any) -> bool:
 def _storable(tree: Any) -> Any:
     """Replaces random keys by their words, which have a dtype that every version can read."""
     return jax.tree.map(lambda x: jax.random.key_data(x) if _is_key(x) else x, tree)
+
+
+def _target(leaf: Any) -> Any:
+    """Returns what Orbax restores an array by; without a place it would ask for the saved one."""
+    shape = ocp.utils.to_shape_dtype_struct(leaf)
+    if getattr(shape, "sharding", shape) is None:
+        place = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
+        shape = jax.ShapeDtypeStruct(shape.shape, shape.dtype, sharding=place)
+    return shape
 
 
 def _usable(tree: Any, like: Any) -> Any:

@@ -80,11 +80,9 @@ class Workdir:
         """
         if self._claim(SEVERAL if several else _RUN, config.to_json()) is None:
             return
-        held = self.config(several=several)
-        if held != config:
+        if differing := self.config(several=several).differences(config):
             changes = "; ".join(
-                f"{name} is {old} there, {new} here"
-                for name, (old, new) in held.differences(config).items()
+                f"{name} is {old} there, {new} here" for name, (old, new) in differing.items()
             )
             raise UserError(
                 f"{self.path} holds another run ({changes}); choose another `workdir`, or leave "
@@ -276,27 +274,27 @@ class Workdir:
             ) from error
 
 
-def environment() -> dict[str, Any]:
-    """Returns the facts a result depends on beside its settings: device, versions, git commit."""
+def environment(devices: int | None = None) -> dict[str, Any]:
+    """Returns what a result depends on beside its settings: devices (all if None), versions, ..."""
     device = jax.devices()[0]
     versions = {name: importlib.metadata.version(name) for name in _PACKAGES}
     versions["python"] = platform.python_version()
     return {
-        "device": f"{device.platform}: {_device_name(device)}",
+        "device": f"{device.platform}: {_device_name(device, devices or jax.device_count())}",
         "versions": versions,
         "git_commit": _git_commit(),
     }
 
 
-def _device_name(device: jax.Device) -> str:
+def _device_name(device: jax.Device, count: int) -> str:
     if device.platform != "cpu":
-        return f"{device.device_kind} x{jax.device_count()}"
+        return f"{device.device_kind} x{count}"
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
         name = next(line.split(":", 1)[1].strip() for line in lines if "model name" in line)
     except (OSError, StopIteration):
         name = device.device_kind
-    return f"{name}, {os.cpu_count()} cores"
+    return f"{name}, {os.cpu_count()} cores" + (f" as {count} devices" if count > 1 else "")
 
 
 def _git_commit() -> str | None:

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from imgcls_jax import steps
+from imgcls_jax import sharding, steps
 from imgcls_jax.checkpoint import Checkpoints
 from imgcls_jax.data.dataset import Split
 from imgcls_jax.errors import Interrupted
@@ -94,7 +94,10 @@ def observer(trainer: Trainer, *, stop: list[int], tracking: Tracking, done: int
 
 
 def say_where(trainer: Trainer, done: int) -> None:
-    """Says where a run goes on."""
+    """Says how devices share a batch, if there are several, and where a run goes on."""
+    mesh = trainer.setup.mesh
+    if mesh.size > 1:
+        print(sharding.described(mesh, trainer.config.train.batch_size))
     if done == trainer.total_steps:
         print(f"all {done} steps are made, the test set is left")
     elif done:

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from imgcls_jax import metrics
+from imgcls_jax import metrics, sharding
 from imgcls_jax.config import Config
 from imgcls_jax.errors import Interrupted
 from imgcls_jax.machines import group
@@ -58,7 +58,7 @@ def over(
         "spread": spread(runs, documented),
         "train_seconds": [round(summary["train_seconds"], 3) for summary in runs],
         "documented": dict(documented) if documented else None,
-    } | environment()
+    } | environment(sharding.make_mesh(config.train.devices).size)
 
 
 def pooled(runs: list[dict[str, Any]]) -> dict[str, Any]:

@@ -18,7 +18,7 @@ import operator
 import signal
 import sys
 import weakref
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -35,7 +35,14 @@ _AHEAD = 2  # batches in each buffer: of each worker, of the host and of the dev
 _THREADS = 4  # at most, where there are no workers
 
 
-def stream(source: Source, *, workers: int = 0, device: Any = None, **settings: Any) -> "Stream":
+def stream(
+    source: Source,
+    *,
+    workers: int = 0,
+    place: Callable[[dict[str, np.ndarray]], Any] | None = None,
+    ahead: bool = True,
+    **settings: Any,
+) -> "Stream":
     """Opens a stream of batches: `image` uint8 (B, size, size, 3), `label` and `index` int32 (B,);
     of several labels per picture, `label` is (B, K).
 
@@ -44,7 +51,8 @@ def stream(source: Source, *, workers: int = 0, device: Any = None, **settings: 
       workers: processes that decode; 0 decodes in threads of this process, which starts at once
         and is as fast on a few cores. Processes take seconds and 200 MB each to start, and as they
         are spawned, a script that streams needs `if __name__ == "__main__":` around its work.
-      device: a jax.Device or Sharding to put batches on ahead of time; None leaves NumPy arrays.
+      place: puts a batch on devices; None leaves NumPy arrays.
+      ahead: whether it does so ahead of time, in a thread.
       **settings: those of `Batches` that decide which batches come: batch_size and size, which are
         needed, how, crop_scale, seed, epochs, shuffle and balance, and `here`.
 
@@ -63,14 +71,15 @@ def stream(source: Source, *, workers: int = 0, device: Any = None, **settings: 
         raise UserError(f"crop_scale={scale} must be two shares of the area, 0 < low <= high <= 1.")
     if not len(source):
         raise UserError("There are no pictures to stream: give a source with at least one.")
-    return Stream(batches, workers=workers, device=device)
+    return Stream(batches, workers=workers, place=place, ahead=ahead)
 
 
 class Stream(Iterator[dict[str, Any]]):
     """Hands out batches and knows its position; made by `stream`. Close it to end its workers."""
 
-    def __init__(self, batches: "Batches", *, workers: int, device: Any):
-        self._batches, self._workers, self._device = batches, workers, device
+    def __init__(self, batches: "Batches", *, workers: int, place: Any, ahead: bool):
+        self._batches, self._workers = batches, workers
+        self._place, self._ahead = place, ahead
         self._next = 0
         self._running = []  # Grain's iterator, once there is one
         weakref.finalize(self, _end, self._running, workers)  # also at exit, while Grain still can
@@ -119,11 +128,12 @@ class Stream(Iterator[dict[str, Any]]):
             )
             # Out of the shared memory, which would be lost track of where a batch outlives Grain.
             dataset = dataset.map(lambda batch: {name: np.array(a) for name, a in batch.items()})
-        if self._device is not None:
-            dataset = grain.experimental.device_put(
-                dataset, self._device, cpu_buffer_size=_AHEAD, device_buffer_size=_AHEAD
-            )
-        return iter(dataset)
+        if self._place is None:
+            return iter(dataset)
+        if self._ahead:
+            dataset = _prefetched(dataset)
+        dataset = dataset.map(self._place)
+        return iter(_prefetched(dataset) if self._ahead else dataset)
 
     def get_state(self) -> bytes:
         """Returns the stream's position as JSON, for a checkpoint, without the batches in buffers.
@@ -163,6 +173,12 @@ class Stream(Iterator[dict[str, Any]]):
 
     def __exit__(self, *_) -> None:
         self.close()
+
+
+def _prefetched(dataset: Any) -> Any:
+    import grain
+
+    return grain.experimental.ThreadPrefetchIterDataset(dataset, prefetch_buffer_size=_AHEAD)
 
 
 def _leave_interrupts(number: int, count: int) -> None:

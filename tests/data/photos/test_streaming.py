@@ -7,6 +7,7 @@ import pickle
 import signal
 import subprocess
 import sys
+import threading
 import types
 
 import jax
@@ -168,11 +169,18 @@ def test_no_pictures_are_refused(source):
 
 
 def test_batches_are_put_on_the_device_ahead_of_time(source):
-    device = jax.devices()[0]
+    device, threads = jax.devices()[0], set()
+
+    def place(batch):
+        threads.add(threading.current_thread())
+        return jax.device_put(batch, device)
+
     on_host = list(streaming.stream(source, epochs=2, **OPTIONS))
-    on_device = list(streaming.stream(source, epochs=2, device=device, **OPTIONS))
-    assert all(batch["image"].devices() == {device} for batch in on_device)
-    assert_same(on_device, on_host)
+    for ahead in (True, False):
+        on_device = list(streaming.stream(source, epochs=2, place=place, ahead=ahead, **OPTIONS))
+        assert all(batch["image"].devices() == {device} for batch in on_device)
+        assert_same(on_device, on_host)
+        assert (threading.current_thread() in threads) != ahead
 
 
 def test_a_bad_picture_is_named(source, tmp_path):
