@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import numpy as np
 import orbax.checkpoint as ocp
 
 from imgcls_jax.errors import UserError
@@ -113,7 +114,15 @@ def _is_key(leaf: Any) -> bool:
 
 def _storable(tree: Any) -> Any:
     """Replaces random keys by their words, which have a dtype that every version can read."""
-    return jax.tree.map(lambda x: jax.random.key_data(x) if _is_key(x) else x, tree)
+
+    def one(leaf):
+        if _is_key(leaf):
+            return jax.random.key_data(leaf)
+        # What lies here alone is as good as a host's array, of which the first process' is kept.
+        here = isinstance(leaf, jax.Array) and leaf.is_fully_addressable
+        return np.asarray(leaf) if here and jax.process_count() > 1 else leaf
+
+    return jax.tree.map(one, tree)
 
 
 def _target(leaf: Any) -> Any:

@@ -253,7 +253,8 @@ class Batches:
         epoch, batch = divmod(self.first + number, self.per_epoch)
         chosen = slice(batch * self.batch_size, (batch + 1) * self.batch_size)
         indices = self.order(epoch)[chosen]
-        rows = np.arange(len(indices)) if self.here is None else self.here[len(indices)]
+        size = len(indices)
+        rows = np.arange(size) if self.here is None else self.here[size]
         indices = indices[rows]
         images = np.empty((len(rows), self.size, self.size, 3), np.uint8)
         labels = []
@@ -270,7 +271,8 @@ class Batches:
             except decode.BadImage as error:
                 raise decode.BadImage(self.source.name(index), error.reason) from error
         label = np.array(labels, np.int32)
-        return {"image": images, "label": label, "index": indices.astype(np.int32)}
+        batch = {"image": images, "label": label, "index": indices.astype(np.int32)}
+        return batch if self.here is None else batch | {"rows": np.int32(size)}
 
     def order(self, epoch: int) -> np.ndarray:
         """Returns the indices (N,) of an epoch's pictures, as the source orders them if it does."""
