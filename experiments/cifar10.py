@@ -10,13 +10,13 @@ python -m experiments.cifar10 --preset=best                    # highest accurac
 """
 
 if __name__ == "__main__":  # before anything heavy is imported
-    from experiments.cli import huge_pages
+    from experiments.cli.beginning import begin
 
-    huge_pages.ask()
+    begin()
 
 from experiments import speedrun
 from experiments.cli import flags as cli
-from experiments.cli import instead, origins, training
+from experiments.cli import folders, instead, origins, training
 from experiments.cli.rate_finding import FIND_LR
 from experiments.cli.trackers_flag import TENSORBOARD, TRACKERS
 from experiments.presets import choose
@@ -30,15 +30,16 @@ def main() -> None:
     given = cli.given_settings()
     preset = choose.cifar10(training.RUN.value, training.preset_name("cifar10"), given)
     if preset.name == "speedrun":
-        for flag in (TRACKERS, TENSORBOARD, FIND_LR):
+        for flag in (TRACKERS, TENSORBOARD, FIND_LR, folders.CHECKPOINT_EVERY):
             if flag.value:
                 raise UserError(f"a speed run takes no --{flag.name}; leave it out.")
         if training.VECTORIZE.value == "on":
             raise UserError("a speed run takes no --vectorize=on; leave it out.")
-        workdir = training.workdir_of("cifar10", preset)
+        training.check_seeds()
         with origins.named(preset.settings, preset.title):
             config = Config.of(**{**preset.settings, **given})
-            speedrun.main(config, seeds=training.SEEDS.value or 1, workdir=workdir)
+            with folders.own("cifar10", preset.name) as workdir:
+                speedrun.main(config, seeds=training.SEEDS.value or 1, workdir=workdir)
         return
     training.train(preset, experiment="cifar10")
 

@@ -14,9 +14,9 @@ OUT/distilled, a run like any other.
 """
 
 if __name__ == "__main__":  # before anything heavy is imported
-    from experiments.cli import huge_pages
+    from experiments.cli.beginning import begin
 
-    huge_pages.ask()
+    begin()
 
 import time
 from typing import Any
@@ -24,9 +24,9 @@ from typing import Any
 import numpy as np
 from absl import flags
 
-from experiments.cli import ensembling, out_flag
+from experiments.cli import ensembling, folders, out_flag
 from experiments.cli import flags as cli
-from experiments.cli.training import FIGURES, SEEDS, WORKDIR
+from experiments.cli.training import FIGURES, SEEDS
 from imgcls_jax.config import settings_by_name
 from imgcls_jax.data.dataset import identity
 from imgcls_jax.errors import UserError
@@ -69,7 +69,7 @@ _NOT_HERE = (
     "trackers",
     "tensorboard",
 )
-_OF_DISTILLING = ("temperature", "soft_share", "seeds")
+_OF_DISTILLING = ("temperature", "soft_share", "seeds", "checkpoint_every")
 
 
 def main() -> None:
@@ -80,7 +80,13 @@ def main() -> None:
     """
     _check_flags()
     found = members.read(members.find(_MEMBERS.value, best=_BEST.value))
-    workdir = Workdir(WORKDIR.value) if WORKDIR.value else cli.new_workdir("ensemble", "ensemble")
+    with folders.own("ensemble", "ensemble") as workdir:
+        _make(found, workdir)
+        print(f"\nEverything is in {workdir.path}")
+
+
+def _make(found: list[Member], workdir: Workdir) -> None:
+    """Makes the ensemble of the members that were found."""
     settings = {
         "members": ensemble.entries(
             [member.path for member in found],
@@ -94,7 +100,6 @@ def main() -> None:
         _of_folds(found, settings, workdir)
     else:
         _of_one_test_set(found, settings, workdir)
-    print(f"\nEverything is in {workdir.path}")
 
 
 def _of_one_test_set(found: list[Member], settings: dict[str, Any], workdir: Workdir) -> None:
@@ -116,7 +121,7 @@ def _of_one_test_set(found: list[Member], settings: dict[str, Any], workdir: Wor
             found,
             weighed.weights,
             dataset,
-            Workdir(workdir.path / "distilled"),
+            Workdir(workdir.path / "distilled", checkpoint_every=workdir.checkpoint_every),
             options={"temperature": _TEMPERATURE.value, "share": _SOFT_SHARE.value},
             seeds=SEEDS.value,
         )

@@ -7,19 +7,19 @@ python -m experiments.fmnist --dataset=digits --epochs=20      # offline, second
 """
 
 if __name__ == "__main__":  # before anything heavy is imported
-    from experiments.cli import huge_pages
+    from experiments.cli.beginning import begin
 
-    huge_pages.ask()
+    begin()
 
 from experiments import logistic
 from experiments.cli import flags as cli
-from experiments.cli import instead, training
+from experiments.cli import folders, instead, training
 from experiments.cli.rate_finding import FIND_LR
 from experiments.cli.trackers_flag import TENSORBOARD, TRACKERS
 from experiments.presets import choose
 from imgcls_jax.errors import UserError
 
-_NOT_OF_RUN_8 = (training.SEEDS, TRACKERS, TENSORBOARD, FIND_LR)
+_NOT_OF_RUN_8 = (training.SEEDS, TRACKERS, TENSORBOARD, FIND_LR, folders.CHECKPOINT_EVERY)
 
 
 def main() -> None:
@@ -30,11 +30,12 @@ def main() -> None:
     if preset.settings["model"] != "logistic_sgd":
         training.train(preset, experiment="fmnist")
         return
-    workdir = training.workdir_of("fmnist", preset)
+    training.check_seeds()
     for flag in _NOT_OF_RUN_8:
         if flag.value:
             raise UserError(f"run 8 takes no --{flag.name}; leave it out.")
-    logistic.main(preset, given, workdir=workdir, figures=training.FIGURES.value)
+    with folders.own("fmnist", preset.name) as workdir:
+        logistic.main(preset, given, workdir=workdir, figures=training.FIGURES.value)
 
 
 if __name__ == "__main__":

@@ -12,9 +12,9 @@ otherwise. Your photos stay as they are, but with --move_files; --undo takes eit
 """
 
 if __name__ == "__main__":  # before anything heavy is imported
-    from experiments.cli import huge_pages
+    from experiments.cli.beginning import begin
 
-    huge_pages.ask()
+    begin()
 
 import json
 from pathlib import Path
@@ -31,7 +31,7 @@ from imgcls_jax.doctor import album, findings, moving
 from imgcls_jax.doctor.features import make_embed
 from imgcls_jax.doctor.inspection import inspect
 from imgcls_jax.errors import UserError, printable
-from imgcls_jax.files import whole
+from imgcls_jax.files import held, whole
 from imgcls_jax.report import console
 from imgcls_jax.train.waiting import waiting
 
@@ -58,21 +58,23 @@ def main() -> None:
         raise UserError("--apply and --undo are not for one command; give one.")
     if _MOVE_FILES.value and not _APPLY.value:
         raise UserError("--move_files is for --apply=findings.csv; give both or neither.")
-    if _UNDO.value:
-        _take_back(Path(data_dir).expanduser(), Path(_UNDO.value).expanduser())
-    elif _APPLY.value:
-        _apply(data_dir, Path(_APPLY.value).expanduser())
-    else:
-        _look(data_dir)
-
-
-def _look(data_dir: str) -> None:
-    """Looks through the photos and writes what is found."""
-    if not OUT.value:
+    if not (_UNDO.value or _APPLY.value or OUT.value):
         raise UserError("no folder is given to write to; add --out=DIR.")
-    out, given = Path(OUT.value).expanduser(), cli.given_settings()
+    table = Path(_APPLY.value or "").expanduser()
+    out = Path(_UNDO.value or OUT.value or table.parent).expanduser()
+    with held(out, setting="undo" if _UNDO.value else "out"):
+        if _UNDO.value:
+            _take_back(Path(data_dir).expanduser(), out)
+        elif _APPLY.value:
+            _apply(data_dir, table, out)
+        else:
+            _look(data_dir, out)
+
+
+def _look(data_dir: str, out: Path) -> None:
+    """Looks through the photos and writes what is found."""
     findings.require_unedited(out)
-    config = choose.features(given)
+    config = choose.features(cli.given_settings())
     console.heading("Photos")
     pretrained.fetch(config.model.weights, config.model.model)  # before photos are read
     of = config.data
@@ -94,10 +96,9 @@ def _look(data_dir: str) -> None:
     print(f"\nThe findings are in {printable(table)}: fill its column action, then --apply={table}")
 
 
-def _apply(data_dir: str, table: Path) -> None:
+def _apply(data_dir: str, table: Path, out: Path) -> None:
     """Applies the actions of an edited table."""
     folder = folders.scan(data_dir)
-    out = Path(OUT.value).expanduser() if OUT.value else table.parent
     corrections = findings.corrections(table, folder)
     excluded = sum(correction.action == inspected.EXCLUDE for correction in corrections)
     what = f"{excluded:,} photos left out, {len(corrections) - excluded:,} of another class"

@@ -10,9 +10,9 @@ python -m experiments.reproduce --table                  # writes the page of ta
 """
 
 if __name__ == "__main__":  # before anything heavy is imported
-    from experiments.cli import huge_pages
+    from experiments.cli.beginning import begin
 
-    huge_pages.ask()
+    begin()
 
 import functools
 from pathlib import Path

@@ -16,9 +16,9 @@ Hub.
 """
 
 if __name__ == "__main__":  # before anything heavy is imported
-    from experiments.cli import huge_pages
+    from experiments.cli.beginning import begin
 
-    huge_pages.ask()
+    begin()
 
 from experiments.cli import flags as cli
 from experiments.cli import instead, shown, training

@@ -16,9 +16,9 @@ has several labels, each gets a sigmoid of its own (--head=multi_label), whose t
 """
 
 if __name__ == "__main__":  # before anything heavy is imported
-    from experiments.cli import huge_pages
+    from experiments.cli.beginning import begin
 
-    huge_pages.ask()
+    begin()
 
 from experiments.cli import flags as cli
 from experiments.cli import instead, training

@@ -13,9 +13,9 @@ shared, and the command that ends last trains the winner. It needs Optuna: pip i
 """
 
 if __name__ == "__main__":  # before anything heavy is imported
-    from experiments.cli import huge_pages
+    from experiments.cli.beginning import begin
 
-    huge_pages.ask()
+    begin()
 
 import importlib.metadata
 import shlex
@@ -26,6 +26,7 @@ from absl import flags
 
 from experiments.cli import flags as cli
 from experiments.cli import out_flag, training, tuning
+from experiments.cli.folders import WORKDIR
 from imgcls_jax.report import console, study_figures
 from imgcls_jax.train.tuning import trials, tune
 from imgcls_jax.train.tuning.commands import Commands, Elsewhere
@@ -45,7 +46,7 @@ def main(arguments: list[str]) -> None:
         experiment,
         number=training.RUN.value,
         name=training.preset_name(experiment),
-        folder=training.WORKDIR.value,
+        folder=WORKDIR.value,
     )
     found = plan.search
     console.heading(f"Study {found.name}")

@@ -4,17 +4,24 @@ import contextlib
 import csv
 import hashlib
 import io
+import json
 import os
+import socket
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import filelock
 from absl import logging
 
 from imgcls_jax.errors import UserError, printable
+from imgcls_jax.machines import group
 
 _SHORT_SECONDS = 1.0  # that another writer may take without a word
+_LOCK, _HOLDER = ".lock", ".process"
+_LOOKS, _LOOK_SECONDS = 10, 0.02  # for what a process says that has just got a folder
 # With these a spreadsheet begins a formula, the wide ones where East Asian text is usual.
 _FORMULAS = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 
@@ -89,7 +96,7 @@ def lock(folder: Path, doing: str) -> Iterator[None]:
     Raises:
       OSError: the folder cannot be written.
     """
-    held = filelock.FileLock(folder / ".lock")
+    held = filelock.FileLock(folder / _LOCK)
     try:
         held.acquire(timeout=_SHORT_SECONDS)
     except filelock.Timeout:
@@ -99,6 +106,120 @@ def lock(folder: Path, doing: str) -> Iterator[None]:
         yield
     finally:
         held.release()
+
+
+@contextlib.contextmanager
+def held(folder: Path, *, setting: str = "workdir", wait: float = 0.0) -> Iterator[None]:
+    """Keeps a folder to this thread until the block ends; blocks for one folder may be nested.
+
+    A missing folder is made, and removed again if nothing was put into it. The system frees the
+    lock of a process that died. Of processes that train together the first one keeps it for all.
+
+    Args:
+      setting: what names the folder, for errors.
+      wait: the seconds that another holder may take to leave; at once it is refused otherwise.
+
+    Raises:
+      UserError: another process holds the folder, or it cannot be written.
+    """
+    if not group.is_first():
+        yield
+        return
+    mine = filelock.FileLock(folder / _LOCK, is_singleton=True)
+    try:
+        made = _made(folder)
+        mine.acquire(timeout=wait)
+    except filelock.Timeout:
+        raise UserError(
+            f"{folder} is in use by {_holder(folder)}; wait until that has ended, or choose "
+            f"another `{setting}`."
+        ) from None
+    except OSError as error:
+        raise UserError(
+            f"cannot use {folder} as `{setting}` ({error.strerror}); choose a folder that can be "
+            "written."
+        ) from error
+    outermost = mine.lock_counter == 1
+    try:
+        if outermost:
+            _say_who(folder, setting)
+        yield
+    finally:
+        if outermost:
+            for name in (_LOCK, _HOLDER):
+                with contextlib.suppress(OSError):  # where open files cannot be removed
+                    (folder / name).unlink()
+        mine.release()
+        if made:
+            with contextlib.suppress(OSError):  # there is something in it
+                folder.rmdir()
+
+
+def _made(folder: Path) -> bool:
+    """Makes a folder; returns whether it was missing."""
+    try:
+        folder.mkdir(parents=True)
+    except FileExistsError:
+        return False
+    return True
+
+
+def _say_who(folder: Path, setting: str) -> None:
+    """Writes which process holds a folder."""
+    with replacing(folder / _HOLDER, advice=f"choose another `{setting}`") as partial:
+        partial.write_text(json.dumps({"process": os.getpid(), "machine": socket.gethostname()}))
+
+
+def _holder(folder: Path) -> str:
+    """Returns in words which process holds a folder, as it says itself soon after it got it."""
+    for _ in range(_LOOKS):
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+            said = json.loads((folder / _HOLDER).read_text())
+            number, machine = int(said["process"]), said["machine"]
+            if machine != socket.gethostname():
+                return f"process {number} of the machine {printable(machine)}"
+            if _lives(number):  # else it was killed, and another one has just begun
+                return f"process {number}"
+        time.sleep(_LOOK_SECONDS)
+    return "another process"
+
+
+def _lives(process: int) -> bool:
+    """Returns whether a process of this machine may be alive."""
+    if os.name == "nt":  # where signal 0 is Ctrl-C
+        return True
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True
+
+
+def records(path: Path, *, by: str, aside: str, fits: Callable[[Any], bool]) -> list[Any]:
+    """Reads the lines of JSON numbered 1, 2 and so on, as far as there is one of each number.
+
+    A line that was cut short or doubled is left out. Where two say different things of a number,
+    there is no telling which is right, and the records end before it.
+
+    Args:
+      by: the entry that holds the number.
+      aside: what is in the names of entries that two lines of one number may differ in.
+      fits: whether a line is one of the records, as far as it alone can tell.
+    """
+    told: dict[int, dict[str, Any]] = {}
+    for line in path.read_text(errors="replace").splitlines() if path.exists() else ():
+        with contextlib.suppress(ValueError, RecursionError):  # cut short, or no text at all
+            record = json.loads(line)
+            if isinstance(record, dict) and type(record.get(by)) is int and fits(record):
+                facts = {name: value for name, value in record.items() if aside not in name}
+                of_number = told.setdefault(record[by], {})
+                of_number.setdefault(json.dumps(facts, sort_keys=True), record)
+    found = []
+    while len(of_number := told.get(len(found) + 1, {})) == 1:
+        found.extend(of_number.values())
+    return found
 
 
 def sha256(path: Path) -> str:

@@ -14,17 +14,16 @@ from typing import Any
 import jax
 import numpy as np
 
+from imgcls_jax import files
 from imgcls_jax.config import Config
+from imgcls_jax.config.cadence import Cadence
 from imgcls_jax.errors import UserError
-from imgcls_jax.files import replacing
 from imgcls_jax.machines import claims, group
 
 _PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "tensorflow-datasets", "numpy")
-
 _FULL = "free some space or choose another `workdir`, then run the same command to continue"
 # What a folder can be claimed for, by the file that holds the settings, and how an error says so.
-_RUN, SEVERAL, _RACE = "config.json", "seeds.json", "race.json"
-_ENSEMBLE = "ensemble.json"
+_RUN, SEVERAL, _RACE, _ENSEMBLE = "config.json", "seeds.json", "race.json", "ensemble.json"
 _HOLDS = {
     _RUN: "holds a single run; choose another `workdir`",
     SEVERAL: "holds a run over seeds or folds; give `seeds` or `folds` to continue it",
@@ -36,14 +35,15 @@ _HOLDS = {
 class Workdir:
     """Reads and writes a run's files; every file but the growing history is replaced whole.
 
-    Of processes that train together all read, and only the first writes.
+    `checkpoint_every` is how often a training here writes checkpoints; None leaves it to `ledger`.
     """
 
-    def __init__(self, path: str | Path):
+    def __init__(self, path: str | Path, *, checkpoint_every: Cadence | None = None):
         try:
             self.path = Path(path).expanduser().resolve()
         except (OSError, RuntimeError) as error:
             raise UserError(f"cannot use {path} as `workdir` ({error}); choose another.") from error
+        self.checkpoint_every = checkpoint_every
         self.figures = self.path / "figures"
         self.checkpoints = self.path / "checkpoints"
 
@@ -162,22 +162,18 @@ class Workdir:
         """Returns the record that a prediction needs beside the parameters; None without one."""
         return self._read_json("network.json")
 
-    def history(self) -> list[dict[str, Any]]:
-        """Reads one dict per epoch, in order; a line cut short by a crash is left out.
+    def history(self, *, steps: int | None = None) -> list[dict[str, Any]]:
+        """Reads the records of epochs 1, 2 and so on, as far as each has one; see `files.records`.
 
-        Versions up to 0.1 called the figures of a watched test set `validation_*`; here they are
-        `test_*`, whoever wrote them.
+        With the number of `steps` per epoch, lines of other steps are left out. Versions up to 0.1
+        called the figures of a watched test set `validation_*`; here they are `test_*`.
         """
-        path = self.path / "metrics.jsonl"
-        records = []
-        try:
-            for line in path.read_text().splitlines() if path.exists() else ():
-                record = json.loads(line)
-                if not isinstance(record, dict):
-                    break
-                records.append(record)
-        except ValueError:  # cut short, or no text at all
-            pass
+        records = files.records(
+            self.path / "metrics.jsonl",
+            by="epoch",
+            aside="second",
+            fits=lambda of: steps is None or of.get("step") in (None, steps * of["epoch"]),
+        )
         if records and self._watches_test():
             old, new = "validation_", "test_"
             records = [{k.replace(old, new): v for k, v in r.items()} for r in records]
@@ -246,8 +242,9 @@ class Workdir:
         return self.figures
 
     def _names(self) -> set[str]:
-        """Returns the names in the folder; none where there is no folder."""
-        return {entry.name for entry in self.path.iterdir()} if self.path.is_dir() else set()
+        """Returns the names in the folder but hidden ones; none where there is no folder."""
+        entries = self.path.iterdir() if self.path.is_dir() else ()
+        return {entry.name for entry in entries if not entry.name.startswith(".")}
 
     def _read_json(self, name: str) -> Any:
         path = self.path / name
@@ -261,7 +258,7 @@ class Workdir:
             ) from error
 
     def _replacing(self, name: str) -> contextlib.AbstractContextManager[Path]:
-        return replacing(self.path / name, advice=_FULL)
+        return files.replacing(self.path / name, advice=_FULL)
 
     @contextlib.contextmanager
     def _writing(self, name: str) -> Iterator[None]:

@@ -11,7 +11,7 @@ ALLOWED = {
     "errors": (),
     "sharding": (),
     "bars": (),
-    "files": (),
+    "files": ("machines",),
     "machines": (),
     "augment": ("files",),
     "losses": (),

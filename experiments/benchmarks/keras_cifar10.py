@@ -7,9 +7,9 @@ Needs Keras 3 and one of its backends, which are no dependency of this project.
 """
 
 if __name__ == "__main__":  # before anything heavy is imported
-    from experiments.cli import huge_pages
+    from experiments.cli.beginning import begin
 
-    huge_pages.ask()
+    begin()
 
 import random
 import tempfile

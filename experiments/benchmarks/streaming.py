@@ -8,9 +8,9 @@ streams one epoch of it with that many worker processes (none by default: thread
 """
 
 if __name__ == "__main__":  # before anything heavy is imported
-    from experiments.cli import huge_pages
+    from experiments.cli.beginning import begin
 
-    huge_pages.ask()
+    begin()
 
 import json
 import multiprocessing

@@ -19,6 +19,7 @@ from imgcls_jax.train import run, soup
 from imgcls_jax.train.build import training_splits
 from imgcls_jax.train.distil import Teacher
 from imgcls_jax.train.kept import require_same_data, require_same_teacher
+from imgcls_jax.train.repeat import of_one
 from imgcls_jax.workdir import Workdir
 
 WEIGHTINGS = ("fitted", "greedy", "equal")
@@ -179,7 +180,8 @@ def distil(
     folders = [workdir]
     if seeds is not None:
         folders = [
-            Workdir(workdir.path / f"seed-{config.train.seed + number}") for number in range(seeds)
+            of_one(workdir, "seed", config.replace(seed=config.train.seed + number))
+            for number in range(seeds)
         ]
     for folder in folders:
         require_same_teacher(folder, teacher.facts())

@@ -2,17 +2,19 @@
 
 import dataclasses
 import re
+import signal
 import sys
 import textwrap
-import time
 from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from absl import app, flags, logging
 
+from experiments.cli import pipes
+from experiments.cli.beginning import STATUS, say_stopped
 from experiments.cli.origins import SETTING
-from experiments.cli.pipes import reader_may_leave
+from experiments.cli.signals import answered
 from imgcls_jax import data, pretrained
 from imgcls_jax.config import Config, settings_by_name
 from imgcls_jax.errors import Interrupted, UserError
@@ -153,12 +155,14 @@ def data_arguments() -> list[str]:
     return [f"--{flag.name}={flag.value}" for flag in given if flag.value]
 
 
-def new_workdir(experiment: str, name: str) -> Workdir:
-    """Returns a folder under `runs/` that does not exist yet, named by the time."""
-    path = Path("runs") / experiment / f"{name}-{time.strftime('%Y%m%d-%H%M%S')}"
-    while path.exists():
-        path = path.with_name(path.name + "x")
-    return Workdir(path)
+def only_evaluates(given: Mapping[str, Any], held: Config | None) -> bool:
+    """Returns whether a run is only evaluated, which changes nothing in its folder.
+
+    Args:
+      given: the settings on the command line.
+      held: those of the run that the folder holds; None without one.
+    """
+    return held is not None and given.get("epochs") == 0 != held.train.epochs
 
 
 def resolve(
@@ -183,7 +187,7 @@ def resolve(
         config = Config.of(**{**preset, **given})
         workdir.claim(config, several=several)
         return config, False
-    evaluate_only = given.get("epochs") == 0 != held.train.epochs
+    evaluate_only = only_evaluates(given, held)
     if evaluate_only and several:
         raise UserError(
             "`epochs=0` evaluates one run; give --workdir=.../seed-0, without --seeds or --folds."
@@ -242,7 +246,7 @@ def run(
     """
     argv = sys.argv if argv is None else argv
     if help_of is not None and _HELP & set(argv[1:]):
-        with reader_may_leave():
+        with pipes.reader_may_leave():
             print(help_of())
         return
 
@@ -260,14 +264,16 @@ def run(
             else:
                 main()
         except Interrupted as stop:
-            print(with_dashes(str(stop)), file=sys.stderr)
-            sys.exit(130)
+            if pipes.reader_has_left():  # what stopped it: an end like any other
+                raise BrokenPipeError from stop
+            pipes.say(with_dashes(str(stop)))
+            sys.exit(STATUS)
         except UserError as error:
-            print(f"error: {with_dashes(str(error))}", file=sys.stderr)
+            pipes.say(f"error: {with_dashes(str(error))}")
             sys.exit(1)
-        except KeyboardInterrupt:
-            print("interrupted", file=sys.stderr)
-            sys.exit(130)
+        except KeyboardInterrupt as stop:
+            say_stopped(getattr(stop, "number", signal.SIGINT))
+            sys.exit(STATUS)
 
-    with reader_may_leave():
+    with pipes.reader_may_leave(), answered():
         app.run(guarded, argv=argv)

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -12,7 +13,9 @@ from typing import Any
 
 from absl import flags
 
+from experiments.cli.beginning import STATUS
 from experiments.cli.flags import with_dashes
+from experiments.cli.pipes import say
 from imgcls_jax.errors import Interrupted, UserError
 from imgcls_jax.machines import group
 from imgcls_jax.machines.watch import GO_ON, LOST_SECONDS, Watch
@@ -89,7 +92,7 @@ class _Member:
         """Ends this process for an error, and has the others end."""
         if isinstance(error, Interrupted):  # in all processes at the same step
             self._watch.await_end()
-            self._exit(130, with_dashes(str(error)) if group.is_first() else "")
+            self._exit(STATUS, with_dashes(str(error)) if group.is_first() else "")
         plain = isinstance(error, UserError | KeyboardInterrupt)
         if _BY_ANOTHER.search(str(error)) and (not plain or error.__cause__ is not None):
             time.sleep(LOST_AFTER.value + _GRACE_SECONDS)  # the watch will know who is lost
@@ -97,12 +100,14 @@ class _Member:
             why = with_dashes(str(error))
             said = f"error: {why}"
         elif isinstance(error, KeyboardInterrupt):
-            why = said = "interrupted"
+            number = getattr(error, "number", signal.SIGINT)
+            why = f"stopped by {signal.Signals(number).name}"
+            said = f"{why}; run the same command again."
         else:
             why = f"{type(error).__name__}: {error}"
             said = "".join(traceback.format_exception(error))
         same = self._watch.fail(why)
-        self._exit(130 if isinstance(error, KeyboardInterrupt) else 1, "" if same else said)
+        self._exit(STATUS if isinstance(error, KeyboardInterrupt) else 1, "" if same else said)
 
     def _lost(self, why: str) -> None:
         """Ends this process, whose main thread may wait for a lost one for ever."""
@@ -111,10 +116,9 @@ class _Member:
     def _exit(self, status: int, said: str) -> None:
         """Ends this process at once: JAX's own end would wait for the others."""
         if said:
-            print(said.rstrip(), file=sys.stderr)
-        for stream in (sys.stdout, sys.stderr):
-            with contextlib.suppress(OSError, ValueError):
-                stream.flush()
+            say(said.rstrip())
+        with contextlib.suppress(OSError, ValueError):
+            sys.stdout.flush()
         self._inherit_nothing()
         os._exit(status)
 

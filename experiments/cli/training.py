@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 from absl import flags
 
-from experiments.cli import again, instead, machines, origins, rate_finding, shown
+from experiments.cli import again, folders, instead, machines, origins, rate_finding, shown
 from experiments.cli import flags as cli
+from experiments.cli.folders import WORKDIR
 from experiments.cli.rate_finding import FIND_LR
 from experiments.cli.trackers_flag import asked_trackers
 from experiments.cli.vectorize_flag import VECTORIZE
@@ -28,6 +29,7 @@ from imgcls_jax.train.waiting import waiting
 from imgcls_jax.workdir import Workdir
 
 flags.adopt_module_key_flags(instead)
+flags.adopt_module_key_flags(folders)
 cli.define_config_flags()
 RUN = flags.DEFINE_integer("run", None, "documented run to reproduce, see --list_runs")
 PRESET = flags.DEFINE_string(
@@ -37,14 +39,13 @@ PRESET = flags.DEFINE_string(
     + "; ".join(f"{of}: {', '.join(named)}" for of, named in choose.NAMED.items()),
 )
 SEEDS = flags.DEFINE_integer("seeds", None, "repeat with this many seeds, starting at --seed")
-WORKDIR = flags.DEFINE_string("workdir", None, "folder of the run; an old one is continued")
 FIGURES = flags.DEFINE_bool("figures", True, "draw figures at the end")
 SHOW_CONFIG = flags.DEFINE_bool(
     "show_config", False, "print every setting before the run, not only those that are no defaults"
 )
 _OF_THE_RUN = (
-    "run", "preset", "list_runs", "seeds", "vectorize", "workdir", "figures", "show_config",
-    "augmentations", "find_lr", "trackers", "tensorboard",
+    "run", "preset", "list_runs", "seeds", "vectorize", "workdir", "checkpoint_every", "figures",
+    "show_config", "augmentations", "find_lr", "trackers", "tensorboard",
 )  # fmt: skip
 _OF_DOCUMENTS = ("run", "list_runs")
 
@@ -94,8 +95,8 @@ def preset_name(experiment: str) -> str | None:
     return name
 
 
-def workdir_of(experiment: str, preset: choose.Preset) -> Workdir:
-    """Returns the folder that --workdir names, or a new one."""
+def check_seeds() -> None:
+    """Raises UserError for numbers of seeds that cannot be trained."""
     if SEEDS.value is not None and SEEDS.value < 1:
         raise UserError(f"--seeds={SEEDS.value} cannot be used; it must be at least 1.")
     if VECTORIZE.value == "on" and (SEEDS.value or 1) < 2:
@@ -103,9 +104,6 @@ def workdir_of(experiment: str, preset: choose.Preset) -> Workdir:
             "--vectorize=on trains several seeds in one program; give --seeds=2 or more, or leave "
             "it out."
         )
-    if WORKDIR.value:
-        return Workdir(WORKDIR.value)
-    return Workdir(group.broadcast(lambda: str(cli.new_workdir(experiment, preset.name).path)))
 
 
 def held_dataset(given: Mapping[str, Any]) -> str | None:
@@ -114,7 +112,7 @@ def held_dataset(given: Mapping[str, Any]) -> str | None:
     Args:
       given: the settings on the command line.
     """
-    held = Workdir(WORKDIR.value).config(several=_several(given)) if WORKDIR.value else None
+    held = folders.config(several=_several(given))
     return None if held is None else held.data.dataset
 
 
@@ -135,15 +133,16 @@ def train(preset: choose.Preset, *, experiment: str) -> None:
       experiment: what folders under runs/ are called by.
     """
     chosen = PRESET.value is not None or RUN.value is not None
-    workdir = workdir_of(experiment, preset)
+    check_seeds()
     given = cli.given_settings()
     over_folds = _over_folds(given)
     if over_folds and SEEDS.value is not None:
         raise UserError("--folds and --seeds are not for one command; give --seed with --folds.")
     several = _several(given)
-    held = None if chosen else workdir.config(several=several)
+    found = folders.config(several=several)
+    held = None if chosen else found
     settings = preset.settings if held is None else held.flat()
-    source = preset.title if held is None else f"the run in {workdir.path}"
+    source = preset.title if held is None else f"the run in {Workdir(WORKDIR.value).path}"
     with origins.named(settings, source, replaceable=held is None):
         if experiment != "train":  # which has shown it
             shown.description({**settings, **given}["dataset"], unless_published=True)
@@ -155,15 +154,17 @@ def train(preset: choose.Preset, *, experiment: str) -> None:
             config = Config.of(**{**settings, **given})
             rate_finding.find(config, FIND_LR.value, make_trainer=run.make_trainer)
             return
-        config, evaluate_only = cli.resolve(
-            preset.settings, workdir, preset_given=chosen, several=several
-        )
-        asked = {"run": RUN.value, "name": PRESET.value, "given": cli.given_settings()}
-        command = functools.partial(again.command, experiment, preset=preset, **asked)
-        ended = functools.partial(_draw, command=command)
-        only = {"evaluate_only": evaluate_only, "over_folds": over_folds}
-        _train(preset, config, workdir, ended=ended, begun=held is not None, **only)
-    print(f"\nEverything is in {workdir.path}")
+        reads = cli.only_evaluates(given, found)
+        with folders.own(experiment, preset.name, reads=reads) as workdir:
+            config, evaluate_only = cli.resolve(
+                preset.settings, workdir, preset_given=chosen, several=several
+            )
+            asked = {"run": RUN.value, "name": PRESET.value, "given": given}
+            command = functools.partial(again.command, experiment, preset=preset, **asked)
+            ended = functools.partial(_draw, command=command)
+            only = {"evaluate_only": evaluate_only, "over_folds": over_folds}
+            _train(preset, config, workdir, ended=ended, begun=held is not None, **only)
+            print(f"\nEverything is in {workdir.path}")
 
 
 def _train(

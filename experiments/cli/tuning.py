@@ -8,13 +8,13 @@ from typing import Any, NamedTuple
 from absl import flags
 
 from experiments.cli import flags as cli
-from experiments.cli import origins
+from experiments.cli import folders, origins
 from experiments.presets import choose, spaces
 from experiments.presets.general import PICK
+from imgcls_jax import files
 from imgcls_jax.config import Config
 from imgcls_jax.data.dataset import Dataset, identity
 from imgcls_jax.errors import UserError, printable
-from imgcls_jax.files import lock
 from imgcls_jax.train.tuning import search_space
 from imgcls_jax.train.tuning.search import Search
 from imgcls_jax.train.tuning.storage import connect, import_optuna, without_password
@@ -50,8 +50,12 @@ JOBS = flags.DEFINE_integer(
 HOLD_OUT = 0.1  # of the training set, where neither the data nor a flag has a validation split
 
 _STUDY, _DATABASE = "study.json", "study.db"
+_PATIENCE = 10.0  # seconds for another command to begin the study
 _OWN = ("trials", "minutes", "space", "pruner", "storage", "study_name", "jobs", "out")
-_USELESS = ("list_runs", "show_config", "augmentations", "find_lr", "trackers", "tensorboard")
+_USELESS = (
+    "list_runs", "show_config", "augmentations", "find_lr", "trackers", "tensorboard",
+    "checkpoint_every",
+)  # fmt: skip
 _MEANINGLESS = {  # settings that a study cannot have, and why
     "join_validation": "its trials choose by that split, and the winner is trained on it",
     "patience": "the winner is trained without a validation split to stop by",
@@ -104,7 +108,7 @@ def plan(experiment: str, *, number: int | None, name: str | None, folder: str |
         given.setdefault("hold_out", HOLD_OUT)
     config = configure(given)
     again = config.data.of_photos and config.data.hold_out
-    workdir = Workdir(folder or cli.new_workdir("tune", experiment).path)
+    workdir = Workdir(folder or folders.new("tune", experiment))
     found = Search(
         configure=configure,
         given=given,
@@ -201,10 +205,10 @@ def claim(workdir: Workdir, experiment: str, search: Search) -> None:
         **search.definition(),
     }
     if not path.exists():
-        workdir.make_empty(but_for=(".lock", _STUDY))
-    with lock(workdir.path, "begins a study"):
-        if not path.exists():
-            workdir.write_json(_STUDY, wanted)
+        with files.held(workdir.path, wait=_PATIENCE):
+            if not path.exists():  # another command may just have begun it
+                workdir.make_empty()
+                workdir.write_json(_STUDY, wanted)
     try:
         held = json.loads(path.read_text())
         about = {key: held[key] for key in wanted}

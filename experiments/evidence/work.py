@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from experiments.cli.pipes import STATUS
 from experiments.evidence.plan import Target, Unit, program
 from experiments.evidence.store import Store, said_of
 from experiments.evidence.unit import measure, measure_logistic, measure_together
@@ -199,10 +200,12 @@ def _supervise(processes: int) -> None:
         told = False
         while any(process.poll() is None for process in started):
             time.sleep(0.2)
-            if stop and not told:
+            if (stop or _is_unread(started)) and not told:
                 told = True
                 for process in started:
                     process.send_signal(signal.SIGTERM)
+    if _is_unread(started):
+        raise BrokenPipeError("of a process that prints")
     if stop:
         raise Interrupted("stopped; what is finished is kept, run the same command to go on.")
     if failed := [process.returncode for process in started if process.returncode]:
@@ -210,3 +213,8 @@ def _supervise(processes: int) -> None:
             f"{len(failed)} of {processes} processes ended with an error, see above; what is "
             "finished is kept, and the same command goes on."
         )
+
+
+def _is_unread(processes: Sequence[subprocess.Popen]) -> bool:
+    """Returns whether one has ended since nobody reads what it prints."""
+    return any(process.returncode == STATUS for process in processes)

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 
 from imgcls_jax.checkpoint import Checkpoints
 from imgcls_jax.config import Config
+from imgcls_jax.config.cadence import Cadence
 from imgcls_jax.errors import UserError
 from imgcls_jax.losses import is_absurd
 from imgcls_jax.machines import group
@@ -35,11 +36,12 @@ class Ledger:
 
     Args:
       num_classes: the number of logits.
+      steps: the number of steps per epoch.
       epochs: how many whole epochs are behind the state that training begins with.
       of: the number of trainings that save one after the other: the more, the more seldom.
 
     Raises:
-      UserError: if the folder's history is shorter than that.
+      UserError: if the folder's history lacks one of those epochs.
     """
 
     def __init__(
@@ -49,18 +51,24 @@ class Ledger:
         checkpoints: Checkpoints,
         *,
         num_classes: int,
+        steps: int,
         epochs: int = 0,
         of: int = 1,
     ):
         self._train, self._num_classes = config.train, num_classes
         self._workdir, self._checkpoints = workdir, checkpoints
-        self.saver = Saver(checkpoints, seconds=of * _SAVE_SECONDS)
-        self.history = workdir.history()[:epochs]
+        self.saver = Saver(
+            checkpoints,
+            every=workdir.checkpoint_every,
+            seconds=of * _SAVE_SECONDS,
+            done=epochs * steps,
+        )
+        self.history = workdir.history(steps=steps)[:epochs]
         if len(self.history) < epochs:
             raise UserError(
-                f"{workdir.path / 'metrics.jsonl'} has {len(self.history)} epochs but the "
-                f"checkpoint is of epoch {epochs}; bring the file back or start in a new "
-                "`workdir`."
+                f"{workdir.path / 'metrics.jsonl'} does not say, or says in two ways, what epoch "
+                f"{len(self.history) + 1} came to, and the checkpoint is of epoch {epochs}; bring "
+                "the file back or start in a new `workdir`."
             )
         workdir.set_history(self.history)
         self._best = max((r.get("validation_accuracy", -1.0) for r in self.history), default=-1.0)
@@ -85,7 +93,7 @@ class Ledger:
         if accuracy > self._best:
             self._best = accuracy
             self.saver.set_best(here())
-        if self.is_over() or self.saver.is_due():
+        if self.is_over() or self.saver.is_due(self.history[-1]):
             self.saver.save(here())
 
     def check(self, loss: float, params: Any) -> None:
@@ -119,21 +127,40 @@ class Saver:
     """Writes checkpoints, the best before the last, so that no `last` outruns its `best`.
 
     Args:
-      seconds: that an epoch's end must be away from the last checkpoint, to be worth one.
+      every: the distance of two checkpoints, if it is given.
+      seconds: that an epoch's end must be away from the last checkpoint, to be worth one, if not.
+      done: the steps behind the state that training begins with.
     """
 
-    def __init__(self, checkpoints: Checkpoints, *, seconds: float):
-        self._checkpoints, self._seconds = checkpoints, seconds
+    def __init__(
+        self, checkpoints: Checkpoints, *, every: Cadence | None, seconds: float, done: int
+    ):
+        self._checkpoints, self._every = checkpoints, every or Cadence()
+        self._seconds = seconds if every is None else every.seconds
+        self._overdue = _OVERDUE_SECONDS if every is None else every.seconds
         self._best = None
-        self._saved = time.perf_counter()
+        self._saved, self._done = time.perf_counter(), done
 
-    def is_due(self) -> bool:
-        """Returns whether an epoch's end is worth a checkpoint."""
-        return group.any_of(time.perf_counter() - self._saved > self._seconds)
+    def is_due(self, record: dict[str, Any]) -> bool:
+        """Returns whether an epoch's end, by its record, is worth a checkpoint."""
+        by_number = record["epoch"] % self._every.epochs == 0
+        passed = self._passed(record["step"])
+        return group.any_of(by_number or passed or self._age() > self._seconds)
 
-    def is_overdue(self) -> bool:
-        """Returns whether the epoch is so long that a crash would cost too much of it."""
-        return group.any_of(time.perf_counter() - self._saved > _OVERDUE_SECONDS)
+    def is_overdue(self, step: int) -> bool:
+        """Returns whether a checkpoint is due within the epoch, as where a crash costs much."""
+        return group.any_of(self._passed(step) or self._age() > self._overdue)
+
+    def steps_left(self, step: int) -> float:
+        """Returns the steps from `step` on to the next checkpoint by steps."""
+        return self._every.steps_left(step)
+
+    def _passed(self, step: int) -> bool:
+        """Returns whether a checkpoint by steps is due since the last one."""
+        return step // self._every.steps > self._done // self._every.steps
+
+    def _age(self) -> float:
+        return time.perf_counter() - self._saved
 
     def set_best(self, position: Any) -> None:
         """Notes the best position so far; it is written with the next `save`."""
@@ -144,5 +171,6 @@ class Saver:
             self._checkpoints.save("best", int(self._best.state.step), self._best)
             self._checkpoints.wait()  # two managers write in parallel
             self._best = None
-        self._checkpoints.save("last", int(position.state.step), position)
+        self._done = int(position.state.step)
+        self._checkpoints.save("last", self._done, position)
         self._saved = time.perf_counter()

@@ -132,6 +132,7 @@ class _Course:
             workdir,
             checkpoints,
             num_classes=trainer.num_classes,
+            steps=trainer.steps_per_epoch,
             epochs=self._epoch,
         )
 
@@ -147,7 +148,8 @@ class _Course:
         """Trains on the rest of the epoch, one call at a time."""
         length = self._trainer.steps_per_epoch
         while self._batch < length:
-            count = min(self._pace.steps, length - self._batch)
+            left = self._ledger.saver.steps_left(self._epoch * length + self._batch)
+            count = int(min(self._pace.steps, length - self._batch, left))
             before, started = int(self._sums["count"]), time.perf_counter()
             self.state, self._sums = self._trainer.feed.train(
                 (self.state, self._sums), self._epoch, self._batch, count
@@ -160,7 +162,7 @@ class _Course:
             self._batch += count
             self._progress.examples(int(self._sums["count"]) - before, loss)
             if self._batch < length:
-                if self._ledger.saver.is_overdue():
+                if self._ledger.saver.is_overdue(self._epoch * length + self._batch):
                     self._ledger.saver.save(self._here())
                 self._stop_if_asked()
 

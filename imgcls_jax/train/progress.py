@@ -1,17 +1,23 @@
 """Watching a run and stopping it: progress bar, signals."""
 
 import contextlib
+import math
 import signal
 import sys
+import threading
+import time
 from collections.abc import Callable, Iterator
+from types import FrameType
 from typing import Any
 
 from tqdm.auto import tqdm
 
+from imgcls_jax.data.children import ASKING
 from imgcls_jax.machines import group
 from imgcls_jax.train.waiting import bars_are_shown, meanwhile
 
 _TICK_SECONDS = 1.0
+_TWICE_SECONDS = 0.2  # between one signal's two ways to a process
 
 
 class Progress:
@@ -33,9 +39,14 @@ class ProgressBar(Progress):
 
     Above it one line per epoch is printed. Its clock goes on between device calls, too. Where
     standard error is not a terminal there is no bar, only the lines.
+
+    Attributes:
+      unread: whether a line could not be printed, as to a pipe that nobody reads any more or a
+        terminal that was closed.
     """
 
     def __init__(self, *, epochs: int, examples_per_epoch: int, done: int = 0):
+        self.unread = False
         self._epochs = epochs
         self._bar = tqdm(
             total=epochs * examples_per_epoch,
@@ -71,8 +82,14 @@ class ProgressBar(Progress):
         line += (
             f"  {record['train_seconds']:.2f} s  {record['examples_per_second']:,.0f} examples/s"
         )
-        self._bar.write(line, file=sys.stdout)
-        sys.stdout.flush()
+        try:
+            self._bar.write(line, file=sys.stdout)
+            sys.stdout.flush()
+        except OSError:  # what is trained is saved first
+            self.unread = True
+
+    def stop_requested(self) -> bool:
+        return self.unread
 
     def close(self) -> None:
         self._clock.close()
@@ -98,24 +115,32 @@ class Observer(ProgressBar):
         self._noted(record)
 
     def stop_requested(self) -> bool:
-        return group.any_of(self._stop)
+        return group.any_of(self._stop or super().stop_requested())
 
 
 @contextlib.contextmanager
 def collect_signals() -> Iterator[list[int]]:
-    """Collects SIGINT and SIGTERM instead of dying of them; a second one is obeyed at once."""
+    """Collects the signals that ask to stop, instead of dying of them.
+
+    A second Ctrl-C raises KeyboardInterrupt, unless it is the first one come twice: `timeout`, say,
+    sends a signal to a process and then to its group.
+    """
     received: list[int] = []
+    first = math.inf
 
-    def handler(number, frame):
+    def handler(number: int, frame: FrameType | None) -> None:
+        nonlocal first
         del frame
-        if received:
-            raise KeyboardInterrupt
+        now = time.monotonic()
+        first = min(first, now)
         received.append(number)
+        if number == signal.SIGINT and now - first > _TWICE_SECONDS:
+            raise KeyboardInterrupt
 
-    try:
-        old = {number: signal.signal(number, handler) for number in (signal.SIGINT, signal.SIGTERM)}
-    except ValueError:  # not the main thread: whoever owns it handles signals
-        old = {}
+    old = {}
+    if threading.current_thread() is threading.main_thread():  # whose owner handles signals else
+        asking = [n for n in ASKING if n == signal.SIGINT or signal.getsignal(n) != signal.SIG_IGN]
+        old = {number: signal.signal(number, handler) for number in asking}
     try:
         yield received
     finally:

@@ -1,5 +1,6 @@
 """A run made several times, each in a folder of its own: over seeds, or over folds."""
 
+import functools
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -8,10 +9,30 @@ import numpy as np
 from imgcls_jax import metrics, sharding
 from imgcls_jax.config import Config
 from imgcls_jax.errors import Interrupted
+from imgcls_jax.files import held
 from imgcls_jax.machines import group
 from imgcls_jax.train.progress import collect_signals
 from imgcls_jax.train.summary import of_top_k, spread
 from imgcls_jax.workdir import Workdir, environment
+
+
+def alone(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Keeps the folder that a function is given as `workdir` to this process while it runs.
+
+    It raises a UserError at once where another process has the folder.
+    """
+
+    @functools.wraps(function)
+    def in_folder(*arguments: Any, workdir: Workdir, **more: Any) -> Any:
+        with held(workdir.path):
+            return function(*arguments, workdir=workdir, **more)
+
+    return in_folder
+
+
+def of_seeds(config: Config, seeds: int) -> list[Config]:
+    """Returns the configuration with so many seeds, from its own on."""
+    return [config.replace(seed=config.train.seed + k) for k in range(seeds)]
 
 
 def each(
@@ -45,7 +66,8 @@ def each(
 
 def of_one(workdir: Workdir, kind: str, config: Config) -> Workdir:
     """Returns the folder of one configuration, called by its seed or its fold."""
-    return Workdir(workdir.path / f"{kind}-{config.flat()[kind]}")
+    path = workdir.path / f"{kind}-{config.flat()[kind]}"
+    return Workdir(path, checkpoint_every=workdir.checkpoint_every)
 
 
 def over(

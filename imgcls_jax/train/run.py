@@ -26,7 +26,7 @@ from imgcls_jax.train.loop import evaluate, fit, observer, say_where
 from imgcls_jax.train.many import considered
 from imgcls_jax.train.outcome import best_state, require_sense, summarised, written
 from imgcls_jax.train.progress import collect_signals
-from imgcls_jax.train.repeat import each, of_one, over, pooled
+from imgcls_jax.train.repeat import alone, each, of_one, of_seeds, over, pooled
 from imgcls_jax.train.setup import make_model
 from imgcls_jax.train.together import train_together
 from imgcls_jax.train.tracking import Tracking
@@ -35,6 +35,7 @@ from imgcls_jax.train.waiting import waiting
 from imgcls_jax.workdir import Workdir
 
 
+@alone
 def train(
     config: Config,
     *,
@@ -63,7 +64,7 @@ def train(
     Raises:
       UserError: for settings that do not fit the data, a diverged loss, an unwritable folder, or
         a run there that learns from another teacher.
-      Interrupted: if SIGINT or SIGTERM asked to stop; the same command continues.
+      Interrupted: if a signal asked to stop; the same command continues.
     """
     with Tracking(trackers if group.is_first() else (), workdir) as tracking:
         summary = _train(config, name, dataset, workdir, documented, shared_trainer, tracking, stop)
@@ -114,6 +115,7 @@ def _train(
     return written(workdir, dataset, {"run": name} | summary, arrays, documented)
 
 
+@alone
 def repeat(
     config: Config,
     *,
@@ -151,7 +153,7 @@ def repeat(
             stop=stop,
         )
 
-    runs = each(_of_seeds(config, seeds), "seed", workdir, run_one)
+    runs = each(of_seeds(config, seeds), "seed", workdir, run_one)
     result = over(runs, config, name, documented) | {
         "seeds": [summary["seed"] for summary in runs],
         "data_verified": dataset.verified,
@@ -162,6 +164,7 @@ def repeat(
     return result
 
 
+@alone
 def begin_together(
     config: Config,
     *,
@@ -195,7 +198,7 @@ def begin_together(
         return shared
     _test_split(dataset)
     workdir.claim(config, several=True)
-    configs = _of_seeds(config, seeds)
+    configs = of_seeds(config, seeds)
     trainer = train_together(
         configs,
         [of_one(workdir, "seed", one) for one in configs],
@@ -208,10 +211,7 @@ def begin_together(
     return shared if trainer is None else lambda: trainer
 
 
-def _of_seeds(config: Config, seeds: int) -> list[Config]:
-    return [config.replace(seed=config.train.seed + k) for k in range(seeds)]
-
-
+@alone
 def cross_validate(
     config: Config,
     *,

@@ -17,6 +17,7 @@ from imgcls_jax.checkpoint import Checkpoints
 from imgcls_jax.config import Config
 from imgcls_jax.data.dataset import Dataset, Split
 from imgcls_jax.errors import Interrupted, UserError
+from imgcls_jax.files import held
 from imgcls_jax.train.kept import keep_network, require_same_data
 from imgcls_jax.train.ledger import Ledger
 from imgcls_jax.train.many import Many, gains
@@ -52,7 +53,7 @@ def train_together(
       trained.
 
     Raises:
-      Interrupted: if SIGINT or SIGTERM asked to stop, which is obeyed at the end of an epoch. The
+      Interrupted: if a signal asked to stop, which is obeyed at the end of an epoch. The
         folders hold all epochs and go on one by one. What is lost to a crash is the epochs since
         the last checkpoints, at most an epoch and 2 s per seed.
       UserError: if a training diverges, a folder cannot be used, or the memory is too small.
@@ -60,7 +61,9 @@ def train_together(
     fresh = [at for at in zip(configs, folders, strict=True) if not _is_begun(at[1])]
     if len(fresh) < 2:
         return None
-    with collect_signals() as stop:
+    with collect_signals() as stop, contextlib.ExitStack() as ours:
+        for _, folder in fresh:
+            ours.enter_context(held(folder.path))
         trainer, train = make()
         if not tried and not gains(trainer, train, members=len(fresh)):
             return None
@@ -72,8 +75,7 @@ def train_together(
         print(f"seeds {', '.join(map(str, seeds))} in one program; lines give their means")
         many = Many(trainer, train, seeds=seeds)
         at = {folder: seed for seed, (_, folder) in zip(seeds, fresh, strict=True)}
-        _fit(many, trainer, at, track=partial(_tracked, trackers, name), stop=stop)
-        if stop:
+        if _fit(many, trainer, at, track=partial(_tracked, trackers, name), stop=stop):
             raise Interrupted(
                 f"stopped after epoch {many.epochs} of {len(seeds)} seeds in one program; run the "
                 f"same command with `workdir={folder.path.parent}` `seeds={len(configs)}` to "
@@ -105,8 +107,8 @@ def _fit(
     *,
     track: Callable[[Config, Workdir], Tracking],
     stop: list[int],
-) -> None:
-    """Trains to the end as `loop.fit` does, or until there is something in `stop`.
+) -> bool:
+    """Trains to the end as `loop.fit` does, or until it is asked to stop; returns whether it was.
 
     Args:
       at: the seeds of the members by their folders, in their order.
@@ -122,7 +124,11 @@ def _fit(
             _Member(many, trainer, number, seed, folder, stack, track)
             for number, (folder, seed) in enumerate(at.items())
         ]
-        while not stop and not all(member.ledger.is_over() for member in members):
+
+        def asked() -> bool:
+            return bool(stop) or bar.stop_requested()
+
+        while not asked() and not all(member.ledger.is_over() for member in members):
             records = many.train_epoch(trainer.watched)
             for member, record in zip(members, records, strict=True):
                 if not member.ledger.is_over():
@@ -130,9 +136,10 @@ def _fit(
             mean = _mean(records)
             bar.examples(size, mean["train_loss"])
             bar.epoch(mean)
-        if stop:
+        if asked():
             for member in members:
                 member.save()
+        return asked()
 
 
 class _Member:
@@ -160,6 +167,7 @@ class _Member:
             folder,
             checkpoints,
             num_classes=trainer.num_classes,
+            steps=trainer.steps_per_epoch,
             of=many.size,
         )
 

@@ -8,7 +8,6 @@ import contextlib
 import multiprocessing
 import os
 import pickle
-import signal
 import sys
 import tempfile
 import time
@@ -20,10 +19,12 @@ from typing import Any
 
 import jax
 
+from imgcls_jax.data import children
 from imgcls_jax.errors import UserError
 from imgcls_jax.train.progress import collect_signals
 
 _LOOK_SECONDS = 0.2  # between two looks for a signal
+_UNREAD = 141  # the status of a process whose output nobody reads: 128 and SIGPIPE
 _END_SECONDS = 60.0  # that processes have to stop in when they are asked to
 
 
@@ -66,6 +67,7 @@ def spread(
 
     Raises:
       UserError: of the first process that failed by one; the others were stopped.
+      BrokenPipeError: nobody reads what a process prints; likewise.
     """
     with collect_signals() as received:
         if len(jobs) == 1:
@@ -111,11 +113,13 @@ def _in_processes(
     return bool(received)
 
 
-def _failure(started: list[tuple[Any, Any]]) -> UserError | None:
+def _failure(started: list[tuple[Any, Any]]) -> Exception | None:
     """Returns why the first process that failed did."""
     for process, pipe in started:
         if process.exitcode is None or process.exitcode == 0:
             continue
+        if process.exitcode == _UNREAD:
+            return BrokenPipeError("of a process that prints")
         with contextlib.suppress(EOFError, OSError):
             if pipe.poll():
                 return UserError(pipe.recv())
@@ -146,13 +150,16 @@ def _child(
     Args:
       work: the file of the pickled task and arguments.
     """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's goes to all, the parent acts on it
+    children.serve()
     try:
         task, arguments = pickle.loads(Path(work).read_bytes())
         task(*arguments, stop=Stop(asked.is_set, deadline, parent))
     except UserError as error:
         pipe.send(str(error))
         sys.exit(1)
+    except BrokenPipeError:  # nobody reads what is printed
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # Python flushes once more
+        sys.exit(_UNREAD)
     except Exception:
         traceback.print_exc()
         sys.exit(1)

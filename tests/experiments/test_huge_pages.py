@@ -74,14 +74,14 @@ _PROGRAMS = [
 
 
 @pytest.mark.parametrize("path", _PROGRAMS, ids=lambda path: path.stem)
-def test_every_program_asks_before_it_imports_anything(path):
+def test_every_program_begins_before_it_imports_anything(path):
     docstring, first, *_ = ast.parse(path.read_text()).body
     assert isinstance(docstring, ast.Expr)
     assert ast.unparse(first) == ast.unparse(
         ast.parse(
             'if __name__ == "__main__":\n'
-            "    from experiments.cli import huge_pages\n"
-            "    huge_pages.ask()"
+            "    from experiments.cli.beginning import begin\n"
+            "    begin()"
         )
     )
 

@@ -160,9 +160,35 @@ def test_a_lost_history_is_a_sentence(small_trainer, tmp_path):
         train(small_trainer, tmp_path, progress=StopAfter(1437))
     (tmp_path / "metrics.jsonl").unlink()
     with pytest.raises(
-        UserError, match=r"metrics.jsonl has 0 epochs but the checkpoint is of epoch 1"
+        UserError, match=r"does not say.* what epoch 1 came to, and the checkpoint is of epoch 1"
     ):
         train(small_trainer, tmp_path)
+
+
+def test_the_history_goes_by_the_numbers_of_epochs(small_trainer, tmp_path):
+    """Lines doubled, of another run or cut short are found; two opinions are a sentence."""
+    whole, history = train(small_trainer, tmp_path / "whole")
+    with pytest.raises(Interrupted):
+        train(small_trainer, tmp_path / "cut", progress=StopAfter(3 * 1437))
+    path = tmp_path / "cut" / "metrics.jsonl"
+    lines = path.read_text().splitlines()
+    later = json.dumps(json.loads(lines[1]) | {"train_seconds": 1.0})
+    foreign = json.dumps(json.loads(lines[1]) | {"step": 31, "train_loss": 9.0})
+    path.write_text(
+        "\n".join([lines[0], foreign, lines[1], later, '{"ep', "7", lines[2], lines[1]])
+    )
+    resumed, resumed_history = train(small_trainer, tmp_path / "cut")
+    assert same_bits(whole, resumed)
+    assert figures(resumed_history) == figures(history) == figures(Workdir(path.parent).history())
+    assert len(path.read_text().splitlines()) == 4
+
+    with pytest.raises(Interrupted):
+        train(small_trainer, tmp_path / "two", progress=StopAfter(3 * 1437))
+    path = tmp_path / "two" / "metrics.jsonl"
+    lines = path.read_text().splitlines()
+    path.write_text("\n".join([*lines, json.dumps(json.loads(lines[1]) | {"train_loss": 9.0})]))
+    with pytest.raises(UserError, match="says in two ways, what epoch 2 came to, and the checkpoi"):
+        train(small_trainer, tmp_path / "two")
 
 
 @pytest.mark.slow

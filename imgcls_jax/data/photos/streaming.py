@@ -15,7 +15,6 @@ import gc
 import json
 import math
 import operator
-import signal
 import sys
 import weakref
 from collections.abc import Callable, Iterator, Mapping
@@ -23,6 +22,7 @@ from typing import Any
 
 import numpy as np
 
+from imgcls_jax.data import children
 from imgcls_jax.data.photos import decode
 from imgcls_jax.data.photos.cache import cores
 from imgcls_jax.data.photos.source import Source
@@ -124,7 +124,7 @@ class Stream(Iterator[dict[str, Any]]):
             workers = min(self._workers, rest.count - self._next)
             dataset = dataset.mp_prefetch(
                 grain.MultiprocessingOptions(num_workers=workers, per_worker_buffer_size=_AHEAD),
-                worker_init_fn=_leave_interrupts,
+                worker_init_fn=_serve,
             )
             # Out of the shared memory, which would be lost track of where a batch outlives Grain.
             dataset = dataset.map(lambda batch: {name: np.array(a) for name, a in batch.items()})
@@ -181,10 +181,10 @@ def _prefetched(dataset: Any) -> Any:
     return grain.experimental.ThreadPrefetchIterDataset(dataset, prefetch_buffer_size=_AHEAD)
 
 
-def _leave_interrupts(number: int, count: int) -> None:
-    """Ignores Ctrl-C in a worker: it reaches all processes, and the one that trains answers."""
+def _serve(number: int, count: int) -> None:
+    """Makes a process one of Grain's workers, whose end is that of the one that trains."""
     del number, count
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    children.serve()
 
 
 def _end(running: list, workers: int) -> None:

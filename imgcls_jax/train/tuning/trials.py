@@ -130,8 +130,10 @@ class _NoFolder:
     """Stands where `fit` expects the folder of a run: a trial leaves no files."""
 
     path = checkpoints = Path("a trial")
+    checkpoint_every = None
 
-    def history(self) -> list[dict[str, Any]]:
+    def history(self, *, steps: int) -> list[dict[str, Any]]:
+        del steps
         return []
 
     def set_history(self, kept: Any) -> None:
@@ -185,6 +187,8 @@ def _run(
         raise
     except (StorageFailed, UnreadablePhoto, import_optuna().exceptions.UpdateFinishedTrialError):
         raise  # no fault of the settings: queued again, without a reason
+    except BrokenPipeError:  # nobody reads what is printed: likewise
+        raise
     except OSError as error:
         raise UserError(
             f"trial {trial.number} cannot go on ({error}); mend that, then run the same command "

@@ -1,0 +1,38 @@
+"""What every program does before it imports anything heavy."""
+
+import contextlib
+import os
+import signal
+from types import FrameType
+
+from experiments.cli import huge_pages
+
+# That ask a program to end: Ctrl-C, a supervisor, a terminal that is closed.
+ASKING = tuple(
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
+)
+STATUS = 130  # as a shell reports a program that Ctrl-C ends
+
+
+def begin() -> None:
+    """Starts the program again with huge pages where that helps, and answers signals from now on.
+
+    One that comes while libraries are imported gets a line for an answer, and no traceback.
+    """
+    huge_pages.ask()
+    for number in ASKING:
+        if signal.getsignal(number) != signal.SIG_IGN:  # as nohup has it
+            signal.signal(number, _leave)
+
+
+def _leave(number: int, frame: FrameType | None) -> None:
+    del frame
+    say_stopped(number)
+    os._exit(STATUS)
+
+
+def say_stopped(number: int) -> None:
+    """Says which signal ended the program, past all buffers."""
+    name = signal.Signals(number).name
+    with contextlib.suppress(OSError):  # the terminal is gone
+        os.write(2, f"stopped by {name}; run the same command again.\n".encode())

@@ -1,0 +1,120 @@
+"""Commands and the folders they write into: nobody else's, new ones are new."""
+
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from conftest import QUICK
+
+from experiments import ensemble, inspect, tune
+from experiments.cli import folders
+from imgcls_jax.files import held
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def elsewhere():
+    """Holds a folder by another thread, as another process would: (folder) -> None."""
+    with ThreadPoolExecutor(1) as thread:
+        blocks = []
+
+        def hold(folder) -> None:
+            blocks.append(held(folder))
+            thread.submit(blocks[-1].__enter__).result()
+
+        yield hold
+        for block in blocks:
+            thread.submit(block.__exit__, None, None, None).result()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        QUICK,
+        (*QUICK, "--seeds=2"),
+        ("--run=8", "--dataset=digits"),
+        ("--dataset=digits", "--hold_out=0.2", "--evaluate=best"),
+    ],
+    ids=" ".join,
+)
+def test_a_folder_in_use_is_refused_before_anything_is_loaded(
+    fmnist_main, tmp_path, elsewhere, monkeypatch, arguments
+):
+    monkeypatch.setattr("imgcls_jax.data.load", None)
+    elsewhere(tmp_path)
+    status, _, err = fmnist_main(*arguments, f"--workdir={tmp_path}")
+    assert (status, err.count("\n")) == (1, 1)
+    assert f"error: {tmp_path} is in use by process " in err
+    assert err.endswith("or choose another --workdir.\n")
+
+
+def test_so_are_those_of_races_inspections_and_studies(
+    cifar10_main, any_main, tmp_path, elsewhere, monkeypatch
+):
+    elsewhere(tmp_path / "taken")
+    where = tmp_path / "taken"
+    status, _, err = cifar10_main("--preset=speedrun", f"--workdir={where}")
+    assert (status, "is in use" in err) == (1, True)
+    for command in (f"--out={where}", f"--apply={where / 'findings.csv'}", f"--undo={where}"):
+        status, _, err = any_main(inspect.main, f"--data_dir={tmp_path}", command)
+        assert (status, "is in use" in err) == (1, True), err
+    monkeypatch.setattr("experiments.cli.tuning._PATIENCE", 0.1)
+    status, _, err = any_main(
+        tune.main, "fmnist", "--dataset=digits", "--trials=1", f"--workdir={where}"
+    )
+    assert (status, "is in use" in err) == (1, True)
+    monkeypatch.setattr(ensemble.members, "find", lambda *_, **__: [])
+    monkeypatch.setattr(ensemble.members, "read", lambda _: [])
+    status, _, err = any_main(ensemble.main, "--members=a", f"--workdir={where}")
+    assert (status, "is in use" in err) == (1, True)
+
+
+def test_new_folders_are_made_by_one_command_each(tmp_path, monkeypatch):
+    """Also in the same second: a test and a making would let two pass."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(time, "strftime", lambda _: "now")
+    with ThreadPoolExecutor(8) as threads:
+        made = list(threads.map(lambda _: folders.new("fmnist", "run"), range(8)))
+    assert len(set(made)) == 8
+    assert {path.name for path in made} == {"run-now" + "x" * n for n in range(8)}
+
+
+def test_a_command_that_fails_at_once_leaves_no_new_folder(fmnist_main, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    status, _, err = fmnist_main("--dataset=digits", "--batch_size=0")
+    assert (status, "--batch_size=0 cannot be used" in err) == (1, True)
+    assert not list(tmp_path.glob("runs/fmnist/*"))
+    (tmp_path / "runs").rename(tmp_path / "gone")
+    (tmp_path / "runs").touch()
+    status, _, err = fmnist_main(*QUICK)
+    assert (status, "cannot make runs/fmnist/" in err) == (1, True)
+
+
+@pytest.mark.slow
+def test_of_two_commands_on_one_new_folder_one_trains(tmp_path):
+    """And a third one, that only reads, is let in."""
+
+    def start(*arguments: str) -> subprocess.Popen:
+        command = [sys.executable, "-m", "experiments.fmnist", "--dataset=digits", *arguments]
+        return subprocess.Popen(
+            [*command, "--nofigures", f"--workdir={tmp_path / 'run'}"],
+            cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+
+    both = [start("--epochs=300", f"--lr={lr}", "--checkpoint_every=1epoch") for lr in (0.1, 0.01)]
+    while not (tmp_path / "run" / "checkpoints" / "last").is_dir():
+        time.sleep(0.1)
+        assert any(process.poll() is None for process in both)
+    refused = next(process for process in both if process.wait(60) == 1)
+    (first,) = {*both} - {refused}
+    assert f"is in use by process {first.pid};" in refused.stderr.read()
+    out, err = start("--epochs=0").communicate(timeout=120)
+    assert first.poll() is None, "it was to be read from while it is written to"
+    assert "test accuracy" in out, err
+    assert first.wait(timeout=200) == 0
+    assert len((tmp_path / "run" / "metrics.jsonl").read_text().splitlines()) == 300
+    assert not list((tmp_path / "run").glob(".*"))
