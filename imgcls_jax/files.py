@@ -17,7 +17,6 @@ import filelock
 from absl import logging
 
 from imgcls_jax.errors import UserError, printable
-from imgcls_jax.machines import group
 
 _SHORT_SECONDS = 1.0  # that another writer may take without a word
 _LOCK, _HOLDER = ".lock", ".process"
@@ -113,7 +112,7 @@ def held(folder: Path, *, setting: str = "workdir", wait: float = 0.0) -> Iterat
     """Keeps a folder to this thread until the block ends; blocks for one folder may be nested.
 
     A missing folder is made, and removed again if nothing was put into it. The system frees the
-    lock of a process that died. Of processes that train together the first one keeps it for all.
+    lock of a process that died.
 
     Args:
       setting: what names the folder, for errors.
@@ -122,9 +121,6 @@ def held(folder: Path, *, setting: str = "workdir", wait: float = 0.0) -> Iterat
     Raises:
       UserError: another process holds the folder, or it cannot be written.
     """
-    if not group.is_first():
-        yield
-        return
     mine = filelock.FileLock(folder / _LOCK, is_singleton=True)
     try:
         made = _made(folder)

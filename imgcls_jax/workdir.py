@@ -298,13 +298,9 @@ def _git_commit() -> str | None:
     """Returns the commit of the running code, with `+` if files were changed; None outside git."""
 
     def git(*arguments: str) -> str:
-        return subprocess.run(
-            ["git", "-C", str(Path(__file__).parent), *arguments],
-            capture_output=True,
-            text=True,
-            check=True,
-            timeout=10,
-        ).stdout.strip()
+        command = ["git", "-C", str(Path(__file__).parent), *arguments]
+        said = subprocess.run(command, capture_output=True, text=True, check=True, timeout=10)
+        return said.stdout.strip()
 
     try:
         git("ls-files", "--error-unmatch", __file__)  # else the repository is somebody else's

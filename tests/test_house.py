@@ -11,7 +11,7 @@ ALLOWED = {
     "errors": (),
     "sharding": (),
     "bars": (),
-    "files": ("machines",),
+    "files": (),
     "machines": (),
     "augment": ("files",),
     "losses": (),

@@ -83,7 +83,7 @@ def own(experiment: str, name: str, *, reads: bool = False) -> Iterator[Workdir]
     path = Path(WORKDIR.value or group.broadcast(lambda: str(new(experiment, name))))
     path = Workdir(path).path
     try:
-        with held(path):
+        with held(path) if group.is_first() else contextlib.nullcontext():
             yield Workdir(path, checkpoint_every=every)
     finally:
         if not WORKDIR.value:

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from absl import flags
@@ -62,6 +62,16 @@ def together() -> Iterator[None]:
     except BaseException as error:
         member.leave(error)
     member.end()
+
+
+def joining(main: Callable[[], None]) -> Callable[[], None]:
+    """Returns a command that runs as one of several processes, if there are any."""
+
+    def joined() -> None:
+        with together():
+            main()
+
+    return joined
 
 
 class _Member:

@@ -74,11 +74,7 @@ def command(
         groups["Several machines"] = list(machines.NAMES)
         return cli.help_text(sys.modules[main.__module__].__doc__, groups)
 
-    def joined() -> None:
-        with machines.together():
-            main()
-
-    cli.run(joined, help_of=help_of, argv=argv)
+    cli.run(machines.joining(main), help_of=help_of, argv=argv)
 
 
 def preset_name(experiment: str) -> str | None:
@@ -147,10 +143,6 @@ def train(preset: choose.Preset, *, experiment: str) -> None:
         if experiment != "train":  # which has shown it
             shown.description({**settings, **given}["dataset"], unless_published=True)
         if FIND_LR.value:
-            if group.count() > 1:
-                raise UserError(
-                    "--find_lr is for one process; give --processes=1, or leave it out."
-                )
             config = Config.of(**{**settings, **given})
             rate_finding.find(config, FIND_LR.value, make_trainer=run.make_trainer)
             return
@@ -281,6 +273,7 @@ def _cross_validate(
     console.times(result)
 
 
+@group.by_first
 def _draw(
     title: str,
     config: Config,
@@ -290,8 +283,6 @@ def _draw(
     command: Callable[[Config], str],
 ) -> None:
     """Draws a finished run's figures if they are wanted and writes its report, a line for each."""
-    if not group.is_first():
-        return
 
     def grad_cam(images: np.ndarray, classes: np.ndarray) -> np.ndarray:
         with waiting("computing where the network looks"):

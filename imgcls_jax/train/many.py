@@ -20,6 +20,7 @@ from imgcls_jax.data import resident
 from imgcls_jax.data.batching import eval_batch_size
 from imgcls_jax.data.dataset import Split
 from imgcls_jax.errors import UserError
+from imgcls_jax.machines import group
 from imgcls_jax.train.trainer import Trainer, Watched
 
 VECTORIZE = ("auto", "on", "off")  # see `considered`
@@ -54,6 +55,8 @@ def _hindrance(config: Config) -> str | None:
         what = "photos in a stream (`feed=streamed`)"
     elif config.train.shard_params is not None:
         what = "parameters cut over devices (`shard_params`)"
+    elif group.count() > 1:
+        what = "several processes"
     else:
         return None
     return f"trainings with {what} do not share a program"

@@ -118,6 +118,11 @@ class Observer(ProgressBar):
         return group.any_of(self._stop or super().stop_requested())
 
 
+def asked(stop: list[int]) -> bool:
+    """Returns whether any process that trains here was asked to stop; all of them ask at once."""
+    return group.any_of(stop)
+
+
 @contextlib.contextmanager
 def collect_signals() -> Iterator[list[int]]:
     """Collects the signals that ask to stop, instead of dying of them.

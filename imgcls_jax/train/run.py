@@ -11,7 +11,6 @@ from imgcls_jax.config import Config
 from imgcls_jax.data.dataset import Dataset, Split
 from imgcls_jax.errors import Interrupted, UserError
 from imgcls_jax.limits import kept
-from imgcls_jax.machines import group
 from imgcls_jax.train.build import build, training_splits
 from imgcls_jax.train.distil import Teacher
 from imgcls_jax.train.held_out import learn_limits
@@ -25,7 +24,7 @@ from imgcls_jax.train.kept import (
 from imgcls_jax.train.loop import evaluate, fit, observer, say_where
 from imgcls_jax.train.many import considered
 from imgcls_jax.train.outcome import best_state, require_sense, summarised, written
-from imgcls_jax.train.progress import collect_signals
+from imgcls_jax.train.progress import asked, collect_signals
 from imgcls_jax.train.repeat import alone, each, of_one, of_seeds, over, pooled
 from imgcls_jax.train.setup import make_model
 from imgcls_jax.train.together import train_together
@@ -66,7 +65,7 @@ def train(
         a run there that learns from another teacher.
       Interrupted: if a signal asked to stop; the same command continues.
     """
-    with Tracking(trackers if group.is_first() else (), workdir) as tracking:
+    with Tracking(trackers, workdir) as tracking:
         summary = _train(config, name, dataset, workdir, documented, shared_trainer, tracking, stop)
         tracking.finish(summary)
     return summary
@@ -95,7 +94,7 @@ def _train(
         done = checkpoints.step("last") or 0
         with signals as stop:
             trainer = anew(resumed=bool(done)) if shared_trainer is None else shared_trainer()
-            if group.any_of(stop):  # a signal during compilation, which cannot be broken off
+            if asked(stop):  # a signal during compilation, which cannot be broken off
                 raise Interrupted("stopped before training began; run the same command to start.")
             keep_network(workdir, trainer, dataset)
             say_where(trainer, done)
@@ -191,10 +190,8 @@ def begin_together(
       Interrupted, UserError: as `together.train_together`; for "on" and settings that do not allow
         it as well.
     """
-    if group.count() > 1 and vectorize == "on":
-        raise UserError("`vectorize=on` is for one process; leave it out where several train.")
     shared = functools.cache(lambda: make_trainer(config, dataset))
-    if group.count() > 1 or not considered(vectorize, config):
+    if not considered(vectorize, config):
         return shared
     _test_split(dataset)
     workdir.claim(config, several=True)

@@ -120,14 +120,14 @@ def test_a_folder_is_claimed_by_the_first_and_only_it_writes(tmp_path, monkeypat
         workdir.claim(SMALL)
         workdir.write_text("by.txt", str(number))
         workdir.write_arrays("by.npz", number=number)
-        workdir.append_history({"epoch": number})
+        workdir.append_history({"epoch": 1, "by": number})
         return sorted(path.name for path in (tmp_path / "run").glob("config.json"))
 
     assert in_processes(3, work, monkeypatch) == [["config.json"]] * 3
     workdir = Workdir(tmp_path / "run")
     assert (workdir.path / "by.txt").read_text() == "0"
     assert workdir.read_arrays("by.npz")["number"] == 0
-    assert workdir.history() == [{"epoch": 0}]
+    assert workdir.history() == [{"epoch": 1, "by": 0}]
 
 
 def test_a_folder_that_is_not_shared_is_refused(tmp_path, monkeypatch):

@@ -25,12 +25,12 @@ import numpy as np
 from imgcls_jax.data import children
 from imgcls_jax.data.photos import decode
 from imgcls_jax.data.photos.cache import cores
+from imgcls_jax.data.photos.crops import RATIOS, random_crop
 from imgcls_jax.data.photos.source import Source
 from imgcls_jax.data.sampling import Balanced, order
 from imgcls_jax.errors import UserError
 
 _FOREVER = 2**62  # batches: a stream without end, which still has a length as Python allows it
-_RATIOS = (3 / 4, 4 / 3)  # of width to height of a random crop
 _AHEAD = 2  # batches in each buffer: of each worker, of the host and of the device
 _THREADS = 4  # at most, where there are no workers
 
@@ -284,7 +284,7 @@ class Batches:
         if self.crop_scale is None:
             return decode.load(picture, self.size, self.how)
         # The smallest crop still has `size` pixels per side then, if the picture has them.
-        least = math.ceil(self.size / math.sqrt(self.crop_scale[0] * _RATIOS[0]))
+        least = math.ceil(self.size / math.sqrt(self.crop_scale[0] * RATIOS[0]))
         image = decode.decode(picture, at_least=(least, least))
         # Not 0: NumPy's seeds (s, e) and (s, e, 0) are the same, and the order has the former.
         rng = np.random.default_rng((self.seed, epoch, number + 1))
@@ -298,24 +298,3 @@ class Batches:
         values = {name: getattr(self, name) for name in settings}
         values |= {} if self.balance is None else {"sampler": "balanced"}
         return json.loads(json.dumps({"pictures": self.source.identity(), **values}))
-
-
-def random_crop(
-    rng: np.random.Generator, shape: tuple[int, int], scale: tuple[float, float]
-) -> tuple[int, int, int, int]:
-    """Draws (top, left, height, width) of a rectangle within an image of `shape` (H, W).
-
-    Area uniform in `scale`, the logarithm of width to height uniform between those of 3:4 and 4:3;
-    after ten that do not fit the largest in the middle that does (as in torchvision).
-    """
-    rows, columns = shape
-    for _ in range(10):
-        area = rows * columns * rng.uniform(*scale)
-        ratio = math.exp(rng.uniform(*np.log(_RATIOS)))
-        height, width = round(math.sqrt(area / ratio)), round(math.sqrt(area * ratio))
-        if 0 < height <= rows and 0 < width <= columns:
-            top, left = rng.integers(rows - height + 1), rng.integers(columns - width + 1)
-            return int(top), int(left), height, width
-    height = min(rows, round(columns / _RATIOS[0]))
-    width = min(columns, round(rows * _RATIOS[1]))
-    return (rows - height) // 2, (columns - width) // 2, height, width
