@@ -36,7 +36,8 @@ def make_mesh(devices: int = 0) -> Mesh:
     fewest = min(map(len, there.values()))
     if devices > fewest:
         raise UserError(
-            f"`devices={devices}` cannot be used, there are {fewest}; leave it out to use them all."
+            f"`devices={devices}` cannot be used, there are {fewest}; give at most that, or 0 for "
+            "all there are."
         )
     chosen = [device for of in there.values() for device in of[: devices or None]]
     return jax.make_mesh((len(chosen),), (AXIS,), axis_types=(AxisType.Auto,), devices=chosen)

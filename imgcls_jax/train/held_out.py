@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from tqdm.auto import tqdm
 
-from imgcls_jax import models, steps
+from imgcls_jax import models, sharding, steps
 from imgcls_jax.config import Config
 from imgcls_jax.data import resident
 from imgcls_jax.data.dataset import Dataset, Split
@@ -247,7 +247,10 @@ class Heads:
         self._full, self._rest = divmod(size, config.train.batch_size)
         self._run = {
             examples: steps.make_train_many(
-                train_step=train_step, take_fn=resident.take, batch_size=examples
+                train_step=train_step,
+                take_fn=resident.take,
+                batch_size=examples,
+                shardings=sharding.replicated(setup.mesh),
             )
             for examples in (config.train.batch_size, self._rest)
         }

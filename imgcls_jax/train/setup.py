@@ -154,8 +154,7 @@ def make_setup(
 
     Args:
       train: the split that the normalisation's constants and the length of an epoch are taken from.
-      teach: (loss, augmentation) -> those of a training step that learns from a teacher beside the
-        labels, see `imgcls_jax.train.distil`; None without one.
+      teach: (loss, augmentation) -> those that learn from a teacher too, see `train.distil`.
 
     Raises:
       UserError: for options that do not go together, or more devices than there are.
@@ -181,9 +180,10 @@ def make_setup(
             loss_fn=step_loss,
             metrics_fn=judged.metrics_fn,
             augment_fn=augment_fn,
+            accumulate=config.train.accumulate,
+            batch_size=config.train.batch_size,
             ema=config.optim.ema,
             steps_per_epoch=length,
-            **{name: getattr(config.train, name) for name in ("accumulate", "batch_size")},
             shard_fn=sharding.over_batch(mesh),
         )
 

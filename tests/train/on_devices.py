@@ -6,14 +6,17 @@
 many. Every function below is a comparison; what it returns stands under its name in FOLDER/*.json.
 """
 
+import functools
+import hashlib
 import json
 import sys
 import time
 from pathlib import Path
+from unittest import mock
 
 import jax
-import jax.numpy as jnp
 import numpy as np
+from photo_helpers import write_photos
 
 from imgcls_jax import data, sharding
 from imgcls_jax.checkpoint import Checkpoints
@@ -21,7 +24,9 @@ from imgcls_jax.config import Config
 from imgcls_jax.data import resident
 from imgcls_jax.data.dataset import Dataset, Split
 from imgcls_jax.errors import UserError
+from imgcls_jax.train import rate_finder
 from imgcls_jax.train.build import build, training_splits
+from imgcls_jax.train.distil import Teacher
 from imgcls_jax.train.many import Many
 
 MANY = 8
@@ -29,8 +34,9 @@ DIGITS = data.load("digits")
 # 1,437 examples: a last batch of 29, which eight devices cannot share evenly.
 MLP = Config.of(dataset="digits", model="mlp", hidden=(256, 128), lr=0.001, batch_size=64, epochs=5)
 CNN = Config.of(
-    dataset="digits", model="cnn", widths=(8, 16), optimizer="sgd", lr=0.01, batch_size=16, epochs=5
-)
+    dataset="digits", model="cnn", widths=(4,), dropout=0.3, optimizer="sgd", lr=0.01,
+    batch_size=20, ema=0.9, epochs=5,
+)  # fmt: skip
 FOLDER = Path(sys.argv[1])
 
 
@@ -53,12 +59,14 @@ def photos(side: int, channels: int, count: int) -> Dataset:
     return Dataset("made", split(count), split(45), ("a", "b", "c"), "made up", None)
 
 
-def made(config: Config, dataset: Dataset, devices: int, **settings):
-    return build(config.replace(devices=devices, **settings), dataset)
+@functools.cache
+def made(config: Config, devices: int, pattern: str | None = None):
+    """Makes a trainer for digits, once."""
+    return build(config.replace(devices=devices, shard_params=pattern), DIGITS)
 
 
-def begun(trainer):
-    position = trainer.start(0)
+def begun(trainer, seed: int = 0):
+    position = trainer.start(seed)
     return position.state, position.sums
 
 
@@ -70,18 +78,17 @@ def trained(trainer, count: int):
     return jax.block_until_ready(carry)
 
 
-def both(config: Config, dataset: Dataset, count: int, **settings) -> dict:
-    """Trains on one device and on eight; returns the distances of what comes of it."""
+def both(one, many, test: Split, count: int) -> dict:
+    """Trains by two trainers; returns the distances of what comes of it."""
     found = []
-    for devices in (1, MANY):
-        trainer = made(config, dataset, devices, **settings)
+    for trainer in (one, many):
         state, sums = trained(trainer, count)
         state = trainer.feed.averaged(state)
-        found.append((state, sums, *trainer.feed.evaluate(state, dataset.test)))
+        found.append((state, sums, *trainer.feed.evaluate(state, test)))
     (state, sums, tested, logits), (other, other_sums, other_tested, other_logits) = found
     return {
         "params": apart(state.params, other.params),
-        "batch_stats": apart(state.batch_stats, other.batch_stats) if state.batch_stats else 0.0,
+        "batch_stats": apart(state.batch_stats, other.batch_stats) if state.batch_stats else None,
         "logits": apart(logits, other_logits),
         "loss": abs(float(sums["loss"]) - float(other_sums["loss"])) / float(sums["count"]),
         "counts": [int(s["count"]) for s in (sums, other_sums, tested, other_tested)],
@@ -90,114 +97,155 @@ def both(config: Config, dataset: Dataset, count: int, **settings) -> dict:
 
 
 def mlp_3():
-    """A hundred steps, among them four smaller ones."""
-    return both(MLP, DIGITS, 100)
+    """A hundred steps, among them four smaller ones; and thirty steps twice."""
+    one, many = made(MLP, 1), made(MLP, MANY)
+    first, second = (trained(many, 30)[0] for _ in range(2))
+    order = many.feed._make_order(first.key, np.int32(3), many.feed._train.labels)
+    key = jax.random.wrap_key_data(np.asarray(jax.random.key_data(first.key)))
+    return both(one, many, DIGITS.test, 100) | {
+        "twice": apart(first.params, second.params),
+        "order": bool(np.array_equal(order, resident.epoch_order(key, 3, 1437))),
+        "shared": ["all-reduce" in of.feed._train_many.as_text() for of in (one, many)],
+        "said": [sharding.described(many.setup.mesh, rows) for rows in (64, 100)],
+    }
 
 
-def uneven():
-    """Batches of 100 on eight devices, dropout, augmentation, micro-batches, averaged weights.
+def cnn():
+    """Batch norm over the global batch, dropout, averaged weights; batches of 20 are uneven.
 
     All that is drawn at random is drawn for the whole batch, whoever computes it.
     """
-    config = CNN.replace(batch_size=20, accumulate=2, augment=("flip", "crop:1", "mixup:0.2"))
-    return both(config.replace(ema=0.9), photos(8, 3, 90), 8, dropout=0.3)
+    return both(made(CNN, 1), made(CNN, MANY), DIGITS.test, 8)
 
 
 def parameters_cut():
     """Every device holds a part of the kernels and of their moments."""
-    found = []
-    for devices, pattern in ((1, None), (MANY, "kernels")):
-        trainer = made(MLP, DIGITS, devices, shard_params=pattern)
-        found.append((trainer, *trained(trainer, 30)))
-    (_, state, _), (trainer, cut, sums) = found
-    _, logits = trainer.feed.evaluate(cut, DIGITS.test)
+    one, many, cut = made(MLP, 1), made(MLP, MANY), made(MLP, MANY, "kernels")
+    state, (parts, _) = trained(one, 30)[0], trained(cut, 30)
+    leaves = jax.tree_util.tree_leaves_with_path((parts.params, parts.opt_state))
     shards = {
-        jax.tree_util.keystr(path, simple=True, separator="/"): leaf.addressable_shards[
-            0
-        ].data.shape
-        for path, leaf in jax.tree_util.tree_leaves_with_path((cut.params, cut.opt_state))
+        jax.tree_util.keystr(path, simple=True, separator="/"): of.addressable_shards[0].data.shape
+        for path, of in leaves
     }
     try:
-        made(MLP, DIGITS, MANY, shard_params="nothing")
-        refused = ""
+        made(MLP, MANY, "nothing")
     except UserError as error:
         refused = str(error)
+    blank = {name: of.blank() for name, of in {"1": one, "8": many, "cut": cut}.items()}
+    shapes = jax.tree.map(lambda of: jax.ShapeDtypeStruct(of.shape, of.dtype), parts.variables)
+    position = cut.start(0).replace(state=parts)
     with Checkpoints(FOLDER / "cut") as checkpoints:
-        checkpoints.save("last", 30, trainer.start(0).__class__(cut, sums, jnp.zeros(()), {}))
+        checkpoints.save("last", 30, position)
+        checkpoints.save("evaluated", 30, parts.variables)
         checkpoints.wait()
-        restored = {
-            name: checkpoints.restore("last", made(MLP, DIGITS, *of).blank()).state
-            for name, of in {"1": (1,), "8": (MANY,)}.items()
-        }
-        again = checkpoints.restore("last", trainer.blank()).state
+        restored = {name: checkpoints.restore("last", of).state for name, of in blank.items()}
+        evaluated = checkpoints.restore("evaluated", shapes)
     return {
-        "params": apart(state.params, cut.params),
-        "finite": bool(np.isfinite(logits).all()),
+        "params": apart(state.params, parts.params),
         "shards": shards,
         "refused": refused,
-        "restored": {name: apart(of.params, cut.params) for name, of in restored.items()},
-        "restored_on": {name: len(of.step.sharding.device_set) for name, of in restored.items()},
-        "again": [
+        "restored": {name: apart(of.params, parts.params) for name, of in restored.items()},
+        "on": {name: len(of.step.sharding.device_set) for name, of in restored.items()},
+        "evaluated": apart(evaluated["params"], parts.params),
+        "evaluated_on": max(len(of.devices()) for of in jax.tree.leaves(evaluated)),
+        "as_cut": all(
             a.sharding == b.sharding
-            for a, b in zip(jax.tree.leaves(again), jax.tree.leaves(cut), strict=True)
-        ],
-    }
-
-
-def same_bits():
-    """The same number of devices twice, from a checkpoint of one device, and examples cut by rows.
-
-    Nothing but the communication is between a batch from a copy and a batch from parts.
-    """
-    trainer = made(MLP, DIGITS, MANY)
-    first, second = (trained(trainer, 30)[0] for _ in range(2))
-    sharding._WHOLE_SHARE = 0.0
-    by_rows = made(MLP, DIGITS, MANY)
-    placed = by_rows.feed.on_device(DIGITS.train)
-    third, _ = trained(by_rows, 30)
-    logits = by_rows.feed.evaluate(third, DIGITS.test)[1]
-    sharding._WHOLE_SHARE = 0.25
-    return {
-        "twice": apart(first.params, second.params),
-        "by_rows": apart(first.params, third.params),
-        "rows": [placed.pixels.shape[0], placed.pixels.addressable_shards[0].data.shape[0]],
-        "held": bool(np.array_equal(placed.rows(), DIGITS.train.images.reshape(1437, -1))),
-        "logits": apart(logits, trainer.feed.evaluate(first, DIGITS.test)[1]),
-        "order": bool(
-            np.array_equal(
-                trainer.feed._make_order(first.key, np.int32(3), trainer.feed._train.labels),
-                resident.epoch_order(_key(first), 3, 1437),
-            )
+            for a, b in zip(jax.tree.leaves(restored["cut"]), jax.tree.leaves(parts), strict=True)
         ),
     }
 
 
-def _key(state):
-    return jax.random.wrap_key_data(np.asarray(jax.random.key_data(state.key)))
+def rows_cut():
+    """Examples that are too many for each device to hold them all."""
+    mesh = sharding.make_mesh(MANY)
+    whole = resident.put(DIGITS.train, mesh)
+    with mock.patch.object(sharding, "_WHOLE_SHARE", 0.0):
+        cut = resident.put(DIGITS.train, mesh)
+    indices = np.random.default_rng(0).permutation(1437)[:64]
+    shard, take = sharding.over_batch(mesh), jax.jit(resident.take)
+    taken = [take(source, shard(indices)) for source in (whole, cut)]
+    return {
+        "rows": [of.pixels.addressable_shards[0].data.shape[0] for of in (whole, cut)],
+        "length": len(cut),
+        "held": bool(np.array_equal(cut.rows(), whole.rows())),
+        "same": all(bool(np.array_equal(taken[0][n], taken[1][n])) for n in taken[0]),
+        "right": bool(np.array_equal(taken[1]["image"], DIGITS.train.images[indices])),
+    }
 
 
 def side_by_side():
-    """Two seeds in one program, on eight devices."""
-    config = MLP.replace(hidden=(16,), batch_size=100, devices=MANY)
-    train, _ = training_splits(config, DIGITS)
-    many = Many(build(config, DIGITS), train, seeds=[0, 3])
+    """Two seeds in one program."""
+    config = MLP.replace(hidden=(16,), batch_size=100)
+    trainer, (train, _) = made(config, MANY), training_splits(config, DIGITS)
+    many = Many(trainer, train, seeds=[0, 3])
     many.train_epoch()
-    alone, _ = trained(build(config.replace(devices=1), DIGITS), 15)
-    member = many.member(0)
-    return {"params": apart(member.params, alone.params)}
+    member, alone = many.member(1), trained_of(made(config, 1), 3)
+    logits = many.evaluate(DIGITS.test)[1][1]
+    return {
+        "params": apart(member.params, alone.params),
+        "logits": apart(logits, trainer.feed.evaluate(member, DIGITS.test)[1]),
+    }
+
+
+def trained_of(trainer, seed: int):
+    """Returns the state after an epoch of a seed."""
+    return trainer.feed.train(begun(trainer, seed), 0, 0, trainer.steps_per_epoch)[0]
+
+
+def augmented():
+    """Augmentation with mixing, in micro-batches."""
+    config = CNN.replace(accumulate=2, augment=("flip", "crop:1", "mixup:0.2"))
+    return both(made(config, 1), made(config, MANY), DIGITS.test, 8)
 
 
 def resnet_20():
     """A hundred steps of stochastic gradient descent, batch norm over the global batch."""
+    dataset = photos(8, 3, 160)
     config = Config.of(
         dataset="digits", model="resnet20", optimizer="sgd", momentum=0.9, lr=0.01, batch_size=16,
         normalise="standard", epochs=20,
     )  # fmt: skip
-    return both(config, photos(8, 3, 160), 100)
+    trainers = (build(config.replace(devices=devices), dataset) for devices in (1, MANY))
+    return both(*trainers, dataset.test, 100)
 
 
-FAST = (mlp_3, uneven, parameters_cut, same_bits, side_by_side)
-SLOW = (resnet_20,)
+def streamed():
+    """Photos in a stream, whose last batch of 5 is uneven, and a range of learning rates."""
+    folder = write_photos(FOLDER / "photos")
+    config = Config.of(
+        dataset="folder", image_size=8, feed="streamed", model="mlp", hidden=(16,), lr=0.01,
+        augment=("flip",), batch_size=8, epochs=3, ema=0.9,
+    )  # fmt: skip
+    dataset = data.load("folder", data_dir=folder, image_size=8, feed="streamed")
+    one, many = (build(config.replace(devices=devices), dataset) for devices in (1, MANY))
+    with mock.patch.object(rate_finder, "STEPS", 20):
+        rates = [rate_finder.find(of, seed=0) for of in (made(MLP, 1), made(MLP, MANY))]
+    return both(one, many, dataset.test, 8) | {
+        "rates": apart(rates[0].losses, rates[1].losses),
+    }
+
+
+def taught():
+    """A teacher that is asked once, and one that is asked within the step."""
+    said = jax.random.normal(jax.random.key(1), (64, 10))
+    teacher = Teacher(lambda x: jax.nn.log_softmax(x.reshape(len(x), -1) @ said), "made up")
+    found = {}
+    for name, augment in (("once", ()), ("within", ("flip",))):
+        config = MLP.replace(hidden=(16,), augment=augment)
+        of = (build(config.replace(devices=n), DIGITS, teacher=teacher) for n in (1, MANY))
+        found[name] = both(*of, DIGITS.test, 10)["params"]
+    return found
+
+
+def digest():
+    """The bits of a training on eight devices."""
+    state = trained(made(MLP.replace(hidden=(16,)), MANY), 30)[0]
+    leaves = [np.asarray(leaf).tobytes() for leaf in jax.tree.leaves(state.params)]
+    return {"of": hashlib.sha256(b"".join(leaves)).hexdigest()}
+
+
+FAST = (mlp_3, cnn, parameters_cut, rows_cut)
+SLOW = (side_by_side, augmented, resnet_20, streamed, taught)
 
 if __name__ == "__main__":
     asked = sys.argv[2]
