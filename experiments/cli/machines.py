@@ -91,17 +91,17 @@ class _Member:
 
     def end(self) -> None:
         """Returns when all processes have come to their end."""
-        self._watch.await_end()
         import jax
 
         with contextlib.suppress(RuntimeError):  # everything is written
+            self._watch.await_end()
             jax.distributed.shutdown()
         self._inherit_nothing()
 
     def leave(self, error: BaseException) -> None:
         """Ends this process for an error, and has the others end."""
         if isinstance(error, Interrupted):  # in all processes at the same step
-            self._watch.await_end()
+            self.end()
             self._exit(STATUS, with_dashes(str(error)) if group.is_first() else "")
         plain = isinstance(error, UserError | KeyboardInterrupt)
         if _BY_ANOTHER.search(str(error)) and (not plain or error.__cause__ is not None):

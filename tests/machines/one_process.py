@@ -21,6 +21,7 @@ from imgcls_jax.machines import group
 from imgcls_jax.train import loop, run
 from imgcls_jax.workdir import Workdir
 
+LOST_AFTER = 30
 SETTINGS = {"dataset": "digits", "hidden": (16,), "batch_size": 16, "epochs": 2, "lr": 0.01}
 
 
@@ -109,7 +110,7 @@ def main():
 
     flags.FLAGS(
         ["test", f"--coordinator=localhost:{port}", f"--processes={count}",
-         f"--process_id={number}", "--lost_after=5"]
+         f"--process_id={number}", f"--lost_after={LOST_AFTER}"]
     )  # fmt: skip
     with machines.together():
         summary = train(path, dict(pair.split("=", 1) for pair in given))
