@@ -104,7 +104,8 @@ class _Member:
             self.end()
             self._exit(STATUS, with_dashes(str(error)) if group.is_first() else "")
         plain = isinstance(error, UserError | KeyboardInterrupt)
-        if _BY_ANOTHER.search(str(error)) and (not plain or error.__cause__ is not None):
+        said = f"{error} {error.__cause__}"
+        if _BY_ANOTHER.search(said) and (not plain or error.__cause__ is not None):
             time.sleep(LOST_AFTER.value + _GRACE_SECONDS)  # the watch will know who is lost
         if isinstance(error, UserError):
             why = with_dashes(str(error))

@@ -10,7 +10,6 @@ from absl import flags
 
 from experiments.cli import again, folders, instead, machines, origins, rate_finding, shown
 from experiments.cli import flags as cli
-from experiments.cli.folders import WORKDIR
 from experiments.cli.rate_finding import FIND_LR
 from experiments.cli.trackers_flag import asked_trackers
 from experiments.cli.vectorize_flag import VECTORIZE
@@ -64,7 +63,8 @@ def command(
     def help_of() -> str:
         places = ("data_dir", "raw_dir", "offline")
         if "photos" not in without:
-            places = (*places, "workers") if "runs" in without else ("data_dir", "workers")
+            of_photos = ("workers", "verify")
+            places = (*places, *of_photos) if "runs" in without else ("data_dir", *of_photos)
         run_flags = [n for n in _OF_THE_RUN if "runs" not in without or n not in _OF_DOCUMENTS]
         groups = {"The run": run_flags} | {title: [] for title in shown.HEADINGS.values()}
         groups["Data"] += places
@@ -138,7 +138,7 @@ def train(preset: choose.Preset, *, experiment: str) -> None:
     found = folders.config(several=several)
     held = None if chosen else found
     settings = preset.settings if held is None else held.flat()
-    source = preset.title if held is None else f"the run in {Workdir(WORKDIR.value).path}"
+    source = preset.title if held is None else f"the run in {Workdir(folders.WORKDIR.value).path}"
     with origins.named(settings, source, replaceable=held is None):
         if experiment != "train":  # which has shown it
             shown.description({**settings, **given}["dataset"], unless_published=True)

@@ -16,6 +16,7 @@ from imgcls_jax.machines import group
 from imgcls_jax.workdir import Workdir
 
 _SAVE_SECONDS = 2.0  # between checkpoints: below this, redoing the work is cheaper than saving it
+_SHARE = 0.01  # of the time that checkpoints may take, where they take longer than was thought
 _OVERDUE_SECONDS = 120.0  # without a checkpoint: one within the epoch
 
 History = list[dict[str, Any]]
@@ -136,16 +137,21 @@ class Saver:
         self, checkpoints: Checkpoints, *, every: Cadence | None, seconds: float, done: int
     ):
         self._checkpoints, self._every = checkpoints, every or Cadence()
+        self._free = every is None
         self._seconds = seconds if every is None else every.seconds
         self._overdue = _OVERDUE_SECONDS if every is None else every.seconds
         self._best = None
         self._saved, self._done = time.perf_counter(), done
 
     def is_due(self, record: dict[str, Any]) -> bool:
-        """Returns whether an epoch's end, by its record, is worth a checkpoint."""
+        """Returns whether an epoch's end, by its record, is worth a checkpoint.
+
+        Where nothing else is asked for, that depends on what the last one took.
+        """
+        worth = min(self._checkpoints.seconds / _SHARE, _OVERDUE_SECONDS) if self._free else 0.0
         by_number = record["epoch"] % self._every.epochs == 0
         passed = self._passed(record["step"])
-        return group.any_of(by_number or passed or self._age() > self._seconds)
+        return group.any_of(by_number or passed or self._age() > max(self._seconds, worth))
 
     def is_overdue(self, step: int) -> bool:
         """Returns whether a checkpoint is due within the epoch, as where a crash costs much."""
@@ -169,7 +175,6 @@ class Saver:
     def save(self, position: Any) -> None:
         if self._best is not None:
             self._checkpoints.save("best", int(self._best.state.step), self._best)
-            self._checkpoints.wait()  # two managers write in parallel
             self._best = None
         self._done = int(position.state.step)
         self._checkpoints.save("last", self._done, position)
