@@ -35,7 +35,7 @@ def main(config: Config, *, seeds: int, workdir: Workdir) -> dict[str, Any]:
     Raises:
       UserError: for settings that a training in one call cannot honour.
     """
-    for name in ("hold_out", "ema", "watch_test", "top_k"):
+    for name in ("hold_out", "ema", "watch_test", "top_k", "devices", "shard_params"):
         if config.flat()[name]:
             raise UserError(f"a speed run takes no --{name}; leave it out.")
     of_seeds = [one.train.seed for one in config.seeds(seeds)]
@@ -68,7 +68,8 @@ def prepare(config: Config, dataset: Dataset) -> tuple[dict[str, Any], dict[str,
     """
     train, test = resident.put(dataset.train), resident.put(dataset.test)
     started = time.perf_counter()
-    setup = make_setup(config, train=dataset.train, num_classes=dataset.num_classes)
+    of_one = config.replace(devices=1)
+    setup = make_setup(of_one, train=dataset.train, num_classes=dataset.num_classes)
     preparation_seconds = time.perf_counter() - started
 
     @jax.jit
@@ -108,7 +109,7 @@ def prepare(config: Config, dataset: Dataset) -> tuple[dict[str, Any], dict[str,
         "parameters": models.count_parameters(jax.eval_shape(start, 0).params),
         "data_verified": dataset.verified,
         "preparation_seconds": preparation_seconds,
-    } | environment()
+    } | environment(devices=1)
     return arguments, facts
 
 

@@ -108,6 +108,7 @@ def make_train_step(
     batch_size: int | None = None,
     ema: float = 0.0,
     steps_per_epoch: int | None = None,
+    shard_fn: Callable[[Batch], Batch] = lambda batch: batch,
 ) -> Callable[[TrainState, Batch], tuple[TrainState, Metrics]]:
     """Builds `step(state, batch) -> (state, metrics)`, jitted, with the state donated.
 
@@ -124,6 +125,7 @@ def make_train_step(
         into micro-batches of the same size and a rest.
       ema: decay of the moving average of the parameters; 0 keeps none.
       steps_per_epoch: gives the augmentation the number of the epoch; None leaves it out.
+      shard_fn: cuts a batch, or a micro-batch, over devices, see `imgcls_jax.sharding.over_batch`.
     """
 
     def objective(params, batch_stats, batch, key):
@@ -153,7 +155,7 @@ def make_train_step(
 
         def add(carry, number, part):
             gradients, metrics, batch_stats = carry
-            share = len(part["label"]) / total
+            part, share = shard_fn(part), len(part["label"]) / total
             more, (more_metrics, batch_stats) = differentiate(
                 state.params, batch_stats, part, jax.random.fold_in(key, number)
             )
@@ -175,12 +177,13 @@ def make_train_step(
     def train_step(state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
         stream = jax.random.fold_in(state.key, _STEP_STREAM)
         augment_key, dropout_key = jax.random.split(jax.random.fold_in(stream, state.step))
+        batch = shard_fn(batch)
         batch = {**batch, "image": image_fn(batch["image"])}
         if steps_per_epoch is not None:
             batch["epoch"] = state.step // steps_per_epoch
         if augment_fn is not None:
             batch = augment_fn(augment_key, batch)
-        batch = {name: batch[name] for name in ("image", "label")}
+        batch = shard_fn({name: batch[name] for name in ("image", "label")})
         gradients, metrics, batch_stats = whole_gradient(state, batch, dropout_key)
         updates, opt_state = tx.update(gradients, state.opt_state, state.params)
         params = optax.apply_updates(state.params, updates)
@@ -204,6 +207,7 @@ def make_train_many(
     train_step: Callable[[TrainState, Batch], tuple[TrainState, Metrics]],
     take_fn: Callable[[Any, jax.Array], Batch],
     batch_size: int,
+    shardings: Any = None,
 ) -> Callable[..., tuple[TrainState, Metrics]]:
     """Builds `run(state, sums, source, order, first, count)`: many training steps in one call.
 
@@ -211,9 +215,12 @@ def make_train_many(
     call runs batches first .. first + count - 1 and adds their metrics to `sums`. `first` and
     `count` are traced, so one compilation serves calls of any length. `state` and `sums` are
     donated.
+
+    Args:
+      shardings: those of the state and the sums that it returns; None leaves them to the compiler.
     """
 
-    @partial(jax.jit, donate_argnums=(0, 1))
+    @partial(jax.jit, donate_argnums=(0, 1), out_shardings=shardings)
     def run(state, sums, source, order, first, count):
         def body(k, carry):
             state, sums = carry
@@ -232,14 +239,19 @@ def make_eval_step(
     loss_fn: Callable[[jax.Array, jax.Array], jax.Array] = cross_entropy,
     metrics_fn: Callable[..., Metrics] = batch_metrics,
     image_fn: Callable[[jax.Array], jax.Array] = to_unit_interval,
+    shard_fn: Callable[[Batch], Batch] = lambda batch: batch,
 ) -> Callable[[TrainState, Batch], tuple[Metrics, jax.Array]]:
     """Builds `step(state, batch) -> (metrics, logits)`, jitted, the model in inference mode.
 
     A batch may carry `mask` (B,) bool; examples where it is False contribute nothing.
+
+    Args:
+      shard_fn: cuts a batch over devices, see `imgcls_jax.sharding.over_batch`.
     """
 
     @jax.jit
     def eval_step(state: TrainState, batch: Batch) -> tuple[Metrics, jax.Array]:
+        batch = shard_fn(batch)
         logits = apply_fn(state.variables, image_fn(batch["image"]), train=False)
         losses = loss_fn(logits, batch["label"])
         return metrics_fn(losses, logits, batch["label"], batch.get("mask")), logits
@@ -252,14 +264,18 @@ def make_evaluate(
     eval_step: Callable[[TrainState, Batch], tuple[Metrics, jax.Array]],
     take_fn: Callable[[Any, jax.Array], Batch],
     batch_size: int,
+    sharding: Any = None,
 ) -> Callable[[TrainState, Any], tuple[Metrics, jax.Array]]:
     """Builds `evaluate(state, source) -> (metrics, logits (N, C))` over a whole resident split.
 
     The last batch is padded with repeats of the last example and masked, so every example counts
     once whatever the batch size, and only one batch shape is compiled.
+
+    Args:
+      sharding: that of what it returns; None leaves it to the compiler.
     """
 
-    @jax.jit
+    @partial(jax.jit, out_shardings=sharding)
     def evaluate(state, source):
         total = len(source)
         size = min(batch_size, total)

@@ -18,6 +18,7 @@ from imgcls_jax.config import Config
 from imgcls_jax.config.cadence import Cadence
 from imgcls_jax.errors import UserError
 from imgcls_jax.files.reading import read_arrays
+from imgcls_jax.machines import claims, group
 from imgcls_jax.schema import fit, run_files
 from imgcls_jax.schema.reading import read
 
@@ -78,6 +79,7 @@ class Workdir:
         found = sorted(self.path.glob(f"*-*/{_RUN}"))
         return found[0].parent if found else self.path / "seed-0"
 
+    @claims.by_first(lambda several: SEVERAL if several else _RUN)
     def claim(self, config: Config, *, several: bool = False) -> None:
         """Makes this the folder of `config`, or checks that it already is.
 
@@ -86,11 +88,9 @@ class Workdir:
         """
         if self._claim(SEVERAL if several else _RUN, config.to_json()) is None:
             return
-        held = self.config(several=several)
-        if held != config:
+        if differing := self.config(several=several).differences(config):
             changes = "; ".join(
-                f"{name} is {old} there, {new} here"
-                for name, (old, new) in held.differences(config).items()
+                f"{name} is {old} there, {new} here" for name, (old, new) in differing.items()
             )
             raise UserError(
                 f"{self.path} holds another run ({changes}); choose another `workdir`, or leave "
@@ -189,6 +189,7 @@ class Workdir:
             records = [{k.replace(old, new): v for k, v in r.items()} for r in records]
         return records
 
+    @group.by_first
     def append_history(self, record: dict[str, Any]) -> None:
         with self._writing("metrics.jsonl"), (self.path / "metrics.jsonl").open("a") as file:
             file.write(json.dumps(record) + "\n")
@@ -223,10 +224,12 @@ class Workdir:
     def write_json(self, name: str, value: Any) -> None:
         self.write_text(name, json.dumps(value, indent=2, allow_nan=False) + "\n")
 
+    @group.by_first
     def write_text(self, name: str, text: str) -> None:
         with self._replacing(name) as temporary:
             temporary.write_text(text, encoding="utf-8")
 
+    @group.by_first
     def write_arrays(self, name: str, **arrays: np.ndarray) -> None:
         # Opened here: savez would add a suffix to a path.
         with self._replacing(name) as temporary, temporary.open("wb") as file:
@@ -268,40 +271,36 @@ class Workdir:
             ) from error
 
 
-def environment() -> dict[str, Any]:
-    """Returns the facts a result depends on beside its settings: device, versions, git commit."""
+def environment(devices: int | None = None) -> dict[str, Any]:
+    """Returns what a result depends on beside its settings: devices (all if None), versions, ..."""
     device = jax.devices()[0]
     versions = {name: importlib.metadata.version(name) for name in _PACKAGES}
     versions["python"] = platform.python_version()
     return {
-        "device": f"{device.platform}: {_device_name(device)}",
+        "device": f"{device.platform}: {_device_name(device, devices or jax.device_count())}",
         "versions": versions,
         "git_commit": _git_commit(),
     }
 
 
-def _device_name(device: jax.Device) -> str:
+def _device_name(device: jax.Device, count: int) -> str:
     if device.platform != "cpu":
-        return f"{device.device_kind} x{jax.device_count()}"
+        return f"{device.device_kind} x{count}"
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
         name = next(line.split(":", 1)[1].strip() for line in lines if "model name" in line)
     except (OSError, StopIteration):
         name = device.device_kind
-    return f"{name}, {os.cpu_count()} cores"
+    return f"{name}, {os.cpu_count()} cores" + (f" as {count} devices" if count > 1 else "")
 
 
 def _git_commit() -> str | None:
     """Returns the commit of the running code, with `+` if files were changed; None outside git."""
 
     def git(*arguments: str) -> str:
-        return subprocess.run(
-            ["git", "-C", str(Path(__file__).parent), *arguments],
-            capture_output=True,
-            text=True,
-            check=True,
-            timeout=10,
-        ).stdout.strip()
+        command = ["git", "-C", str(Path(__file__).parent), *arguments]
+        said = subprocess.run(command, capture_output=True, text=True, check=True, timeout=10)
+        return said.stdout.strip()
 
     try:
         git("ls-files", "--error-unmatch", __file__)  # else the repository is somebody else's

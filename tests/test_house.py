@@ -9,8 +9,10 @@ ROOT = Path(__file__).parents[1]
 # Room -> the rooms it may import; all may import errors. Those missing here may import anything.
 ALLOWED = {
     "errors": (),
+    "sharding": (),
     "bars": (),
     "files": (),
+    "machines": (),
     "augment": ("files",),
     "schema": ("files",),
     "losses": (),
@@ -19,11 +21,11 @@ ALLOWED = {
     "optim": ("files",),
     "models": ("files",),
     "checkpoint": ("files",),
-    "data": ("files", "bars", "schema"),
+    "data": ("files", "bars", "schema", "sharding"),
     "steps": ("losses", "metrics", "optim"),
     "pretrained": ("files", "models", "data.catalog.download"),
     "config": ("data", "models", "augment", "optim", "schema"),
-    "workdir": ("files", "config", "schema"),
+    "workdir": ("files", "config", "machines", "schema"),
     "limits": ("files", "metrics", "schema"),
     "report": ("files", "metrics", "data", "augment", "workdir", "config", "limits"),
     "predict": (

@@ -11,6 +11,7 @@ from imgcls_jax.config import Config
 from imgcls_jax.config.cadence import Cadence
 from imgcls_jax.errors import UserError
 from imgcls_jax.files import held
+from imgcls_jax.machines import group
 from imgcls_jax.workdir import Workdir
 
 WORKDIR = flags.DEFINE_string("workdir", None, "folder of the run; an old one is continued")
@@ -79,9 +80,10 @@ def own(experiment: str, name: str, *, reads: bool = False) -> Iterator[Workdir]
     if reads:
         yield Workdir(WORKDIR.value)
         return
-    path = Workdir(WORKDIR.value or new(experiment, name)).path
+    path = Path(WORKDIR.value or group.broadcast(lambda: str(new(experiment, name))))
+    path = Workdir(path).path
     try:
-        with held(path):
+        with held(path) if group.is_first() else contextlib.nullcontext():
             yield Workdir(path, checkpoint_every=every)
     finally:
         if not WORKDIR.value:

@@ -7,6 +7,8 @@ from absl import flags
 from experiments.cli import flags as cli
 from imgcls_jax.config import Config
 from imgcls_jax.data.dataset import Dataset
+from imgcls_jax.errors import UserError
+from imgcls_jax.machines import group
 from imgcls_jax.report import console
 from imgcls_jax.report.rate_chart import losses_by_rate
 from imgcls_jax.train import rate_finder
@@ -28,8 +30,11 @@ def find(config: Config, path: str, *, make_trainer: Callable[[Config, Dataset],
       make_trainer: as `run.make_trainer`.
 
     Raises:
-      UserError: for settings that do not fit the data, or where no rate can be suggested.
+      UserError: for settings that do not fit the data, or where no rate can be suggested; for
+        several processes.
     """
+    if group.count() > 1:
+        raise UserError("--find_lr is for one process; give --processes=1, or leave it out.")
     dataset = cli.load_dataset(config)
     console.dataset(dataset)
     console.heading("Learning rate")

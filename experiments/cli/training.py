@@ -8,9 +8,8 @@ from typing import Any
 import numpy as np
 from absl import flags
 
-from experiments.cli import again, folders, instead, origins, rate_finding, shown
+from experiments.cli import again, folders, instead, machines, origins, rate_finding, shown
 from experiments.cli import flags as cli
-from experiments.cli.folders import WORKDIR
 from experiments.cli.rate_finding import FIND_LR
 from experiments.cli.trackers_flag import asked_trackers
 from experiments.cli.vectorize_flag import VECTORIZE
@@ -20,6 +19,7 @@ from imgcls_jax import models
 from imgcls_jax.config import Config, settings_by_name
 from imgcls_jax.data import Dataset
 from imgcls_jax.errors import UserError
+from imgcls_jax.machines import group
 from imgcls_jax.predict import predictor
 from imgcls_jax.report import console, run_page
 from imgcls_jax.report.run_figures import draw
@@ -71,9 +71,10 @@ def command(
         for name, (section, field) in settings_by_name().items():
             if field.metadata["of"] not in without:
                 groups[shown.HEADINGS[section]].append(name)
+        groups["Several machines"] = list(machines.NAMES)
         return cli.help_text(sys.modules[main.__module__].__doc__, groups)
 
-    cli.run(main, help_of=help_of, argv=argv)
+    cli.run(machines.joining(main), help_of=help_of, argv=argv)
 
 
 def preset_name(experiment: str) -> str | None:
@@ -137,7 +138,7 @@ def train(preset: choose.Preset, *, experiment: str) -> None:
     found = folders.config(several=several)
     held = None if chosen else found
     settings = preset.settings if held is None else held.flat()
-    source = preset.title if held is None else f"the run in {Workdir(WORKDIR.value).path}"
+    source = preset.title if held is None else f"the run in {Workdir(folders.WORKDIR.value).path}"
     with origins.named(settings, source, replaceable=held is None):
         if experiment != "train":  # which has shown it
             shown.description({**settings, **given}["dataset"], unless_published=True)
@@ -273,6 +274,7 @@ def _cross_validate(
     console.times(result)
 
 
+@group.by_first
 def _draw(
     title: str,
     config: Config,

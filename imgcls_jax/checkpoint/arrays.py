@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import numpy as np
 import orbax.checkpoint as ocp
 
 from imgcls_jax.checkpoint import digests, failures
@@ -61,6 +62,8 @@ def to_save(tree: Any) -> ocp.args.CheckpointArgs:
 def read(folder: Path, like: Any) -> Any:
     """Reads a checkpoint into the structure, shapes and dtypes of `like`.
 
+    Arrays are read by all processes that train together, shapes by this one alone.
+
     Raises:
       Damaged: it is not what was written.
       UserError: it cannot be read, or is another model's or another random-number
@@ -73,11 +76,24 @@ def read(folder: Path, like: Any) -> Any:
     # Versions up to 0.2 wrote through Orbax' manager, which adds a folder.
     arrays = folder / "default" if (folder / "default").is_dir() else folder
     target = jax.tree.map(_target, _storable(like))
-    with _explained(folder), ocp.Checkpointer(ocp.StandardCheckpointHandler()) as reader:
+    with _explained(folder), _reader(alone=_are_shapes(like)) as reader:
         tree = reader.restore(arrays, args=ocp.args.StandardRestore(target))
     if record is not None and (name := digests.changed(record, tree)):
         raise Damaged(f"{name} is not what was written")
     return _usable(tree, like)
+
+
+def _are_shapes(like: Any) -> bool:
+    return all(isinstance(leaf, jax.ShapeDtypeStruct) for leaf in jax.tree.leaves(like))
+
+
+def _reader(*, alone: bool) -> ocp.Checkpointer:
+    here = {jax.process_index()} if alone else None
+    options = ocp.options.MultiprocessingOptions(
+        primary_host=jax.process_index() if alone else 0, active_processes=here
+    )
+    handler = ocp.StandardCheckpointHandler(multiprocessing_options=options)
+    return ocp.Checkpointer(handler, multiprocessing_options=options)
 
 
 @contextlib.contextmanager
@@ -117,8 +133,18 @@ def _target(leaf: Any) -> Any:
 
 
 def _storable(tree: Any) -> Any:
-    """Replaces random keys by their words, which have a dtype that every version can read."""
-    return jax.tree.map(lambda x: jax.random.key_data(x) if digests.is_key(x) else x, tree)
+    """Replaces random keys by their words, which have a dtype that every version can read.
+
+    What lies in one of several processes alone becomes a host's array: the first one's is written.
+    """
+
+    def one(leaf: Any) -> Any:
+        if digests.is_key(leaf):
+            return jax.random.key_data(leaf)
+        here = isinstance(leaf, jax.Array) and leaf.is_fully_addressable
+        return np.asarray(leaf) if here and jax.process_count() > 1 else leaf
+
+    return jax.tree.map(one, tree)
 
 
 def _usable(tree: Any, like: Any) -> Any:

@@ -124,9 +124,14 @@ class Config:
         return cls.of(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
 
     def differences(self, other: "Config") -> dict[str, tuple[Any, Any]]:
-        """Returns the settings that differ, as {name: (own value, other's value)}."""
-        mine, theirs = self.flat(), other.flat()
-        return {name: (mine[name], theirs[name]) for name in mine if mine[name] != theirs[name]}
+        """Returns the settings that make it another run, as {name: (own value, other's value)}."""
+        mine, theirs, fields = self.flat(), other.flat(), settings_by_name()
+        differing = (name for name in mine if mine[name] != theirs[name])
+        return {
+            name: (mine[name], theirs[name])
+            for name in differing
+            if fields[name][1].metadata["binding"]
+        }
 
     def shown(self, *, everything: bool = False) -> dict[str, Any]:
         """Returns the settings to show: a few that always matter, and those not at their defaults.

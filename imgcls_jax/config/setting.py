@@ -15,6 +15,7 @@ def setting(
     holds: Callable[[Any], bool] | None = None,
     wanted: str = "",
     of: str = "",
+    binding: bool = True,
 ) -> Any:
     """Returns the dataclass field of a setting.
 
@@ -26,11 +27,14 @@ def setting(
       wanted: what a value must be, the end of the sentence that refuses one.
       of: "photos" or "transfer" where it means something for folders of photos, or for networks
         with published weights, alone.
+      binding: whether a run that goes on must keep it; False where it changes nothing but how the
+        work is spread, and so at most the rounding.
     """
     if choices:
         help = f"{help}: {', '.join(choices)}"
     metadata = {
-        "help": help, "choices": choices, "holds": holds, "wanted": wanted, "of": of
+        "help": help, "choices": choices, "holds": holds, "wanted": wanted, "of": of,
+        "binding": binding,
     }  # fmt: skip
     return dataclasses.field(default=default, metadata=metadata)
 

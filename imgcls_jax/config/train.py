@@ -79,6 +79,18 @@ class TrainConfig:
     patience: int = setting(
         0, "epochs without better validation accuracy to stop after; 0: never", **_AT_LEAST_0
     )
+    devices: int = setting(
+        0,
+        "devices that share every batch, of each process; 0: all there are",
+        **_AT_LEAST_0,
+        binding=False,
+    )
+    shard_params: str | None = setting(
+        None,
+        "parameters to cut over the devices, with the optimiser's state of them, where each would "
+        "hold them whole: all, kernels, or a regular expression on the path",
+        binding=False,
+    )
 
     def __post_init__(self):
         if self.labels.lower().endswith(".csv"):

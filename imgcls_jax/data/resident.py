@@ -7,7 +7,10 @@ between the first step and the last.
 import flax.struct
 import jax
 import jax.numpy as jnp
+import numpy as np
+from jax.sharding import Mesh
 
+from imgcls_jax import sharding
 from imgcls_jax.data.dataset import Split
 
 
@@ -17,6 +20,7 @@ class Resident:
 
     Attributes:
       pixels: (N, H*W*C) uint8. Rows are flat because gathering them is then a plain row copy.
+        Where they are cut over devices, rows of zeros behind them make the cut even.
       labels: (N,) int32.
       image_shape: (H, W, C).
     """
@@ -28,14 +32,30 @@ class Resident:
     def __len__(self) -> int:
         return self.labels.shape[0]
 
+    def rows(self) -> np.ndarray:
+        """Returns the rows of pixels (N, F) in host memory."""
+        return np.asarray(self.pixels)[: len(self)]
 
-def put(split: Split) -> Resident:
-    """Copies a split to the default device."""
-    return Resident(
-        pixels=jnp.asarray(split.images.reshape(len(split), -1)),
-        labels=jnp.asarray(split.labels),
-        image_shape=split.images.shape[1:],
-    )
+
+def put(split: Split, mesh: Mesh | None = None) -> Resident:
+    """Copies a split to the devices of a mesh, or to the first device."""
+    return placed(split.images.reshape(len(split), -1), split.labels, split.images.shape[1:], mesh)
+
+
+def placed(
+    rows: np.ndarray, labels: np.ndarray, image_shape: tuple[int, ...], mesh: Mesh | None = None
+) -> Resident:
+    """Copies rows (N, F), in the place of pixels, and labels to devices, see `put`.
+
+    Every device holds all rows, for the fastest gathering, unless they would take too much of its
+    memory; then each holds a part of them.
+    """
+    mesh = sharding.make_mesh(1) if mesh is None else mesh
+    whole = sharding.replicated(mesh)
+    cut = whole
+    if not sharding.fits_whole(mesh, rows.nbytes):
+        rows, cut = np.pad(rows, ((0, -len(rows) % mesh.size), (0, 0))), sharding.by_rows(mesh)
+    return Resident(sharding.put(rows, cut), sharding.put(labels, whole), image_shape)
 
 
 def take(source: Resident, indices: jax.Array) -> dict[str, jax.Array]:

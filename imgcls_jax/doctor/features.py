@@ -56,6 +56,6 @@ def make_embed(config: Config, images: np.ndarray, *, num_classes: int) -> tuple
 
     def embed(images: np.ndarray, doing: str) -> np.ndarray:
         split = Split(images, np.zeros(len(images), np.int32))
-        return np.asarray(extract(variables, split, doing).pixels)
+        return extract(variables, split, doing).rows()
 
     return embed, network

@@ -9,11 +9,12 @@ from typing import Any
 import flax
 import jax
 
-from imgcls_jax import models, steps
+from imgcls_jax import models, sharding, steps
 from imgcls_jax.config import Config
 from imgcls_jax.data.dataset import Dataset, Split, hold_out
 from imgcls_jax.data.resident import Resident
 from imgcls_jax.errors import UserError
+from imgcls_jax.optim.params import path_mask
 from imgcls_jax.train import features
 from imgcls_jax.train.distil import Teacher, with_teacher
 from imgcls_jax.train.feeds import evaluation_batch_size, make_feed
@@ -158,6 +159,9 @@ def _make_init(
       known: see `steps.init_state`.
     """
 
+    mesh, chosen = setup.mesh, config.train.shard_params
+    whole = sharding.replicated(mesh)
+
     def initial(key: jax.Array) -> Carry:
         state = steps.init_state(
             model=setup.network.model,
@@ -170,8 +174,15 @@ def _make_init(
         return state, steps.zero_metrics()
 
     with waiting("preparing the network"):
-        traced = jax.jit(initial).trace(jax.random.key(0))
-        return traced.lower().compile(), traced.out_info
+        key = sharding.shaped(jax.eval_shape(lambda: jax.random.key(0)), whole)
+        of_state = whole
+        if chosen is not None:
+            shapes, _ = jax.eval_shape(initial, key)
+            of_state = sharding.of_state(mesh, shapes, path_mask(shapes.params, chosen))
+        traced = jax.jit(initial, out_shardings=(of_state, whole)).trace(key)
+        state, sums = traced.out_info
+        shapes = sharding.shaped(state, of_state), sharding.shaped(sums, whole)
+        return traced.lower().compile(), shapes
 
 
 def _placing_features(
@@ -188,7 +199,10 @@ def _placing_features(
     def prepared():
         variables = begin(init(jax.random.key(0))[0]).variables
         size = evaluation_batch_size(config, train)
-        return variables, features.make_extract(apply_fn=setup.network.apply_fn, batch_size=size)
+        extract = features.make_extract(
+            apply_fn=setup.network.apply_fn, batch_size=size, mesh=setup.mesh
+        )
+        return variables, extract
 
     def place(split: Split) -> Resident:
         started = time.perf_counter()
@@ -211,6 +225,7 @@ def _fitting_the_head(
             binary=config.model.head == "binary",
             loss_fn=setup.loss_fn,
             of=features.HeadFit(of.head_epochs, of.head_lr, of.batch_size, of.sampler),
+            mesh=setup.mesh,
             found=found,
             state=state,
         )

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from tqdm.auto import tqdm
 
-from imgcls_jax import steps
+from imgcls_jax import sharding, steps
 from imgcls_jax.data import resident
 from imgcls_jax.data.dataset import Split
 from imgcls_jax.data.resident import Resident
@@ -32,13 +32,20 @@ class InBatches:
     """
 
     def __init__(self, setup: Setup, state: Any, split: Split, *, batch_size: int):
-        self._step, self._state = setup.eval_step(), state
+        mesh = setup.mesh
+        whole = sharding.replicated(mesh)
+        self._step = jax.jit(setup.eval_step(), out_shardings=whole)
+        self._state, self._mesh = state, mesh
         self._batch_size, self._compiled = batch_size, None
-        self._shapes = {
+        shapes = {
             "image": jax.ShapeDtypeStruct((batch_size, *split.images.shape[1:]), jnp.uint8),
             "label": jax.ShapeDtypeStruct((batch_size, *split.labels.shape[1:]), jnp.int32),
             "mask": jax.ShapeDtypeStruct((batch_size,), jnp.bool_),
         }
+        self._shapes = sharding.shaped(shapes, sharding.of_batch(mesh, batch_size))
+        self._take = jax.jit(
+            partial(_take, size=batch_size), out_shardings=sharding.of_batch(mesh, batch_size)
+        )
 
     def compile(self) -> float:
         """Compiles the step, the first time; returns the seconds that it took."""
@@ -51,14 +58,15 @@ class InBatches:
 
     def of_split(self, state: steps.TrainState, split: Split) -> Found:
         """Evaluates a split whose images are at hand or in their files."""
-        return self._over(state, evaluation_batches(split, self._batch_size, "evaluation"))
+        batches = evaluation_batches(split, self._batch_size, "evaluation", self._mesh)
+        return self._over(state, batches)
 
     def of_resident(self, state: steps.TrainState, source: Resident) -> Found:
         """Evaluates a split that lies on the device."""
         size, total = self._batch_size, len(source)
         starts = range(0, total, size)
         shown = tqdm(starts, "evaluation", unit=" batches", leave=False, disable=None)
-        batches = ((_take(source, np.int32(k), size), min(size, total - k)) for k in shown)
+        batches = ((self._take(source, np.int32(k)), min(size, total - k)) for k in shown)
         return self._over(state, batches)
 
     def _over(self, state: steps.TrainState, batches: Iterable[tuple[steps.Batch, int]]) -> Found:
@@ -72,7 +80,6 @@ class InBatches:
         return total, np.concatenate(logits)
 
 
-@partial(jax.jit, static_argnames="size")
 def _take(source: Resident, first: jax.Array, size: int) -> steps.Batch:
     """Gathers a batch, filled up with repeats of the last example."""
     indices, last = first + jnp.arange(size), len(source) - 1

@@ -1,13 +1,16 @@
 """Published weights put into a state, features computed once, and a head trained on them."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
+from jax.sharding import Mesh
 
-from imgcls_jax import optim, steps
+from imgcls_jax import optim, sharding, steps
 from imgcls_jax.data import resident
 from imgcls_jax.data.dataset import Split
 from imgcls_jax.data.resident import Resident
@@ -33,7 +36,8 @@ def merge(params: Any, loaded: Mapping[str, Any]) -> Any:
             raise ValueError(f"{name}: {np.shape(value)} for {np.shape(result[name])}")
         else:
             # A copy: training donates its state, and the file's arrays serve the next seed.
-            result[name] = jnp.array(value, result[name].dtype)
+            of = result[name]
+            result[name] = sharding.put(np.array(value, of.dtype), of.sharding)
     return result
 
 
@@ -45,24 +49,32 @@ def overlay(state: steps.TrainState, pretrained: Mapping[str, Any]) -> steps.Tra
     return state.replace(params=params, batch_stats=batch_stats, average=average)
 
 
-def make_extract(*, apply_fn: ApplyFn, batch_size: int) -> Callable[[Any, Split, str], Resident]:
-    """Builds `extract(variables, split, doing)`: the features of a split, on the device.
+def make_extract(
+    *, apply_fn: ApplyFn, batch_size: int, mesh: Mesh | None = None
+) -> Callable[[Any, Split, str], Resident]:
+    """Builds `extract(variables, split, doing)`: the features of a split, on the devices.
 
     The features (N, F) float32 take the place of the images, which may be at hand or in their
     files. A progress bar says what is being done. The network is compiled once for all splits,
     whose last batches are filled up.
-    """
-    features, compiled = features_of(apply_fn), {}
 
-    @jax.jit
+    Args:
+      mesh: the devices that share every batch, which hold the variables; the first if None.
+    """
+    mesh = sharding.make_mesh(1) if mesh is None else mesh
+    cut, features, compiled = sharding.over_batch(mesh), features_of(apply_fn), {}
+
+    @partial(jax.jit, out_shardings=sharding.replicated(mesh))
     def of_batch(variables, images):
-        return features(variables, steps.to_unit_interval(images))
+        return features(variables, steps.to_unit_interval(cut(images)))
 
     def run_of(variables, images):
         shape = (batch_size, *images.shape[1:])
         if shape not in compiled:
             with waiting("compiling the network"):
-                batch = jax.ShapeDtypeStruct(shape, images.dtype)
+                batch = jax.ShapeDtypeStruct(
+                    shape, images.dtype, sharding=sharding.of_batch(mesh, batch_size)
+                )
                 compiled[shape] = of_batch.lower(variables, batch).compile()
         return compiled[shape]
 
@@ -71,10 +83,10 @@ def make_extract(*, apply_fn: ApplyFn, batch_size: int) -> Callable[[Any, Split,
         rows = np.concatenate(
             [
                 np.asarray(run(variables, batch["image"]))[:size]
-                for batch, size in evaluation_batches(split, batch_size, doing)
+                for batch, size in evaluation_batches(split, batch_size, doing, mesh)
             ]
         )
-        return Resident(jnp.asarray(rows), jnp.asarray(split.labels), rows.shape[1:])
+        return resident.placed(rows, split.labels, rows.shape[1:], mesh)
 
     return extract
 
@@ -101,6 +113,7 @@ def make_fit_head(
     of: HeadFit,
     found: Resident,
     state: steps.TrainState,
+    mesh: Mesh | None = None,
 ) -> Callable[..., steps.TrainState]:
     """Builds `fit_head(state, found) -> state`, its head alone trained by Adam; compiled here.
 
@@ -113,34 +126,33 @@ def make_fit_head(
       binary: whether its one logit is taken for two, see `freezing.with_binary_head`.
       found: the features of the training split; `fit_head` takes others of the same shapes too.
       state: shapes of the states that will come.
+      mesh: the devices that share every batch; the first if None.
     """
+    mesh = sharding.make_mesh(1) if mesh is None else mesh
     apply_fn = with_binary_head(head_of(model)) if binary else head_of(model)
     tx = optim.create("adam", learning_rate=of.learning_rate)
-    train_step = steps.make_train_step(apply_fn=apply_fn, tx=tx, loss_fn=loss_fn)
+    train_step = steps.make_train_step(
+        apply_fn=apply_fn, tx=tx, loss_fn=loss_fn, shard_fn=sharding.over_batch(mesh)
+    )
+    whole = sharding.replicated(mesh)
     (name,) = model.stages()["head"]
 
-    def begin(state):
-        # Copies, since steps donate their state.
-        params = {name: jax.tree.map(jnp.copy, state.params[name])}
-        key = jax.random.clone(state.key)
-        return steps.TrainState(jnp.zeros((), jnp.int32), params, {}, tx.init(params), key)
-
-    head, zero = jax.eval_shape(begin, state), np.int32(0)
+    begin = partial(_head_alone, name=name, tx=tx)
+    carry, zero = sharding.shaped(jax.eval_shape(begin, state), whole), np.int32(0)
 
     def train_many(examples, visited):
         run = steps.make_train_many(
-            train_step=train_step, take_fn=resident.take, batch_size=examples
+            train_step=train_step, take_fn=resident.take, batch_size=examples, shardings=whole
         )
-        order = jax.ShapeDtypeStruct((visited,), jnp.int32)
-        return run.lower(head, steps.zero_metrics(), found, order, zero, zero).compile()
+        order = jax.ShapeDtypeStruct((visited,), jnp.int32, sharding=whole)
+        return run.lower(*carry, found, order, zero, zero).compile()
 
-    size = len(found)
-    full, rest = divmod(size, of.batch_size)
-    train_full = train_many(of.batch_size, size)
+    full, rest = divmod(len(found), of.batch_size)
+    train_full = train_many(of.batch_size, len(found))
     train_rest = train_many(rest, rest) if rest else None
 
     def fit_head(state, found=found):
-        head, sums = begin(state), steps.zero_metrics()
+        head, sums = jax.device_put(begin(state), whole)
         for epoch in range(of.epochs):
             order = resident.drawn_order(of.sampler, state.key, epoch, found.labels)
             head, sums = train_full(head, sums, found, order, zero, np.int32(full))
@@ -150,3 +162,13 @@ def make_fit_head(
         return overlay(state, {"params": head.params})
 
     return fit_head
+
+
+def _head_alone(
+    state: steps.TrainState, *, name: str, tx: optax.GradientTransformation
+) -> tuple[steps.TrainState, steps.Metrics]:
+    """Returns a state of the head alone and sums of nothing; copies, since steps donate them."""
+    params = {name: jax.tree.map(jnp.copy, state.params[name])}
+    key = jax.random.clone(state.key)
+    head = steps.TrainState(jnp.zeros((), jnp.int32), params, {}, tx.init(params), key)
+    return head, steps.zero_metrics()

@@ -4,6 +4,7 @@ Both train on an epoch's batches, say where they stand for a checkpoint, and eva
 that every example counts once. `make_feed` chooses one; nothing else asks which it is.
 """
 
+import functools
 import itertools
 import time
 from collections.abc import Callable, Generator
@@ -13,7 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from imgcls_jax import steps
+from imgcls_jax import sharding, steps
 from imgcls_jax.config import Config
 from imgcls_jax.data import resident
 from imgcls_jax.data.batching import eval_batch_size
@@ -33,7 +34,7 @@ _STATE_BYTES = 1024  # of a stream's state in a checkpoint, whose arrays have fi
 
 
 def evaluation_batch_size(config: Config, split: Split) -> int:
-    """Returns the examples per evaluation batch, as enlarged as they are evaluated."""
+    """Returns the examples per evaluation batch of a device, as enlarged as they are evaluated."""
     side = config.evaluation.eval_size
     return eval_batch_size((side, side) if side else split.images.shape[1:])
 
@@ -45,8 +46,8 @@ class ResidentFeed:
 
     Args:
       train: the training split.
-      carry: shapes of the state and of the sums, to compile for.
-      place: puts a split on the device, or features in place of its images.
+      carry: shapes and shardings of the state and of the sums, to compile for.
+      place: puts a split on the devices, or features in place of its images.
     """
 
     def __init__(
@@ -56,58 +57,59 @@ class ResidentFeed:
         train: Split,
         *,
         carry: Carry,
-        place: Callable[[Split], Resident] = resident.put,
+        place: Callable[[Split], Resident] | None = None,
     ):
-        self._config, self._setup, self._place = config, setup, place
+        self._config, self._setup = config, setup
+        self._place = place or functools.partial(resident.put, mesh=setup.mesh)
+        self._whole = sharding.replicated(setup.mesh)
         self._placed: dict[int, tuple[Split, Resident]] = {}
         self._evaluate: dict[int, Callable[..., Any]] = {}
-        self._batch_size = evaluation_batch_size(config, train)
+        self._batch_size = evaluation_batch_size(config, train) * setup.mesh.size
         self._order: tuple[int, jax.Array] | None = None
         self._train = self.on_device(train)
         self.size = len(train)
         self._batches = None
         if config.data.of_photos and setup.head_fn is None:
-            size = min(self._batch_size, len(train))
+            size = min(self._batch_size, -(-len(train) // setup.mesh.size) * setup.mesh.size)
             self._batches = InBatches(setup, carry[0], train, batch_size=size)
         started = time.perf_counter()
         self._carry = carry
         with waiting("compiling the training"):
-            self._compile()
+            self._compile(train)
         self.compile_seconds = time.perf_counter() - started
 
-    def _compile(self) -> None:
+    def _compile(self, split: Split) -> None:
         """Compiles the calls of training, one after the other: XLA spreads each over the cores."""
         zero, size = np.int32(0), self._config.train.batch_size
-        key = jax.random.key(0)
+        key, shardings = self._carry[0].key, jax.tree.map(lambda leaf: leaf.sharding, self._carry)
 
         def order(key, epoch, labels):
             return resident.drawn_order(self._config.train.sampler, key, epoch, labels)
 
         def train_many(examples, visited):
             function = steps.make_train_many(
-                train_step=self._setup.train_step, take_fn=resident.take, batch_size=examples
+                train_step=self._setup.train_step,
+                take_fn=resident.take,
+                batch_size=examples,
+                shardings=shardings,
             )
-            visits = jax.ShapeDtypeStruct((visited,), jnp.int32)
+            visits = jax.ShapeDtypeStruct((visited,), jnp.int32, sharding=self._whole)
             arguments = (*self._carry, self._train, visits, zero, zero)
             return function.lower(*arguments).compile()
 
-        self._make_order = jax.jit(order).lower(key, zero, self._train.labels).compile()
+        order = jax.jit(order, out_shardings=self._whole)
+        self._make_order = order.lower(key, zero, self._train.labels).compile()
         self._train_many = train_many(size, self.size)
         rest = self.size % size
         self._train_rest = train_many(rest, rest) if rest else None
         self._average = None
         if self._config.optim.ema:
-            average = make_average(self._config, self._setup, self._recalibrate())
-            self._average = jax.jit(average).lower(self._carry[0], self._train).compile()
-
-    def _recalibrate(self) -> Callable[..., Any]:
-        return make_recalibrate(
-            apply_fn=as_trained(self._setup),
-            take_fn=resident.take,
-            image_fn=steps.to_unit_interval,
-            batch_size=self._batch_size,
-            batches=recalibration_batches(self.size, self._batch_size),
-        )
+            recalibrate = make_recalibrate(
+                take_fn=resident.take, **_recalibration(self._config, self._setup, split)
+            )
+            average = make_average(self._config, self._setup, recalibrate)
+            average = jax.jit(average, out_shardings=shardings[0])
+            self._average = average.lower(self._carry[0], self._train).compile()
 
     def on_device(self, split: Split) -> Resident:
         """Returns the split, or the features in its place, on the device; put there once."""
@@ -162,6 +164,7 @@ class ResidentFeed:
             eval_step=self._setup.eval_step(self._setup.head_fn),
             take_fn=resident.take,
             batch_size=self._batch_size,
+            sharding=self._whole,
         )
         self._evaluate[id(split)] = evaluate.lower(self._carry[0], source).compile()
         self.compile_seconds += time.perf_counter() - started
@@ -182,12 +185,12 @@ class StreamFeed:
 
     Args:
       train: the training split, over `LazyPhotos`.
-      carry: shapes of the state and of the sums, to compile for.
+      carry: shapes and shardings of the state and of the sums, to compile for.
     """
 
     def __init__(self, config: Config, setup: Setup, train: Split, *, carry: Carry):
         self._config, self._setup, self._train = config, setup, train
-        self._batch_size = evaluation_batch_size(config, train)
+        shardings = jax.tree.map(lambda leaf: leaf.sharding, carry)
         self._stream: Stream | None = None
         self.size = len(train)
         started = time.perf_counter()
@@ -196,22 +199,19 @@ class StreamFeed:
             state, metrics = setup.train_step(state, batch)
             return state, jax.tree.map(jnp.add, sums, metrics)
 
-        train_step = jax.jit(train_step, donate_argnums=(0, 1))
+        train_step = jax.jit(train_step, donate_argnums=(0, 1), out_shardings=shardings)
         full, rest = config.train.batch_size, len(train) % config.train.batch_size
         with waiting("compiling the training"):
             self._step = {
-                size: train_step.lower(*carry, _shapes(size, train)).compile()
+                size: train_step.lower(*carry, self._shapes(size)).compile()
                 for size in (full, rest)
                 if size
             }
-        self._batches = InBatches(setup, carry[0], train, batch_size=self._batch_size)
-        self._recalibrate = make_recalibrate_streamed(
-            apply_fn=as_trained(setup),
-            image_fn=steps.to_unit_interval,
-            batch_size=self._batch_size,
-            batches=recalibration_batches(self.size, self._batch_size),
-        )
-        self._average = make_average(config, setup, self._recalibrate)
+        batch_size = evaluation_batch_size(config, train) * setup.mesh.size
+        self._batches = InBatches(setup, carry[0], train, batch_size=batch_size)
+        recalibrate = make_recalibrate_streamed(**_recalibration(config, setup, train))
+        average = make_average(config, setup, recalibrate)
+        self._average = lambda state, images: jax.device_put(average(state, images), shardings[0])
         self.compile_seconds = time.perf_counter() - started
 
     def open(self, seed: int, position: Any = None) -> None:
@@ -223,7 +223,18 @@ class StreamFeed:
 
     def _opened(self, seed: int) -> Stream:
         of = self._config.train
-        return open_stream(self._train, of.batch_size, seed=seed, sampler=of.sampler)
+        at = {"seed": seed, "sampler": of.sampler, "mesh": self._setup.mesh}
+        return open_stream(self._train, of.batch_size, **at)
+
+    def _shapes(self, size: int) -> dict[str, jax.ShapeDtypeStruct]:
+        """Returns the shapes of a training batch."""
+        images, labels = self._train.images, self._train.labels
+        shapes = {
+            "image": jax.ShapeDtypeStruct((size, *images.shape[1:]), jnp.uint8),
+            "label": jax.ShapeDtypeStruct((size, *labels.shape[1:]), jnp.int32),
+            "index": jax.ShapeDtypeStruct((size,), jnp.int32),
+        }
+        return sharding.shaped(shapes, sharding.of_batch(self._setup.mesh, size))
 
     def position(self) -> np.ndarray:
         """Returns where the training stream stands, (1024,) uint8: JSON filled up with zeros."""
@@ -282,9 +293,12 @@ def make_feed(
     return make(config, setup, train, carry=carry)
 
 
-def _shapes(size: int, train: Split) -> dict[str, jax.ShapeDtypeStruct]:
-    """Returns the shapes of a training batch."""
-    index = jax.ShapeDtypeStruct((size,), jnp.int32)
-    label = jax.ShapeDtypeStruct((size, *train.labels.shape[1:]), jnp.int32)
-    image = jax.ShapeDtypeStruct((size, *train.images.shape[1:]), jnp.uint8)
-    return {"image": image, "label": label, "index": index}
+def _recalibration(config: Config, setup: Setup, train: Split) -> dict[str, Any]:
+    """Returns how batch-norm statistics are estimated anew, by the same batches on any devices."""
+    size, cut = evaluation_batch_size(config, train), sharding.over_batch(setup.mesh)
+    return {
+        "apply_fn": as_trained(setup),
+        "image_fn": lambda images: steps.to_unit_interval(cut(images)),
+        "batch_size": size,
+        "batches": recalibration_batches(len(train), size),
+    }

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from tqdm.auto import tqdm
 
-from imgcls_jax import models, steps
+from imgcls_jax import models, sharding, steps
 from imgcls_jax.config import Config
 from imgcls_jax.data import resident
 from imgcls_jax.data.dataset import Dataset, Split
@@ -150,17 +150,18 @@ def _features(trainer: Trainer, state: steps.TrainState, split: Split) -> Featur
     if trainer.config.features_once and isinstance(trainer.feed, ResidentFeed):
         known, held = map(trainer.feed.on_device, (trainer.train, split))
         rows = _some(len(known))
-        known_features = np.asarray(known.pixels)[rows]
-        return Features(known_features, trainer.train.labels[rows], np.asarray(held.pixels))
+        return Features(known.rows()[rows], trainer.train.labels[rows], held.rows())
     batch_size = evaluation_batch_size(trainer.config, split)
-    extract = features.make_extract(apply_fn=trainer.setup.network.plain_fn, batch_size=batch_size)
+    extract = features.make_extract(
+        apply_fn=trainer.setup.network.plain_fn, batch_size=batch_size, mesh=trainer.setup.mesh
+    )
     rows, found = _some(len(trainer.train)), []
     # A few batches are in memory at a time.
     for chosen in np.split(rows, range(4 * batch_size, len(rows), 4 * batch_size)):
         with explained():
             part = Split(trainer.train.images[chosen], trainer.train.labels[chosen])
-        found.append(np.asarray(extract(state.variables, part, "features").pixels))
-    held = np.asarray(extract(state.variables, split, "features").pixels)
+        found.append(extract(state.variables, part, "features").rows())
+    held = extract(state.variables, split, "features").rows()
     return Features(np.concatenate(found), trainer.train.labels[rows], held)
 
 
@@ -215,7 +216,7 @@ def out_of_fold(heads: "Heads", source: Resident, rows: np.ndarray, *, seed: int
     """
     folds = folds_of(np.asarray(source.labels)[rows])
     used = min(FOLDS, math.ceil(_ENOUGH / (len(rows) / FOLDS)))
-    pixels, logits = np.asarray(source.pixels), []
+    pixels, logits = source.rows(), []
     for k in tqdm(range(used), "heads", leave=False, disable=None):
         head = heads.train(rows[folds != k][: heads.size], seed=seed)
         logits.append(head(pixels[rows[folds == k]]))
@@ -246,7 +247,10 @@ class Heads:
         self._full, self._rest = divmod(size, config.train.batch_size)
         self._run = {
             examples: steps.make_train_many(
-                train_step=train_step, take_fn=resident.take, batch_size=examples
+                train_step=train_step,
+                take_fn=resident.take,
+                batch_size=examples,
+                shardings=sharding.replicated(setup.mesh),
             )
             for examples in (config.train.batch_size, self._rest)
         }
@@ -287,7 +291,7 @@ def _of_training_examples(trainer: Trainer, seed: int) -> HeldOut | None:
         labels[found.chosen],
         found.logits,
         Features(
-            np.asarray(source.pixels)[some],
+            source.rows()[some],
             labels[some],
             folds=found.folds[some],
             answers=found.answers[some],

@@ -12,6 +12,7 @@ from imgcls_jax.config import Config
 from imgcls_jax.data.dataset import Dataset, identity, labels_identity
 from imgcls_jax.errors import UnreadablePhoto, UserError
 from imgcls_jax.files import sweep as sweep_files
+from imgcls_jax.machines import group
 from imgcls_jax.train.trainer import Trainer
 from imgcls_jax.train.waiting import waiting
 from imgcls_jax.workdir import Workdir
@@ -57,6 +58,7 @@ def require_same_data(workdir: Workdir, dataset: Dataset) -> None:
     record = workdir.network_record()
     with waiting("reading through the data"):  # the digest of all pixels
         here, labels = identity(dataset), labels_identity(dataset)
+    group.require_same("data set", here)
     if record is None or record.get("data") in (here, labels):
         return
     same_labels = str(record.get("data")).startswith(f"{labels}-")
@@ -117,6 +119,7 @@ def keep_evaluated(checkpoints: Checkpoints, state: steps.TrainState) -> None:
         checkpoints.wait()
 
 
+@group.by_first
 def sweep(workdir: Workdir, checkpoints: Checkpoints) -> None:
     """Removes what killed writers left in the folder of a run, for the process that holds it."""
     checkpoints.sweep()

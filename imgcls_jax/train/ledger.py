@@ -12,6 +12,7 @@ from imgcls_jax.config import Config
 from imgcls_jax.config.cadence import Cadence
 from imgcls_jax.errors import UserError
 from imgcls_jax.losses import is_absurd
+from imgcls_jax.machines import group
 from imgcls_jax.workdir import Workdir
 
 _SAVE_SECONDS = 2.0  # between checkpoints: below this, redoing the work is cheaper than saving it
@@ -136,7 +137,7 @@ class Saver:
         self, checkpoints: Checkpoints, *, every: Cadence | None, seconds: float, done: int
     ):
         self._checkpoints, self._every = checkpoints, every or Cadence()
-        self._given = every is not None
+        self._free = every is None
         self._seconds = seconds if every is None else every.seconds
         self._overdue = _OVERDUE_SECONDS if every is None else every.seconds
         self._best = None
@@ -145,17 +146,16 @@ class Saver:
     def is_due(self, record: dict[str, Any]) -> bool:
         """Returns whether an epoch's end, by its record, is worth a checkpoint.
 
-        Unless the distance is given, that depends on what the last one took.
+        Where nothing else is asked for, that depends on what the last one took.
         """
-        if self._given:
-            by_number = record["epoch"] % self._every.epochs == 0
-            return by_number or self._passed(record["step"]) or self._age() > self._seconds
-        worth = min(self._checkpoints.seconds / _SHARE, _OVERDUE_SECONDS)
-        return self._age() > max(self._seconds, worth)
+        worth = min(self._checkpoints.seconds / _SHARE, _OVERDUE_SECONDS) if self._free else 0.0
+        by_number = record["epoch"] % self._every.epochs == 0
+        passed = self._passed(record["step"])
+        return group.any_of(by_number or passed or self._age() > max(self._seconds, worth))
 
     def is_overdue(self, step: int) -> bool:
         """Returns whether a checkpoint is due within the epoch, as where a crash costs much."""
-        return self._passed(step) or self._age() > self._overdue
+        return group.any_of(self._passed(step) or self._age() > self._overdue)
 
     def steps_left(self, step: int) -> float:
         """Returns the steps from `step` on to the next checkpoint by steps."""

@@ -10,10 +10,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from imgcls_jax import steps
+from imgcls_jax import sharding, steps
 from imgcls_jax.checkpoint import Checkpoints
 from imgcls_jax.data.dataset import Split
 from imgcls_jax.errors import Interrupted
+from imgcls_jax.machines import group
 from imgcls_jax.train.ledger import History, Ledger
 from imgcls_jax.train.progress import Observer, Progress
 from imgcls_jax.train.tracking import Tracking
@@ -121,7 +122,17 @@ def observer(trainer: Trainer, *, stop: list[int], tracking: Tracking, done: int
 
 
 def say_where(trainer: Trainer, position: Position | None) -> int:
-    """Says where a run goes on, see `standing`; returns how many steps are made."""
+    """Says how devices share a batch, if there are several, and where a run goes on.
+
+    Args:
+      position: see `standing`.
+
+    Returns:
+      how many steps are made.
+    """
+    mesh = trainer.setup.mesh
+    if mesh.size > 1:
+        print(sharding.described(mesh, trainer.config.train.batch_size))
     done = 0 if position is None else int(position.state.step)
     if done == trainer.total_steps:
         print(f"all {done} steps are made, the test set is left")
@@ -243,4 +254,4 @@ class _Pace:
 
     def saw(self, count: int, seconds: float) -> None:
         wanted = int(count * _CALL_SECONDS / max(seconds, 1e-6))
-        self.steps = max(1, min(wanted, 8 * self.steps))
+        self.steps = group.of_first(max(1, min(wanted, 8 * self.steps)))

@@ -14,12 +14,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from imgcls_jax import steps
+from imgcls_jax import sharding, steps
 from imgcls_jax.config import Config
 from imgcls_jax.data import resident
 from imgcls_jax.data.batching import eval_batch_size
 from imgcls_jax.data.dataset import Split
 from imgcls_jax.errors import UserError
+from imgcls_jax.machines import group
 from imgcls_jax.train.trainer import Trainer, Watched
 
 VECTORIZE = ("auto", "on", "off")  # see `considered`
@@ -52,6 +53,10 @@ def _hindrance(config: Config) -> str | None:
         what = "a frozen network's features computed once (`cache_features`)"
     elif config.data.feed == "streamed":
         what = "photos in a stream (`feed=streamed`)"
+    elif config.train.shard_params is not None:
+        what = "parameters cut over devices (`shard_params`)"
+    elif group.count() > 1:
+        what = "several processes"
     else:
         return None
     return f"trainings with {what} do not share a program"
@@ -59,6 +64,8 @@ def _hindrance(config: Config) -> str | None:
 
 class Many:
     """Trainings side by side: each has the state, the orders and the keys that it has alone.
+
+    Several devices share each training's batch, as they do where it is alone.
 
     Attributes:
       size: how many members there are.
@@ -89,6 +96,7 @@ class Many:
             raise UserError(f"{hindrance}; train them one by one.")
         self.size, self.compile_seconds = len(seeds), 0.0
         self._setup, self._examples = trainer.setup, len(train)
+        self._whole = sharding.replicated(self._setup.mesh)
         self._batch_size, self._sampler = config.train.batch_size, config.train.sampler
         self.state: steps.TrainState
         with _fitting(self.size):
@@ -96,7 +104,7 @@ class Many:
             self.state = jax.tree.map(
                 lambda *leaves: jnp.stack(leaves), *(one.state for one in begun)
             )
-            self._source = resident.put(train)
+            self._source = resident.put(train, self._setup.mesh)
         ones = np.ones(self.size, np.float32)
         self._scales = jnp.asarray(ones if scales is None else np.asarray(scales, np.float32))
         # On the host: what a call is given there is copied, and not donated.
@@ -104,7 +112,10 @@ class Many:
             lambda leaf: np.zeros((self.size, *leaf.shape), leaf.dtype), begun[0].sums
         )
         self._orders = self._compiled(
-            jax.jit(self._drawn), self.state.key, np.int32(0), self._source.labels
+            jax.jit(self._drawn, out_shardings=self._whole),
+            self.state.key,
+            np.int32(0),
+            self._source.labels,
         )
         self._train: dict[int, Any] = {}
         side = config.evaluation.eval_size
@@ -113,7 +124,7 @@ class Many:
             take_fn=resident.take,
             batch_size=eval_batch_size((side, side) if side else train.images.shape[1:]),
         )
-        self._evaluate = jax.jit(jax.vmap(evaluate, (0, None)))
+        self._evaluate = jax.jit(jax.vmap(evaluate, (0, None)), out_shardings=self._whole)
         self._placed: dict[int, tuple[Split, resident.Resident, Callable[..., Any]]] = {}
         self.epochs = 0
 
@@ -204,6 +215,7 @@ class Many:
                 train_step=train_step,
                 take_fn=lambda source, each: jax.vmap(partial(resident.take, source))(each.T),
                 batch_size=batch_size,
+                shardings=self._whole,
             )
             self._train[batch_size] = self._compiled(train_many, *arguments)
         return self._train[batch_size](*arguments)
@@ -224,7 +236,7 @@ class Many:
     def _prepare(self, split: Split) -> None:
         """Puts a split on the device and compiles its evaluation, once."""
         if id(split) not in self._placed:
-            source = resident.put(split)
+            source = resident.put(split, self._setup.mesh)
             evaluate = self._compiled(self._evaluate, self.state, source)
             self._placed[id(split)] = (split, source, evaluate)
 

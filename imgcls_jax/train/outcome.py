@@ -102,6 +102,7 @@ def summarised(
     """
     facts = {
         "parameters": trainer.parameters,
+        "devices": trainer.setup.mesh.size,
         "step": int(evaluation.state.step),
         "watched": trainer.watched and trainer.watched.name,
         "examples": trainer.feed.size,

@@ -13,6 +13,7 @@ from typing import Any
 from tqdm.auto import tqdm
 
 from imgcls_jax.data.children import ASKING
+from imgcls_jax.machines import group
 from imgcls_jax.train.waiting import bars_are_shown, meanwhile
 
 _TICK_SECONDS = 1.0
@@ -114,7 +115,12 @@ class Observer(ProgressBar):
         self._noted(record)
 
     def stop_requested(self) -> bool:
-        return bool(self._stop) or super().stop_requested()
+        return group.any_of(self._stop or super().stop_requested())
+
+
+def asked(stop: list[int]) -> bool:
+    """Returns whether any process that trains here was asked to stop; all of them ask at once."""
+    return group.any_of(stop)
 
 
 @contextlib.contextmanager

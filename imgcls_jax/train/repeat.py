@@ -1,16 +1,18 @@
 """A run made several times, each in a folder of its own: over seeds, or over folds."""
 
+import contextlib
 import functools
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
-from imgcls_jax import metrics
+from imgcls_jax import metrics, sharding
 from imgcls_jax.config import Config
 from imgcls_jax.errors import Interrupted
 from imgcls_jax.files import held
-from imgcls_jax.train.progress import collect_signals
+from imgcls_jax.machines import group
+from imgcls_jax.train.progress import asked, collect_signals
 from imgcls_jax.train.summary import of_top_k, spread
 from imgcls_jax.workdir import Workdir, environment
 
@@ -18,12 +20,13 @@ from imgcls_jax.workdir import Workdir, environment
 def alone(function: Callable[..., Any]) -> Callable[..., Any]:
     """Keeps the folder that a function is given as `workdir` to this process while it runs.
 
-    It raises a UserError at once where another process has the folder.
+    It raises a UserError at once where another process has the folder. Of processes that train
+    together the first one keeps it for all.
     """
 
     @functools.wraps(function)
     def in_folder(*arguments: Any, workdir: Workdir, **more: Any) -> Any:
-        with held(workdir.path):
+        with held(workdir.path) if group.is_first() else contextlib.nullcontext():
             return function(*arguments, workdir=workdir, **more)
 
     return in_folder
@@ -46,7 +49,7 @@ def each(
         for number, one in enumerate(configs, start=1):
             value = one.flat()[kind]
             try:
-                if stop:
+                if asked(stop):
                     raise Interrupted(f"stopped between {kind}s.")
                 print(f"{kind} {value}, {number} of {len(configs)}")
                 runs.append(run_one(one, of_one(workdir, kind, one), stop))
@@ -74,7 +77,7 @@ def over(
         "spread": spread(runs, documented),
         "train_seconds": [round(summary["train_seconds"], 3) for summary in runs],
         "documented": dict(documented) if documented else None,
-    } | environment()
+    } | environment(sharding.make_mesh(config.train.devices).size)
 
 
 def pooled(runs: list[dict[str, Any]]) -> dict[str, Any]:

@@ -24,7 +24,7 @@ from imgcls_jax.train.kept import (
 from imgcls_jax.train.loop import evaluate, fit, observer, say_where
 from imgcls_jax.train.many import considered
 from imgcls_jax.train.outcome import best_state, going_on, require_sense, summarised, written
-from imgcls_jax.train.progress import collect_signals
+from imgcls_jax.train.progress import asked, collect_signals
 from imgcls_jax.train.repeat import alone, each, of_one, over, pooled
 from imgcls_jax.train.setup import make_model
 from imgcls_jax.train.together import train_together
@@ -94,7 +94,7 @@ def _train(
         begun = checkpoints.step("last") is not None
         with signals as stop:
             trainer = anew(resumed=begun) if shared_trainer is None else shared_trainer()
-            if stop:  # a signal during compilation, which cannot be broken off
+            if asked(stop):  # a signal during compilation, which cannot be broken off
                 raise Interrupted("stopped before training began; run the same command to start.")
             keep_network(workdir, trainer, dataset)
             position = going_on(trainer, workdir, checkpoints)

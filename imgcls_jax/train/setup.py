@@ -7,8 +7,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from jax.sharding import Mesh
 
-from imgcls_jax import augment, models, optim, steps
+from imgcls_jax import augment, models, optim, sharding, steps
 from imgcls_jax.config import Config
 from imgcls_jax.data.dataset import Split
 from imgcls_jax.errors import UserError
@@ -61,6 +62,7 @@ class Setup(NamedTuple):
     """The objects that the settings name, before anything is on the device.
 
     Attributes:
+      mesh: the devices that share every batch.
       network: the model and its evaluation chain.
       constants: those of the pixels' normalisation, to keep.
       head_fn: as `network.apply_fn`, but on a frozen network's features; None unless those are fed.
@@ -73,6 +75,7 @@ class Setup(NamedTuple):
       steps_per_epoch: batches per epoch, the last one possibly smaller.
     """
 
+    mesh: Mesh
     network: Network
     constants: dict[str, np.ndarray]
     head_fn: Callable[..., Any] | None
@@ -87,8 +90,11 @@ class Setup(NamedTuple):
 
     def eval_step(self, apply_fn: Callable[..., Any] | None = None) -> Callable[..., Any]:
         """Builds the evaluation step, by the evaluation chain or by what is given in its place."""
-        apply_fn = apply_fn or self.network.evaluate_fn
-        return steps.make_eval_step(apply_fn=apply_fn, **self.judged._asdict())
+        return steps.make_eval_step(
+            apply_fn=apply_fn or self.network.evaluate_fn,
+            shard_fn=sharding.over_batch(self.mesh),
+            **self.judged._asdict(),
+        )
 
 
 def make_model(config: Config, *, num_classes: int) -> Any:
@@ -148,16 +154,15 @@ def make_setup(
 
     Args:
       train: the split that the normalisation's constants and the length of an epoch are taken from.
-      teach: (loss, augmentation) -> those of a training step that learns from a teacher beside the
-        labels, see `imgcls_jax.train.distil`; None without one.
+      teach: (loss, augmentation) -> those that learn from a teacher too, see `train.distil`.
 
     Raises:
-      UserError: for options that do not go together.
+      UserError: for options that do not go together, or more devices than there are.
     """
+    mesh = sharding.make_mesh(config.train.devices)
     constants = normalisation.constants(config.model.normalise, train.images)
-    network = make_network(
-        config, num_classes=num_classes, image_shape=train.images.shape[1:], constants=constants
-    )
+    of = {"num_classes": num_classes, "image_shape": train.images.shape[1:]}
+    network = make_network(config, **of, constants=constants)
     length = -(-len(train) // config.train.batch_size)
     schedule = schedule_of(config, length)
     tx, frozen = _optimizer(config, network.model, schedule)
@@ -179,9 +184,11 @@ def make_setup(
             batch_size=config.train.batch_size,
             ema=config.optim.ema,
             steps_per_epoch=length,
+            shard_fn=sharding.over_batch(mesh),
         )
 
     return Setup(
+        mesh=mesh,
         network=network,
         constants=constants,
         head_fn=head_fn,

@@ -1,13 +1,15 @@
 """Batches of images that lie in files, for training and for evaluation."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import jax
+import numpy as np
+from jax.sharding import Mesh
 from tqdm.auto import tqdm
 
-from imgcls_jax.data.batching import padded
+from imgcls_jax import sharding
 from imgcls_jax.data.dataset import Split
 from imgcls_jax.data.photos import decode, streaming
 from imgcls_jax.data.photos.lazy import LazyPhotos
@@ -16,41 +18,58 @@ from imgcls_jax.errors import UnreadablePhoto
 
 
 def evaluation_batches(
-    split: Split, batch_size: int, doing: str
+    split: Split, batch_size: int, doing: str, mesh: Mesh | None = None
 ) -> Iterator[tuple[dict[str, Any], int]]:
     """Yields a split's batches in order, all filled up to one size, and how many examples count.
 
     Args:
       split: images at hand or `LazyPhotos`.
       doing: what the progress bar says.
+      mesh: the devices to put them on, of which this process reads what its devices hold; None
+        leaves them in host memory.
     """
+    rows = np.arange(batch_size) if mesh is None else sharding.rows_here(mesh, batch_size)
+    starts, rest = range(0, len(split), batch_size), len(split) % batch_size
     with contextlib.ExitStack() as stack:
         if isinstance(split.images, LazyPhotos):
             stack.enter_context(explained())
-            batches = stack.enter_context(open_stream(split, batch_size))
+            here = {batch_size: rows, rest: np.minimum(rows, rest - 1)}
+            batches = stack.enter_context(open_stream(split, batch_size, here=here))
         else:
-            starts = range(0, len(split), batch_size)
-            batches = (_slice(split, start, start + batch_size) for start in starts)
-        total = -(-len(split) // batch_size)
-        for batch in tqdm(batches, doing, total, unit=" batches", leave=False, disable=None):
-            yield padded(batch, batch_size), len(batch["label"])
+            batches = (_rows(split, np.minimum(start + rows, len(split) - 1)) for start in starts)
+        shown = tqdm(batches, doing, len(starts), unit=" batches", leave=False, disable=None)
+        for start, batch in zip(starts, shown, strict=True):
+            size = min(batch_size, len(split) - start)
+            batch = {name: batch[name] for name in ("image", "label")} | {"mask": rows < size}
+            yield batch if mesh is None else sharding.put_batch(batch, mesh, batch_size), size
 
 
-def _slice(split: Split, start: int, stop: int) -> dict[str, Any]:
-    return {"image": split.images[start:stop], "label": split.labels[start:stop]}
+def _rows(split: Split, rows: np.ndarray) -> dict[str, np.ndarray]:
+    return {"image": split.images[rows], "label": split.labels[rows]}
 
 
 def open_stream(
-    split: Split, batch_size: int, *, seed: int | None = None, sampler: str = "uniform"
+    split: Split,
+    batch_size: int,
+    *,
+    seed: int | None = None,
+    sampler: str = "uniform",
+    mesh: Mesh | None = None,
+    here: Mapping[int, np.ndarray] | None = None,
 ) -> streaming.Stream:
     """Opens a stream: for ever, in another order each epoch, with a seed; once in order without.
 
     Args:
       sampler: how an epoch's examples are drawn with a seed, see `imgcls_jax.data.sampling`.
+      mesh: the devices to put batches on, of which this process reads what its devices hold; None
+        leaves them in host memory.
+      here: which rows it reads then, see `streaming.Batches`.
     """
     images: LazyPhotos = split.images
-    device = None if jax.default_backend() == "cpu" else jax.devices()[0]
-    training = {"seed": seed, "crop_scale": images.crop_scale, "device": device}
+    if mesh is not None:
+        sizes = (batch_size, len(split) % batch_size)
+        here = {size: sharding.rows_here(mesh, size) for size in sizes if size}
+    training = {"seed": seed, "crop_scale": images.crop_scale}
     if sampler == "balanced":
         training["balance"] = Balanced(split.labels)
     return streaming.stream(
@@ -59,6 +78,9 @@ def open_stream(
         size=images.size,
         how=images.how,
         workers=images.workers,
+        place=mesh and (lambda batch: sharding.put_batch(batch, mesh, int(batch.pop("rows")))),
+        here=here,
+        ahead=jax.default_backend() != "cpu",
         **({"epochs": 1, "shuffle": False} if seed is None else training),
     )
 

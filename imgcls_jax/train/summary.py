@@ -29,9 +29,9 @@ def summarise(
       sums, logits: the results of evaluating it.
       history: one record per epoch, see `loop.fit`.
       facts: `parameters`, `step`, `watched`, `examples` and `validation`, the sizes of those
-        splits, the size of the evaluated checkpoint, the seconds of compiling, of fixed features,
-        of fitting the head and of the evaluation, and the labels' thresholds where examples have
-        several.
+        splits, `devices`, how many shared a batch, the size of the evaluated checkpoint, the
+        seconds of compiling, of fixed features, of fitting the head and of the evaluation, and the
+        labels' thresholds where examples have several.
 
     Sizes are in megabytes of 10**6 bytes: `parameters_mb` is that of the parameters in float32,
     `checkpoint_mb` that of the files that hold them and what else the network keeps, None where
@@ -67,7 +67,7 @@ def summarise(
     if dataset.several_labels:
         summary["test_mean_average_precision"] = summary["ranking"]["average_precision"]
     arrays = {"labels": dataset.test.labels, "probabilities": probabilities}
-    return summary | environment(), arrays
+    return summary | environment(facts["devices"]), arrays
 
 
 def _of_classes(

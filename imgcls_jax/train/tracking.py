@@ -12,6 +12,7 @@ from tqdm.auto import tqdm
 
 from imgcls_jax.config import Config
 from imgcls_jax.errors import UserError
+from imgcls_jax.machines import group
 from imgcls_jax.schema import reading
 from imgcls_jax.train import trackers
 from imgcls_jax.train.trackers import Tracker
@@ -36,7 +37,8 @@ class Tracking:
 
     def __init__(self, names: Sequence[str], workdir: Workdir):
         trackers.require(names)
-        self._names, self._workdir = tuple(dict.fromkeys(names)), workdir
+        self._names = tuple(dict.fromkeys(names)) if group.is_first() else ()
+        self._workdir = workdir
         self._tended: list[_Tended] = []
 
     def start(self, config: Config, name: str, *, done: int) -> None:

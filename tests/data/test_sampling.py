@@ -111,10 +111,10 @@ def test_a_stream_draws_as_many_examples_as_there_are_and_each_with_a_crop_of_it
 def test_a_stream_goes_on_from_one_drawn_alike_only(batches):
     uniform = dataclasses.replace(batches, balance=None)
     assert "sampler" not in uniform.identity()  # a checkpoint of an older version goes on
-    state = streaming.Stream(batches, workers=0, device=None).get_state()
-    streaming.Stream(batches, workers=0, device=None).set_state(state)
+    state = streaming.Stream(batches, workers=0, place=None, ahead=False).get_state()
+    streaming.Stream(batches, workers=0, place=None, ahead=False).set_state(state)
     with pytest.raises(UserError, match="sampler is balanced there, None here"):
-        streaming.Stream(uniform, workers=0, device=None).set_state(state)
+        streaming.Stream(uniform, workers=0, place=None, ahead=False).set_state(state)
 
 
 def test_it_is_not_for_class_weights():

@@ -241,4 +241,51 @@ _LOOP = (
         ),
     )
 )
-FAULTS = _SETUP + _BUILD + _FEATURES + _AVERAGED + _FEEDS + _RECALIBRATE + _LOOP
+_DEVICES = (
+    plant(
+        "imgcls_jax/sharding.py",
+        ("train/test_devices.py",),
+        every_device_does_all_the_work=(
+            "several devices each compute the whole batch",
+            "return lambda batch: jax.lax.with_sharding_constraint(batch, sharding)",
+            "return lambda batch: batch",
+        ),
+        moments_are_held_whole=(
+            "the optimiser's state of parameters that are cut over devices is not cut",
+            "meant = any((names[k:], leaf.shape) in cut for k in range(len(names)))",
+            "meant = len(path) == 3 and (names, leaf.shape) in cut",
+        ),
+    )
+    + plant(
+        "imgcls_jax/train/feeds.py",
+        ("train/test_devices.py",),
+        statistics_depend_on_devices=(
+            "statistics of averaged weights are taken of other batches on other devices",
+            "size, cut = evaluation_batch_size(config, train), sharding.over_batch(setup.mesh)",
+            "cut = sharding.over_batch(setup.mesh)\n"
+            "    size = evaluation_batch_size(config, train) * setup.mesh.size",
+        ),
+    )
+    + plant(
+        "imgcls_jax/checkpoint.py",
+        ("train/test_devices.py",),
+        networks_ask_for_the_devices_they_were_saved_from=(
+            "a network that was trained on several devices is read on no other machine",
+            'if getattr(shape, "sharding", shape) is None:',
+            "if False:",
+        ),
+    )
+    + plant(
+        "imgcls_jax/config/train.py",
+        ("train/test_devices.py",),
+        a_run_keeps_its_devices=(
+            "a run does not go on with another number of devices",
+            """        **_AT_LEAST_0,
+        binding=False,
+    )""",
+            """        **_AT_LEAST_0,
+    )""",
+        ),
+    )
+)
+FAULTS = _SETUP + _BUILD + _FEATURES + _AVERAGED + _FEEDS + _RECALIBRATE + _LOOP + _DEVICES

@@ -15,7 +15,7 @@ import math
 import operator
 import sys
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -23,17 +23,24 @@ import numpy as np
 from imgcls_jax.data import children
 from imgcls_jax.data.photos import decode
 from imgcls_jax.data.photos.cache import cores
+from imgcls_jax.data.photos.crops import RATIOS, random_crop
 from imgcls_jax.data.photos.source import Source
 from imgcls_jax.data.sampling import Balanced, order
 from imgcls_jax.errors import UserError
 
 _FOREVER = 2**62  # batches: a stream without end, which still has a length as Python allows it
-_RATIOS = (3 / 4, 4 / 3)  # of width to height of a random crop
 _AHEAD = 2  # batches in each buffer: of each worker, of the host and of the device
 _THREADS = 4  # at most, where there are no workers
 
 
-def stream(source: Source, *, workers: int = 0, device: Any = None, **settings: Any) -> "Stream":
+def stream(
+    source: Source,
+    *,
+    workers: int = 0,
+    place: Callable[[dict[str, np.ndarray]], Any] | None = None,
+    ahead: bool = True,
+    **settings: Any,
+) -> "Stream":
     """Opens a stream of batches: `image` uint8 (B, size, size, 3), `label` and `index` int32 (B,);
     of several labels per picture, `label` is (B, K).
 
@@ -42,9 +49,10 @@ def stream(source: Source, *, workers: int = 0, device: Any = None, **settings: 
       workers: processes that decode; 0 decodes in threads of this process, which starts at once
         and is as fast on a few cores. Processes take seconds and 200 MB each to start, and as they
         are spawned, a script that streams needs `if __name__ == "__main__":` around its work.
-      device: a jax.Device or Sharding to put batches on ahead of time; None leaves NumPy arrays.
+      place: puts a batch on devices; None leaves NumPy arrays.
+      ahead: whether it does so ahead of time, in a thread.
       **settings: those of `Batches` that decide which batches come: batch_size and size, which are
-        needed, how, crop_scale, seed, epochs, shuffle and balance.
+        needed, how, crop_scale, seed, epochs, shuffle and balance, and `here`.
 
     Raises:
       UserError: an option out of its range or no pictures.
@@ -61,14 +69,15 @@ def stream(source: Source, *, workers: int = 0, device: Any = None, **settings: 
         raise UserError(f"crop_scale={scale} must be two shares of the area, 0 < low <= high <= 1.")
     if not len(source):
         raise UserError("There are no pictures to stream: give a source with at least one.")
-    return Stream(batches, workers=workers, device=device)
+    return Stream(batches, workers=workers, place=place, ahead=ahead)
 
 
 class Stream(Iterator[dict[str, Any]]):
     """Hands out batches and knows its position; made by `stream`. Close it to end its workers."""
 
-    def __init__(self, batches: "Batches", *, workers: int, device: Any):
-        self._batches, self._workers, self._device = batches, workers, device
+    def __init__(self, batches: "Batches", *, workers: int, place: Any, ahead: bool):
+        self._batches, self._workers = batches, workers
+        self._place, self._ahead = place, ahead
         self._next = 0
         self._running = []  # Grain's iterator, once there is one
         weakref.finalize(self, _end, self._running)  # also at exit, while Grain still can
@@ -118,11 +127,12 @@ class Stream(Iterator[dict[str, Any]]):
             # Through pipes: a killed process would leave its shared memory behind for good.
             through_pipes = grain.experimental.DatasetOptions(min_shm_size=sys.maxsize)
             dataset = grain.experimental.WithOptionsIterDataset(dataset, through_pipes)
-        if self._device is not None:
-            dataset = grain.experimental.device_put(
-                dataset, self._device, cpu_buffer_size=_AHEAD, device_buffer_size=_AHEAD
-            )
-        return iter(dataset)
+        if self._place is None:
+            return iter(dataset)
+        if self._ahead:
+            dataset = _prefetched(dataset)
+        dataset = dataset.map(self._place)
+        return iter(_prefetched(dataset) if self._ahead else dataset)
 
     def get_state(self) -> bytes:
         """Returns the stream's position as JSON, for a checkpoint, without the batches in buffers.
@@ -164,6 +174,12 @@ class Stream(Iterator[dict[str, Any]]):
         self.close()
 
 
+def _prefetched(dataset: Any) -> Any:
+    import grain
+
+    return grain.experimental.ThreadPrefetchIterDataset(dataset, prefetch_buffer_size=_AHEAD)
+
+
 def _serve(number: int, count: int) -> None:
     """Makes a process one of Grain's workers, whose end is that of the one that trains."""
     del number, count
@@ -190,6 +206,9 @@ class Batches:
       balance: draws pictures so that all classes are equally likely, and crops by (seed, epoch,
         place in the epoch); None visits every picture once.
       first: number of the first batch.
+      here: by the size of a batch, the numbers (R,) of those of its rows that this process reads,
+        where several train together; the batches are the same ones then, and so is `identity`. A
+        number may come again and again at the end, to fill up. None reads whole batches.
     """
 
     source: Source
@@ -202,6 +221,7 @@ class Batches:
     shuffle: bool = True
     balance: Balanced | None = None
     first: int = 0
+    here: Mapping[int, np.ndarray] | None = None
 
     @property
     def per_epoch(self) -> int:
@@ -219,18 +239,26 @@ class Batches:
         epoch, batch = divmod(self.first + number, self.per_epoch)
         chosen = slice(batch * self.batch_size, (batch + 1) * self.batch_size)
         indices = self.order(epoch)[chosen]
-        images = np.empty((len(indices), self.size, self.size, 3), np.uint8)
+        size = len(indices)
+        rows = np.arange(size) if self.here is None else self.here[size]
+        indices = indices[rows]
+        images = np.empty((len(rows), self.size, self.size, 3), np.uint8)
         labels = []
-        for row, index in enumerate(indices.tolist()):
+        for k, (row, index) in enumerate(zip(rows.tolist(), indices.tolist(), strict=True)):
+            if k and row == rows[k - 1]:
+                images[k] = images[k - 1]
+                labels.append(labels[-1])
+                continue
             picture, label = self.source[index]
             labels.append(label)
             try:
                 drawn = index if self.balance is None else chosen.start + row
-                images[row] = self._image(picture, epoch, drawn)
+                images[k] = self._image(picture, epoch, drawn)
             except decode.BadImage as error:
                 raise decode.BadImage(self.source.name(index), error.reason) from error
         label = np.array(labels, np.int32)
-        return {"image": images, "label": label, "index": indices.astype(np.int32)}
+        batch = {"image": images, "label": label, "index": indices.astype(np.int32)}
+        return batch if self.here is None else batch | {"rows": np.int32(size)}
 
     def order(self, epoch: int) -> np.ndarray:
         """Returns the indices (N,) of an epoch's pictures, as the source orders them if it does."""
@@ -242,7 +270,7 @@ class Batches:
         if self.crop_scale is None:
             return decode.load(picture, self.size, self.how)
         # The smallest crop still has `size` pixels per side then, if the picture has them.
-        least = math.ceil(self.size / math.sqrt(self.crop_scale[0] * _RATIOS[0]))
+        least = math.ceil(self.size / math.sqrt(self.crop_scale[0] * RATIOS[0]))
         image = decode.decode(picture, at_least=(least, least))
         # Not 0: NumPy's seeds (s, e) and (s, e, 0) are the same, and the order has the former.
         rng = np.random.default_rng((self.seed, epoch, number + 1))
@@ -256,24 +284,3 @@ class Batches:
         values = {name: getattr(self, name) for name in settings}
         values |= {} if self.balance is None else {"sampler": "balanced"}
         return json.loads(json.dumps({"pictures": self.source.identity(), **values}))
-
-
-def random_crop(
-    rng: np.random.Generator, shape: tuple[int, int], scale: tuple[float, float]
-) -> tuple[int, int, int, int]:
-    """Draws (top, left, height, width) of a rectangle within an image of `shape` (H, W).
-
-    Area uniform in `scale`, the logarithm of width to height uniform between those of 3:4 and 4:3;
-    after ten that do not fit the largest in the middle that does (as in torchvision).
-    """
-    rows, columns = shape
-    for _ in range(10):
-        area = rows * columns * rng.uniform(*scale)
-        ratio = math.exp(rng.uniform(*np.log(_RATIOS)))
-        height, width = round(math.sqrt(area / ratio)), round(math.sqrt(area * ratio))
-        if 0 < height <= rows and 0 < width <= columns:
-            top, left = rng.integers(rows - height + 1), rng.integers(columns - width + 1)
-            return int(top), int(left), height, width
-    height = min(rows, round(columns / _RATIOS[0]))
-    width = min(columns, round(rows * _RATIOS[1]))
-    return (rows - height) // 2, (columns - width) // 2, height, width

@@ -7,6 +7,7 @@ import pickle
 import signal
 import subprocess
 import sys
+import threading
 import types
 
 import jax
@@ -20,6 +21,7 @@ from experiments.benchmarks import streaming as streaming_scale
 from imgcls_jax.data.catalog import builder
 from imgcls_jax.data.dataset import Split
 from imgcls_jax.data.photos import decode, streaming
+from imgcls_jax.data.photos.crops import random_crop
 from imgcls_jax.data.photos.sources import FolderPhotos, RecordPhotos
 from imgcls_jax.errors import UserError
 
@@ -168,11 +170,18 @@ def test_no_pictures_are_refused(source):
 
 
 def test_batches_are_put_on_the_device_ahead_of_time(source):
-    device = jax.devices()[0]
+    device, threads = jax.devices()[0], set()
+
+    def place(batch):
+        threads.add(threading.current_thread())
+        return jax.device_put(batch, device)
+
     on_host = list(streaming.stream(source, epochs=2, **OPTIONS))
-    on_device = list(streaming.stream(source, epochs=2, device=device, **OPTIONS))
-    assert all(batch["image"].devices() == {device} for batch in on_device)
-    assert_same(on_device, on_host)
+    for ahead in (True, False):
+        on_device = list(streaming.stream(source, epochs=2, place=place, ahead=ahead, **OPTIONS))
+        assert all(batch["image"].devices() == {device} for batch in on_device)
+        assert_same(on_device, on_host)
+        assert (threading.current_thread() in threads) != ahead
 
 
 def test_a_bad_picture_is_named(source, tmp_path):
@@ -193,7 +202,7 @@ def with_bad_picture(source, tmp_path):
 )
 def test_random_crops_lie_within_the_picture(shape, low, seed):
     rng = np.random.default_rng(seed)
-    top, left, height, width = streaming.random_crop(rng, shape, (low, 1.0))
+    top, left, height, width = random_crop(rng, shape, (low, 1.0))
     assert 0 <= top < top + height <= shape[0]
     assert 0 <= left < left + width <= shape[1]
 
@@ -210,7 +219,7 @@ def test_random_crops_are_resampled_as_the_whole_pictures_are(source):
 
 def test_random_crops_have_the_published_areas_and_ratios():
     rng, shape = np.random.default_rng(0), (600, 700)
-    crops = np.array([streaming.random_crop(rng, shape, (0.1, 0.4)) for _ in range(4000)])
+    crops = np.array([random_crop(rng, shape, (0.1, 0.4)) for _ in range(4000)])
     top, left, height, width = crops.T
     share, ratio = height * width / (600 * 700), width / height
     assert 0.099 < share.min() < share.max() < 0.401
@@ -222,7 +231,7 @@ def test_random_crops_have_the_published_areas_and_ratios():
 
 
 def test_a_picture_too_narrow_for_any_crop_gives_its_middle():
-    crop = streaming.random_crop(np.random.default_rng(0), (30, 900), (1.0, 1.0))
+    crop = random_crop(np.random.default_rng(0), (30, 900), (1.0, 1.0))
     assert crop == (0, 430, 30, 40)
 
 
@@ -237,7 +246,7 @@ def test_crops_are_cut_where_they_say_and_differ_by_epoch_and_picture(tmp_path):
     for epoch, batch in enumerate(streaming.stream(source, epochs=2, seed=7, **options)):
         for index, image in enumerate(batch["image"]):
             rng = np.random.default_rng((7, epoch, index + 1))
-            top, left, height, width = streaming.random_crop(rng, (200, 250), (0.1, 0.5))
+            top, left, height, width = random_crop(rng, (200, 250), (0.1, 0.5))
             middle = image[19:21, 19:21].mean((0, 1))  # its pixels are at top + height / 2 - 0.5
             np.testing.assert_allclose(middle[:2], [top + height / 2, left + width / 2], atol=1.5)
             np.testing.assert_allclose(np.ptp(image[..., 0]), height * 39 / 40, atol=2)
