@@ -1,5 +1,6 @@
 """A run goes on from the checkpoint before a damaged one, and ends as if nothing had happened."""
 
+import dataclasses
 import json
 import shutil
 
@@ -14,7 +15,7 @@ from imgcls_jax.predict.restored import restore
 from imgcls_jax.train import run
 from imgcls_jax.workdir import Workdir
 
-CONFIG = SMALL.replace(hold_out=0.2, evaluate="best", epochs=3)
+CONFIG = SMALL.replace(hold_out=0.2, evaluate="best")
 
 
 def damage(folder, *kinds):
@@ -63,35 +64,34 @@ def test_without_any_whole_one_the_sentence_names_what_to_remove(
     assert len(history) == 4
 
 
-@pytest.fixture
-def finished(digits, held_out_trainer, tmp_path, every_epoch):
-    """(runs the command, the folder) of a finished run that met the test set with its best."""
+@pytest.fixture(scope="module")
+def finished(digits, held_out_trainer, tmp_path_factory):
+    """(runs the command in a folder, the folder of a run that met the test set with its best)."""
+    trainer = dataclasses.replace(held_out_trainer, config=CONFIG)
 
-    def again():
-        workdir = Workdir(tmp_path)
-        return run.train(CONFIG, name="one", dataset=digits, workdir=workdir, shared_trainer=build)
+    def again(folder):
+        at = {"workdir": Workdir(folder), "shared_trainer": lambda: trainer}
+        return run.train(CONFIG, name="one", dataset=digits, **at)
 
-    def build():
-        return run.make_trainer(CONFIG, digits)
-
-    again()
-    return again, tmp_path
+    folder = tmp_path_factory.mktemp("finished")
+    again(folder)
+    return again, folder
 
 
-def test_what_the_end_needs_is_asked_for_at_the_start(finished, monkeypatch):
-    again, folder = finished
+def test_what_the_end_needs_is_asked_for_at_the_start(finished, tmp_path, monkeypatch):
+    again, folder = finished[0], shutil.copytree(finished[1], tmp_path / "run")
     (folder / "summary.json").unlink()
     damage(folder, "best/*")
     monkeypatch.setattr(run, "fit", None)  # not reached
     with pytest.raises(UserError, match=r"/best/\d+ is damaged .* needs it at its end: bring it"):
-        again()
+        again(folder)
     shutil.rmtree(folder / "checkpoints" / "best")
     with pytest.raises(UserError, match=r"/best/\d+ is missing; the run in .* needs it at its end"):
-        again()
+        again(folder)
 
 
-def test_a_damaged_network_is_made_anew_as_the_sentence_says(finished):
-    again, folder = finished
+def test_a_damaged_network_is_made_anew_as_the_sentence_says(finished, tmp_path):
+    again, folder = finished[0], shutil.copytree(finished[1], tmp_path / "run")
     before = restore(folder).variables
     (folder / "figures").mkdir(exist_ok=True)
     leftover = folder / "figures" / ".curves.png.99999999.4711"
@@ -100,6 +100,6 @@ def test_a_damaged_network_is_made_anew_as_the_sentence_says(finished):
     with pytest.raises(UserError, match=r"/evaluated/\d+ is damaged .* or remove .*/summary.json"):
         restore(folder)
     (folder / "summary.json").unlink()  # as told
-    again()
+    again(folder)
     assert same_bits(restore(folder).variables, before)
     assert not leftover.exists()
