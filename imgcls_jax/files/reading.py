@@ -1,8 +1,7 @@
 """Files read without waiting for ever, and in no more memory than they have bytes.
 
-Whatever the library reads it opens by `opened`, or asks `require_regular` before a library opens
-it, so that a named pipe in the place of a file is an error at once; tests/test_files.py holds it to
-that.
+Whatever is read here is opened by `opened`, or after `require_regular` where another library opens
+it: a named pipe in the place of a file is an error at once. tests/test_reading.py holds it to that.
 """
 
 import errno

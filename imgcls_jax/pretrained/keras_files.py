@@ -177,7 +177,9 @@ def _child(group: Any, name: str) -> Any | None:
     if (kind := links.get_info(key).type) != h5l.TYPE_HARD:
         target = links.get_val(key) if kind in (h5l.TYPE_EXTERNAL, h5l.TYPE_SOFT) else b""
         parts = target if isinstance(target, tuple) else (target,)
-        raise _elsewhere(group, f"{group.name}/{name}", "a link to", *map(os.fsdecode, parts))
+        raise _elsewhere(
+            group, f"{group.name.rstrip('/')}/{name}", "a link to", *map(os.fsdecode, parts)
+        )
     return group[name]
 
 

@@ -142,6 +142,7 @@ READERS = (
         "pickle",
         tuple(functools.partial(_plain, dump(_PICKLED)) for dump in (python2_pickle, *_FROM_NUMPY)),
         _read_pickle,
+        odd=False,
     ),
     Reader("kaggle_csv", _both(_TABLE), _read_table),
 )

@@ -125,7 +125,9 @@ class Bench:
     def _look(self, event: str, path: Any, arguments: tuple) -> None:
         if not isinstance(path, str | bytes | os.PathLike):
             return
-        real = os.path.realpath(os.fsdecode(path))
+        folder, name = os.path.split(os.fsdecode(path))
+        real = os.path.join(os.path.realpath(folder), name)  # what a link is replaced by, or opened
+        real = os.path.realpath(real) if event == "open" else real
         writes = event != "open" or bool((arguments[2] or 0) & (os.O_WRONLY | os.O_RDWR))
         inside = real.startswith(os.path.realpath(self.place))
         # Python's own files are read where something is imported late.

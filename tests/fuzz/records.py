@@ -184,5 +184,5 @@ READERS = (
     ),
     Reader("kept_npz", (_kept,), _read_kept, files=("*.npz",)),
     Reader("decoded_npz", (_decoded,), _read_decoded),
-    Reader("archives", (_archives,), _read_archives),
+    Reader("archives", (_archives,), _read_archives, odd=False),
 )

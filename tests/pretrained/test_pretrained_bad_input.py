@@ -1,6 +1,7 @@
 """Files of weights that cannot be used: one sentence that names the file and the way out."""
 
 import functools
+import os
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from weight_files import write_legacy, write_safetensors, write_weights_h5
 
 from imgcls_jax import models, pretrained
 from imgcls_jax.errors import UserError
+from imgcls_jax.pretrained.files import open_weights
 from imgcls_jax.pretrained.skeleton import trace
 
 NETWORK = "mobilenet_v3_small"
@@ -170,6 +172,103 @@ def test_a_network_inside_another_model(tmp_path):
         file["layers/base/layers/conv2d/vars/0"] = 1
     for name in ("a.h5", "a.weights.h5"):
         assert "layer 'base' is a network of its own" in sentence(tmp_path / name)
+
+
+def one_layer(path, *, attributes=("conv1/kernel:0",)):
+    """Writes a file of one layer without its tensor; returns the file, open."""
+    import h5py
+
+    file = h5py.File(path, "w")
+    file.attrs["layer_names"] = np.array([b"conv1"])
+    file.create_group("conv1").attrs["weight_names"] = np.array(attributes, "S")
+    return file
+
+
+def outside(kind, file, folder):
+    import h5py
+
+    (folder / "secret").write_bytes(bytes(range(16)))
+    with h5py.File(folder / "other.h5", "w") as other:
+        other["kernel"] = np.ones(4, np.float32)
+        other["conv1/conv1/kernel:0"] = np.ones(4, np.float32)
+    group = file["conv1"].require_group("conv1")
+    if kind == "external storage":
+        secret = [(str(folder / "secret"), 0, 16)]
+        group.create_dataset("kernel:0", (4,), "f4", external=secret)
+    elif kind == "external link":
+        group["kernel:0"] = h5py.ExternalLink("other.h5", "kernel")
+    elif kind == "external link to a layer":
+        del file["conv1"]
+        file["conv1"] = h5py.ExternalLink("other.h5", "conv1")
+    elif kind == "soft link":
+        file["aside"] = h5py.ExternalLink("other.h5", "kernel")
+        group["kernel:0"] = h5py.SoftLink("/aside")
+    elif kind == "virtual":
+        layout = h5py.VirtualLayout((4,), "f4")
+        layout[:] = h5py.VirtualSource(str(folder / "other.h5"), "kernel", (4,))
+        group.create_virtual_dataset("kernel:0", layout)
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    {
+        "external storage": "/conv1/conv1/kernel:0 is stored in",
+        "external link": "/conv1/conv1/kernel:0 is a link to kernel in other.h5 outside",
+        "external link to a layer": "its /conv1 is a link to conv1 in other.h5 outside",
+        "soft link": "/conv1/conv1/kernel:0 is a link to /aside outside",
+        "virtual": "/conv1/conv1/kernel:0 is a view of",
+    }.items(),
+)
+def test_hdf5_that_points_to_other_files_is_refused_by_their_names(tmp_path, kind, expected):
+    with one_layer(tmp_path / "a.h5") as file:
+        outside(kind, file, tmp_path)
+    text = sentence(tmp_path / "a.h5", convention="tensorflow")
+    assert expected in text
+    assert "all in one file" in text
+    assert ("secret" in text) == (kind == "external storage")
+
+
+def test_hdf5_whose_tensors_are_packed_or_announce_more_than_is_there(tmp_path):
+    """A filter may be a plugin, and unpacks to a thousand times as much."""
+    import h5py
+
+    with one_layer(tmp_path / "a.h5") as file:
+        group = file["conv1"].require_group("conv1")
+        group.create_dataset("kernel:0", data=np.zeros(1000), compression="gzip")
+    assert "is packed (deflate)" in sentence(tmp_path / "a.h5")
+    with one_layer(tmp_path / "b.h5") as file:
+        file["conv1"].require_group("conv1").create_dataset("kernel:0", (2**40,), "f4")
+    assert "/conv1/conv1/kernel:0 has another size" in sentence(tmp_path / "b.h5")
+    with one_layer(tmp_path / "c.h5") as file:
+        group = file["conv1"].require_group("conv1")
+        group.create_dataset("kernel:0", (1,), h5py.ref_dtype)
+    assert "/conv1/conv1/kernel:0 holds no numbers" in sentence(tmp_path / "c.h5")
+
+
+@pytest.mark.parametrize("damage", ["an object of no size", "a wrong length"])
+def test_damaged_texts_of_hdf5_neither_loop_nor_fill_the_memory(tmp_path, damage):
+    path = tmp_path / "a.h5"
+    with one_layer(path) as file:
+        file["conv1"].attrs["weight_names"] = ["conv1/kernel:0"]  # of any length
+        file["conv1/conv1/kernel:0"] = np.zeros(3)
+    content = bytearray(path.read_bytes())
+    table = content.index(b"GCOL")
+    if damage == "a wrong length":
+        place = content.index(table.to_bytes(8, "little") + b"\1\0\0\0")
+        content[place - 4 : place] = b"\xff\xff\xff\xff"
+    else:
+        content[table + 16 : table + 18] = content[table + 24 : table + 32] = b""
+        content[table + 16 : table + 16] = bytes(10)
+    assert open_weights(path).read(["conv1/kernel"])["conv1/kernel"].shape == (3,)
+    path.write_bytes(content)
+    text = sentence(path)
+    assert "a text is longer" in text or "its texts is damaged" in text
+
+
+@pytest.mark.parametrize("suffix", [".h5", ".safetensors", ".pth"])
+def test_a_named_pipe_is_not_waited_for(tmp_path, suffix):
+    os.mkfifo(tmp_path / f"a{suffix}")
+    assert "cannot be read (it is a named pipe and no file)" in sentence(tmp_path / f"a{suffix}")
 
 
 def test_hdf5_of_something_else(tmp_path):

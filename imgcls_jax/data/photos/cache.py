@@ -194,7 +194,9 @@ def _state(file: Path) -> list[int]:
 def _make(folder: Path, pictures: Pictures, size: int, how: str, workers: int) -> dict[int, str]:
     """Decodes the missing blocks, in order; returns why pictures are bad, by index."""
     partial, blocks = folder / "partial", folder / "blocks.jsonl"
-    partial.touch()
+    for path in (partial, blocks):
+        path.touch()
+        require_regular(path)
     with partial.open("r+b") as pixels, blocks.open("a+", errors="replace") as log:
         pixels.write(_header(len(pictures), size))
         done, bad = _resume(pixels, log, size)

@@ -18,6 +18,7 @@ import numpy as np
 
 from imgcls_jax.data.catalog.route import one_line
 from imgcls_jax.errors import UserError, printable
+from imgcls_jax.files.reading import require_regular
 
 _KEPT_BYTES = 2**28  # of row groups in memory, in each process that decodes
 _LARGEST = 2**30  # bytes of a row group that may be read at once
@@ -168,6 +169,7 @@ def _opened(path: str, image: str) -> _Opened:
     import pyarrow.parquet
 
     try:
+        require_regular(path)
         # Page by page rather than all of a group's bytes first.
         file = pyarrow.parquet.ParquetFile(path, pre_buffer=False, buffer_size=2**20)
         groups = [file.metadata.row_group(n) for n in range(file.metadata.num_row_groups)]

@@ -13,6 +13,7 @@ import numpy as np
 
 from imgcls_jax.data.catalog.route import one_line
 from imgcls_jax.errors import UserError, printable
+from imgcls_jax.files.reading import require_regular
 
 IMAGE_NAMES = ("image", "img")
 LABEL_NAMES = ("label", "labels", "fine_label", "class", "target", "category")
@@ -76,6 +77,7 @@ def read_schema(path: str | Path) -> Any:
     import pyarrow.parquet
 
     try:
+        require_regular(path)
         schema = pyarrow.parquet.read_schema(path)
         if not schema.names:  # which are read as text here
             raise ValueError("it has no columns")
@@ -98,6 +100,7 @@ def read_labels(files: Sequence[str | Path], column: str) -> np.ndarray:
     parts = []
     for path in files:
         try:
+            require_regular(path)
             table = pyarrow.parquet.read_table(path, columns=[column], partitioning=None)
             values = table.column(column)
             labels = values.to_pylist()
