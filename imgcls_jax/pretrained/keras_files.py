@@ -6,6 +6,7 @@ lets it ask for filters, which may be loaded as plugins
 is followed.
 """
 
+import math
 import os
 import re
 from collections.abc import Iterable, Iterator
@@ -18,6 +19,7 @@ import numpy as np
 
 from imgcls_jax.errors import UserError, printable
 from imgcls_jax.files.reading import require_regular
+from imgcls_jax.pretrained import hdf5_texts
 
 _VARIABLES = {  # of a layer in `.weights.h5`, in its order, by the snake-case name of its class
     "batch_normalization": ("gamma", "beta", "moving_mean", "moving_variance"),
@@ -64,8 +66,8 @@ def open_layers(path: Path) -> Layers:
     with _opened(path) as file:
         top = _child(file, "model_weights")  # in a whole saved model
         top = file if top is None else top
-        if "layer_names" in top.attrs:
-            places = _legacy(top)
+        if (names := _texts(top, "layer_names")) is not None:
+            places = _legacy(top, names)
         elif (layers := _child(top, "layers")) is not None:
             places = _by_class(layers)
         else:
@@ -77,11 +79,11 @@ def open_layers(path: Path) -> Layers:
     return Layers(path, places, shapes)
 
 
-def _legacy(top: Any) -> dict[str, str]:
+def _legacy(top: Any, layers: list[str]) -> dict[str, str]:
     places = {}
-    for layer in map(_text, top.attrs["layer_names"]):
+    for layer in layers:
         group = _at(top, layer)
-        for weight in map(_text, group.attrs["weight_names"]):
+        for weight in _texts(group, "weight_names") or ():
             variable = weight.split("/")[-1].removesuffix(":0").replace("depthwise_", "")
             name = f"{layer.replace('/', '_')}/{variable}"
             if name in places:
@@ -98,7 +100,7 @@ def _by_class(layers: Any) -> dict[str, str]:
             raise _nested(layers, group)
         if not (variables := _child(of, "vars")):
             continue
-        layer = _text(variables.attrs.get("name", group))
+        layer = (_texts(variables, "name") or [group])[0]
         names = _VARIABLES.get(re.sub(r"_\d+$", "", group), ("kernel", "bias"))
         for index in sorted(variables, key=int):
             name = names[int(index)] if int(index) < len(names) else index
@@ -120,8 +122,28 @@ def _number(group: str) -> tuple[str, int]:
     return found[1], int(found[2] or 0)
 
 
-def _text(name: Any) -> str:
-    return name.decode() if isinstance(name, bytes) else str(name)
+def _texts(group: Any, name: str) -> list[str] | None:
+    """Returns the texts of an attribute, None where there is none of the name.
+
+    Raises:
+      ValueError: it holds no texts, or more than the file.
+    """
+    from h5py import h5t
+
+    if name not in group.attrs:
+        return None
+    path, found = group.file.filename, group.attrs.get_id(name)
+    if found.shape is None or not math.prod(found.shape):
+        return []  # of a layer without weights
+    kind = found.get_type()
+    if not isinstance(kind, h5t.TypeStringID) or kind.committed():
+        raise ValueError(f"the attribute {name} is no text")
+    if math.prod(found.shape) * kind.get_size() > os.path.getsize(path):
+        raise ValueError(f"the attribute {name} is larger than the file")
+    if kind.is_variable_str():
+        hdf5_texts.require_sound(path, name, os.stat(path).st_ctime_ns)
+    texts = np.atleast_1d(group.attrs[name]).ravel().tolist()
+    return [text.decode() if isinstance(text, bytes) else str(text) for text in texts]
 
 
 def _at(group: Any, place: str) -> Any:

@@ -20,6 +20,7 @@ import tensorflow_datasets as tfds
 from PIL import Image
 from tqdm.auto import tqdm
 
+from imgcls_jax.data.catalog.folders.folder_info import require_features_of_tfds
 from imgcls_jax.data.catalog.folders.tfrecords import TFRecords, offsets
 from imgcls_jax.data.dataset import Split
 from imgcls_jax.files.reading import read_json
@@ -113,6 +114,7 @@ def read(folder: Path, *, key: Callable[[str, int], str]) -> dict[str, Split]:
 
     Raises: whatever TFDS, Pillow or NumPy raise on files that are not what they should be.
     """
+    require_features_of_tfds(read_json(folder / "features.json"))
     builder = tfds.builder_from_directory(folder)
     shuffled = not read_json(folder / "dataset_info.json").get("disableShuffling")
     splits = {}

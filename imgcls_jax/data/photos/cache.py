@@ -31,7 +31,7 @@ from imgcls_jax.data.photos.decode import in_order
 from imgcls_jax.data.photos.pictures import Files, Pictures
 from imgcls_jax.errors import UserError
 from imgcls_jax.files import cache_folder, lock, whole
-from imgcls_jax.files.reading import read_json
+from imgcls_jax.files.reading import read_json, require_regular
 
 _LAYOUT = 2  # raise it when the files here, or the pixels that `photos` makes, change
 _BLOCK = 16  # images that a thread decodes at a time; a crash loses a few blocks
@@ -114,7 +114,7 @@ def load_pictures(
         raise UserError(_refusal(pictures, listed))
     kept = np.ones(len(pictures), bool)
     kept[sorted(bad)] = False
-    return np.load(folder / "images.npy", mmap_mode="r"), kept, listed
+    return _images(folder), kept, listed
 
 
 def _name(pictures: Pictures, size: int, how: str) -> str:
@@ -131,7 +131,9 @@ def _finished(folder: Path, pictures: Pictures) -> dict[int, str] | None:
         if record["state"] != _state(folder / "images.npy"):  # cut short or written into
             return None
         bad = {int(index): reason for index, reason in record["bad"].items()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        if len(_images(folder)) + len(bad) != len(pictures) or set(bad) - set(range(len(pictures))):
+            return None
+    except Exception:  # a damaged file makes NumPy raise anything
         return None
     if not set(bad) <= set(range(len(pictures))):
         return None
@@ -143,6 +145,11 @@ def _finished(folder: Path, pictures: Pictures) -> dict[int, str] | None:
     return bad
 
 
+def _images(folder: Path) -> np.ndarray:
+    require_regular(folder / "images.npy")
+    return np.load(folder / "images.npy", mmap_mode="r")
+
+
 def _state(file: Path) -> list[int]:
     status = file.stat()
     return [status.st_size, status.st_mtime_ns]
@@ -152,7 +159,7 @@ def _make(folder: Path, pictures: Pictures, size: int, how: str, workers: int) -
     """Decodes the missing blocks, in order; returns why pictures are bad, by index."""
     partial, blocks = folder / "partial", folder / "blocks.jsonl"
     partial.touch()
-    with partial.open("r+b") as pixels, blocks.open("a+") as log:
+    with partial.open("r+b") as pixels, blocks.open("a+", errors="replace") as log:
         pixels.write(_header(len(pictures), size))
         done, bad = _resume(pixels, log, size)
         needed, free = (len(pictures) - done) * size * size * 3, shutil.disk_usage(folder).free
@@ -214,12 +221,18 @@ def _resume(pixels: io.BufferedRandom, log: io.TextIOBase, size: int) -> tuple[i
     for line in log:
         try:
             block = json.loads(line)
-            images = pixels.read(block["images"] * size * size * 3)
-            if zlib.crc32(images) != block["crc32"]:
+            count = block["images"] + len(block["bad"])
+            if not 0 <= block["images"] <= count <= _BLOCK:
                 break
-            bad |= {int(index): reason for index, reason in block["bad"].items()}
-            done += block["images"] + len(block["bad"])
-        except (ValueError, KeyError, TypeError, AttributeError):
+            images = pixels.read(block["images"] * size * size * 3)
+            reasons = {int(index): reason for index, reason in block["bad"].items()}
+            if zlib.crc32(images) != block["crc32"] or set(reasons) - set(
+                range(done, done + count)
+            ):
+                break
+            bad |= reasons
+            done += count
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             break
         end = pixels.tell()
         lines.append(line)

@@ -66,7 +66,29 @@ class _Reader(pickle._Unpickler):
             raise EOFError("a byte array that is longer than the file")
         self.append(content)
 
-    dispatch = pickle._Unpickler.dispatch | {ord(pickle.BYTEARRAY8): load_bytearray8}
+    def load_setitem(self) -> None:
+        """Sets an item; see `_require_plain`."""
+        _require_plain([self.stack[-2]])
+        super().load_setitem()
+
+    def load_setitems(self) -> None:
+        """Sets the items behind the last mark."""
+        _require_plain(self.stack[::2])
+        super().load_setitems()
+
+    def load_dict(self) -> None:
+        """Makes a dict of the items behind the last mark."""
+        _require_plain(self.stack[::2])
+        super().load_dict()
+
+    dispatch = pickle._Unpickler.dispatch | {
+        ord(pickle.BYTEARRAY8): load_bytearray8,
+        ord(pickle.SETITEM): load_setitem,
+        ord(pickle.SETITEMS): load_setitems,
+        ord(pickle.DICT): load_dict,
+    }
+    for _of_sets in (pickle.EMPTY_SET, pickle.FROZENSET, pickle.ADDITEMS):
+        del dispatch[ord(_of_sets)]  # no data needs them, and they hash what they hold
 
     def find_class(self, module: str, name: str) -> Any:
         module = module.replace("numpy._core.", "numpy.core.")  # as NumPy 2 calls it
@@ -79,10 +101,16 @@ class _Reader(pickle._Unpickler):
             case ("numpy.core.multiarray", "_reconstruct"):
                 return lambda *arguments: _Array()
             case ("numpy.core.numeric", "_frombuffer"):  # protocol 5
-                return _array_from
+                return lambda *arguments: _array_from(*arguments)
             case ("_codecs", "encode"):  # Python 3's bytes in protocol 2
                 return lambda text, encoding: text.encode("latin1")
         raise _ForbiddenError(f"{module}.{name}")
+
+
+def _require_plain(keys: list[Any]) -> None:
+    """Raises ValueError for keys that may take for ever to hash, such as tuples in tuples."""
+    if not all(isinstance(key, str | bytes | int) for key in keys):
+        raise ValueError("a dict whose keys are no text")
 
 
 class _DType:

@@ -110,6 +110,10 @@ OTHERS = {
     "length in place of bytes": python2_pickle({"data": ARRAY}).replace(
         b"T\x15\0\0\0" + ARRAY.tobytes(), b"\x8a\x06" + b"\xff" * 5 + b"\0"
     ),
+    "key that takes for ever to hash": b"\x80\x02}K\x01\x85" + b"q\0h\0h\0\x87" * 60 + b"K\x01s.",
+    "keys that take for ever": b"\x80\x02}(K\x01\x85" + b"q\0h\0h\0\x87" * 60 + b"K\x01u.",
+    "dict of such": b"(K\x01\x85" + b"q\0h\0h\0\x87" * 60 + b"K\x01d.",
+    "set of such": b"\x80\x04\x8f(K\x01\x85" + b"q\0h\0h\0\x87" * 60 + b"\x90.",
     "endless text": b"\x80\x04\x8d" + b"\xff" * 7 + b"\x7f",
 }
 
@@ -147,6 +151,10 @@ def test_one_pickle_cannot_change_the_reading_of_the_next():
         hostile = b"\x80\x02c" + name.encode() + b"\nN" + attributes + b"\x86b."
         refused(hostile)
     read = pickles.load(pickle.dumps(CONTENT, 2), where="the file")
+    np.testing.assert_array_equal(read["data"], ARRAY)
+    turned = b"N}U\x0c__defaults__K\x01K\0\x86\x85s\x86b"  # other axes where none are given
+    refused(b"\x80\x02cnumpy.core.numeric\n_frombuffer\n" + turned + b".")
+    read = pickles.load(pickle.dumps(CONTENT, 5), where="the file")
     np.testing.assert_array_equal(read["data"], ARRAY)
 
 

@@ -4,6 +4,7 @@ import dataclasses
 import functools
 import hashlib
 import json
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, NotRequired, TypedDict
@@ -15,6 +16,9 @@ from imgcls_jax.schema.fit import misfit
 
 _TEMPLATE = "{DATASET}-{SPLIT}.{FILEFORMAT}-{SHARD_X_OF_Y}"  # where the folder names none
 FORMATS = ("array_record", "tfrecord")
+_FIELD = re.compile(r"\{(\w+)\}")
+_PLAIN = re.compile(r"[\w.+-]+")
+_MOST, _MOST_CLASSES = 2**40, 2**20  # far more examples in a file, and classes, than there are
 
 
 class Features(NamedTuple):
@@ -71,18 +75,13 @@ class FolderInfo:
         """Returns the files of a split, in the order of its examples."""
         count = len(self.shards[split])
         width = max(5, len(str(count)))
-        return [
-            self.path
-            / self.templates[split].format(
-                DATASET=self.name,
-                SPLIT=split,
-                FILEFORMAT=self.file_format,
-                SHARD_X_OF_Y=f"{number:0{width}}-of-{count:0{width}}",
-                SHARD_INDEX=f"{number:0{width}}",
-                NUM_SHARDS=f"{count:0{width}}",
-            )
-            for number in range(count)
-        ]
+        fields = {"DATASET": self.name, "SPLIT": split, "FILEFORMAT": self.file_format}
+        found = []
+        for number in range(count):
+            index, of = f"{number:0{width}}", f"{count:0{width}}"
+            fields |= {"SHARD_X_OF_Y": f"{index}-of-{of}", "SHARD_INDEX": index, "NUM_SHARDS": of}
+            found.append(self.path / _filled(self.templates[split], fields))
+        return found
 
     def beside(self, kind: str, split: str) -> Path:
         """Returns where what was read of a split is kept."""
@@ -112,6 +111,11 @@ class FolderInfo:
             citation=told.get("citation", ""),
             remarks=(f"It is prepared in {printable(self.path)}",),
         )
+
+
+def _filled(template: str, fields: Mapping[str, str]) -> str:
+    """Returns a template with its fields filled in; by `format` it might become of any length."""
+    return _FIELD.sub(lambda field: fields[field[1]], template)
 
 
 def exists(folder: Path) -> bool:
@@ -168,6 +172,7 @@ def read(folder: Path) -> FolderInfo:
             file_format=told.get("fileFormat", "tfrecord"),
             told=told,
         )
+        _require_sound(info)
         missing = [f for name in info.counts for f in info.files(name) if not f.is_file()]
     except UserError:
         raise
@@ -188,6 +193,37 @@ def read(folder: Path) -> FolderInfo:
             f"{printable(folder)} is half prepared ({what}): delete it and prepare it again."
         )
     return info
+
+
+def _require_sound(info: FolderInfo) -> None:
+    """Raises ValueError for what TFDS never writes, such as files in another folder."""
+    said = info.description
+    if not all(isinstance(text, str) for text in (said.licence, said.homepage, said.citation)):
+        raise ValueError("a description that is no text")
+    for name in (info.name, info.version, info.config or "none", *info.shards):
+        if not _PLAIN.fullmatch(name):
+            raise ValueError(f"{name[:40]!r} in the place of a name")
+    if not all(0 <= length < _MOST for lengths in info.shards.values() for length in lengths):
+        raise ValueError("impossible numbers of examples")
+    if any(file.parent != info.path for split in info.shards for file in info.files(split)):
+        raise ValueError("files in another folder")
+    if len(info.features.image_shape) != 3:
+        raise ValueError(f"images of {len(info.features.image_shape)} dimensions")
+
+
+def require_features_of_tfds(content: Any) -> None:
+    """Raises ValueError for features of any other package, which TFDS would import by their names.
+
+    Args:
+      content: of a `features.json`.
+    """
+    inner = content.values() if isinstance(content, dict) else content
+    for key, value in content.items() if isinstance(content, dict) else ():
+        named = key in ("pythonClassName", "type") and isinstance(value, str)
+        if named and "." in value and not value.startswith("tensorflow_datasets."):
+            raise ValueError(f"features of {value[:80]}")
+    for value in inner if isinstance(content, dict | list) else ():
+        require_features_of_tfds(value)
 
 
 def choose(tree: Mapping[str, Any], keys: Sequence[str] | None, *, where: str) -> Features:
@@ -236,6 +272,7 @@ def _kind(feature: Mapping[str, Any]) -> str:
 
 def _feature_tree(folder: Path) -> Mapping[str, Any]:
     tree = read_json(folder / "features.json")
+    require_features_of_tfds(tree)
     if "pythonClassName" in tree:
         return tree
     import tensorflow_datasets as tfds  # which still knows how its versions before 4.4 wrote it
@@ -260,4 +297,6 @@ def _class_names(folder: Path, features: Features) -> tuple[str, ...]:
     names = folder / f"{features.label.replace('/', '.')}.labels.txt"
     if names.is_file():
         return tuple(filter(None, map(str.strip, content(names).decode().split("\n"))))
+    if not 0 <= features.classes < _MOST_CLASSES:
+        raise ValueError(f"{features.classes} classes")
     return tuple(map(str, range(features.classes)))

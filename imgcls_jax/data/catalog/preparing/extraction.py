@@ -27,7 +27,7 @@ _MOST_TIMES = 30
 _ALWAYS = 2**26  # bytes that may come of an archive however small
 _OPENERS = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ": lzma.open}
 _DAMAGE = (tarfile.TarError, zipfile.BadZipFile)
-_PACKING_DAMAGE = (EOFError, OSError, zlib.error, lzma.LZMAError)
+_PACKING_DAMAGE = (EOFError, OSError, zlib.error, lzma.LZMAError, zipfile.BadZipFile)
 
 Source = str | os.PathLike | BinaryIO
 Members = Iterator[tuple[str, BinaryIO]]
@@ -173,7 +173,15 @@ def _zip(file: BinaryIO, archive: str, most: int) -> Members:
             if stat.S_ISLNK(member.external_attr >> 16):
                 raise _refused(archive, f"its member {printable(member.filename)} is a link")
             if name and not member.is_dir():
-                yield name, packed.open(member)
+                yield name, _opened(packed, member, archive)
+
+
+def _opened(packed: zipfile.ZipFile, member: zipfile.ZipInfo, archive: str) -> BinaryIO:
+    try:
+        stream = packed.open(member)
+    except Exception as error:  # an offset that is none, a password, an unknown compression
+        raise _damaged(archive, error) from error
+    return io.BufferedReader(_Bounded(stream, archive, member.file_size), 2**16)
 
 
 def _place(archive: str, name: str) -> str | None:
