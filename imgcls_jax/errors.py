@@ -8,12 +8,12 @@ class UserError(Exception):
 
     Library code raises it where the cause lies outside the program (a file, a setting, a disk, a
     diverged loss) and names a setting in backticks, as in `lr=0.1`; entry points print its text,
-    with the flag of that name, and exit with status 1, without a traceback. Whatever a name in it
-    holds, a line feed or an escape code, it stays one line of letters (`printable`).
+    with the flag of that name, and exit with status 1, without a traceback. The text stays on one
+    line and prints anywhere, whatever names and messages of other libraries are in it.
     """
 
-    def __init__(self, *said: str):
-        super().__init__(*map(printable, said))
+    def __str__(self) -> str:
+        return printable(super().__str__())
 
 
 class UnreadablePhoto(UserError):

@@ -13,6 +13,7 @@ from . import (
     models,
     named,
     networks,
+    odd,
     optim,
     outputs,
     photos,
@@ -29,7 +30,7 @@ ROOMS = {
     module.__name__.rpartition(".")[2]: module.FAULTS
     for module in (
         core, optim, augment, models, networks, train, runs, data, photos, named, preparing, doors,
-        pretrained, outputs, evidence, general, ensembles, tuning, seeds, limits, folders,
+        pretrained, outputs, evidence, general, ensembles, tuning, seeds, limits, folders, odd,
     )
 }  # fmt: skip
 FAULTS: tuple[Fault, ...] = tuple(fault for faults in ROOMS.values() for fault in faults)

@@ -17,8 +17,8 @@ _PREDICTOR = plant(
     ),
     bad_files_shift_the_others=(
         "a file after a bad one gets its neighbour's probabilities",
-        "            if waited.error is None:\n                probabilities",
-        "            if waited.path:\n                probabilities",
+        "            if waited.error is None:\n                waited = _told",
+        "            if waited.path:\n                waited = _told",
     ),
 )
 _RESTORED = plant(

@@ -178,8 +178,8 @@ _TUNE = plant(
     ),
     finals_have_one_seed=(
         "the winner is trained several times with one seed",
-        "config.replace(seed=seed), folder))",
-        "config, folder))",
+        "one.train.seed, one, folder))",
+        "one.train.seed, config, folder))",
     ),
     the_share_is_what_stays=(
         "the share of selection is that of what the test set confirms",
