@@ -2,9 +2,10 @@
 
     python one_process.py RUN NUMBER COUNT PORT [NAME=VALUE ...]
 
-Beside the settings it takes `pictures`, a folder of photos to stream; `stop_at` and `kill_at`, a
-step at which process 1 gets SIGTERM or SIGKILL; `seen`, a folder for the numbers of the examples
-that each process reads. The digits are drawn here: the real ones need scikit-learn.
+Beside the settings it takes `pictures`, a folder of photos to stream; `stop_at`, a step at which
+process 1 gets SIGTERM; `kill_at`, one at which process `killed` gets SIGKILL; `seen`, a folder for
+the numbers of the examples that each process reads; `lost_after`, the flag. The digits are drawn
+here: the real ones need scikit-learn.
 """
 
 import json
@@ -72,7 +73,7 @@ def note_seen(folder, number):
 
 
 def signal_at(step, number, what):
-    """Has process `number` get a signal when it has made that many steps."""
+    """Has process `number` send itself a signal when it has made that many steps."""
     saw = loop._Pace.saw
     made = [0]
 
@@ -87,33 +88,36 @@ def signal_at(step, number, what):
 
 def train(path, given):
     """Trains in a folder by settings, which `given` names as texts."""
-    extra = {n: given.pop(n, None) for n in ("pictures", "stop_at", "kill_at", "seen")}
+    extra = {n: given.pop(n, None) for n in ("pictures", "stop_at", "kill_at", "killed", "seen")}
     fields = {name: field for name, (_, field) in settings_by_name().items()}
-    typed = {name: type(fields[name].default)(value) for name, value in given.items()}
+    typed = {n: v if fields[n].default is None else type(fields[n].default)(v)
+             for n, v in given.items()}  # fmt: skip
     if extra["pictures"] is not None:
         typed |= {"dataset": "folder", "image_size": 8, "feed": "streamed"}
     config = Config.of(**(SETTINGS | typed))
     if extra["seen"] is not None:
         note_seen(extra["seen"], group.number())
-    for name, what in (("stop_at", signal.SIGTERM), ("kill_at", signal.SIGKILL)):
-        if extra[name] is not None:
-            signal_at(int(extra[name]), 1, what)
+    if extra["stop_at"] is not None:
+        signal_at(int(extra["stop_at"]), 1, signal.SIGTERM)
+    if extra["kill_at"] is not None:
+        signal_at(int(extra["kill_at"]), int(extra["killed"] or 1), signal.SIGKILL)
     dataset = dataset_of(extra["pictures"], config)
     return run.train(config, name="test", dataset=dataset, workdir=Workdir(path))
 
 
 def main():
-    path, number, count, port, *given = sys.argv[1:]
+    path, number, count, port, *pairs = sys.argv[1:]
+    given = dict(pair.split("=", 1) for pair in pairs)
     from absl import flags
 
     from experiments.cli import machines
 
     flags.FLAGS(
         ["test", f"--coordinator=localhost:{port}", f"--processes={count}",
-         f"--process_id={number}", f"--lost_after={LOST_AFTER}"]
+         f"--process_id={number}", f"--lost_after={given.pop('lost_after', LOST_AFTER)}"]
     )  # fmt: skip
     with machines.together():
-        summary = train(path, dict(pair.split("=", 1) for pair in given))
+        summary = train(path, given)
         print(f"accuracy {summary['test_accuracy']}")
 
 
