@@ -142,4 +142,4 @@ _DOOR = plant(
     ),
 )  # fmt: skip
 
-FAULTS = (*_JPEG, *_ENCODING, *_STAND_IN, *_GFILE, *_EXTRACTION, *_DOOR)
+FAULTS = (*_JPEG, *_ENCODING, *_STAND_IN, *_QUIET, *_GFILE, *_EXTRACTION, *_DOOR)

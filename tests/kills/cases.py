@@ -14,6 +14,10 @@ from weight_files import write_legacy
 _DIGITS = ("--dataset=digits", "--hidden=8", "--batch_size=100", "--checkpoint_every=5steps")
 _PLAIN = ("--model=linear", "--epochs=1")
 _MLP = ("--model=mlp", "--hidden=8", "--batch_size=8", "--epochs=2", "--checkpoint_every=1steps")
+_LINEAR = (
+    "--dataset=digits", "--model=linear", "--optimizer=sgd", "--batch_size=100",
+    "--checkpoint_every=5steps",
+)  # fmt: skip
 _NETWORK = "mobilenet_v3_small"
 
 
@@ -81,6 +85,10 @@ def _published(files: Files, *more: str) -> tuple[str, ...]:
     return ("transfer", f"--data_dir={files.photos}", *network, *sizes, *more)
 
 
+_CACHE = Case("cache", 24, lambda files: _of_folder(files.many_photos, *_PLAIN), share=0.4)
+_PREPARATION = Case(
+    "preparation", 24, lambda _: ("train", "--dataset=mnist", *_PLAIN), share=0.4, archive="mnist"
+)
 CASES = (
     Case(
         "resident",
@@ -93,12 +101,12 @@ CASES = (
     Case("streamed by two workers", 14, lambda files: _streamed(files, workers=2)),
     Case("head first", 14, lambda files: _published(files, "--trainable=all", "--head_epochs=2")),
     Case("frozen", 14, lambda files: _published(files)),
-    Case("cache", 24, lambda files: _of_folder(files.many_photos, *_PLAIN), share=0.5),
-    Case(
-        "preparation",
-        24,
-        lambda _: ("train", "--dataset=mnist", *_PLAIN),
-        share=0.5,
-        archive="mnist",
-    ),
+    _CACHE,
+    _PREPARATION,
+)
+# Of the default run: 20 kills of what compiles quickly.
+QUICK = (
+    Case("resident", 6, lambda _: ("fmnist", *_LINEAR, "--epochs=3")),
+    _CACHE._replace(kills=7),
+    _PREPARATION._replace(kills=7),
 )

@@ -12,6 +12,7 @@ import orbax.checkpoint as ocp
 _CHECKPOINTS = "checkpoints"
 # Beside all that has "second" in its name. The first is that of files with times in them.
 _TIMES = ("checkpoint_mb", "state", "git_commit")
+_STATE = "of"  # in a decoded copy: the times of the files it was made of
 _UNREAD = (".html", ".log")
 
 
@@ -25,7 +26,7 @@ def of_folder(folder: Path) -> dict[str, Any]:
         if parts[-1] == _CHECKPOINTS:
             found |= {f"{name}/{kind.name}": _arrays(kind) for kind in path.iterdir()}
         elif path.is_file():
-            found[name] = _content(path)
+            found[name] = _content(path, folder)
     return found
 
 
@@ -47,21 +48,22 @@ def _arrays(kind: Path) -> dict[str, str]:
     """Returns a digest of each array of the newest checkpoint of a kind."""
     step = max((path for path in kind.iterdir() if path.name.isdigit()), key=lambda p: int(p.name))
     with ocp.StandardCheckpointer() as checkpointer:
-        tree = checkpointer.restore(step / "default")
+        tree = checkpointer.restore(step)
     leaves = jax.tree_util.tree_leaves_with_path(tree)
     found = {jax.tree_util.keystr(path): _digest(np.asarray(leaf)) for path, leaf in leaves}
     return {"step": step.name} | {name: of for name, of in found.items() if "second" not in name}
 
 
-def _content(path: Path) -> Any:
+def _content(path: Path, folder: Path) -> Any:
+    """Returns what a file holds, where names of the folder are left out."""
     match path.suffix:
         case ".json":
-            return _timeless(json.loads(path.read_text()))
+            return _timeless(json.loads(path.read_text().replace(str(folder), "")))
         case ".jsonl":
             return [_timeless(json.loads(line)) for line in path.read_text().splitlines()]
         case ".npz":
             with np.load(path, allow_pickle=False) as arrays:
-                return {name: _digest(arrays[name]) for name in arrays.files}
+                return {name: _digest(arrays[name]) for name in arrays.files if name != _STATE}
         case of if of in _UNREAD:
             return None
     return hashlib.sha256(path.read_bytes()).hexdigest()

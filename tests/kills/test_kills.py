@@ -6,12 +6,14 @@ from pathlib import Path
 
 import pytest
 from kills import ends
-from kills.cases import CASES, Case, Files
+from kills.cases import CASES, QUICK, Case, Files
 from kills.commands import Server
 
-_IN_A_ROW = 6  # kills of one run, before it may come to its end
-_BY_DEFAULT = {"resident": 6, "cache": 7, "preparation": 7}
-_BY_NAME = {case.name: case for case in CASES}
+_IN_A_ROW = 7  # kills of one run, before it may come to its end
+
+
+def _name(case: Case) -> str:
+    return case.name
 
 
 @pytest.fixture(scope="module")
@@ -25,28 +27,28 @@ def files(tmp_path_factory):
     return Files(tmp_path_factory.mktemp("files"))
 
 
-@pytest.mark.parametrize("name", _BY_DEFAULT)
-def test_a_killed_command_ends_as_one_left_alone(server, files, tmp_path, name):
-    assert sum(_BY_DEFAULT.values()) == 20
-    _kill(server, _BY_NAME[name], files, tmp_path, kills=_BY_DEFAULT[name])
+@pytest.mark.parametrize("case", QUICK, ids=_name)
+def test_a_killed_command_ends_as_one_left_alone(server, files, tmp_path, case):
+    assert sum(case.kills for case in QUICK) == 20
+    _kill(server, case, files, tmp_path)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+@pytest.mark.parametrize("case", CASES, ids=_name)
 def test_of_200_kills_all_end_alike(server, files, tmp_path, case):
     assert sum(case.kills for case in CASES) == 200
-    _kill(server, case, files, tmp_path, kills=case.kills)
+    _kill(server, case, files, tmp_path)
 
 
-def _kill(server: Server, case: Case, files: Files, folder: Path, *, kills: int) -> None:
-    """Kills a command that many times, at moments drawn uniformly over the time that it takes."""
+def _kill(server: Server, case: Case, files: Files, folder: Path) -> None:
+    """Kills a command as often as asked, at moments drawn uniformly over the time it takes."""
     rng, killed, rows = random.Random(case.name), 0, 0
     whole = server.run(case.command(files, folder / "whole"))[0]
     assert whole.status == 0, whole.said
     expected, seconds = ends.of_folder(folder / "whole"), case.share * whole.seconds
-    while killed < kills:
+    while killed < case.kills:
         place, row = folder / f"{rows}", 0
-        while row < min(_IN_A_ROW, kills - killed):
+        while row < min(_IN_A_ROW, case.kills - killed):
             ended = server.run(case.command(files, place), kill_after=rng.uniform(0, seconds))[0]
             assert server.orphans() == []
             if not ended.killed:
@@ -57,12 +59,12 @@ def _kill(server: Server, case: Case, files: Files, folder: Path, *, kills: int)
         assert ended.status == 0, ended.said
         _assert_ended(server, place, expected)
         killed, rows = killed + row, rows + 1
-        assert rows <= 10 * kills
+        assert rows <= 10 * case.kills
         shutil.rmtree(place)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+@pytest.mark.parametrize("case", CASES, ids=_name)
 def test_of_kills_at_each_renaming_all_end_alike(server, files, tmp_path, case):
     """The moments before and after a file takes its name are those that matter most."""
     whole = server.run(case.command(files, tmp_path / "whole"))[0]
