@@ -17,10 +17,10 @@ from imgcls_jax import files
 from imgcls_jax.config import Config
 from imgcls_jax.config.cadence import Cadence
 from imgcls_jax.errors import UserError
+from imgcls_jax.files import fit, run_files
 from imgcls_jax.files.reading import read_arrays
+from imgcls_jax.files.typed import read
 from imgcls_jax.machines import claims, group
-from imgcls_jax.schema import fit, run_files
-from imgcls_jax.schema.reading import read
 
 _PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "tensorflow-datasets", "numpy")
 _FULL = "free some space or choose another `workdir`, then run the same command to continue"

@@ -15,8 +15,8 @@ from imgcls_jax import files
 from imgcls_jax.config import Config
 from imgcls_jax.data.dataset import Dataset, identity
 from imgcls_jax.errors import UserError, printable
-from imgcls_jax.schema import reading
-from imgcls_jax.schema.run_files import StudyRecord
+from imgcls_jax.files import typed
+from imgcls_jax.files.run_files import StudyRecord
 from imgcls_jax.train.tuning import search_space
 from imgcls_jax.train.tuning.search import Search
 from imgcls_jax.train.tuning.storage import connect, import_optuna, without_password
@@ -211,7 +211,7 @@ def claim(workdir: Workdir, experiment: str, search: Search) -> None:
             if not path.exists():  # another command may just have begun it
                 workdir.make_empty()
                 workdir.write_json(_STUDY, wanted)
-    held = reading.read(path, StudyRecord, advice="bring it back or choose another `workdir`")
+    held = typed.read(path, StudyRecord, advice="bring it back or choose another `workdir`")
     about = {key: held[key] for key in wanted}
     own = (workdir.path / _DATABASE).exists() and about["storage"].endswith(f"/{_DATABASE}")
     moved = own and not STORAGE.value  # with the folder
@@ -227,7 +227,7 @@ def claim(workdir: Workdir, experiment: str, search: Search) -> None:
 def _held(workdir: Workdir, key: str) -> str | None:
     """Returns what the study that a folder holds says of itself; None without one."""
     with contextlib.suppress(OSError, ValueError):  # whoever claims the folder says so
-        return reading.load(workdir.path / _STUDY, StudyRecord)[key]
+        return typed.load(workdir.path / _STUDY, StudyRecord)[key]
     return None
 
 

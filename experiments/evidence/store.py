@@ -15,7 +15,7 @@ from imgcls_jax import files, statistics
 from imgcls_jax.config import Config
 from imgcls_jax.data.dataset import Dataset, identity
 from imgcls_jax.errors import UserError
-from imgcls_jax.schema import reading
+from imgcls_jax.files import typed
 from imgcls_jax.train.summary import spread
 
 FORMAT = 2  # of the files that this module writes
@@ -80,7 +80,7 @@ class Store:
 
     def parsed(self, stem: str) -> Any:
         """Returns what a file holds, whoever wrote it; None where there is none."""
-        return reading.read(self.folder / f"{stem}.json", advice="move it away")
+        return typed.read(self.folder / f"{stem}.json", advice="move it away")
 
     def seeds(self, stem: str, header: Mapping[str, Any]) -> set[tuple[str | None, int]]:
         """Returns variant and seed of every entry of a file.

@@ -22,7 +22,7 @@ from imgcls_jax.config.optim import OptimConfig
 from imgcls_jax.config.train import TrainConfig
 from imgcls_jax.data.catalog import PUBLISHED
 from imgcls_jax.errors import UserError
-from imgcls_jax.schema.fit import misfit
+from imgcls_jax.files.fit import misfit
 
 # Shown of every run, whether they are the defaults or not.
 _ALWAYS = ("dataset", "model", "optimizer", "lr", "batch_size", "epochs", "seed")

@@ -12,10 +12,10 @@ import numpy as np
 
 from imgcls_jax import metrics
 from imgcls_jax.errors import UserError
+from imgcls_jax.files import typed
 from imgcls_jax.files.reading import read_arrays
+from imgcls_jax.files.run_files import Facts
 from imgcls_jax.limits import conformal, temperature, unknown
-from imgcls_jax.schema import reading
-from imgcls_jax.schema.run_files import Facts
 
 _WITHOUT = "remove calibration.json beside it to predict without a temperature"
 FACTS, ARRAYS = "calibration.json", "limits.npz"
@@ -115,7 +115,7 @@ def facts(path: str | Path) -> dict[str, Any] | None:
       UserError: if it is damaged.
     """
     file, advice = Path(path) / FACTS, "remove it to predict without a temperature"
-    found = reading.read(file, Facts, advice=advice)
+    found = typed.read(file, Facts, advice=advice)
     needed = "why_not" if found and found["temperature"] is None else "held_out"
     if found and needed not in found:
         raise UserError(f"{file} cannot be used (`{needed}` is missing); {advice}.")

@@ -26,11 +26,10 @@ import numpy as np
 from jax import export as jax_export
 
 from imgcls_jax.errors import UserError
-from imgcls_jax.files import replacing
+from imgcls_jax.files import replacing, typed
+from imgcls_jax.files.fit import misfit
 from imgcls_jax.files.reading import opened
-from imgcls_jax.schema import reading
-from imgcls_jax.schema.fit import misfit
-from imgcls_jax.schema.run_files import ExportedRecord
+from imgcls_jax.files.run_files import ExportedRecord
 
 PLATFORMS = ("cpu", "cuda")
 
@@ -173,7 +172,7 @@ def _content(path: str | os.PathLike) -> tuple[dict[str, Any], bytes]:
                     "`write` compresses nothing, and a small file could be vast"
                 )
             meta, model = (archive.read(name) for name in (_META, _MODEL))  # compares checksums
-        return reading.parse(meta, dict), model
+        return typed.parse(meta, dict), model
     except OSError as error:
         raise UserError(f"cannot read {path} ({error.strerror}); check the path.") from error
     except Exception as error:  # damaged archives make zipfile raise anything

@@ -11,10 +11,10 @@ import numpy as np
 
 from imgcls_jax.config import Config
 from imgcls_jax.errors import UserError
+from imgcls_jax.files import typed
 from imgcls_jax.files.reading import content
+from imgcls_jax.files.run_files import StudySummary
 from imgcls_jax.predict.restored import Restored, restore
-from imgcls_jax.schema import reading
-from imgcls_jax.schema.run_files import StudySummary
 from imgcls_jax.workdir import SEVERAL, Workdir
 
 # What members' networks must agree on, by the name in `network.json`, and how an error calls it.
@@ -128,7 +128,7 @@ def _validation_accuracy(path: Path) -> float | None:
     if accuracy is not None or number is None:
         return accuracy
     with contextlib.suppress(OSError, ValueError):  # another folder than a study's
-        study = reading.load(path.parents[2] / "summary.json", StudySummary)
+        study = typed.load(path.parents[2] / "summary.json", StudySummary)
         return {of["number"]: of["value"] for of in study["trials"]}.get(int(number[1]))
     return None
 

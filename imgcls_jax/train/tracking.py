@@ -12,8 +12,8 @@ from tqdm.auto import tqdm
 
 from imgcls_jax.config import Config
 from imgcls_jax.errors import UserError
+from imgcls_jax.files import typed
 from imgcls_jax.machines import group
-from imgcls_jax.schema import reading
 from imgcls_jax.train import trackers
 from imgcls_jax.train.trackers import Tracker
 from imgcls_jax.workdir import Workdir
@@ -68,7 +68,7 @@ class Tracking:
     def _held(self) -> dict[str, str]:
         """Returns what each tracker knows the run by; nothing where that is lost."""
         with contextlib.suppress(OSError, ValueError):
-            return reading.load(self._workdir.path / _KEPT, dict[str, str])
+            return typed.load(self._workdir.path / _KEPT, dict[str, str])
         return {}
 
     def epoch(self, record: Mapping[str, Any]) -> None:

@@ -4,7 +4,7 @@ from .fault import plant
 
 _HELD = plant(
     "imgcls_jax/files.py",
-    ("test_held.py",),
+    ("files/test_held.py",),
     the_second_waits=(
         "a second process waits for seconds before it is refused",
         "mine.acquire(timeout=wait)",

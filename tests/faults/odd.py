@@ -4,8 +4,8 @@ from .fault import plant
 
 FAULTS = (
     plant(
-        "imgcls_jax/schema/fit.py",
-        ("schema/test_fit.py", "test_run_files.py"),
+        "imgcls_jax/files/fit.py",
+        ("files/test_fit.py", "test_run_files.py"),
         text_is_a_number=(
             "a value of another type passes",
             "        fits = kind is wanted\n",
@@ -29,7 +29,7 @@ FAULTS = (
     )
     + plant(
         "imgcls_jax/files/reading.py",
-        ("schema/test_reading.py",),
+        ("files/test_typed.py",),
         two_keys_are_one=(
             "the last of two equal keys wins without a word",
             "if len(found) < len(pairs):",
@@ -85,7 +85,7 @@ FAULTS = (
     )
     + plant(
         "imgcls_jax/files/__init__.py",
-        ("experiments/test_surroundings.py", "test_files.py"),
+        ("experiments/test_surroundings.py", "files/test_files.py"),
         addresses_are_folders=(
             "gs://bucket makes a folder called gs:",
             "    if _ADDRESS.match(text):",

@@ -24,7 +24,7 @@ from imgcls_jax.data.catalog.recipe import Recipe, Splits
 from imgcls_jax.data.dataset import Dataset
 from imgcls_jax.errors import UserError, printable
 from imgcls_jax.files import lock
-from imgcls_jax.schema.reading import load
+from imgcls_jax.files.typed import load
 
 _RECORD = "imgcls_jax.json"
 _SCRATCH = ".preparing-"

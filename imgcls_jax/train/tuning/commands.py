@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from imgcls_jax.errors import UserError
-from imgcls_jax.schema import reading
-from imgcls_jax.schema.run_files import Owner
+from imgcls_jax.files import typed
+from imgcls_jax.files.run_files import Owner
 from imgcls_jax.train.tuning import signs
 from imgcls_jax.train.tuning.storage import import_optuna
 from imgcls_jax.workdir import Workdir
@@ -165,4 +165,4 @@ def _token(folder: Workdir) -> str:
     if not path.exists():
         folder.write_json(_TOKEN, {"token": secrets.token_hex(8)})
     advice = "bring it back, or choose another `workdir` and `study_name`"
-    return reading.read(path, Owner, advice=advice)["token"]
+    return typed.read(path, Owner, advice=advice)["token"]

@@ -11,8 +11,8 @@ from typing import Any, NamedTuple, NotRequired, TypedDict
 
 from imgcls_jax.data.catalog.description import Description
 from imgcls_jax.errors import UserError, printable
+from imgcls_jax.files.fit import misfit
 from imgcls_jax.files.reading import content, read_json
-from imgcls_jax.schema.fit import misfit
 
 _TEMPLATE = "{DATASET}-{SPLIT}.{FILEFORMAT}-{SHARD_X_OF_Y}"  # where the folder names none
 FORMATS = ("array_record", "tfrecord")

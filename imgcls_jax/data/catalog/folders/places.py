@@ -11,7 +11,7 @@ from imgcls_jax.data.catalog.folders import folder_info
 from imgcls_jax.data.catalog.naming import Name
 from imgcls_jax.errors import UserError, printable
 from imgcls_jax.files import local_path
-from imgcls_jax.schema.reading import load
+from imgcls_jax.files.typed import load
 
 
 class _Configs(TypedDict):

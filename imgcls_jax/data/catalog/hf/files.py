@@ -14,7 +14,7 @@ from imgcls_jax.data.catalog.route import one_line
 from imgcls_jax.errors import UserError, printable
 from imgcls_jax.files import sha256, whole
 from imgcls_jax.files.reading import content
-from imgcls_jax.schema.reading import load
+from imgcls_jax.files.typed import load
 
 _CHECKED = "checked.json"
 

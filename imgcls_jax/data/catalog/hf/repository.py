@@ -19,7 +19,7 @@ from absl import logging
 from imgcls_jax.data.catalog import route
 from imgcls_jax.errors import UserError, printable
 from imgcls_jax.files import cache_folder, whole
-from imgcls_jax.schema.reading import load
+from imgcls_jax.files.typed import load
 
 CONVERTED = "refs/convert/parquet"  # where the Hub itself puts what it converts to Parquet
 _COMMIT = re.compile("[0-9a-f]{40}")

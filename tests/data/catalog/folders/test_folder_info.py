@@ -78,7 +78,8 @@ def test_no_module_is_imported_by_a_name_in_a_data_set(folder):
         "import sys; from pathlib import Path\n"
         "from imgcls_jax.data.catalog import builder\n"
         "try: builder.read(Path(sys.argv[1]), key=None)\n"
-        "except Exception as error: print(type(error).__name__, error, 'antigravity' in sys.modules)"
+        "except Exception as error:\n"
+        "  print(type(error).__name__, error, 'antigravity' in sys.modules)"
     )
     tree = json.loads((folder / "features.json").read_text())
     tree["featuresDict"]["features"]["image"]["pythonClassName"] = "antigravity.Image"

@@ -4,8 +4,8 @@ from pathlib import Path
 from typing import Any
 
 from imgcls_jax.errors import UserError
+from imgcls_jax.files.fit import misfit
 from imgcls_jax.files.reading import content, parse_json
-from imgcls_jax.schema.fit import misfit
 
 
 def parse(text: str | bytes, wanted: Any = Any) -> Any:
@@ -13,7 +13,7 @@ def parse(text: str | bytes, wanted: Any = Any) -> Any:
 
     Args:
       text: text, or bytes in UTF-8.
-      wanted: its type, see `imgcls_jax.schema.fit`.
+      wanted: its type, see `imgcls_jax.files.fit`.
 
     Raises:
       ValueError: as `files.reading.parse_json`, or it is not of that type; a clause that says so.
@@ -38,7 +38,7 @@ def read(path: Path, wanted: Any = Any, *, advice: str) -> Any:
     """Returns the value of a JSON file; None where there is no such file.
 
     Args:
-      wanted: its type, see `imgcls_jax.schema.fit`.
+      wanted: its type, see `imgcls_jax.files.fit`.
       advice: what to do about a file that cannot be used, the end of the error's sentence.
 
     Raises:

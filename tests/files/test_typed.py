@@ -5,7 +5,7 @@ from typing import TypedDict
 import pytest
 
 from imgcls_jax.errors import UserError
-from imgcls_jax.schema import reading
+from imgcls_jax.files import typed
 
 
 class Record(TypedDict):
@@ -36,7 +36,7 @@ def test_what_cannot_be_used_is_one_sentence(content, says, tmp_path):
     path = tmp_path / "record.json"
     path.write_bytes(content)
     with pytest.raises(UserError, match=says) as caught:
-        reading.read(path, Record, advice="make it anew")
+        typed.read(path, Record, advice="make it anew")
     assert str(caught.value).startswith(f"{path} cannot be used (")
     assert str(caught.value).endswith("); make it anew.")
     assert "\n" not in str(caught.value)
@@ -44,13 +44,13 @@ def test_what_cannot_be_used_is_one_sentence(content, says, tmp_path):
 
 def test_what_fits_is_read_and_a_missing_file_is_none(tmp_path):
     path = tmp_path / "record.json"
-    assert reading.read(path, Record, advice="") is None
-    assert reading.read(path / "below", Record, advice="") is None
+    assert typed.read(path, Record, advice="") is None
+    assert typed.read(path / "below", Record, advice="") is None
     path.write_text('{"names": ["\\ud55c\\n"], "more": [[[1e308, -0.0, 1]]]}')
     found = {"names": ["한\n"], "more": [[[1e308, -0.0, 1]]]}
-    assert reading.read(path, Record, advice="") == found
+    assert typed.read(path, Record, advice="") == found
 
 
 def test_a_folder_in_a_files_place_is_one_sentence(tmp_path):
     with pytest.raises(UserError, match=r"cannot be read \(Is a directory\); make it anew\."):
-        reading.read(tmp_path, Record, advice="make it anew")
+        typed.read(tmp_path, Record, advice="make it anew")

@@ -5,7 +5,7 @@ Versions of this library older than a key leave it out: it is then not required.
 
 from typing import Annotated, Any, Literal, NotRequired, TypedDict
 
-from imgcls_jax.schema.fit import ABOVE_0, FRACTION, SOME, Holds, at_least
+from imgcls_jax.files.fit import ABOVE_0, FRACTION, SOME, Holds, at_least
 
 Count = Annotated[int, at_least(0)]
 Size = Annotated[int, Holds(lambda n: 1 <= n <= 65536, "from 1 to 65536")]

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal, NotRequired, TypedDict
 
 import pytest
 
-from imgcls_jax.schema.fit import ABOVE_0, FRACTION, SOME, at_least, misfit
+from imgcls_jax.files.fit import ABOVE_0, FRACTION, SOME, at_least, misfit
 
 
 class Member(TypedDict):
