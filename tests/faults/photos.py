@@ -31,7 +31,7 @@ _CACHE = plant(
     ),
 )
 _ROT = plant(
-    "imgcls_jax/data/photos/cache.py",
+    "imgcls_jax/data/photos/pixel_file.py",
     ("data/photos/test_cache.py",),
     rot_is_not_looked_for=(
         "decoded photos that rotted on the disk are trained on",

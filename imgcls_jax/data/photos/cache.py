@@ -14,7 +14,6 @@ edited picture, another size or another way to resize makes another cache.
 import contextlib
 import errno
 import hashlib
-import io
 import json
 import os
 import shutil
@@ -22,24 +21,21 @@ import zlib
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import PIL
 from absl import logging
 from tqdm.auto import tqdm
 
-from imgcls_jax.data.photos import decode
+from imgcls_jax.data.photos import decode, pixel_file
 from imgcls_jax.data.photos.decode import in_order
 from imgcls_jax.data.photos.pictures import Files, Pictures
 from imgcls_jax.errors import UserError
 from imgcls_jax.files import cache_folder, lock, whole
-from imgcls_jax.files.reading import opened, read_json, require_regular
+from imgcls_jax.files.reading import read_json, require_regular
 
 _LAYOUT = 2  # raise it when the files here, or the pixels that `photos` makes, change
-_BLOCK = 16  # images that a thread decodes at a time; a crash loses a few blocks
 _NAMED = 10  # bad images that an error names
-_COMPARED_BYTES = 2**25  # of pixels at each start, which takes some hundredths of a second
 
 
 def load(
@@ -123,7 +119,7 @@ def load_pictures(
         raise UserError(_refusal(pictures, listed))
     kept = np.ones(len(pictures), bool)
     kept[sorted(bad)] = False
-    return _images(folder), kept, listed
+    return pixel_file.open_images(folder), kept, listed
 
 
 def _name(pictures: Pictures, size: int, how: str) -> str:
@@ -137,13 +133,16 @@ def _finished(folder: Path, pictures: Pictures, size: int, verify: bool) -> dict
     """Returns why pictures are bad, by index, or None without a whole, current cache."""
     try:
         record = read_json(folder / "finished.json")
-        if record["state"] != _state(folder / "images.npy"):  # cut short or written into
+        if record["state"] != pixel_file.state_of(
+            folder / "images.npy"
+        ):  # cut short or written into
             return None
         bad = {int(index): reason for index, reason in record["bad"].items()}
-        if not _is_intact(folder / "images.npy", record, size, verify):
+        if not pixel_file.is_intact(folder / "images.npy", record, size, verify):
             logging.warning("Decoded images in %s are damaged: they are decoded anew.", folder)
             return None
-        if len(_images(folder)) + len(bad) != len(pictures) or set(bad) - set(range(len(pictures))):
+        count, every = len(pixel_file.open_images(folder)), set(range(len(pictures)))
+        if count + len(bad) != len(every) or set(bad) - every:
             return None
     except Exception:  # missing or damaged, of which NumPy raises anything
         return None
@@ -155,42 +154,6 @@ def _finished(folder: Path, pictures: Pictures, size: int, verify: bool) -> dict
     return bad
 
 
-def _is_intact(file: Path, record: dict[str, Any], size: int, verify: bool) -> bool:
-    """Returns whether pixels are as they were decoded, as far as they are compared.
-
-    Args:
-      record: the content of `finished.json`; versions up to 0.2 kept no checksums there.
-      verify: whether all blocks are compared.
-    """
-    if "blocks" not in record:
-        return True
-    blocks = np.array(record["blocks"], np.int64).reshape(-1, 2)
-    row, header = size * size * 3, _header(int(blocks[:, 0].sum()), size)
-    starts = len(header) + row * (np.cumsum(blocks[:, 0]) - blocks[:, 0])
-    some = max(1, _COMPARED_BYTES // (_BLOCK * row))
-    chosen = np.arange(len(blocks))
-    if not verify and some < len(blocks):
-        chosen = np.random.default_rng().choice(len(blocks), some, replace=False)
-    with opened(file) as pixels:
-        if pixels.read(len(header)) != header:
-            return False
-        for images, checksum, start in zip(*blocks[chosen].T, starts[chosen], strict=True):
-            pixels.seek(start)
-            if zlib.crc32(pixels.read(images * row)) != checksum:
-                return False
-    return True
-
-
-def _images(folder: Path) -> np.ndarray:
-    require_regular(folder / "images.npy")
-    return np.load(folder / "images.npy", mmap_mode="r")
-
-
-def _state(file: Path) -> list[int]:
-    status = file.stat()
-    return [status.st_size, status.st_mtime_ns]
-
-
 def _make(folder: Path, pictures: Pictures, size: int, how: str, workers: int) -> dict[int, str]:
     """Decodes the missing blocks, in order; returns why pictures are bad, by index."""
     partial, blocks = folder / "partial", folder / "blocks.jsonl"
@@ -198,15 +161,17 @@ def _make(folder: Path, pictures: Pictures, size: int, how: str, workers: int) -
         path.touch()
         require_regular(path)
     with partial.open("r+b") as pixels, blocks.open("a+", errors="replace") as log:
-        pixels.write(_header(len(pictures), size))
-        done, bad = _resume(pixels, log, size)
+        pixels.write(pixel_file.npy_header(len(pictures), size))
+        done, bad = pixel_file.resume(pixels, log, size)
         needed, free = (len(pictures) - done) * size * size * 3, shutil.disk_usage(folder).free
         if needed > free:
             reason = f"{needed / 1e9:.1f} GB are needed and {free / 1e9:.1f} GB are free"
             raise OSError(errno.ENOSPC, reason)
 
         def decode_block(start: int) -> tuple[np.ndarray, dict[int, str]]:
-            return _decode(pictures, range(start, min(start + _BLOCK, len(pictures))), size, how)
+            return _decode(
+                pictures, range(start, min(start + pixel_file.BLOCK, len(pictures))), size, how
+            )
 
         progress = tqdm(
             total=len(pictures),
@@ -217,7 +182,7 @@ def _make(folder: Path, pictures: Pictures, size: int, how: str, workers: int) -
             disable=None,
         )
         with progress, ThreadPoolExecutor(workers) as pool:
-            starts = range(done, len(pictures), _BLOCK)
+            starts = range(done, len(pictures), pixel_file.BLOCK)
             for images, reasons in in_order(pool, decode_block, starts, ahead=workers + 2):
                 pixels.write(images)
                 pixels.flush()
@@ -227,61 +192,17 @@ def _make(folder: Path, pictures: Pictures, size: int, how: str, workers: int) -
                 bad |= reasons
                 progress.update(len(images) + len(reasons))
         pixels.seek(0)
-        pixels.write(_header(len(pictures) - len(bad), size))
+        pixels.write(pixel_file.npy_header(len(pictures) - len(bad), size))
         pixels.flush()
         os.fsync(pixels.fileno())  # before the rename says that it is whole
         log.seek(0)
         written = [(block["images"], block["crc32"]) for block in map(json.loads, log)]
     os.replace(partial, folder / "images.npy")
-    record = {"state": _state(folder / "images.npy"), "bad": bad, "blocks": written}
+    record = {"state": pixel_file.state_of(folder / "images.npy"), "bad": bad, "blocks": written}
     with whole(folder / "finished.json") as unfinished:
         unfinished.write_text(json.dumps(record) + "\n")
     blocks.unlink()
     return bad
-
-
-def _header(count: int, size: int) -> bytes:
-    """Makes the header of the .npy file, whose length is the same for every count of pictures."""
-    file = io.BytesIO()
-    shape = (count, size, size, 3)
-    layout = {"descr": "|u1", "fortran_order": False, "shape": shape}
-    np.lib.format.write_array_header_1_0(file, layout)
-    return file.getvalue()
-
-
-def _resume(pixels: io.BufferedRandom, log: io.TextIOBase, size: int) -> tuple[int, dict[int, str]]:
-    """Keeps the blocks whose pixels have the checksum logged, and cuts both files after them.
-
-    Returns:
-      How many pictures are done, and why some of them are bad, by index.
-    """
-    done, bad, lines = 0, {}, []
-    end = pixels.tell()
-    log.seek(0)
-    for line in log:
-        try:
-            block = json.loads(line)
-            count = block["images"] + len(block["bad"])
-            if not 0 <= block["images"] <= count <= _BLOCK:
-                break
-            images = pixels.read(block["images"] * size * size * 3)
-            reasons = {int(index): reason for index, reason in block["bad"].items()}
-            if zlib.crc32(images) != block["crc32"] or set(reasons) - set(
-                range(done, done + count)
-            ):
-                break
-            bad |= reasons
-            done += count
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-            break
-        end = pixels.tell()
-        lines.append(line)
-    pixels.seek(end)
-    pixels.truncate()
-    log.seek(0)
-    log.truncate()
-    log.writelines(lines)
-    return done, bad
 
 
 def _decode(

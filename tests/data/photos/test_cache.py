@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from imgcls_jax.data.photos import cache, decode
+from imgcls_jax.data.photos import cache, decode, pixel_file
 from imgcls_jax.errors import UserError
 
 COUNT = 70  # of pictures: several blocks, the last one not full
@@ -283,7 +283,7 @@ def test_rot_is_noticed_and_decoded_anew(folder, tmp_path, monkeypatch, caplog):
     for place in (20, 128, 128 + 2 * block, -1):
         flip(npy, place)
         assert noticed()
-    monkeypatch.setattr(cache, "_COMPARED_BYTES", 1)
+    monkeypatch.setattr(pixel_file, "_COMPARED_BYTES", 1)
     for number in range(5):
         flip(npy, 128 + number * block)
     assert noticed()
