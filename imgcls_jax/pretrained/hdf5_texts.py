@@ -1,4 +1,4 @@
-"""Damage to the texts of HDF5 files, found before the HDF5 library meets it.
+"""Damage to the start and the texts of HDF5 files, found before the HDF5 library meets it.
 
 Texts of any length lie in tables, "global heaps", and are referred to by their length, the table's
 address and their number in it. The library (2.0) believes these: an object of no size in a table
@@ -11,6 +11,7 @@ import functools
 import itertools
 import math
 import mmap
+import os
 import struct
 from collections.abc import Iterator
 
@@ -18,7 +19,24 @@ from imgcls_jax.files.reading import opened
 
 _TABLE = b"GCOL\x01"  # its signature and version
 _OF_ANY_LENGTH = 9  # the class of a type
+_SIGNATURE, _NOWHERE = b"\x89HDF\r\n\x1a\n", b"\xff" * 8
 _BASE = {0: 24, 1: 28, 2: 12, 3: 12}  # where the address of the beginning stands, by version
+
+
+def require_start(path: str | os.PathLike) -> None:
+    """Raises ValueError unless a file begins as Keras' do: no driver of its own, plain addresses.
+
+    The library looks for a driver's settings wherever the start says, beyond the file's end too.
+    """
+    with opened(path) as file:
+        start = file.read(64)
+    version = start[8] if start.startswith(_SIGNATURE) and len(start) == 64 else None
+    if version not in _BASE:
+        raise ValueError("it does not begin as HDF5 files do")
+    widths, base = start[13:15] if version < 2 else start[9:11], _BASE[version]
+    driver = start[base + 24 : base + 32] if version < 2 else _NOWHERE
+    if widths != b"\x08\x08" or any(start[base : base + 8]) or driver != _NOWHERE:
+        raise ValueError("it begins otherwise than Keras' files do")
 
 
 @functools.lru_cache(maxsize=8)
@@ -29,11 +47,6 @@ def require_sound(path: str, name: str, changed: int) -> None:
       changed: when the file was, so that it is looked at again.
     """
     with opened(path) as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-        version = content[8]
-        widths = content[13:15] if version < 2 else content[9:11]
-        base = _BASE.get(version)
-        if widths != b"\x08\x08" or base is None or any(content[base : base + 8]):
-            raise ValueError("it has addresses of another kind than Keras writes")
         tables, left = {}, len(content) // 16  # objects, none of which is smaller
         for start in _found(content, _TABLE):
             tables[start] = _sizes(content, start, left)

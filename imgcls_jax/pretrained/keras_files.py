@@ -18,7 +18,6 @@ from typing import Any
 import numpy as np
 
 from imgcls_jax.errors import UserError, printable
-from imgcls_jax.files.reading import require_regular
 from imgcls_jax.pretrained import hdf5_texts
 
 _VARIABLES = {  # of a layer in `.weights.h5`, in its order, by the snake-case name of its class
@@ -229,7 +228,7 @@ def _opened(path: Path) -> Iterator[Any]:
     import h5py
 
     try:
-        require_regular(path)
+        hdf5_texts.require_start(path)
         with h5py.File(path, "r") as file:
             yield file
     except (UserError, MemoryError):

@@ -48,6 +48,20 @@ _RAW = plant(
         "return np.roll(values, 8).reshape(-1, *shape, 1)",
     ),
 )
+_READING = plant(
+    "imgcls_jax/files/reading.py",
+    ("test_reading.py",),
+    pipes_are_opened=(
+        "a named pipe in the place of a file is waited for",
+        "    require_regular(path)\n    return open(",
+        "    return open(",
+    ),
+    arrays_may_announce_anything=(
+        "a small file of arrays fills the memory",
+        "announced != member.file_size - file.tell()",
+        "announced < 0",
+    ),
+)
 _CATALOG = (
     plant(
         "imgcls_jax/data/catalog/cifar10.py",
@@ -100,4 +114,4 @@ _CATALOG = (
         ),
     )
 )
-FAULTS = _DATASET + _RESIDENT + _BATCHING + _RAW + _CATALOG
+FAULTS = _DATASET + _RESIDENT + _BATCHING + _RAW + _READING + _CATALOG

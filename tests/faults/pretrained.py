@@ -59,6 +59,20 @@ _FILES = (
         ),
     )
     + plant(
+        "imgcls_jax/pretrained/keras_files.py",
+        ("pretrained/test_pretrained_bad_input.py",),
+        hdf5_links_are_followed=(
+            "a link in a file of weights leads to another file",
+            "if (kind := links.get_info(key).type) != h5l.TYPE_HARD:",
+            "if (kind := links.get_info(key).type) < h5l.TYPE_HARD:",
+        ),
+        hdf5_storage_may_lie_elsewhere=(
+            "the bytes of any file become weights",
+            "if made.get_external_count():",
+            "if made.get_external_count() < 0:",
+        ),
+    )
+    + plant(
         "imgcls_jax/pretrained/hub.py",
         ("pretrained/test_hub.py",),
         downloads_are_not_checked=(

@@ -177,8 +177,14 @@ READERS = (
         _read_cache,
         files=("cache/*/*.npy", "cache/*/*.json*", "cache/*/partial"),
         leaves=True,
-        default=40,
+        default=20,
         slow=3000,
     ),
-    Reader("inspection", (_inspected,), _read_inspected, files=("corrections.csv", "copies.csv")),
+    Reader(
+        "inspection",
+        (_inspected,),
+        _read_inspected,
+        default=60,
+        files=("corrections.csv", "copies.csv"),
+    ),
 )

@@ -18,8 +18,8 @@ from imgcls_jax.errors import UserError
 
 _ROOT = Path(__file__).parents[2]
 # What Python tells of before it happens (https://docs.python.org/3/library/audit_events.html).
-_RUNS = ("subprocess.", "os.system", "os.exec", "os.posix_spawn", "pty.", "socket.", "urllib.",
-         "ctypes.dlopen", "pickle.find_class")  # fmt: skip
+_RUNS = ("subprocess.", "os.system", "os.exec", "os.posix_spawn", "pty.", "urllib.",
+         "socket.connect", "socket.bind", "ctypes.dlopen", "pickle.find_class")  # fmt: skip
 _WRITES = ("os.remove", "os.rename", "os.rmdir", "os.mkdir", "os.truncate", "os.link", "os.symlink",
            "os.chmod", "shutil.")  # fmt: skip
 _OWN = tuple({*map(os.path.realpath, (sys.prefix, sys.base_prefix)), str(_ROOT), "/proc", "/sys"})

@@ -179,7 +179,7 @@ READERS = (
         tuple(functools.partial(_prepared, kind) for kind in _WRITERS),
         _read_small,
         leaves=True,
-        default=40,
+        default=20,
         slow=3000,
     ),
     Reader("kept_npz", (_kept,), _read_kept, files=("*.npz",)),

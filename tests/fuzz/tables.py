@@ -116,6 +116,6 @@ READERS = (
         _read_pictures,
     ),
     Reader(
-        "hub_records", (_hub,), _read_hub, files=("README.md", "first.json"), default=40, slow=3000
+        "hub_records", (_hub,), _read_hub, files=("README.md", "first.json"), default=20, slow=3000
     ),
 )

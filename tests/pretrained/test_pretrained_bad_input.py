@@ -265,6 +265,17 @@ def test_damaged_texts_of_hdf5_neither_loop_nor_fill_the_memory(tmp_path, damage
     assert "a text is longer" in text or "its texts is damaged" in text
 
 
+def test_hdf5_with_a_driver_of_its_own(tmp_path):
+    """The library looked for its settings far beyond the end of the file."""
+    with one_layer(tmp_path / "a.h5"):
+        pass
+    content = bytearray((tmp_path / "a.h5").read_bytes())
+    assert content[48:56] == b"\xff" * 8
+    content[48:56] = (255).to_bytes(8, "little")
+    (tmp_path / "a.h5").write_bytes(content)
+    assert "it begins otherwise than Keras' files do" in sentence(tmp_path / "a.h5")
+
+
 @pytest.mark.parametrize("suffix", [".h5", ".safetensors", ".pth"])
 def test_a_named_pipe_is_not_waited_for(tmp_path, suffix):
     os.mkfifo(tmp_path / f"a{suffix}")

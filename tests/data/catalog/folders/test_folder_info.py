@@ -78,14 +78,13 @@ def test_no_module_is_imported_by_a_name_in_a_data_set(folder):
         "import sys; from pathlib import Path\n"
         "from imgcls_jax.data.catalog import builder\n"
         "try: builder.read(Path(sys.argv[1]), key=None)\n"
-        "except Exception as error:\n"
-        "  print(type(error).__name__, error, 'antigravity' in sys.modules)"
+        "except Exception as error: print(repr(error), 'antigravity' in sys.modules)"
     )
     tree = json.loads((folder / "features.json").read_text())
     tree["featuresDict"]["features"]["image"]["pythonClassName"] = "antigravity.Image"
     (folder / "features.json").write_text(json.dumps(tree))
     command = [sys.executable, "-c", code, str(folder)]
     run = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert run.stdout.strip() == "ValueError features of antigravity.Image False"
+    assert run.stdout.strip() == "ValueError('features of antigravity.Image') False"
     with pytest.raises(UserError, match=r"features of antigravity.Image"):
         folder_info.read(folder)
