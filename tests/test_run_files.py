@@ -14,6 +14,7 @@ from imgcls_jax.limits import kept
 from imgcls_jax.predict import members
 from imgcls_jax.predict.ensemble import restore_ensemble
 from imgcls_jax.predict.restored import restore
+from imgcls_jax.train.ledger import Ledger
 from imgcls_jax.workdir import Workdir
 
 FACTS = {"temperature": 1.5, "held_out": {"of": "some", "examples": 3, "identity": "x"}}
@@ -92,6 +93,18 @@ def test_a_line_that_is_no_record_of_an_epoch_is_left_out(tmp_path):
     for odd in ('{"epoch": 1}', "[" * 20_000, json.dumps(EPOCH | {"train_loss": None}), "NaN"):
         (tmp_path / "metrics.jsonl").write_text(f"{odd}\n{json.dumps(EPOCH)}\n")
         assert Workdir(tmp_path).history() == [EPOCH]
+
+
+def test_a_run_that_chooses_by_validation_needs_its_accuracy_of_every_epoch(tmp_path):
+    """Or the best epoch would be looked for among records that do not say."""
+    workdir = Workdir(tmp_path)
+    validated = EPOCH | {"validation_loss": 1.0, "validation_accuracy": 0.5}
+    workdir.set_history([validated, EPOCH | {"epoch": 2, "step": 20}])
+    of = {"num_classes": 10, "steps": 10}
+    best = SMALL.replace(hold_out=0.2, evaluate="best")
+    assert len(Ledger(SMALL, workdir, None, epochs=2, **of).history) == 2
+    with pytest.raises(UserError, match="epoch 2 came to, and the checkpoint is of epoch 2"):
+        Ledger(best, workdir, None, epochs=2, **of)
 
 
 def test_a_calibration_says_where_it_is_from_or_why_there_is_none(tmp_path):

@@ -1,5 +1,6 @@
 """The books of one training in its folder: a record per epoch, and when to write checkpoints."""
 
+import itertools
 import time
 from collections.abc import Callable
 from typing import Any
@@ -64,7 +65,9 @@ class Ledger:
             seconds=of * _SAVE_SECONDS,
             done=epochs * steps,
         )
-        self.history = workdir.history(steps=steps)[:epochs]
+        needed = {"validation_accuracy"} if config.evaluation.evaluate == "best" else set()
+        told = itertools.takewhile(needed.issubset, workdir.history(steps=steps))
+        self.history = list(told)[:epochs]
         if len(self.history) < epochs:
             raise UserError(
                 f"{workdir.path / 'metrics.jsonl'} does not say, or says in two ways, what epoch "
