@@ -9,6 +9,7 @@ from . import (
     evidence,
     general,
     limits,
+    machines,
     models,
     named,
     networks,
@@ -28,7 +29,7 @@ ROOMS = {
     module.__name__.rpartition(".")[2]: module.FAULTS
     for module in (
         core, optim, augment, models, networks, train, runs, data, photos, named, preparing, doors,
-        pretrained, outputs, evidence, general, ensembles, tuning, seeds, limits,
+        pretrained, outputs, evidence, general, ensembles, tuning, seeds, limits, machines,
     )
 }  # fmt: skip
 FAULTS: tuple[Fault, ...] = tuple(fault for faults in ROOMS.values() for fault in faults)
