@@ -3,15 +3,13 @@
 A batch is a pure function of the stream's settings and of the batch's number: epoch e of
 seed s visits the pictures in one order whatever the number of workers, and a stream that goes on
 from batch n decodes none of those before it. Grain (https://google-grain.readthedocs.io)
-carries the batches from the workers through shared memory, and ahead of time to the device.
+carries the batches from the workers through pipes, and ahead of time to the device.
 
 Orders and random numbers are NumPy's, not Grain's: its shuffle draws epoch e of seed s from s + e,
 so seeds 0 and 1 would visit the same orders one epoch apart.
 """
 
-import contextlib
 import dataclasses
-import gc
 import json
 import math
 import operator
@@ -82,7 +80,7 @@ class Stream(Iterator[dict[str, Any]]):
         self._place, self._ahead = place, ahead
         self._next = 0
         self._running = []  # Grain's iterator, once there is one
-        weakref.finalize(self, _end, self._running, workers)  # also at exit, while Grain still can
+        weakref.finalize(self, _end, self._running)  # also at exit, while Grain still can
 
     @property
     def batches_per_epoch(self) -> int:
@@ -101,7 +99,7 @@ class Stream(Iterator[dict[str, Any]]):
             if "process was terminated unexpectedly" in str(error):  # Grain has no class for it
                 raise UserError(
                     f"A process that decodes pictures died ({str(error).split('. ')[0]}): make "
-                    "sure of memory and of room in /dev/shm, or give fewer workers (0 needs none)."
+                    "sure of memory, or give fewer workers (0 needs none)."
                 ) from error
             raise
         self._next += 1
@@ -126,8 +124,9 @@ class Stream(Iterator[dict[str, Any]]):
                 grain.MultiprocessingOptions(num_workers=workers, per_worker_buffer_size=_AHEAD),
                 worker_init_fn=_serve,
             )
-            # Out of the shared memory, which would be lost track of where a batch outlives Grain.
-            dataset = dataset.map(lambda batch: {name: np.array(a) for name, a in batch.items()})
+            # Through pipes: a killed process would leave its shared memory behind for good.
+            through_pipes = grain.experimental.DatasetOptions(min_shm_size=sys.maxsize)
+            dataset = grain.experimental.WithOptionsIterDataset(dataset, through_pipes)
         if self._place is None:
             return iter(dataset)
         if self._ahead:
@@ -166,7 +165,7 @@ class Stream(Iterator[dict[str, Any]]):
 
     def close(self) -> None:
         """Ends the workers; the stream may still go on, with new ones."""
-        _end(self._running, self._workers)
+        _end(self._running)
 
     def __enter__(self) -> "Stream":
         return self
@@ -187,22 +186,9 @@ def _serve(number: int, count: int) -> None:
     children.serve()
 
 
-def _end(running: list, workers: int) -> None:
+def _end(running: list) -> None:
     while running:
         running.pop().close()
-        if workers:
-            gc.collect()  # Grain leaves its last batches in cycles, and so in shared memory
-            _await_deletions()
-
-
-def _await_deletions() -> None:
-    """Waits for the thread in which Grain gives shared memory back, else Python warns of a leak."""
-    module = sys.modules.get("grain._src.python.ipc.shared_memory_array")
-    array = getattr(module, "SharedMemoryArray", None)
-    pool = getattr(array, "_del_thread_pool", None)  # there is no public way to wait for it
-    if pool is not None:
-        with contextlib.suppress(ValueError):  # it has ended
-            pool.apply(int)  # its one thread does one thing after the other
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -292,18 +292,13 @@ def test_a_worker_that_dies_is_one_sentence(source):
             list(stream)
 
 
-# Grain gives memory back slowly here, as on a busy machine: what ends before that is warned of.
 _PROCESS = """
 import sys
-import time
 import numpy as np
-from grain._src.python.ipc import shared_memory_array
 from imgcls_jax.data.photos import streaming
 from imgcls_jax.data.photos.sources import FolderPhotos
 
 if __name__ == "__main__":
-    delete = shared_memory_array._del_shm
-    shared_memory_array._del_shm = lambda *a, **k: (time.sleep(0.1), delete(*a, **k))
     root, state, count, out = sys.argv[1:]
     paths = tuple(f"{index}.png" for index in range(23))
     source = FolderPhotos(root, paths, np.arange(23, dtype=np.int32) % 4)
