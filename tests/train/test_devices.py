@@ -113,7 +113,7 @@ def test_examples_that_are_too_many_are_cut_over_the_devices(found):
 @pytest.mark.slow
 def test_a_hundred_steps_of_resnet_20_are_those_of_one_device(found_slowly):
     assert_near(found_slowly["resnet_20"], examples=1600, test=45)
-    assert found_slowly["resnet_20"]["batch_stats"] < 1e-5
+    assert found_slowly["resnet_20"]["batch_stats"] < 1e-4  # of variances far above 1
 
 
 @pytest.mark.slow
