@@ -89,10 +89,7 @@ class Watch:
         """
         self._over.set()
         with contextlib.suppress(RuntimeError):
-            mine = f"{_FAILED}{self._number}"
-            self._client.key_value_set(
-                mine, self._ended_by(self._number, why), allow_overwrite=True
-            )
+            self._tell(self._ended_by(self._number, why))
             time.sleep(_TICK_SECONDS)
             self._linger()
             said = dict(self._client.key_value_dir_get(_FAILED)).get(f"{_FAILED}0")

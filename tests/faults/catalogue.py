@@ -10,6 +10,7 @@ from . import (
     folders,
     general,
     limits,
+    machines,
     models,
     named,
     networks,
@@ -31,6 +32,7 @@ ROOMS = {
     for module in (
         core, optim, augment, models, networks, train, runs, data, photos, named, preparing, doors,
         pretrained, outputs, evidence, general, ensembles, tuning, seeds, limits, folders, odd,
+        machines,
     )
 }  # fmt: skip
 FAULTS: tuple[Fault, ...] = tuple(fault for faults in ROOMS.values() for fault in faults)

@@ -267,12 +267,12 @@ _DEVICES = (
         ),
     )
     + plant(
-        "imgcls_jax/checkpoint.py",
+        "imgcls_jax/checkpoint/arrays.py",
         ("train/test_devices.py",),
         networks_ask_for_the_devices_they_were_saved_from=(
             "a network that was trained on several devices is read on no other machine",
-            'if getattr(shape, "sharding", shape) is None:',
-            "if False:",
+            "sharding = leaf.sharding or jax.sharding.SingleDeviceSharding(jax.local_devices()[0])",
+            "sharding = leaf.sharding",
         ),
     )
     + plant(
