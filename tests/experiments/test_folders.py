@@ -1,5 +1,7 @@
 """Commands and the folders they write into: nobody else's, new ones are new."""
 
+import json
+import signal
 import subprocess
 import sys
 import time
@@ -105,16 +107,23 @@ def test_of_two_commands_on_one_new_folder_one_trains(tmp_path):
             cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
 
-    both = [start("--epochs=300", f"--lr={lr}", "--checkpoint_every=1epoch") for lr in (0.1, 0.01)]
-    while not (tmp_path / "run" / "checkpoints" / "last").is_dir():
+    both = [start("--epochs=900", f"--lr={lr}", "--checkpoint_every=2s") for lr in (0.1, 0.01)]
+    until = time.monotonic() + 200
+    while all(process.poll() is None for process in both) or not list(
+        tmp_path.glob("run/checkpoints/last/[0-9]*")
+    ):
+        assert time.monotonic() < until
         time.sleep(0.1)
-        assert any(process.poll() is None for process in both)
-    refused = next(process for process in both if process.wait(60) == 1)
+    (refused,) = (process for process in both if process.returncode is not None)
     (first,) = {*both} - {refused}
-    assert f"is in use by process {first.pid};" in refused.stderr.read()
-    out, err = start("--epochs=0").communicate(timeout=120)
+    said = refused.communicate()[1]
+    assert (refused.returncode, f"is in use by process {first.pid};" in said) == (1, True), said
+    out, err = start("--epochs=0").communicate(timeout=200)
     assert first.poll() is None, "it was to be read from while it is written to"
     assert "test accuracy" in out, err
-    assert first.wait(timeout=200) == 0
-    assert len((tmp_path / "run" / "metrics.jsonl").read_text().splitlines()) == 300
+    first.send_signal(signal.SIGTERM)
+    said = first.communicate(timeout=60)[1]
+    assert (first.returncode, "to continue" in said) == (130, True), said
+    lines = (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()
+    assert [json.loads(line)["epoch"] for line in lines] == list(range(1, len(lines) + 1))
     assert not list((tmp_path / "run").glob(".*"))

@@ -132,7 +132,11 @@ class _Unread:
         pass
 
 
-@pytest.mark.parametrize("seeds", [(), ("--seeds=2", "--vectorize=on")], ids=["one", "together"])
+@pytest.mark.parametrize(
+    "seeds",
+    [(), pytest.param(("--seeds=2", "--vectorize=on"), marks=pytest.mark.slow)],
+    ids=["one", "together"],
+)
 def test_a_training_that_nobody_reads_saves_first(fmnist_main, tmp_path, monkeypatch, seeds):
     settings = ("--dataset=digits", "--hidden=16", "--epochs=5", "--nofigures", *seeds)
     with contextlib.redirect_stdout(_Unread(2)):
