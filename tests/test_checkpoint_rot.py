@@ -5,12 +5,16 @@ What is whole is never lost, and nothing of a damaged checkpoint is used.
 
 import errno
 import logging
+import os
 import resource
 import shutil
 import signal
+import subprocess
+import sys
 import types
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import orbax.checkpoint as ocp
 import pytest
@@ -226,3 +230,31 @@ def test_only_what_orbax_logs_and_leaves_is_dropped():
         unraisable = types.SimpleNamespace(exc_value=error, object=None)
         failures._unless_late(heard.append, unraisable)
     assert heard == [unraisable]
+
+
+_SHARDED = """
+import sys, jax, numpy as np
+from imgcls_jax.checkpoint import Checkpoints
+mesh = jax.make_mesh((8,), ("data",), axis_types=(jax.sharding.AxisType.Auto,))
+by_rows = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec("data"))
+tree = {"a": jax.device_put(np.arange(48.0, dtype=np.float32).reshape(16, 3), by_rows)}
+with Checkpoints(sys.argv[1]) as checkpoints:
+    found = checkpoints.restore("last", tree)["a"]
+    assert found.sharding == by_rows and (np.asarray(found) == np.asarray(tree["a"]) + 1).all()
+    checkpoints.save("best", 2, tree)
+"""
+
+
+@pytest.mark.slow
+def test_a_checkpoint_of_some_devices_is_verified_on_others(tmp_path):
+    one = {"a": jnp.arange(48.0).reshape(16, 3)}
+    with Checkpoints(tmp_path) as checkpoints:
+        checkpoints.save("last", 1, {"a": one["a"] + 1})
+    devices = os.environ | {
+        "XLA_FLAGS": "--xla_force_host_platform_device_count=8",
+        "JAX_PLATFORMS": "cpu",
+    }
+    subprocess.run([sys.executable, "-c", _SHARDED, str(tmp_path)], env=devices, check=True)
+    with Checkpoints(tmp_path) as checkpoints:
+        assert same_bits(checkpoints.restore("best", one), one)
+        assert same_bits(checkpoints.restore("best", jax.eval_shape(lambda: one)), one)

@@ -112,7 +112,8 @@ class Checkpoints:
         older = [one for one in self.steps(kind) if one < step]
         keep = {step, *older[: _KEPT.get(kind, 1) - 1]}
         for one in set(self._on_disk(kind)) - keep:
-            self._remove(kind, one)
+            with contextlib.suppress(OSError):  # one that cannot be removed is no harm
+                self._remove(kind, one)
 
     def restore(
         self, kind: str, like: Any, *, step: int | None = None, otherwise: str = _COPY

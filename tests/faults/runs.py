@@ -74,7 +74,7 @@ _ARRAYS = plant(
 )
 _OUTCOME = plant(
     "imgcls_jax/train/outcome.py",
-    ("train/test_way_back.py",),
+    ("train/test_resume.py",),
     the_end_is_not_asked_for=(
         "a run that cannot end is trained all the same",
         "    _require_best(trainer, workdir, checkpoints, position)\n    return position",
