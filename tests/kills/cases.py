@@ -75,7 +75,7 @@ def _of_folder(photos: Path, *more: str) -> tuple[str, ...]:
 
 
 def _streamed(files: Files, workers: int) -> tuple[str, ...]:
-    streamed = ("--feed=streamed", "--random_crop=0.3", f"--workers={workers}", "--hold_out=0.2")
+    streamed = ("--feed=streamed", "--random_crop=0.3", f"--workers={workers}")
     return _of_folder(files.photos, *_MLP, *streamed)
 
 
