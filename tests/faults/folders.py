@@ -31,8 +31,8 @@ _NEW = plant(
     ),
     nothing_is_held=(
         "a folder is not held while it is written to",
-        "        with held(path):\n",
-        "        with contextlib.nullcontext():\n",
+        "with held(path) if group.is_first() else contextlib.nullcontext():",
+        "with contextlib.nullcontext():",
     ),
 )
 _HISTORY = plant(
