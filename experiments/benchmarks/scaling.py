@@ -2,9 +2,10 @@
 
     python -m experiments.benchmarks.scaling [RESULTS]
 
-Prints the table of SCALING as Markdown. What one core decodes and what an image weighs were
-measured here (`benchmark_streaming.json` in RESULTS, experiments/results by default); everything
-else is published, with its source beside it. The work per accelerator is the same at every size.
+Prints the table of "Several devices, several machines" in experiments/results/README.md. What one
+core decodes and what an image weighs were measured here (`benchmark_streaming.json` in RESULTS,
+experiments/results by default); everything else is published, with its source beside it. The work
+per accelerator is the same at every size.
 """
 
 import dataclasses
@@ -19,7 +20,7 @@ from imgcls_jax.errors import UserError
 
 SIZES = (8, 64, 512)
 RESULTS = Path(__file__).parents[1] / "results"
-_MEASURED = "benchmark_streaming.json"
+MEASURED = "benchmark_streaming.json"
 _EPOCHS = 90
 _FLOAT_BYTES = 4
 
@@ -106,12 +107,12 @@ def measured(folder: Path) -> Measured:
       UserError: if the file is not there, or is none of that benchmark.
     """
     try:
-        found = json.loads((folder / _MEASURED).read_text())
+        found = json.loads((folder / MEASURED).read_text())
         rate = found["images_per_second"]["stream_threads"]
         return Measured(rate / found["processes"], found["bytes_per_image"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(
-            f"{folder / _MEASURED} cannot be read ({error!r}); make it by the benchmark of "
+            f"{folder / MEASURED} cannot be read ({error!r}); make it by the benchmark of "
             "streaming, or name the folder that holds it."
         ) from error
 

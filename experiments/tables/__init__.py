@@ -5,7 +5,17 @@ A number stands on the page only if a file holds it; a file that no table shows 
 
 from pathlib import Path
 
-from experiments.tables import builders, doctor, evidence, limits, race, runs, speed, studies
+from experiments.tables import (
+    builders,
+    doctor,
+    evidence,
+    limits,
+    race,
+    runs,
+    scaling,
+    speed,
+    studies,
+)
 from experiments.tables.documented import against_keras, documented
 from experiments.tables.ensembles import NOTE, ensembles
 from experiments.tables.files import Files, table
@@ -60,6 +70,7 @@ def page(folder: Path) -> str:
         "TFDS without TensorFlow": (builders.NOTE, builders.builders(files), ""),
         "The speed run on a GPU": (race.NOTE, race.race(files), ""),
         "Speed": (speed.NOTE, speed.contests(files), ""),
+        "Several devices, several machines": ("", scaling.several_machines(folder), ""),
     }
     if left := sorted(set(files.every) - files.shown):
         raise UserError(
