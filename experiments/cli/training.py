@@ -260,14 +260,9 @@ def _cross_validate(
             shown.data(dataset, drawn=FIGURES.value)
 
     result = run.cross_validate(
-        config,
-        name=name,
-        load=load,
-        workdir=workdir,
-        documented=documented,
-        trackers=trackers,
+        config, name=name, load=load, workdir=workdir, documented=documented, trackers=trackers,
         watch=watch,
-    )
+    )  # fmt: skip
     console.heading(f"{name}: {config.data.folds} folds")
     console.spread(result["spread"])
     console.pairs(console.accuracies(result["pooled"], of=" over all"))
