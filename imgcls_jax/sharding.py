@@ -163,6 +163,15 @@ def put(tree: Any, sharding: NamedSharding) -> Any:
     return jax.tree.map(one, tree)
 
 
+def fetched(array: jax.Array) -> np.ndarray:
+    """Returns an array in host memory, gathered where it is cut over processes, which all ask."""
+    if array.is_fully_addressable or array.is_fully_replicated:
+        return np.asarray(array)
+    from jax.experimental import multihost_utils
+
+    return multihost_utils.process_allgather(array, tiled=True)
+
+
 def put_batch(batch: Mapping[str, Any], mesh: Mesh, rows: int) -> dict[str, jax.Array]:
     """Puts a host batch on the devices, as `of_batch` has it.
 

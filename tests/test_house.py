@@ -20,7 +20,7 @@ ALLOWED = {
     "optim": ("files",),
     "models": ("files",),
     "checkpoint": ("files",),
-    "data": ("files", "bars", "sharding"),
+    "data": ("files", "bars", "sharding", "machines"),
     "steps": ("losses", "metrics", "optim"),
     "pretrained": ("files", "models", "data.catalog.download"),
     "config": ("files", "data", "models", "augment", "optim"),

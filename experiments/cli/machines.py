@@ -134,8 +134,9 @@ class _Member:
         os._exit(status)
 
     def _inherit_nothing(self) -> None:
-        if self._heir is not None:
-            self._heir.dismiss()
+        heir, self._heir = self._heir, None
+        if heir is not None:
+            heir.dismiss()
 
 
 class _Heir:

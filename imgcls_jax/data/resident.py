@@ -12,6 +12,7 @@ from jax.sharding import Mesh
 
 from imgcls_jax import sharding
 from imgcls_jax.data.dataset import Split
+from imgcls_jax.machines import group
 
 
 @flax.struct.dataclass
@@ -34,7 +35,7 @@ class Resident:
 
     def rows(self) -> np.ndarray:
         """Returns the rows of pixels (N, F) in host memory."""
-        return np.asarray(self.pixels)[: len(self)]
+        return sharding.fetched(self.pixels)[: len(self)]
 
 
 def put(split: Split, mesh: Mesh | None = None) -> Resident:
@@ -53,7 +54,7 @@ def placed(
     mesh = sharding.make_mesh(1) if mesh is None else mesh
     whole = sharding.replicated(mesh)
     cut = whole
-    if not sharding.fits_whole(mesh, rows.nbytes):
+    if group.any_of(not sharding.fits_whole(mesh, rows.nbytes)):
         rows, cut = np.pad(rows, ((0, -len(rows) % mesh.size), (0, 0))), sharding.by_rows(mesh)
     return Resident(sharding.put(rows, cut), sharding.put(labels, whole), image_shape)
 

@@ -1,17 +1,17 @@
 """The files a run keeps for predictions: the network's record and the evaluated variables."""
 
 import contextlib
+import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
-from imgcls_jax import steps
+from imgcls_jax import files, steps
 from imgcls_jax.checkpoint import Checkpoints
 from imgcls_jax.config import Config
 from imgcls_jax.data.dataset import Dataset, identity, labels_identity
 from imgcls_jax.errors import UnreadablePhoto, UserError
-from imgcls_jax.files import sweep as sweep_files
 from imgcls_jax.machines import group
 from imgcls_jax.train.trainer import Trainer
 from imgcls_jax.train.waiting import waiting
@@ -81,7 +81,12 @@ def photos_replaceable(workdir: Workdir, dataset: Dataset) -> Iterator[None]:
     except UnreadablePhoto:
         record = workdir.network_record()
         if record is not None:
-            workdir.write_json("network.json", record | {"data": labels_identity(dataset)})
+            path, record = (
+                workdir.path / "network.json",
+                record | {"data": labels_identity(dataset)},
+            )
+            with files.whole(path) as partial:  # by whichever process met it
+                partial.write_text(json.dumps(record, indent=2) + "\n")
         raise
 
 
@@ -124,4 +129,4 @@ def sweep(workdir: Workdir, checkpoints: Checkpoints) -> None:
     """Removes what killed writers left in the folder of a run, for the process that holds it."""
     checkpoints.sweep()
     for folder in (workdir.path, workdir.figures):
-        sweep_files(folder)
+        files.sweep(folder)

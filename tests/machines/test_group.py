@@ -3,12 +3,15 @@
 import os
 import time
 
+import numpy as np
 import pytest
 from machine_helpers import in_processes
 
 from imgcls_jax.config import Config
-from imgcls_jax.errors import UserError
+from imgcls_jax.data.dataset import Dataset, Split, labels_identity
+from imgcls_jax.errors import UnreadablePhoto, UserError
 from imgcls_jax.machines import claims, group
+from imgcls_jax.train.kept import photos_replaceable
 from imgcls_jax.workdir import Workdir
 
 SMALL = Config.of(dataset="digits", hidden=(8,), epochs=1)
@@ -147,3 +150,19 @@ def test_a_folder_that_is_not_shared_is_refused(tmp_path, monkeypatch):
     (tmp_path / "1").mkdir()
     (tmp_path / "1" / "config.json").write_text((tmp_path / "0" / "config.json").read_text())
     assert "does not see in" in str(in_processes(2, work, monkeypatch)[1])
+
+
+def test_an_unreadable_photo_is_noted_by_whichever_process_meets_it(tmp_path, monkeypatch):
+    """Else its replacement, of another size, would be taken for other data."""
+    split = Split(np.zeros((2, 4, 4, 3), np.uint8), np.array([0, 1], np.int32))
+    dataset = Dataset("d", split, split, ("a", "b"), "made", None)
+    workdir = Workdir(tmp_path)
+    workdir.write_json("network.json", {"data": "as it was"})
+
+    def work(number):
+        with photos_replaceable(workdir, dataset):
+            if number == 1:
+                raise UnreadablePhoto("x.jpg is no image")
+
+    assert isinstance(in_processes(2, work, monkeypatch)[1], UnreadablePhoto)
+    assert workdir.network_record()["data"] == labels_identity(dataset)
