@@ -190,7 +190,7 @@ def test_a_killed_process_ends_the_others_and_the_run_goes_on(killed, reference,
 @pytest.mark.slow
 def test_the_parameters_may_be_cut_over_processes(reference, tmp_path):
     """The checkpoint that they write together is one process' to go on from."""
-    found = start(tmp_path / "run", 2, shard_params="all", stop_at=8)
+    found = start(tmp_path / "run", 2, shard_params="all", stop_at=3)
     assert [status for status, _, _ in found] == [130, 130], found
     finish(tmp_path / "run", 1)
     assert_same_run(tmp_path / "run", reference)
