@@ -4,6 +4,7 @@ import contextlib
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -52,11 +53,21 @@ def together() -> Iterator[None]:
     Raises:
       UserError: if the others are not met.
     """
-    group.join(COORDINATOR.value, PROCESSES.value, PROCESS_ID.value)
-    if group.client() is None:
+    asked = (COORDINATOR.value, PROCESSES.value, PROCESS_ID.value)
+    if not group.others_expected(*asked):
         yield
         return
-    member = _Member()
+    heir = _Heir()
+    try:
+        group.join(*asked)
+    except UserError:
+        heir.dismiss()
+        raise
+    if group.client() is None:
+        heir.dismiss()
+        yield
+        return
+    member = _Member(heir)
     try:
         yield
     except BaseException as error:
@@ -77,8 +88,8 @@ def joining(main: Callable[[], None]) -> Callable[[], None]:
 class _Member:
     """This process as one of several, from when they have met."""
 
-    def __init__(self):
-        self._heir = None if group.is_first() else _Heir()
+    def __init__(self, heir: "_Heir"):
+        self._heir = heir
         sys.stdout.flush()
         real, nowhere = os.dup(1), os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, 1)  # the network's library prints there when it first connects
@@ -140,16 +151,20 @@ class _Member:
 
 
 class _Heir:
-    """A small process that says why this one is gone where it cannot: JAX aborts it at once, with a
-    trace of its own code, when the first process is killed.
+    """A small process that says why this one is gone where it cannot.
+
+    JAX aborts it at once, with a trace of its own code, when the first process is killed, and when
+    the others do not come.
     """
 
     _PROGRAM = "import sys\nif not sys.stdin.read(): print(sys.argv[1], file=sys.stderr)"
 
     def __init__(self):
         said = (
-            f"error: process {group.number()} of {group.count()} ended without a word, since it "
-            f"was killed or process 0 was; {GO_ON}"
+            f"error: process {os.getpid()} of {socket.gethostname()} ended without a word: it was "
+            "killed, or the first of its group was, or the others did not come within "
+            f"{group.START_SECONDS} s, as where two have one --process_id or --coordinator cannot "
+            f"be reached; {GO_ON}"
         )
         self._process = subprocess.Popen(
             [sys.executable, "-I", "-S", "-c", self._PROGRAM, said],

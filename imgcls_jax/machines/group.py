@@ -71,6 +71,14 @@ def client() -> Any:
     return _group.client
 
 
+def others_expected(
+    coordinator: str | None = None, processes: int | None = None, process_id: int | None = None
+) -> bool:
+    """Returns whether `join` would look for other processes."""
+    given = any(value is not None for value in (coordinator, processes, process_id))
+    return processes != 1 and (given or _cluster() is not None)
+
+
 def join(
     coordinator: str | None = None,
     processes: int | None = None,
@@ -90,13 +98,15 @@ def join(
       process_id: which one this is, from 0 on.
       seconds: that all have to arrive in.
 
+    Where the others do not come in time, JAX may abort this process with a trace of its own code.
+
     Raises:
-      UserError: if settings are missing or wrong, or the others are not met in time.
+      UserError: if settings are missing or wrong, or the others are not met.
     """
     given = {"coordinator": coordinator, "processes": processes, "process_id": process_id}
-    cluster = _cluster()
-    if processes == 1 or (cluster is None and not any(v is not None for v in given.values())):
+    if not others_expected(**given):
         return
+    cluster = _cluster()
     _check(given, cluster)
     import jax
     from jax._src import distributed  # its store has no public name; Orbax takes it from here too

@@ -35,6 +35,9 @@ def begun(monkeypatch):
 
 
 def test_a_process_of_no_cluster_stays_alone(begun):
+    assert not group.others_expected()
+    assert not group.others_expected(processes=1)
+    assert group.others_expected(process_id=0)
     group.join()
     group.join(processes=1)
     assert not begun

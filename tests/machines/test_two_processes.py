@@ -177,7 +177,9 @@ def test_a_killed_process_ends_the_others_and_the_run_goes_on(killed, reference,
     status, _, said = found[1 - killed]
     assert found[killed][0] == -signal.SIGKILL
     assert status not in (0, 130)
-    assert "run the same command again, in any number of processes, to go on" in said
+    go_on = "run the same command again, in any number of processes, to go on"
+    assert go_on in said
+    assert "ended without a word: it was killed, or the first" in found[killed][2]
     if killed == 1:
         assert said.startswith("error: nothing was heard of process 1 of 2 for 20 s; ")
         assert len(said.splitlines()) == 1
@@ -188,7 +190,16 @@ def test_a_killed_process_ends_the_others_and_the_run_goes_on(killed, reference,
 @pytest.mark.slow
 def test_the_parameters_may_be_cut_over_processes(reference, tmp_path):
     """The checkpoint that they write together is one process' to go on from."""
-    found = start(tmp_path / "run", 2, shard_params="all", stop_at=8)
+    found = start(tmp_path / "run", 2, shard_params="all", stop_at=3)
     assert [status for status, _, _ in found] == [130, 130], found
     finish(tmp_path / "run", 1)
     assert_same_run(tmp_path / "run", reference)
+
+
+@pytest.mark.slow
+def test_a_process_whose_fellow_never_comes_ends_with_a_sentence(tmp_path):
+    """JAX aborts it within the time given, here of seconds."""
+    status, _, said = run("alone.py", [(_port(),)])[0]
+    assert status != 0
+    assert said.splitlines()[-1].startswith("error: process ")
+    assert "the others did not come within" in said.splitlines()[-1]
