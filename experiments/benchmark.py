@@ -6,6 +6,7 @@
     python -m experiments.benchmark logistic    # run 8 against scikit-learn
     python -m experiments.benchmark start       # the main command, whole, several times
     python -m experiments.benchmark seeds       # seeds one at a time, and in one program
+    python -m experiments.benchmark checkpoints # a training with checkpoints, and without
     python -m experiments.benchmark limits --data_dir=PHOTOS --weights=FILE --rounds=3
                                                 # calibration, "unknown", sets of classes; settings
                                                 # are those of experiments.transfer
@@ -33,6 +34,7 @@ from collections.abc import Iterator
 from absl import flags
 
 from experiments.benchmarks import (
+    checkpoints,
     cifar10,
     doctor,
     fmnist,
@@ -65,6 +67,7 @@ _BENCHMARKS = {
     "logistic": (logistic, lambda: cli.load_data("fashion_mnist")),
     "start": (start, cli.data_arguments),
     "seeds": (seeds, lambda: cli.load_data("fashion_mnist")),
+    "checkpoints": (checkpoints, lambda: cli.load_data("fashion_mnist")),
     "limits": (limits, limits.asked),
     "predict": (predict, cli.photos_dir),
     "streaming": (grain_loop, lambda: None),

@@ -214,7 +214,7 @@ def _help() -> str:
     own = ("members", "best", "weighting", "workdir", "figures", "out")
     groups = {
         "The ensemble": own,
-        "Data": ("data_dir", "raw_dir", "offline", "workers"),
+        "Data": ("data_dir", "raw_dir", "offline", "workers", "verify"),
         "The student": ("distil", *_OF_DISTILLING, *settings_by_name()),
     }
     return cli.help_text(__doc__, groups)

@@ -6,14 +6,17 @@ import hashlib
 import io
 import json
 import os
+import re
 import socket
 import threading
 import time
+import zipfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import filelock
+import numpy as np
 from absl import logging
 
 from imgcls_jax.errors import UserError, printable
@@ -23,6 +26,9 @@ _LOCK, _HOLDER = ".lock", ".process"
 _LOOKS, _LOOK_SECONDS = 10, 0.02  # for what a process says that has just got a folder
 # With these a spreadsheet begins a formula, the wide ones where East Asian text is usual.
 _FORMULAS = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+# A file of `whole` while it is written, by the number of its process: .metrics.png.4711.140233
+_PARTIAL = re.compile(r"\..+?\.[A-Za-z]\w*\.(\d+)(?:\.\d+)?")
+_WRITING: set[str] = set()  # the names of those of this process
 
 
 def cache_folder(given: str | os.PathLike | None = None) -> Path:
@@ -42,11 +48,41 @@ def whole(path: str | os.PathLike) -> Iterator[Path]:
     path = Path(path).expanduser()  # shells leave the ~ behind an equals sign
     partial = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")
     path.parent.mkdir(parents=True, exist_ok=True)
+    _WRITING.add(partial.name)
     try:
         yield partial
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)
+        _WRITING.discard(partial.name)
+
+
+def sweep(folder: str | os.PathLike) -> None:
+    """Removes the unfinished files of `whole` in a folder whose writers were killed.
+
+    It is for the process that holds the folder: another machine's writers cannot be seen.
+    """
+    folder = Path(folder)
+    for path in folder.glob(".*") if folder.is_dir() else ():
+        found = _PARTIAL.fullmatch(path.name)
+        if found and path.name not in _WRITING and not _is_another(int(found[1])):
+            with contextlib.suppress(OSError):
+                path.unlink()
+
+
+def _is_another(process: int) -> bool:
+    """Returns whether a number is that of another process that runs."""
+    if os.name == "nt":  # where asking would end it
+        return True
+    if process == os.getpid():  # or was, before this one: numbers come again, in containers soon
+        return False
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        pass
+    return True
 
 
 @contextlib.contextmanager
@@ -88,6 +124,8 @@ def _cell(value: object) -> str:
 def lock(folder: Path, doing: str) -> Iterator[None]:
     """Lets one writer at a time into a folder; the system frees the lock of a process that died.
 
+    What killed writers left there is removed first.
+
     Args:
       folder: the lock is its file `.lock`, which stays.
       doing: what another process must be doing while this one waits, for the log.
@@ -102,6 +140,7 @@ def lock(folder: Path, doing: str) -> Iterator[None]:
         logging.warning("Waiting for another process that %s.", doing)
         held.acquire()
     try:
+        sweep(folder)
         yield
     finally:
         held.release()
@@ -215,6 +254,25 @@ def records(path: Path, *, by: str, aside: str, fits: Callable[[Any], bool]) -> 
     found = []
     while len(of_number := told.get(len(found) + 1, {})) == 1:
         found.extend(of_number.values())
+    return found
+
+
+def arrays(path: Path, names: Sequence[str]) -> dict[str, np.ndarray]:
+    """Reads arrays of an .npz file, each to its end, where its CRC-32 is compared.
+
+    `numpy.load` reads as far as an array's header says: of a damaged header that says less, too
+    little is read and nothing is compared.
+
+    Raises:
+      Exception: whatever zipfile and NumPy raise of a file that is damaged or missing.
+    """
+    found = {}
+    with zipfile.ZipFile(path) as archive:
+        for name in names:
+            with archive.open(f"{name}.npy") as member:
+                found[name] = np.lib.format.read_array(member, allow_pickle=False)
+                if member.read(1):
+                    raise ValueError(f"{name} is longer than its header says")
     return found
 
 

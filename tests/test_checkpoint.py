@@ -38,7 +38,7 @@ def test_a_relative_folder_works(tmp_path, monkeypatch):
         assert checkpoints.step("last") == 1
 
 
-def test_the_newest_of_each_kind_is_kept(tmp_path):
+def test_the_newest_are_kept_two_of_those_to_go_on_from(tmp_path):
     with Checkpoints(tmp_path) as checkpoints:
         for step in (1, 2, 5):
             checkpoints.save("last", step, tree(step))
@@ -47,7 +47,8 @@ def test_the_newest_of_each_kind_is_kept(tmp_path):
     with Checkpoints(tmp_path) as checkpoints:
         assert same_bits(checkpoints.restore("last", tree()), tree(5))
         assert same_bits(checkpoints.restore("best", tree()), tree(2))
-    assert [p.name for p in (tmp_path / "last").iterdir()] == ["5"]
+    assert sorted(p.name for p in (tmp_path / "last").iterdir()) == ["2", "5"]
+    assert [p.name for p in (tmp_path / "best").iterdir()] == ["2"]
 
 
 def test_donating_the_saved_arrays_does_not_change_what_is_written(tmp_path):
@@ -77,7 +78,10 @@ def test_another_models_checkpoint_is_a_sentence(tmp_path):
     other = tree() | {"params": {"kernel": jnp.zeros((3, 5)), "bias": jnp.zeros(5)}}
     with (
         Checkpoints(tmp_path) as checkpoints,
-        pytest.raises(UserError, match=r"step 1 in .* cannot be read for this model"),
+        pytest.raises(
+            UserError,
+            match=r"last/1 belongs to another model \(params.bias is float32\[2\] there and",
+        ),
     ):
         checkpoints.restore("last", other)
 
@@ -90,7 +94,7 @@ def test_a_damaged_checkpoint_is_a_sentence(tmp_path):
             path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     with (
         Checkpoints(tmp_path) as checkpoints,
-        pytest.raises(UserError, match="it is damaged or belongs to another model"),
+        pytest.raises(UserError, match=r"last/1 is damaged .*; bring it back from a copy"),
     ):
         checkpoints.restore("last", tree())
 
@@ -99,7 +103,7 @@ def test_a_file_in_the_way_is_a_sentence(tmp_path):
     (tmp_path / "last").write_text("not a folder")
     with (
         Checkpoints(tmp_path) as checkpoints,
-        pytest.raises(UserError, match=r"cannot write a checkpoint .*is not a folder"),
+        pytest.raises(UserError, match=r"cannot write a checkpoint .*File exists"),
     ):
         checkpoints.save("last", 1, tree())
 
@@ -112,5 +116,5 @@ def test_an_unwritable_folder_is_a_sentence(tmp_path):
             checkpoints.save("last", 1, tree())
             checkpoints.wait()
 
-    with pytest.raises(UserError, match=r"cannot write a checkpoint to .*earlier checkpoints are"):
+    with pytest.raises(UserError, match=r"cannot write a checkpoint to .*Not a directory"):
         save()

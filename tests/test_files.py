@@ -1,10 +1,11 @@
 """Locks between processes: who waits, what is said meanwhile, and who was killed."""
 
+import os
 import subprocess
 import sys
 import time
 
-from imgcls_jax.files import lock, whole
+from imgcls_jax.files import lock, sweep, whole
 
 _HOLD = """
 import pathlib, sys, time
@@ -55,3 +56,25 @@ def test_home_and_missing_folders_of_a_file_to_write(tmp_path, monkeypatch):
     with whole("~/new/deeper/file") as partial:
         partial.write_text("all")
     assert (tmp_path / "new/deeper/file").read_text() == "all"
+
+
+def test_what_killed_writers_left_is_swept_and_nothing_else(tmp_path):
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait(timeout=10)
+    gone = [f".{name}.{ended.pid}.140233" for name in ("metrics.jsonl", "model.stablehlo.zip")]
+    gone += [f".curves.png.{ended.pid}", f".curves.png.{os.getpid()}.1"]  # numbers come again
+    stay = [f".curves.png.{os.getppid()}.1", ".lock", f".gitignore.{ended.pid}", "a.png.1.2"]
+    for name in (*gone, *stay):
+        (tmp_path / name).touch()
+    with whole(tmp_path / "now.json") as partial:
+        partial.touch()
+        sweep(tmp_path)
+        assert partial.exists()
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([*stay, "now.json"])
+    sweep(tmp_path / "missing")
+
+
+def test_the_next_writer_sweeps_a_locked_folder(tmp_path):
+    (tmp_path / ".decoded.npz.99999999.1").touch()
+    with lock(tmp_path, "tests"):
+        assert [path.name for path in tmp_path.iterdir()] == [".lock"]

@@ -29,6 +29,9 @@ _DATA_DIR = flags.DEFINE_string(
 _WORKERS = flags.DEFINE_integer(
     "workers", 0, "processes that decode streamed photos; 0: threads of this one", lower_bound=0
 )
+_VERIFY = flags.DEFINE_bool(
+    "verify", False, "compare all photos decoded earlier with their checksums; some always are"
+)
 _RAW_DIR = flags.DEFINE_string(
     "raw_dir",
     None,
@@ -138,7 +141,7 @@ def load_dataset(config: Config, *, begun: bool = False) -> data.Dataset:
         pretrained.fetch(config.model.weights, config.model.model)
     options = config.data.options()
     if config.data.of_photos:
-        options["workers"] = _WORKERS.value
+        options |= {"workers": _WORKERS.value, "verify": _VERIFY.value}
     if config.data.label_file:
         options["several_labels"] = config.model.head == "multi_label"
     return load_data(config.data.dataset, **options)

@@ -63,7 +63,8 @@ def command(
     def help_of() -> str:
         places = ("data_dir", "raw_dir", "offline")
         if "photos" not in without:
-            places = (*places, "workers") if "runs" in without else ("data_dir", "workers")
+            of_photos = ("workers", "verify")
+            places = (*places, *of_photos) if "runs" in without else ("data_dir", *of_photos)
         run_flags = [n for n in _OF_THE_RUN if "runs" not in without or n not in _OF_DOCUMENTS]
         groups = {"The run": run_flags} | {title: [] for title in shown.HEADINGS.values()}
         groups["Data"] += places

@@ -74,11 +74,15 @@ def restore(path: str | os.PathLike) -> Restored:
     inputs = jax.ShapeDtypeStruct((1, *network.image_shape), np.float32)
     like = jax.eval_shape(network.model.init, jax.random.key(0), inputs)
     like = {"params": like["params"], "batch_stats": like.get("batch_stats", {})}
+    again = (
+        f"bring it back from a copy, or remove {workdir.path / 'summary.json'} and run the command "
+        "of the run again, which makes it anew from the last checkpoint"
+    )
     with Checkpoints(workdir.checkpoints) as checkpoints:
         if checkpoints.step("evaluated") is None:
             raise UserError(
                 f"the run in {workdir.path} is not finished; run its command again with "
                 f"`workdir={workdir.path}` to finish it."
             )
-        variables = checkpoints.restore("evaluated", like)
+        variables = checkpoints.restore("evaluated", like, otherwise=again)
     return Restored(network, variables, record)

@@ -11,6 +11,7 @@ from imgcls_jax.checkpoint import Checkpoints
 from imgcls_jax.config import Config
 from imgcls_jax.data.dataset import Dataset, identity, labels_identity
 from imgcls_jax.errors import UnreadablePhoto, UserError
+from imgcls_jax.files import sweep as sweep_files
 from imgcls_jax.train.trainer import Trainer
 from imgcls_jax.train.waiting import waiting
 from imgcls_jax.workdir import Workdir
@@ -114,3 +115,10 @@ def keep_evaluated(checkpoints: Checkpoints, state: steps.TrainState) -> None:
     with waiting("keeping the network"):
         checkpoints.save("evaluated", int(state.step), state.variables)
         checkpoints.wait()
+
+
+def sweep(workdir: Workdir, checkpoints: Checkpoints) -> None:
+    """Removes what killed writers left in the folder of a run, for the process that holds it."""
+    checkpoints.sweep()
+    for folder in (workdir.path, workdir.figures):
+        sweep_files(folder)

@@ -15,6 +15,7 @@ from imgcls_jax.losses import is_absurd
 from imgcls_jax.workdir import Workdir
 
 _SAVE_SECONDS = 2.0  # between checkpoints: below this, redoing the work is cheaper than saving it
+_SHARE = 0.01  # of the time that checkpoints may take, where they take longer than was thought
 _OVERDUE_SECONDS = 120.0  # without a checkpoint: one within the epoch
 
 History = list[dict[str, Any]]
@@ -135,15 +136,22 @@ class Saver:
         self, checkpoints: Checkpoints, *, every: Cadence | None, seconds: float, done: int
     ):
         self._checkpoints, self._every = checkpoints, every or Cadence()
+        self._given = every is not None
         self._seconds = seconds if every is None else every.seconds
         self._overdue = _OVERDUE_SECONDS if every is None else every.seconds
         self._best = None
         self._saved, self._done = time.perf_counter(), done
 
     def is_due(self, record: dict[str, Any]) -> bool:
-        """Returns whether an epoch's end, by its record, is worth a checkpoint."""
-        by_number = record["epoch"] % self._every.epochs == 0
-        return by_number or self._passed(record["step"]) or self._age() > self._seconds
+        """Returns whether an epoch's end, by its record, is worth a checkpoint.
+
+        Unless the distance is given, that depends on what the last one took.
+        """
+        if self._given:
+            by_number = record["epoch"] % self._every.epochs == 0
+            return by_number or self._passed(record["step"]) or self._age() > self._seconds
+        worth = min(self._checkpoints.seconds / _SHARE, _OVERDUE_SECONDS)
+        return self._age() > max(self._seconds, worth)
 
     def is_overdue(self, step: int) -> bool:
         """Returns whether a checkpoint is due within the epoch, as where a crash costs much."""
@@ -167,7 +175,6 @@ class Saver:
     def save(self, position: Any) -> None:
         if self._best is not None:
             self._checkpoints.save("best", int(self._best.state.step), self._best)
-            self._checkpoints.wait()  # two managers write in parallel
             self._best = None
         self._done = int(position.state.step)
         self._checkpoints.save("last", self._done, position)

@@ -28,7 +28,13 @@ _FIRST_STEPS_ELSEWHERE = 64
 
 
 def fit(
-    trainer: Trainer, *, seed: int, workdir: Workdir, checkpoints: Checkpoints, progress: Progress
+    trainer: Trainer,
+    *,
+    seed: int,
+    workdir: Workdir,
+    checkpoints: Checkpoints,
+    progress: Progress,
+    position: Position | None = None,
 ) -> tuple[steps.TrainState, History]:
     """Trains to the configured number of epochs, from the last checkpoint if there is one.
 
@@ -38,6 +44,9 @@ def fit(
     follow from the numbers of epoch and step alone, so a run that was stopped and resumed ends with
     the bits of one that was not.
 
+    Args:
+      position: what `standing` returned, where the checkpoint was read already.
+
     Returns:
       The final state and the history, one record per epoch.
 
@@ -46,12 +55,31 @@ def fit(
       UserError: if the loss is NaN or absurd, or a parameter not finite; the checkpoint is from
         before that.
     """
-    course = _Course(trainer, seed, workdir, checkpoints, progress)
+    position = position or standing(trainer, checkpoints)
+    course = _Course(trainer, seed, workdir, checkpoints, progress, position)
     while not course.is_over():
         course.train_epoch()
         course.end_epoch()
     checkpoints.wait()
     return course.state, course.history
+
+
+def standing(trainer: Trainer, checkpoints: Checkpoints) -> Position | None:
+    """Reads where training stands; None where it has not begun.
+
+    Where the newest checkpoint is damaged that is the one before, and a warning says so.
+
+    Raises:
+      UserError: if all are damaged.
+    """
+    if checkpoints.step("last") is None:
+        return None
+    folder = checkpoints.directory / "last"
+    otherwise = (
+        f"bring it back from a copy, or remove {folder}, and nothing else, to train from the "
+        "beginning by the same command"
+    )
+    return checkpoints.restore("last", trainer.blank(), otherwise=otherwise)
 
 
 class Evaluation(NamedTuple):
@@ -92,12 +120,14 @@ def observer(trainer: Trainer, *, stop: list[int], tracking: Tracking, done: int
     )
 
 
-def say_where(trainer: Trainer, done: int) -> None:
-    """Says where a run goes on."""
+def say_where(trainer: Trainer, position: Position | None) -> int:
+    """Says where a run goes on, see `standing`; returns how many steps are made."""
+    done = 0 if position is None else int(position.state.step)
     if done == trainer.total_steps:
         print(f"all {done} steps are made, the test set is left")
     elif done:
         print(f"resuming from step {done} of {trainer.total_steps}")
+    return done
 
 
 class _Course:
@@ -110,15 +140,15 @@ class _Course:
         workdir: Workdir,
         checkpoints: Checkpoints,
         progress: Progress,
+        position: Position | None,
     ):
         self._trainer, self._workdir = trainer, workdir
         self._checkpoints, self._progress = checkpoints, progress
         self._pace = _Pace()
-        if checkpoints.step("last") is None:
+        if position is None:
             position = trainer.start(seed)
             workdir.set_head_seconds(sum(trainer.head_seconds[-1:]))
         else:
-            position = checkpoints.restore("last", trainer.blank())
             trainer.feed.open(seed, position.feed)
         self.state, self._sums = position.state, position.sums
         self._seconds = float(position.seconds)

@@ -15,10 +15,11 @@ from imgcls_jax.limits import thresholds
 from imgcls_jax.limits.kept import changes
 from imgcls_jax.losses import is_absurd
 from imgcls_jax.train import predictions
+from imgcls_jax.train.kept import sweep
 from imgcls_jax.train.ledger import History
-from imgcls_jax.train.loop import Evaluation
+from imgcls_jax.train.loop import Evaluation, standing
 from imgcls_jax.train.summary import difference, evaluated_record, summarise
-from imgcls_jax.train.trainer import Trainer
+from imgcls_jax.train.trainer import Position, Trainer
 from imgcls_jax.train.waiting import waiting
 from imgcls_jax.workdir import Workdir
 
@@ -32,6 +33,43 @@ def best_state(trainer: Trainer, history: History, checkpoints: Checkpoints) -> 
             "train again in a new `workdir`."
         )
     return checkpoints.restore("best", trainer.blank()).state
+
+
+def going_on(trainer: Trainer, workdir: Workdir, checkpoints: Checkpoints) -> Position | None:
+    """Reads where a run stands, for the process that holds its folder; None where it has not begun.
+
+    What killed writers left there is removed.
+
+    Raises:
+      UserError: if no checkpoint is whole, or one is missing or damaged that the run needs at its
+        end.
+    """
+    sweep(workdir, checkpoints)
+    position = standing(trainer, checkpoints)
+    _require_best(trainer, workdir, checkpoints, position)
+    return position
+
+
+def _require_best(
+    trainer: Trainer, workdir: Workdir, checkpoints: Checkpoints, position: Position | None
+) -> None:
+    """Raises UserError where a run that evaluates its best epoch will not have it at the end.
+
+    An epoch beyond the position will be trained again, and is no matter.
+    """
+    if position is None or trainer.config.evaluation.evaluate != "best":
+        return
+    step, history = int(position.state.step), workdir.history()
+    if not history or step < trainer.steps_per_epoch:
+        return
+    best = evaluated_record(history, trainer.config)["step"]
+    if best > step or any(one > step for one in checkpoints.steps("best")):
+        return
+    otherwise = (
+        f"the run in {workdir.path} needs it at its end: bring it back from a copy, or train again "
+        "in a new `workdir`"
+    )
+    checkpoints.restore("best", position, step=best, otherwise=otherwise)
 
 
 def require_sense(evaluation: Evaluation, dataset: Dataset) -> None:

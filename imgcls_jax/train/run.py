@@ -23,7 +23,7 @@ from imgcls_jax.train.kept import (
 )
 from imgcls_jax.train.loop import evaluate, fit, observer, say_where
 from imgcls_jax.train.many import considered
-from imgcls_jax.train.outcome import best_state, require_sense, summarised, written
+from imgcls_jax.train.outcome import best_state, going_on, require_sense, summarised, written
 from imgcls_jax.train.progress import collect_signals
 from imgcls_jax.train.repeat import alone, each, of_one, of_seeds, over, pooled
 from imgcls_jax.train.setup import make_model
@@ -91,18 +91,19 @@ def _train(
     signals = collect_signals() if stop is None else contextlib.nullcontext(stop)
     anew = functools.partial(make_trainer, as_begun(config, workdir), dataset)
     with Checkpoints(workdir.checkpoints) as checkpoints, photos_replaceable(workdir, dataset):
-        done = checkpoints.step("last") or 0
+        begun = checkpoints.step("last") is not None
         with signals as stop:
-            trainer = anew(resumed=bool(done)) if shared_trainer is None else shared_trainer()
+            trainer = anew(resumed=begun) if shared_trainer is None else shared_trainer()
             if stop:  # a signal during compilation, which cannot be broken off
                 raise Interrupted("stopped before training began; run the same command to start.")
             keep_network(workdir, trainer, dataset)
-            say_where(trainer, done)
+            position = going_on(trainer, workdir, checkpoints)
+            done = say_where(trainer, position)
             tracking.start(config, name, done=done)
             watch = observer(trainer, stop=stop, tracking=tracking, done=done)
             with contextlib.closing(watch):
                 at = {"workdir": workdir, "checkpoints": checkpoints, "progress": watch}
-                state, history = fit(trainer, seed=config.train.seed, **at)
+                state, history = fit(trainer, seed=config.train.seed, **at, position=position)
         if config.evaluation.evaluate == "best" and config.train.epochs:
             state = best_state(trainer, history, checkpoints)
         evaluation = evaluate(trainer, state, test)
@@ -141,17 +142,10 @@ def repeat(
     shared = functools.cache(shared_trainer or (lambda: make_trainer(config, dataset)))
 
     def run_one(one: Config, folder: Workdir, stop: list[int]) -> dict[str, Any]:
-        return train(
-            one,
-            name=name,
-            dataset=dataset,
-            shared_trainer=shared,
-            documented=documented,
-            workdir=folder,
-            trackers=trackers,
-            stop=stop,
-        )
+        return train(one, **of, workdir=folder, stop=stop)
 
+    of = {"name": name, "dataset": dataset, "documented": documented, "trackers": trackers}
+    of["shared_trainer"] = shared
     runs = each(of_seeds(config, seeds), "seed", workdir, run_one)
     result = over(runs, config, name, documented) | {
         "seeds": [summary["seed"] for summary in runs],

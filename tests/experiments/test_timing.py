@@ -12,6 +12,7 @@ from photo_helpers import write_photos
 
 from experiments import benchmark
 from experiments.benchmarks import (
+    checkpoints,
     cifar10,
     keras_cifar10,
     logistic,
@@ -123,6 +124,17 @@ def test_a_folder_of_links_is_streamed(tmp_path, capsys):
     streaming.main([str(tmp_path / "pictures"), "200"])
     found = json.loads(capsys.readouterr().out)
     assert (found["images"], found["streamed"], found["workers"]) == (200, 200, 0)
+
+
+@pytest.mark.slow
+def test_a_training_is_timed_with_checkpoints_and_without(digits, capsys):
+    result = checkpoints.measure(digits, rounds=1)
+    (kept,), (plain,) = result["seconds"].values()
+    assert result["cost"] == pytest.approx(kept / plain - 1)
+    assert result["epochs"] == 15
+    assert result["saved"][0] >= 2  # the last and the evaluated
+    checkpoints.show(result)
+    assert re.search(r"checkpoints cost +-?[\d.]+%", capsys.readouterr().out)
 
 
 @pytest.mark.slow

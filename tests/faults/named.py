@@ -51,8 +51,8 @@ FAULTS = (
         ("data/catalog/test_named.py",),
         stale_arrays_are_read=(
             "arrays kept of another state of the folder are taken",
-            'if str(file["of"]) != _LAYOUT + of:',
-            'if not str(file["of"]):',
+            'if str(files.arrays(path, ["of"])["of"]) != _LAYOUT + of:',
+            'if not str(files.arrays(path, ["of"])["of"]):',
         ),
     )
     + plant(

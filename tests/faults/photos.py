@@ -30,6 +30,20 @@ _CACHE = plant(
         "state = (status.st_mtime_ns,)",
     ),
 )
+_ROT = plant(
+    "imgcls_jax/data/photos/cache.py",
+    ("data/photos/test_cache.py",),
+    rot_is_not_looked_for=(
+        "decoded photos that rotted on the disk are trained on",
+        "if zlib.crc32(pixels.read(images * row)) != checksum:",
+        "if not pixels.read(images * row):",
+    ),
+    all_is_some=(
+        "verify=True compares no more than any start",
+        "if not verify and some < len(blocks):",
+        "if some < len(blocks):",
+    ),
+)
 _DECODE = plant(
     "imgcls_jax/data/photos/decode.py",
     ("data/photos/test_decode.py", "data/photos/test_resize.py"),
@@ -85,4 +99,4 @@ _LOAD = plant(
         "test, seed = options.test_fraction, 42",
     ),
 )
-FAULTS = _FOLDERS + _CACHE + _DECODE + _STREAMING + _SAMPLING + _AUDIT + _LOAD
+FAULTS = _FOLDERS + _CACHE + _ROT + _DECODE + _STREAMING + _SAMPLING + _AUDIT + _LOAD

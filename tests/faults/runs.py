@@ -12,8 +12,8 @@ _RUN = plant(
     ),
     every_seed_is_the_first=(
         "runs over seeds all train with the first",
-        "fit(trainer, seed=config.train.seed, **at)",
-        "fit(trainer, seed=trainer.config.train.seed, **at)",
+        "fit(trainer, seed=config.train.seed, **at",
+        "fit(trainer, seed=trainer.config.train.seed, **at",
     ),
     the_last_meets_the_test=(
         "evaluate=best is forgotten",
@@ -45,12 +45,49 @@ _KEPT = plant(
     ),
 )
 _CHECKPOINT = plant(
-    "imgcls_jax/checkpoint.py",
-    ("test_checkpoint.py",),
+    "imgcls_jax/checkpoint/__init__.py",
+    ("test_checkpoint.py", "test_checkpoint_rot.py"),
+    one_last_is_kept=(
+        "a damaged checkpoint has no predecessor",
+        "_KEPT.get(kind, 1) - 1]",
+        "_KEPT.get(kind, 1) - 2]",
+    ),
+    damaged_steps_stay=(
+        "a run that begins again from before a damaged checkpoint keeps it as its newest",
+        "for one in set(self._on_disk(kind)) - keep:",
+        "for one in set(older) - keep:",
+    ),
+)
+_ARRAYS = plant(
+    "imgcls_jax/checkpoint/arrays.py",
+    ("test_checkpoint.py", "test_checkpoint_rot.py"),
     keys_stay_words=(
         "random keys come back as numbers",
-        "return jax.random.wrap_key_data(leaf) if _is_key(template) else leaf",
+        "return jax.random.wrap_key_data(leaf, impl=jax.random.key_impl(template))",
         "return leaf",
+    ),
+    digests_are_not_compared=(
+        "a checkpoint with other values than were written is restored",
+        "if record is not None and (name := digests.changed(record, tree)):",
+        "if record is None and (name := digests.changed(record, tree)):",
+    ),
+)
+_OUTCOME = plant(
+    "imgcls_jax/train/outcome.py",
+    ("train/test_resume.py",),
+    the_end_is_not_asked_for=(
+        "a run that cannot end is trained all the same",
+        "    _require_best(trainer, workdir, checkpoints, position)\n    return position",
+        "    return position",
+    ),
+)
+_DIGESTS = plant(
+    "imgcls_jax/checkpoint/digests.py",
+    ("test_checkpoint_rot.py",),
+    other_random_numbers_read_as_damage=(
+        "a checkpoint does not know how random numbers were drawn",
+        "    if not found:\n        return None\n",
+        "    if found:\n        return None\n",
     ),
 )
 _SPEEDRUN = plant(
@@ -81,4 +118,4 @@ _CONFIG = plant(
         "fixed = not self.train.augment and plain",
     ),
 )
-FAULTS = _RUN + _SUMMARY + _KEPT + _CHECKPOINT + _SPEEDRUN + _CONFIG
+FAULTS = _RUN + _SUMMARY + _KEPT + _CHECKPOINT + _ARRAYS + _OUTCOME + _DIGESTS + _SPEEDRUN + _CONFIG

@@ -2,14 +2,13 @@
 
 import hashlib
 import json
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
 from imgcls_jax.data.dataset import Split
-from imgcls_jax.files import whole
+from imgcls_jax.files import arrays, whole
 
 _LAYOUT = b"1"  # of the copy itself; another value makes every older copy stale
 
@@ -32,26 +31,25 @@ def write(path: Path, splits: Mapping[str, Split], *, of: str, differing: tuple[
     Raises:
       OSError: it cannot be written or the disk is full.
     """
-    arrays = {f"{name}_images": split.images for name, split in splits.items()}
-    arrays |= {f"{name}_labels": split.labels for name, split in splits.items()}
+    kept = {f"{name}_images": split.images for name, split in splits.items()}
+    kept |= {f"{name}_labels": split.labels for name, split in splits.items()}
     with whole(path) as partial, partial.open("wb") as file:
-        np.savez(file, meta=json.dumps({"of": of, "differing": differing}), **arrays)
+        np.savez(file, meta=json.dumps({"of": of, "differing": differing}), **kept)
 
 
 def read(path: Path, *, of: str) -> tuple[dict[str, Split], tuple[str, ...]] | None:
-    """Returns (splits, differing) as written, or None for a copy that is missing, stale or damaged.
+    """Returns (splits, differing) as written, or None for a copy that fails in any way.
 
     The zip container's CRC-32 of every array is checked while reading.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
-            meta = json.loads(str(file["meta"]))
-            if meta["of"] != of:
-                return None
-            splits = {
-                name: Split(file[f"{name}_images"], file[f"{name}_labels"])
-                for name in ("train", "test")
-            }
-            return splits, tuple(meta["differing"])
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        meta = json.loads(str(arrays(path, ["meta"])["meta"]))
+        if meta["of"] != of:
+            return None
+        splits = {
+            name: Split(*arrays(path, [f"{name}_images", f"{name}_labels"]).values())
+            for name in ("train", "test")
+        }
+        return splits, tuple(meta["differing"])
+    except Exception:  # missing, stale or damaged, of which zipfile and NumPy raise anything
         return None

@@ -2,7 +2,8 @@
 
 <cache>/<name>-<size>-<how>-<key>/     a folder for each set of pictures and settings
     images.npy      (N, size, size, 3), the pictures that can be read, in the order asked for
-    finished.json   written last, so its presence says that images.npy is whole; the bad pictures
+    finished.json   written last, so its presence says that images.npy is whole; the bad pictures,
+                    and the checksums of blocks: some are compared at each start, or all if asked
     partial, blocks.jsonl   work in progress: pixels, and a line with a checksum for each block
     .lock           held while anything is written
 
@@ -21,9 +22,11 @@ import zlib
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import PIL
+from absl import logging
 from tqdm.auto import tqdm
 
 from imgcls_jax.data.photos import decode
@@ -35,6 +38,7 @@ from imgcls_jax.files import cache_folder, lock, whole
 _LAYOUT = 2  # raise it when the files here, or the pixels that `photos` makes, change
 _BLOCK = 16  # images that a thread decodes at a time; a crash loses a few blocks
 _NAMED = 10  # bad images that an error names
+_COMPARED_BYTES = 2**25  # of pixels at each start, which takes some hundredths of a second
 
 
 def load(
@@ -46,6 +50,7 @@ def load(
     corrupt: str = "refuse",
     cache_dir: str | os.PathLike | None = None,
     workers: int | None = None,
+    verify: bool = False,
 ) -> tuple[np.ndarray, np.ndarray, list[tuple[str, str]]]:
     """Loads the pictures `root/path` as `load_pictures` does.
 
@@ -60,6 +65,7 @@ def load(
         corrupt=corrupt,
         cache_dir=cache_dir,
         workers=workers,
+        verify=verify,
     )
 
 
@@ -71,6 +77,7 @@ def load_pictures(
     corrupt: str = "refuse",
     cache_dir: str | os.PathLike | None = None,
     workers: int | None = None,
+    verify: bool = False,
 ) -> tuple[np.ndarray, np.ndarray, list[tuple[str, str]]]:
     """Loads pictures, resized and memory-mapped; only the first call decodes.
 
@@ -82,6 +89,8 @@ def load_pictures(
       corrupt: "skip" leaves out pictures that cannot be read, "refuse" refuses to go on.
       cache_dir: default $IMGCLS_CACHE, else ~/.cache/imgcls_jax.
       workers: threads; default one per core.
+      verify: whether the checksums of all pixels are compared rather than of some, chosen by
+        chance. Damaged ones are decoded anew.
 
     Returns:
       images: uint8 (N, size, size, 3), read-only, of the N pictures that can be read.
@@ -96,11 +105,11 @@ def load_pictures(
     cache = cache_folder(cache_dir)
     folder = cache / _name(pictures, size, how)
     try:
-        bad = _finished(folder, pictures)
+        bad = _finished(folder, pictures, size, verify)
         if bad is None:
             folder.mkdir(parents=True, exist_ok=True)
             with lock(folder, "decodes the same images"):
-                bad = _finished(folder, pictures)  # another process may just have made it
+                bad = _finished(folder, pictures, size, verify)  # another may just have made it
                 if bad is None:
                     bad = _make(folder, pictures, size, how, workers)
     except OSError as error:
@@ -123,14 +132,17 @@ def _name(pictures: Pictures, size: int, how: str) -> str:
     return f"{pictures.title[:80]}-{size}-{how}-{digest.hexdigest()[:32]}"
 
 
-def _finished(folder: Path, pictures: Pictures) -> dict[int, str] | None:
+def _finished(folder: Path, pictures: Pictures, size: int, verify: bool) -> dict[int, str] | None:
     """Returns why pictures are bad, by index, or None without a whole, current cache."""
     try:
         record = json.loads((folder / "finished.json").read_text())
         if record["state"] != _state(folder / "images.npy"):  # cut short or written into
             return None
         bad = {int(index): reason for index, reason in record["bad"].items()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        if not _is_intact(folder / "images.npy", record, size, verify):
+            logging.warning("Decoded images in %s are damaged: they are decoded anew.", folder)
+            return None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
     # The fault may have been outside the file (permissions, a mount) and be put right by now.
     for index in bad:
@@ -138,6 +150,32 @@ def _finished(folder: Path, pictures: Pictures) -> dict[int, str] | None:
             decode.decode(pictures[index])
             return None
     return bad
+
+
+def _is_intact(file: Path, record: dict[str, Any], size: int, verify: bool) -> bool:
+    """Returns whether pixels are as they were decoded, as far as they are compared.
+
+    Args:
+      record: the content of `finished.json`; versions up to 0.2 kept no checksums there.
+      verify: whether all blocks are compared.
+    """
+    if "blocks" not in record:
+        return True
+    blocks = np.array(record["blocks"], np.int64).reshape(-1, 2)
+    row, header = size * size * 3, _header(int(blocks[:, 0].sum()), size)
+    starts = len(header) + row * (np.cumsum(blocks[:, 0]) - blocks[:, 0])
+    some = max(1, _COMPARED_BYTES // (_BLOCK * row))
+    chosen = np.arange(len(blocks))
+    if not verify and some < len(blocks):
+        chosen = np.random.default_rng().choice(len(blocks), some, replace=False)
+    with file.open("rb") as pixels:
+        if pixels.read(len(header)) != header:
+            return False
+        for images, checksum, start in zip(*blocks[chosen].T, starts[chosen], strict=True):
+            pixels.seek(start)
+            if zlib.crc32(pixels.read(images * row)) != checksum:
+                return False
+    return True
 
 
 def _state(file: Path) -> list[int]:
@@ -182,8 +220,10 @@ def _make(folder: Path, pictures: Pictures, size: int, how: str, workers: int) -
         pixels.write(_header(len(pictures) - len(bad), size))
         pixels.flush()
         os.fsync(pixels.fileno())  # before the rename says that it is whole
+        log.seek(0)
+        written = [(block["images"], block["crc32"]) for block in map(json.loads, log)]
     os.replace(partial, folder / "images.npy")
-    record = {"state": _state(folder / "images.npy"), "bad": bad}
+    record = {"state": _state(folder / "images.npy"), "bad": bad, "blocks": written}
     with whole(folder / "finished.json") as unfinished:
         unfinished.write_text(json.dumps(record) + "\n")
     blocks.unlink()

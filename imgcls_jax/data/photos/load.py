@@ -96,7 +96,12 @@ def _resident(folder: Folder, whole: Folder, options: PhotoOptions) -> Loaded:
     memory.require_photos(count, size)
     paths = sorted(path for files in whole.splits.values() for path in files.paths)
     images, kept, bad = cache.load(
-        folder.path, paths, size=size, how=options.square, corrupt=options.corrupt
+        folder.path,
+        paths,
+        size=size,
+        how=options.square,
+        corrupt=options.corrupt,
+        verify=options.verify,
     )
     folder = _without(folder, {name for name, _ in bad})
     row_of = dict(zip(np.array(paths)[kept].tolist(), range(len(images)), strict=True))

@@ -37,6 +37,8 @@ class PhotoOptions:
       feed: "resident" decodes all photos once, "streamed" leaves the pixels in their files.
       random_crop: smallest share of its area that a random crop keeps of a streamed training photo.
       workers: processes that decode streamed photos; 0 for threads of this one.
+      verify: whether all decoded photos in the cache are compared with their checksums; some are
+        at each start.
 
     Raises:
       UserError: a value that cannot be used.
@@ -63,6 +65,7 @@ class PhotoOptions:
     feed: str = "resident"
     random_crop: float | None = None
     workers: int = 0
+    verify: bool = False
 
     def __post_init__(self):
         if self.image_size is None:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from imgcls_jax.checkpoint import NoCheckpoints
 from imgcls_jax.config import Config
 from imgcls_jax.data.dataset import Dataset
 from imgcls_jax.errors import Interrupted, UnreadablePhoto, UserError
@@ -142,19 +143,6 @@ class _NoFolder:
     append_history = set_head_seconds = set_history
 
 
-class _NoCheckpoints:
-    """Stands where `fit` expects checkpoints."""
-
-    def step(self, name: str) -> None:
-        del name
-
-    def save(self, name: str, step: int, value: Any) -> None:
-        del name, step, value
-
-    def wait(self) -> None:
-        pass
-
-
 def _run(
     trial: Any,
     search: Search,
@@ -233,7 +221,7 @@ def _train(
         trainer,
         seed=config.train.seed,
         workdir=_NoFolder(),
-        checkpoints=_NoCheckpoints(),
+        checkpoints=NoCheckpoints(),
         progress=progress,
     )
     return history[-1], trainer.parameters, len(trainer.watched.split)

@@ -258,3 +258,47 @@ def test_an_edit_that_keeps_the_size_or_the_time_is_seen(folder, decoded, same):
     assert (after.st_size == before.st_size) == (same == "size")
     images, *_ = cache.load(root, paths, size=8, how="crop")
     assert (images[7] == (255, 0, 0)).all()
+
+
+def flip(file, place):
+    """Flips a bit as rot does, which no clock notes."""
+    before, content = file.stat(), bytearray(file.read_bytes())
+    content[place] ^= 4
+    file.write_bytes(content)
+    os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+def test_rot_is_noticed_and_decoded_anew(folder, tmp_path, monkeypatch, caplog):
+    """All of a small cache is compared at each start, of a large one some; all if asked."""
+    root, paths = folder
+    wanted, *_ = cache.load(root, paths, size=8, how="crop")
+    wanted = np.array(wanted)
+    npy, block = the_cache(tmp_path) / "images.npy", 16 * 8 * 8 * 3
+
+    def noticed(**options):
+        caplog.clear()
+        images, *_ = cache.load(root, paths, size=8, how="crop", **options)
+        return "are decoded anew" in caplog.text and (images == wanted).all()
+
+    for place in (20, 128, 128 + 2 * block, -1):
+        flip(npy, place)
+        assert noticed()
+    monkeypatch.setattr(cache, "_COMPARED_BYTES", 1)
+    for number in range(5):
+        flip(npy, 128 + number * block)
+    assert noticed()
+    for number in range(5):
+        flip(npy, 128 + number * block)
+        assert noticed(verify=True)
+    assert not noticed(verify=True)
+
+
+def test_a_cache_of_before_there_were_checksums_is_taken(folder, decoded, tmp_path):
+    root, paths = folder
+    cache.load(root, paths, size=8, how="crop")
+    file = the_cache(tmp_path) / "finished.json"
+    record = json.loads(file.read_text())
+    del record["blocks"]
+    file.write_text(json.dumps(record))
+    cache.load(root, paths, size=8, how="crop", verify=True)
+    assert len(decoded) == COUNT

@@ -27,7 +27,8 @@ def load(info: FolderInfo, part: Part, options: PhotoOptions) -> Decoded:
       UserError: pictures that cannot be read, or a cache that cannot be written.
     """
     size, how = options.image_size, options.square
-    images, _, _ = cache.load_pictures(_Records(info, part), size=size, how=how)
+    pictures = _Records(info, part)
+    images, _, _ = cache.load_pictures(pictures, size=size, how=how, verify=options.verify)
     return Decoded(part.start, images)
 
 

@@ -1,33 +1,30 @@
 """Arrays read from a prepared folder, such as decoded pixels, kept beside it for the next time."""
 
-import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 from absl import logging
 
+from imgcls_jax import files
 from imgcls_jax.files import lock, whole
 
 _LAYOUT = "1"  # another value makes every older copy stale
 
 
-def read(
-    path: Path, *, of: str, names: Sequence[str] | None = None
-) -> dict[str, np.ndarray] | None:
-    """Returns the arrays kept of what had the state `of`, None for missing, stale or damaged ones.
+def read(path: Path, *, of: str, names: Sequence[str]) -> dict[str, np.ndarray] | None:
+    """Returns the arrays kept of what had the state `of`, None where that fails in any way.
 
     Args:
-      names: of the arrays to read; None for all.
+      names: of the arrays to read.
 
     The zip container's CRC-32 of every array is checked while reading.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
-            if str(file["of"]) != _LAYOUT + of:
-                return None
-            return {name: file[name] for name in names or file.files if name != "of"}
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        if str(files.arrays(path, ["of"])["of"]) != _LAYOUT + of:
+            return None
+        return files.arrays(path, names)
+    except Exception:  # missing, stale or damaged, of which zipfile and NumPy raise anything
         return None
 
 

@@ -130,7 +130,7 @@ def _labels_of(info: FolderInfo, parts: Sequence[Part]) -> np.ndarray:
 
 def _labels(info: FolderInfo, part: Part) -> np.ndarray:
     where, of = info.beside("labels", part.split), info.state(part.split)
-    if found := kept.read(where, of=of):
+    if found := kept.read(where, of=of, names=["labels"]):
         return found["labels"][part.start : part.stop]
     progress = tqdm(
         shards.Shards(info, part.split).all(part.start, part.stop),

@@ -131,7 +131,7 @@ def _examples(info: FolderInfo, split: str, start: int, stop: int) -> tuple[np.n
       UserError: a record is damaged, or its image has another shape.
     """
     where, of = info.beside("decoded", split), info.state(split)
-    if found := kept.read(where, of=of):
+    if found := kept.read(where, of=of, names=["images", "labels"]):
         return found["images"][start:stop], found["labels"][start:stop]
     shape = info.features.image_shape
     images = np.empty((stop - start, *shape), np.uint8)

@@ -190,7 +190,7 @@ def _images(rows: _Rows, options: Options, place: Path) -> tuple[Images, str]:
     size, how = options.image_size, options.square
     said = f", {size}x{size} by {how}"
     if not options.streamed:
-        images = pixels.squares(rows.photos, size=size, how=how)
+        images = pixels.squares(rows.photos, size=size, how=how, verify=options.verify)
         return lambda name, of: images[of], said
 
     def lazy(name: str, of: np.ndarray) -> LazyPhotos:

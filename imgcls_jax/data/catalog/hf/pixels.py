@@ -19,14 +19,14 @@ _GREY = ("1", "L", "I", "F")  # modes of Pillow, and all that begin with I;
 _SAMPLE = 64  # images whose size is looked at before all are decoded
 
 
-def squares(photos: ParquetPhotos, *, size: int, how: str) -> np.ndarray:
+def squares(photos: ParquetPhotos, *, size: int, how: str, verify: bool = False) -> np.ndarray:
     """Returns all images as uint8 (N, size, size, 3), memory-mapped; see `photos.cache`.
 
     Raises:
       UserError: there is too little memory, an image cannot be read, or the cache not be written.
     """
     memory.require_photos(len(photos), size)
-    images, _, _ = cache.load_pictures(_Pictures(photos), size=size, how=how)
+    images, _, _ = cache.load_pictures(_Pictures(photos), size=size, how=how, verify=verify)
     return images
 
 
@@ -42,7 +42,7 @@ def as_they_are(photos: ParquetPhotos, folder: Path) -> np.ndarray:
     """
     of = _state(photos)
     path = folder / f"{_title(photos)}.npz"
-    if found := kept.read(path, of=of):
+    if found := kept.read(path, of=of, names=["images"]):
         return found["images"]
     chosen = np.unique(np.linspace(0, len(photos) - 1, _SAMPLE).astype(int))
     shapes = {_pixels(photos, index).shape[:2] for index in chosen.tolist()}
