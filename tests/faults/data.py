@@ -77,6 +77,20 @@ _CATALOG = (
         ),
     )
     + plant(
+        "imgcls_jax/data/catalog/prepared.py",
+        ("data/catalog/test_prepared.py",),
+        killed_preparations_stay=(
+            "what a preparation killed after its renaming left stays for good",
+            "    if not left:\n        return\n    held",
+            "    if left:\n        return\n    held",
+        ),
+        others_preparations_are_swept=(
+            "a preparation at work beside a prepared folder loses its files",
+            "with contextlib.suppress(OSError), held.acquire(timeout=0):",
+            "with contextlib.suppress(OSError), contextlib.nullcontext():",
+        ),
+    )
+    + plant(
         "imgcls_jax/data/catalog/load.py",
         ("data/catalog/test_catalog_load.py", "data/catalog/test_catalog_fetch.py"),
         other_data_is_prepared=(

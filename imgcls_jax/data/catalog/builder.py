@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 import tensorflow_datasets as tfds
 from PIL import Image
+from tensorflow_datasets.core import dataset_info
 from tqdm.auto import tqdm
 
 from imgcls_jax.data.catalog.folders.tfrecords import TFRecords, offsets
@@ -180,7 +181,26 @@ def quiet() -> Iterator[None]:
     """
     tfds.disable_progress_bar()
     try:
-        with contextlib.redirect_stdout(io.StringIO()):
+        with contextlib.redirect_stdout(io.StringIO()), leaving_nothing():
             yield
     finally:
         tfds.enable_progress_bar()
+
+
+@contextlib.contextmanager
+def leaving_nothing() -> Iterator[None]:
+    """Keeps TFDS from making a temporary folder for every builder, which it would leave behind.
+
+    The folder is for descriptions in the cloud, and is made where there are none, too.
+    """
+    kind, copy = tfds.core.DatasetInfo, tfds.core.DatasetInfo.initialize_from_bucket
+
+    def copy_if_any(info: tfds.core.DatasetInfo) -> None:
+        if dataset_info.gcs_utils.gcs_dataset_info_files(info.full_name):
+            copy(info)
+
+    kind.initialize_from_bucket = copy_if_any
+    try:
+        yield
+    finally:
+        kind.initialize_from_bucket = copy

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from imgcls_jax.data.catalog import prepared
 from imgcls_jax.data.catalog.description import Description
 from imgcls_jax.data.catalog.folders import folder_info, places
 from imgcls_jax.data.catalog.naming import Name
@@ -44,6 +45,7 @@ def load(
         folder = _prepared(wanted, where, raw_dir, offline, of_photos)
     elif raw_dir is not None:
         raise UserError(f"{wanted.name} is prepared in {printable(folder)}; leave out `raw_dir`.")
+    prepared.tidy(folder)
     info = folder_info.read(folder)
     if of_photos:
         from imgcls_jax.data.catalog.folders import records

@@ -6,6 +6,7 @@ data_dir/<name>/.lock                held while one of the two is written
 data_dir/<name>/.preparing-*/        work in progress, swept by the next holder of the lock
 """
 
+import contextlib
 import errno
 import json
 import os
@@ -14,6 +15,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+import filelock
 from absl import logging
 
 from imgcls_jax.data.catalog import decoded
@@ -23,6 +25,7 @@ from imgcls_jax.errors import UserError
 from imgcls_jax.files import lock
 
 _RECORD = "imgcls_jax.json"
+_SCRATCH = ".preparing-"
 
 
 def folder_of(recipe: Recipe, data_dir: Path) -> Path:
@@ -78,9 +81,9 @@ def make_whole(folder: Path, make: Callable[[Path], Path]) -> bool:
             return False
         if folder.exists() and any(folder.iterdir()):
             raise FileExistsError(errno.EEXIST, f"{folder} is there but incomplete, delete it")
-        for leftover in folder.parent.glob(".preparing-*"):
+        for leftover in folder.parent.glob(f"{_SCRATCH}*"):
             shutil.rmtree(leftover, ignore_errors=True)
-        scratch = Path(tempfile.mkdtemp(prefix=".preparing-", dir=folder.parent))
+        scratch = Path(tempfile.mkdtemp(prefix=_SCRATCH, dir=folder.parent))
         try:
             os.rename(make(scratch), folder)
         except RuntimeError as error:  # how array_record reports a failed write
@@ -88,6 +91,20 @@ def make_whole(folder: Path, make: Callable[[Path], Path]) -> bool:
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
     return True
+
+
+def tidy(folder: Path) -> None:
+    """Removes what is left beside a prepared folder of a preparation killed after its renaming.
+
+    Where somebody prepares beside it, or the folder cannot be written to, it stays.
+    """
+    left = list(folder.parent.glob(f"{_SCRATCH}*"))
+    if not left:
+        return
+    held = filelock.FileLock(folder.parent / ".lock")
+    with contextlib.suppress(OSError), held.acquire(timeout=0):  # a time-out is an OSError too
+        for scratch in left:
+            shutil.rmtree(scratch, ignore_errors=True)
 
 
 def read(recipe: Recipe, data_dir: Path) -> Dataset:
@@ -99,6 +116,7 @@ def read(recipe: Recipe, data_dir: Path) -> Dataset:
       UserError: the folder cannot be read or holds other counts or labels than the data set.
     """
     folder = folder_of(recipe, data_dir)
+    tidy(folder)
     try:
         of = decoded.fingerprint(folder)
         splits, differing = decoded.read(_decoded_path(folder), of=of) or _decode(

@@ -14,6 +14,7 @@ from typing import Any
 import tensorflow_datasets as tfds
 
 from imgcls_jax.data.catalog import NAMES
+from imgcls_jax.data.catalog.builder import leaving_nothing
 from imgcls_jax.data.catalog.description import Description
 from imgcls_jax.data.catalog.folders import places
 from imgcls_jax.data.catalog.folders.folder_info import choose, tree_of
@@ -143,8 +144,9 @@ def describe(builder: Any) -> Description:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Keeps TFDS from printing that TensorFlow is not installed."""
-    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+    """Keeps TFDS from printing that TensorFlow is not installed, and from leaving folders."""
+    silent = contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO())
+    with silent[0], silent[1], leaving_nothing():
         yield
 
 

@@ -25,6 +25,7 @@ from data_helpers import (
 
 from imgcls_jax.data.catalog import builder, fashion_mnist
 from imgcls_jax.data.catalog.load import load
+from imgcls_jax.files import lock
 
 
 @pytest.fixture
@@ -223,6 +224,17 @@ def test_killed_preparation_leaves_nothing_that_is_trusted(tmp_path, raw_dir):
     assert list(data_dir.glob("fashion_mnist/.preparing-*"))
     assert_holds(load(RECIPE, data_dir=data_dir, raw_dir=raw_dir), CONTENTS)
     assert contents_of(data_dir) == COMPLETE
+
+
+def test_what_a_preparation_killed_after_its_renaming_left_is_swept(prepared_dir):
+    """The files that it was made from may be many gigabytes."""
+    left = version_folder(prepared_dir).with_name(".preparing-abc")
+    (left / "extracted").mkdir(parents=True)
+    with lock(left.parent, "prepares beside it"):
+        assert_holds(load(RECIPE, data_dir=prepared_dir), CONTENTS)
+    assert left.exists()
+    assert_holds(load(RECIPE, data_dir=prepared_dir), CONTENTS)
+    assert contents_of(prepared_dir) == COMPLETE
 
 
 @pytest.mark.slow

@@ -6,6 +6,7 @@ import http.server
 import os
 import re
 import sys
+import tempfile
 import threading
 from pathlib import Path
 
@@ -17,7 +18,8 @@ from tensorflow_datasets.core.utils import Size
 from tensorflow_datasets.core.utils.lazy_imports_utils import tensorflow as tf
 
 from experiments.benchmarks.builders import drawn
-from imgcls_jax.data.catalog import download, preparing
+from imgcls_jax.data.catalog import download, preparing, stock
+from imgcls_jax.data.catalog.naming import Name
 from imgcls_jax.data.catalog.preparing import preparation
 from imgcls_jax.errors import UserError
 
@@ -99,6 +101,16 @@ def test_takes_a_file_at_hand_and_leaves_what_tfds_reads(tmp_path, downloads, mo
     assert not list(tmp_path.glob("data/**/extracted"))
     assert {path.name for path in folder.parent.iterdir()} == {"1.2.0", ".lock"}
     assert "tensorflow" not in sys.modules
+
+
+def test_nothing_stays_in_the_folder_of_temporary_files(tmp_path, downloads, monkeypatch):
+    """TFDS leaves a folder there for every builder."""
+    made, temporary = builder(tmp_path / "data"), tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+    preparing.prepare(made, download_dir=downloads, offline=True)
+    stock.builder(Name("mnist", None, None), data_dir=tmp_path / "data")
+    assert not list(temporary.iterdir())
 
 
 def test_what_is_prepared_is_not_prepared_again(tmp_path, downloads, monkeypatch):
