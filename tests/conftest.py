@@ -23,9 +23,9 @@ SMALL = Config.of(dataset="digits", hidden=(32,), lr=0.01, batch_size=100, epoch
 
 _MOST_COMPILED = 2**29  # bytes of programs kept between runs
 
-_QUICK_TO_COMPILE = ["--xla_backend_optimization_level=0"]
+QUICK_TO_COMPILE = ["--xla_backend_optimization_level=0"]
 if jax.__version_info__ < (0, 11):  # later versions know one way to emit fusions
-    _QUICK_TO_COMPILE.append("--xla_cpu_use_fusion_emitters=false")
+    QUICK_TO_COMPILE.append("--xla_cpu_use_fusion_emitters=false")
 
 QUICK = ("--dataset=digits", "--epochs=2", "--hidden=16")  # flags of a run of seconds
 
@@ -37,7 +37,7 @@ def pytest_configure(config):
     optimisations. A set XLA_FLAGS stays.
     """
     if config.option.markexpr == "not slow":
-        os.environ.setdefault("XLA_FLAGS", " ".join(_QUICK_TO_COMPILE))
+        os.environ.setdefault("XLA_FLAGS", " ".join(QUICK_TO_COMPILE))
         if hasattr(config, "workerinput"):  # one of pytest-xdist's processes
             compiled = os.environ["JAX_COMPILATION_CACHE_DIR"]
         else:
