@@ -50,7 +50,7 @@ class Case(NamedTuple):
 
     Attributes:
       name: what a test is called by.
-      kills: of the 200.
+      kills: how often it is killed at a drawn moment.
       of: gives the entry point and its arguments, without the folder of the run.
       share: of its time, from its beginning, that is drawn from; what comes after is another's.
       archive: see `Command`.
@@ -92,14 +92,14 @@ _PREPARATION = Case(
 CASES = (
     Case(
         "resident",
-        40,
+        44,
         lambda _: ("fmnist", *_DIGITS, "--epochs=4", "--hold_out=0.2", "--evaluate=best"),
     ),
     Case("seeds", 24, lambda _: ("fmnist", *_DIGITS, "--epochs=2", "--seeds=3")),
     Case("folds", 20, lambda files: _of_folder(files.photos, *_MLP, "--folds=3")),
     Case("streamed", 26, lambda files: _streamed(files, workers=0)),
     Case("streamed by two workers", 14, lambda files: _streamed(files, workers=2)),
-    Case("head first", 14, lambda files: _published(files, "--trainable=all", "--head_epochs=2")),
+    Case("head first", 10, lambda files: _published(files, "--trainable=all", "--head_epochs=2")),
     Case("frozen", 14, lambda files: _published(files)),
     _CACHE,
     _PREPARATION,
@@ -109,4 +109,14 @@ QUICK = (
     Case("resident", 6, lambda _: ("fmnist", *_LINEAR, "--epochs=3")),
     _CACHE._replace(kills=7),
     _PREPARATION._replace(kills=7),
+)
+# Killed before and after every renaming.
+RENAMING = (
+    Case(
+        "resident",
+        0,
+        lambda _: ("fmnist", *_LINEAR, "--epochs=1", "--hold_out=0.2", "--evaluate=best"),
+    ),
+    _CACHE,
+    _PREPARATION,
 )
