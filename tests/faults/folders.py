@@ -3,7 +3,7 @@
 from .fault import plant
 
 _HELD = plant(
-    "imgcls_jax/files.py",
+    "imgcls_jax/files/__init__.py",
     ("files/test_held.py",),
     the_second_waits=(
         "a second process waits for seconds before it is refused",
@@ -36,7 +36,7 @@ _NEW = plant(
     ),
 )
 _HISTORY = plant(
-    "imgcls_jax/files.py",
+    "imgcls_jax/files/__init__.py",
     ("train/test_loop.py",),
     the_first_of_two_is_believed=(
         "of two different records of an epoch the first is taken",
@@ -48,8 +48,8 @@ _HISTORY = plant(
     ("train/test_loop.py",),
     foreign_lines_count=(
         "the record of another run counts as an opinion",
-        'of.get("step") in (None, steps * of["epoch"])',
-        'of.get("step") is not None',
+        'return fitting and (steps is None or line["step"] == steps * line["epoch"])',
+        "return fitting",
     ),
 )
 _CADENCE = plant(
