@@ -26,8 +26,9 @@ _LOCK, _HOLDER = ".lock", ".process"
 _LOOKS, _LOOK_SECONDS = 10, 0.02  # for what a process says that has just got a folder
 # With these a spreadsheet begins a formula, the wide ones where East Asian text is usual.
 _FORMULAS = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
-# A file of `whole` while it is written, by the number of its process: .metrics.png.4711.140233
-_PARTIAL = re.compile(r"\..+?\.[A-Za-z]\w*\.(\d+)(?:\.\d+)?")
+# A file of `whole` while it is written: .imgcls-metrics.png.4711.140233, by process and thread.
+_MARK = ".imgcls-"
+_PARTIAL = re.compile(re.escape(_MARK) + r".+\.(\d+)\.\d+")
 _WRITING: set[str] = set()  # the names of those of this process
 
 
@@ -81,7 +82,7 @@ def whole(path: str | os.PathLike) -> Iterator[Path]:
       UserError: the path is none of this machine, see `local_path`.
     """
     path = local_path(path)  # shells leave the ~ behind an equals sign
-    partial = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")
+    partial = path.with_name(f"{_MARK}{path.name}.{os.getpid()}.{threading.get_ident()}")
     path.parent.mkdir(parents=True, exist_ok=True)
     _WRITING.add(partial.name)
     try:
@@ -98,7 +99,7 @@ def sweep(folder: str | os.PathLike) -> None:
     It is for the process that holds the folder: another machine's writers cannot be seen.
     """
     folder = Path(folder)
-    for path in folder.glob(".*") if folder.is_dir() else ():
+    for path in folder.glob(f"{_MARK}*") if folder.is_dir() else ():
         found = _PARTIAL.fullmatch(path.name)
         if found and path.name not in _WRITING and not _is_another(int(found[1])):
             with contextlib.suppress(OSError):
@@ -167,14 +168,13 @@ def unguarded(cell: str) -> str:
 
 
 @contextlib.contextmanager
-def lock(folder: Path, doing: str) -> Iterator[None]:
+def lock(folder: Path, doing: str, *, sweeps: bool = True) -> Iterator[None]:
     """Lets one writer at a time into a folder; the system frees the lock of a process that died.
-
-    What killed writers left there is removed first.
 
     Args:
       folder: the lock is its file `.lock`, which stays.
       doing: what another process must be doing while this one waits, for the log.
+      sweeps: whether what killed writers left is removed, where nobody writes without the lock.
 
     Raises:
       OSError: the folder cannot be written.
@@ -186,7 +186,8 @@ def lock(folder: Path, doing: str) -> Iterator[None]:
         logging.warning("Waiting for another process that %s.", doing)
         held.acquire()
     try:
-        sweep(folder)
+        if sweeps:
+            sweep(folder)
         yield
     finally:
         held.release()

@@ -61,9 +61,12 @@ def test_home_and_missing_folders_of_a_file_to_write(tmp_path, monkeypatch):
 def test_what_killed_writers_left_is_swept_and_nothing_else(tmp_path):
     ended = subprocess.Popen([sys.executable, "-c", ""])
     ended.wait(timeout=10)
-    gone = [f".{name}.{ended.pid}.140233" for name in ("metrics.jsonl", "model.stablehlo.zip")]
-    gone += [f".curves.png.{ended.pid}", f".curves.png.{os.getpid()}.1"]  # numbers come again
-    stay = [f".curves.png.{os.getppid()}.1", ".lock", f".gitignore.{ended.pid}", "a.png.1.2"]
+    names = ("metrics.jsonl", "model.stablehlo.zip", "LICENSE")
+    gone = [f".imgcls-{name}.{ended.pid}.140233" for name in names]
+    gone += [f".imgcls-curves.png.{os.getpid()}.1"]  # numbers come again
+    stay = [f".imgcls-curves.png.{os.getppid()}.1", ".lock", "a.png.1.2"]
+    # Of people, who name theirs by dates and versions.
+    stay += [".notes.txt.20240101", ".bashrc.bak.99999999", f".photo.jpg.{ended.pid}.1"]
     for name in (*gone, *stay):
         (tmp_path / name).touch()
     with whole(tmp_path / "now.json") as partial:
@@ -75,7 +78,10 @@ def test_what_killed_writers_left_is_swept_and_nothing_else(tmp_path):
 
 
 def test_the_next_writer_sweeps_a_locked_folder(tmp_path):
-    (tmp_path / ".decoded.npz.99999999.1").touch()
+    left = tmp_path / ".imgcls-decoded.npz.99999999.1"
+    left.touch()
+    with lock(tmp_path, "tests", sweeps=False):
+        assert left.exists()
     with lock(tmp_path, "tests"):
         assert [path.name for path in tmp_path.iterdir()] == [".lock"]
 

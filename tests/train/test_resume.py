@@ -203,7 +203,7 @@ def test_a_damaged_network_is_made_anew_as_the_sentence_says(finished, tmp_path)
     again, folder = finished[0], shutil.copytree(finished[1], tmp_path / "run")
     before = restored.restore(folder).variables
     (folder / "figures").mkdir(exist_ok=True)
-    leftover = folder / "figures" / ".curves.png.99999999.4711"
+    leftover = folder / "figures" / ".imgcls-curves.png.99999999.4711"
     leftover.touch()
     damage(folder, "evaluated/*")
     with pytest.raises(UserError, match=r"/evaluated/\d+ is damaged .* or remove .*/summary.json"):

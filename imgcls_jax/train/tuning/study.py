@@ -77,7 +77,8 @@ class Study:
         """Keeps other processes of the folder out of the block."""
         with contextlib.ExitStack() as stack:
             try:
-                stack.enter_context(lock(self._folder, doing))
+                # Other machines may write their trials' results there meanwhile.
+                stack.enter_context(lock(self._folder, doing, sweeps=False))
             except OSError as error:
                 raise UserError(
                     f"cannot write into {self._folder} ({error.strerror}); free some space or "
