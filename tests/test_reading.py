@@ -32,8 +32,8 @@ _OPEN_BY_THEMSELVES = {
     "imgcls_jax.data.catalog.hf.peek": "open",
     "imgcls_jax.data.catalog.debian": "read_text",
     "imgcls_jax.data.memory": "read_text",
+    "imgcls_jax.files.processes": "read_text",
     "imgcls_jax.report.page": "read_text",
-    "imgcls_jax.train.tuning.signs": "read_text",
     "imgcls_jax.train.workers": "read_bytes",
     "imgcls_jax.workdir": "read_text",
 }

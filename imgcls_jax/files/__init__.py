@@ -2,12 +2,12 @@
 
 import contextlib
 import csv
+import errno
 import hashlib
 import io
 import json
 import os
 import re
-import socket
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -18,7 +18,8 @@ import filelock
 from absl import logging
 
 from imgcls_jax.errors import UserError, printable
-from imgcls_jax.files.reading import opened
+from imgcls_jax.files.processes import has_died, is_here, may_live, this_process
+from imgcls_jax.files.reading import content, opened, read_json
 
 _ADDRESS = re.compile("[A-Za-z][A-Za-z0-9+.-]+://")
 _SHORT_SECONDS = 1.0  # that another writer may take without a word
@@ -101,24 +102,13 @@ def sweep(folder: str | os.PathLike) -> None:
     folder = Path(folder)
     for path in folder.glob(f"{_MARK}*") if folder.is_dir() else ():
         found = _PARTIAL.fullmatch(path.name)
-        if found and path.name not in _WRITING and not _is_another(int(found[1])):
+        if not found or path.name in _WRITING:
+            continue
+        process = int(found[1])
+        # This process' number may have been a killed one's: they come again, in containers soon.
+        if process == os.getpid() or not may_live(process):
             with contextlib.suppress(OSError):
                 path.unlink()
-
-
-def _is_another(process: int) -> bool:
-    """Returns whether a number is that of another process that runs."""
-    if os.name == "nt":  # where asking would end it
-        return True
-    if process == os.getpid():  # or was, before this one: numbers come again, in containers soon
-        return False
-    try:
-        os.kill(process, 0)
-    except (ProcessLookupError, OverflowError):
-        return False
-    except PermissionError:
-        pass
-    return True
 
 
 @contextlib.contextmanager
@@ -228,7 +218,7 @@ def held(folder: Path, *, setting: str = "workdir", wait: float = 0.0) -> Iterat
         yield
     finally:
         if outermost:
-            for name in (_LOCK, _HOLDER):
+            for name in (_HOLDER, _LOCK):  # without the lock's file the next one may come in
                 with contextlib.suppress(OSError):  # where open files cannot be removed
                     (folder / name).unlink()
         mine.release()
@@ -242,6 +232,8 @@ def _made(folder: Path) -> bool:
     try:
         folder.mkdir(parents=True)
     except FileExistsError:
+        if not folder.is_dir():
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR)) from None
         return False
     return True
 
@@ -249,34 +241,21 @@ def _made(folder: Path) -> bool:
 def _say_who(folder: Path, setting: str) -> None:
     """Writes which process holds a folder."""
     with replacing(folder / _HOLDER, advice=f"choose another `{setting}`") as partial:
-        partial.write_text(json.dumps({"process": os.getpid(), "machine": socket.gethostname()}))
+        partial.write_text(json.dumps({"process": this_process()}))
 
 
 def _holder(folder: Path) -> str:
     """Returns in words which process holds a folder, as it says itself soon after it got it."""
     for _ in range(_LOOKS):
-        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-            said = json.loads((folder / _HOLDER).read_text())
-            number, machine = int(said["process"]), said["machine"]
-            if machine != socket.gethostname():
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
+            process = read_json(folder / _HOLDER)["process"]
+            machine, number, _ = process.rsplit("/", 2)
+            if not is_here(process):
                 return f"process {number} of the machine {printable(machine)}"
-            if _lives(number):  # else it was killed, and another one has just begun
+            if not has_died(process):  # else another one has just begun
                 return f"process {number}"
         time.sleep(_LOOK_SECONDS)
     return "another process"
-
-
-def _lives(process: int) -> bool:
-    """Returns whether a process of this machine may be alive."""
-    if os.name == "nt":  # where signal 0 is Ctrl-C
-        return True
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        return True
-    return True
 
 
 def records(path: Path, *, by: str, aside: str, fits: Callable[[Any], bool]) -> list[Any]:
@@ -289,9 +268,19 @@ def records(path: Path, *, by: str, aside: str, fits: Callable[[Any], bool]) -> 
       by: the entry that holds the number.
       aside: what is in the names of entries that two lines of one number may differ in.
       fits: whether a line is one of the records, as far as it alone can tell.
+
+    Raises:
+      UserError: the file cannot be read.
     """
+    try:
+        text = content(path).decode(errors="replace") if path.exists() else ""
+    except OSError as error:
+        raise UserError(
+            f"{path} cannot be read ({error.strerror}); put the file back, or choose another "
+            "`workdir`."
+        ) from error
     told: dict[int, dict[str, Any]] = {}
-    for line in path.read_text(errors="replace").splitlines() if path.exists() else ():
+    for line in text.splitlines():
         with contextlib.suppress(ValueError, RecursionError):  # cut short, or no text at all
             record = json.loads(line)
             if isinstance(record, dict) and type(record.get(by)) is int and fits(record):

@@ -12,8 +12,13 @@ _HELD = plant(
     ),
     the_dead_are_named=(
         "the refusal names a process that was killed",
-        "            if _lives(number):  # else it was killed, and another one has just begun\n",
+        "            if not has_died(process):  # else another one has just begun\n",
         "            if number:\n",
+    ),
+    the_next_ones_word_goes=(
+        "who leaves a folder takes the word of the next one along",
+        "for name in (_HOLDER, _LOCK):",
+        "for name in (_LOCK, _HOLDER):",
     ),
     empty_folders_stay=(
         "a command that fails at once leaves a folder",

@@ -5,7 +5,10 @@ import subprocess
 import sys
 import time
 
-from imgcls_jax.files import csv_text, guarded, lock, sweep, unguarded, whole
+import pytest
+
+from imgcls_jax.errors import UserError
+from imgcls_jax.files import csv_text, guarded, lock, records, sweep, unguarded, whole
 
 _HOLD = """
 import pathlib, sys, time
@@ -91,3 +94,9 @@ def test_a_cell_that_is_guarded_comes_back_and_numbers_stay_numbers():
         assert unguarded(guarded(cell)) == cell
     assert guarded("=1") == "'=1"
     assert csv_text([[-0.5, 7, "-0.5"]]) == "-0.5,7,'-0.5\n"
+
+
+def test_lines_that_cannot_be_read_are_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "metrics.jsonl")
+    with pytest.raises(UserError, match=r"metrics.jsonl cannot be read \(it is a named pipe"):
+        records(tmp_path / "metrics.jsonl", by="epoch", aside="second", fits=lambda line: True)

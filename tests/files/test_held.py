@@ -7,12 +7,13 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
 from imgcls_jax.config import Config
 from imgcls_jax.errors import UserError
-from imgcls_jax.files import held
+from imgcls_jax.files import held, processes
 from imgcls_jax.workdir import Workdir
 
 _HOLD = """
@@ -54,7 +55,7 @@ def test_the_second_is_refused_at_once_and_told_who_is_there(tmp_path, holder):
         f"{folder} is in use by process {process.pid}; wait until that has ended, or choose "
         "another `workdir`."
     )
-    (folder / ".process").write_text(json.dumps({"process": 7, "machine": "another"}))
+    (folder / ".process").write_text(json.dumps({"process": "another/7/1"}))
     with pytest.raises(UserError, match="in use by process 7 of the machine another"), held(folder):
         pass
 
@@ -63,13 +64,37 @@ def test_a_killed_process_holds_nothing_and_is_not_named(tmp_path, holder):
     dead = holder(tmp_path)
     dead.kill()
     dead.wait()
-    assert str(dead.pid) in (tmp_path / ".process").read_text()
+    last = json.loads((tmp_path / ".process").read_text())
+    assert last["process"].startswith(f"{socket.gethostname()}/{dead.pid}/")
+    reused = {"process": f"{socket.gethostname()}/{os.getppid()}/1"}  # the number is another's now
     with held(tmp_path):
         said = json.loads((tmp_path / ".process").read_text())
-        assert said == {"process": os.getpid(), "machine": socket.gethostname()}
-        # As in the moment before the new holder says who it is.
-        (tmp_path / ".process").write_text(json.dumps(said | {"process": dead.pid}))
-        assert _refusal_elsewhere(tmp_path).startswith(f"{tmp_path} is in use by another process;")
+        assert said == {"process": processes.this_process()}
+        for said in (last, reused):  # as in the moment before the new holder says who it is
+            (tmp_path / ".process").write_text(json.dumps(said))
+            refused = _refusal_elsewhere(tmp_path)
+            assert refused.startswith(f"{tmp_path} is in use by another process;")
+
+
+def test_who_leaves_takes_nothing_of_the_next_one(tmp_path, holder, monkeypatch):
+    unlink, next_ones = Path.unlink, []
+
+    def unlink_as_another_comes(path, **how):
+        unlink(path, **how)
+        if path.name == ".lock":
+            next_ones.append(holder(tmp_path))
+
+    with held(tmp_path):
+        monkeypatch.setattr(Path, "unlink", unlink_as_another_comes)
+    assert f"/{next_ones[0].pid}/" in (tmp_path / ".process").read_text()
+
+
+def test_the_holder_is_no_pipe_that_is_waited_for(tmp_path, holder):
+    holder(tmp_path)
+    (tmp_path / ".process").unlink()
+    os.mkfifo(tmp_path / ".process")
+    with pytest.raises(UserError, match="in use by another process"), held(tmp_path):
+        pass
 
 
 def _refusal_elsewhere(folder) -> str:
@@ -129,6 +154,7 @@ def test_a_lock_is_no_content_of_a_folder(tmp_path):
 def test_a_folder_that_cannot_be_made_is_a_sentence(tmp_path):
     (tmp_path / "file").touch()
     for path in (tmp_path / "file", tmp_path / "file" / "run"):
-        refused = pytest.raises(UserError, match=r"cannot use .* as `out` .*that can be written")
+        said = r"cannot use .* as `out` \(Not a directory\); .*that can be written"
+        refused = pytest.raises(UserError, match=said)
         with refused, held(path, setting="out"):
             pass

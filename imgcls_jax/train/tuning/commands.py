@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from imgcls_jax.errors import UserError
-from imgcls_jax.files import typed
+from imgcls_jax.files import processes, typed
 from imgcls_jax.files.run_files import Owner
 from imgcls_jax.train.tuning import signs
 from imgcls_jax.train.tuning.storage import import_optuna
@@ -49,7 +49,7 @@ class Commands:
           the number of this presence: earlier ones have lower numbers.
         """
         key = secrets.token_hex(8)
-        says = {"does": does, "process": signs.this_process(), "place": self._place, "key": key}
+        says = {"does": does, "process": processes.this_process(), "place": self._place, "key": key}
         state = self._trial.TrialState
         with self._study.explained():
             self._all.add_trial(self._trial.create_trial(state=state.RUNNING, user_attrs=says))

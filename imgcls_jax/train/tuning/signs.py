@@ -6,13 +6,11 @@ and storages without a clock are alike. A process of this machine is known to ha
 
 import contextlib
 import itertools
-import os
-import socket
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
+from imgcls_jax.files.processes import has_died, is_here
 from imgcls_jax.train.waiting import meanwhile
 
 BEAT_SECONDS, GRACE_SECONDS = 10.0, 60.0
@@ -53,35 +51,3 @@ class Watch:
         if now - since > GRACE_SECONDS:
             return False
         return True if moved else None
-
-
-def this_process() -> str:
-    """Returns a name of this process: machine, number and when it started."""
-    return f"{socket.gethostname()}/{os.getpid()}/{_started(os.getpid())}"
-
-
-def is_here(process: str) -> bool:
-    """Says whether a process, by its name, is or was one of this machine."""
-    return process.partition("/")[0] == socket.gethostname()
-
-
-def has_died(process: str) -> bool:
-    """Says whether a process, by its name, is known to have ended; False on another machine."""
-    number, _, started = process.partition("/")[2].partition("/")
-    if not is_here(process) or not number.isdigit():
-        return False
-    try:
-        os.kill(int(number), 0)
-    except ProcessLookupError:
-        return True
-    except OSError:
-        return False
-    return _started(int(number)) != started  # another one with its number
-
-
-def _started(number: int) -> str:
-    """Returns when a process started, in ticks since the machine did; "" where nothing says so."""
-    try:
-        return Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()[19]
-    except (OSError, IndexError):
-        return ""

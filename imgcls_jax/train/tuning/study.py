@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from imgcls_jax.errors import UserError
-from imgcls_jax.files import lock
+from imgcls_jax.files import lock, processes
 from imgcls_jax.train.tuning import repeats, signs
 from imgcls_jax.train.tuning.search_space import Choices, Dimension, Space, is_whole, text_of
 from imgcls_jax.train.tuning.storage import (
@@ -135,10 +135,10 @@ class Study:
             for trial in self.of.get_trials(deepcopy=False, states=(state.RUNNING,)):
                 process = trial.user_attrs.get("process", "")
                 if self._watch.lives(trial) is not False:
-                    running += process != signs.this_process()
+                    running += process != processes.this_process()
                     continue
                 with contextlib.suppress(ValueError, RuntimeError):  # another was faster
-                    if signs.has_died(process):
+                    if processes.has_died(process):
                         known = self._optuna.trial.Trial(self.of, trial._trial_id)
                         known.set_user_attr("died", True)
                     self.of.tell(trial.number, state=state.FAIL)
@@ -188,7 +188,7 @@ class Study:
         def begun(trial: Any) -> float:
             guarded = Guarded(trial, self._url)
             with signs.given(trial):
-                guarded.set_user_attr("process", signs.this_process())
+                guarded.set_user_attr("process", processes.this_process())
                 try:
                     return objective(guarded)
                 except Exception as error:

@@ -9,6 +9,7 @@ import pytest
 from study_helpers import search, trained
 
 from imgcls_jax.errors import UserError
+from imgcls_jax.files import processes
 from imgcls_jax.train.tuning import signs
 from imgcls_jax.train.tuning.commands import Commands, Elsewhere
 from imgcls_jax.train.tuning.trials import run_trials
@@ -41,7 +42,7 @@ def soon(monkeypatch):
 def _dead():
     ended = subprocess.Popen([sys.executable, "-c", ""])
     ended.wait()
-    return signs.this_process().split("/")[0] + f"/{ended.pid}/1"
+    return processes.this_process().split("/")[0] + f"/{ended.pid}/1"
 
 
 def _begun(study, process):
@@ -103,7 +104,7 @@ def test_a_machine_without_a_sign_of_life_is_dead(machines, digits, monkeypatch,
 def test_a_machine_that_counts_on_lives(machines, monkeypatch, soon):
     monkeypatch.setattr(signs, "GRACE_SECONDS", 600.0)
     monkeypatch.setattr(signs, "BEAT_SECONDS", 0.05)
-    monkeypatch.setattr(signs, "this_process", lambda: AFAR)
+    monkeypatch.setattr(processes, "this_process", lambda: AFAR)
     here, there = (Commands(of.open(), of.folder) for of in machines)
     with there.present("trials"), pytest.raises(Elsewhere) as caught:
         here.leave_trials()
@@ -163,7 +164,7 @@ def test_finals_whose_machine_is_lost_begin_anew(machines, monkeypatch, soon):
     here, there = (Commands(of.open(), of.folder) for of in machines)
     mine, theirs = (Workdir(of.folder / "finals") for of in machines)
     with monkeypatch.context() as within:
-        within.setattr(signs, "this_process", lambda: AFAR)
+        within.setattr(processes, "this_process", lambda: AFAR)
         lost = there.finals(theirs)
         lost.__enter__()
     with here.finals(mine):

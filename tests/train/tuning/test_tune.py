@@ -12,8 +12,9 @@ import pytest
 from study_helpers import search, trained
 
 from imgcls_jax.errors import UserError
+from imgcls_jax.files import processes
 from imgcls_jax.train import workers
-from imgcls_jax.train.tuning import signs, trials, tune
+from imgcls_jax.train.tuning import trials, tune
 from imgcls_jax.train.tuning.trials import run_trials, work
 
 optuna = pytest.importorskip("optuna")
@@ -126,7 +127,7 @@ def test_a_trial_whose_process_died_is_queued_again_once(tmp_path, digits, monke
     of = search(tmp_path, trials=2)
     study = of.open()
     study.begin(of.preset.flat(), of.space)
-    for process in (dead, signs.this_process()):  # the other one still runs
+    for process in (dead, processes.this_process()):  # the other one still runs
         trial = study.of.ask()
         trial.suggest_float("lr", 1e-3, 1e-1, log=True)
         trial.set_user_attr("process", process)
