@@ -20,8 +20,13 @@ def is_intact(file: Path, record: dict[str, Any], size: int, verify: bool) -> bo
     Args:
       record: the content of `finished.json`; versions up to 0.2 kept no checksums there.
       verify: whether all blocks are compared.
+
+    Raises:
+      ValueError: all are to be compared, and there are no checksums.
     """
     if "blocks" not in record:
+        if verify:
+            raise ValueError("there are no checksums to compare")
         return True
     blocks = np.array(record["blocks"], np.int64).reshape(-1, 2)
     row, header = size * size * 3, npy_header(int(blocks[:, 0].sum()), size)

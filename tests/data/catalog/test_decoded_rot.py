@@ -62,3 +62,15 @@ def test_an_array_that_says_less_than_there_is_counts_as_none(tmp_path):
     assert content.count(b"(64,)") == 1
     path.write_bytes(content.replace(b"(64,)", b"(24,)"))
     assert read() is None
+
+
+@pytest.mark.parametrize("make", [of_a_folder, of_labels])
+def test_a_copy_that_fails_in_a_way_of_its_own_counts_as_none(tmp_path, make, monkeypatch):
+    _, read = make(tmp_path / "copy.npz")
+
+    def fail(*of):
+        raise RuntimeError("of a library below")
+
+    for module in (decoded, kept):
+        monkeypatch.setattr(module, "read_arrays", fail)
+    assert read() is None

@@ -293,12 +293,17 @@ def test_rot_is_noticed_and_decoded_anew(folder, tmp_path, monkeypatch, caplog):
     assert not noticed(verify=True)
 
 
-def test_a_cache_of_before_there_were_checksums_is_taken(folder, decoded, tmp_path):
+def test_a_cache_of_before_there_were_checksums_is_taken_unless_it_is_to_be_verified(
+    folder, decoded, tmp_path
+):
     root, paths = folder
     cache.load(root, paths, size=8, how="crop")
     file = the_cache(tmp_path) / "finished.json"
     record = json.loads(file.read_text())
     del record["blocks"]
     file.write_text(json.dumps(record))
-    cache.load(root, paths, size=8, how="crop", verify=True)
+    cache.load(root, paths, size=8, how="crop")
     assert len(decoded) == COUNT
+    for _ in range(2):  # what cannot be verified is decoded anew, once
+        cache.load(root, paths, size=8, how="crop", verify=True)
+        assert len(decoded) == 2 * COUNT
