@@ -83,12 +83,14 @@ def over_batch(mesh: Mesh) -> Callable[[Any], Any]:
 def fits_whole(mesh: Mesh, count: int) -> bool:
     """Returns whether every device may hold so many bytes, a quarter of its memory at most.
 
-    Devices of a CPU share the machine's.
+    Devices of a CPU share the machine's. Processes may be told different things and have to agree.
     """
+    if mesh.size == 1:
+        return True
     here = mesh.local_devices
     known = [(device.memory_stats() or {}).get("bytes_limit") for device in here]
     least = min((limit for limit in known if limit), default=_machine_bytes() // len(here))
-    return mesh.size == 1 or count <= _WHOLE_SHARE * least
+    return count <= _WHOLE_SHARE * least
 
 
 def _machine_bytes() -> int:
