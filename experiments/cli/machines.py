@@ -51,9 +51,16 @@ def together() -> Iterator[None]:
     Only the first one's standard output is seen. Where one fails all end, and say why.
 
     Raises:
-      UserError: if the others are not met.
+      UserError: if the others are not met, or are named where there are none.
     """
     asked = (COORDINATOR.value, PROCESSES.value, PROCESS_ID.value)
+    if PROCESSES.value == 1:
+        for name, value in (("coordinator", asked[0]), ("process_id", asked[2])):
+            if value is not None:
+                raise UserError(
+                    f"--{name}={value} is for several processes, and --processes=1 trains alone; "
+                    "leave one out."
+                )
     if not group.others_expected(*asked):
         yield
         return

@@ -131,6 +131,8 @@ def train(preset: choose.Preset, *, experiment: str) -> None:
     chosen = PRESET.value is not None or RUN.value is not None
     check_seeds()
     given = cli.given_settings()
+    if folders.CHECKPOINT_EVERY.value and (FIND_LR.value or given.get("epochs") == 0):
+        raise UserError("--checkpoint_every is not for --find_lr nor --epochs=0; leave it out.")
     over_folds = _over_folds(given)
     if over_folds and SEEDS.value is not None:
         raise UserError("--folds and --seeds are not for one command; give --seed with --folds.")

@@ -2,7 +2,7 @@
 
 import contextlib
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from absl import flags
@@ -110,21 +110,23 @@ def plan(experiment: str, *, number: int | None, name: str | None, folder: str |
         given.setdefault("hold_out", HOLD_OUT)
     config = configure(given)
     again = config.data.of_photos and config.data.hold_out
-    workdir = Workdir(folder or folders.new("tune", experiment))
-    found = Search(
-        configure=configure,
-        given=given,
-        fixed=fixed,
-        space=space,
-        data=identity(whole),
-        url=STORAGE.value or f"sqlite:///{workdir.path / _DATABASE}",
-        name=STUDY_NAME.value or _held(workdir, "name") or f"{experiment} {printable(whole.name)}",
-        folder=workdir.path,
-        pruner=PRUNER.value,
-        trials=TRIALS.value or (None if MINUTES.value else 20),
-        whole={} if whole.validation is None else {"join_validation": True},
-    )
-    claim(workdir, experiment, found)
+    with _place(experiment, folder) as workdir:
+        found = Search(
+            configure=configure,
+            given=given,
+            fixed=fixed,
+            space=space,
+            data=identity(whole),
+            url=STORAGE.value or f"sqlite:///{workdir.path / _DATABASE}",
+            name=STUDY_NAME.value
+            or _held(workdir, "name")
+            or f"{experiment} {printable(whole.name)}",
+            folder=workdir.path,
+            pruner=PRUNER.value,
+            trials=TRIALS.value or (None if MINUTES.value else 20),
+            whole={} if whole.validation is None else {"join_validation": True},
+        )
+        claim(workdir, experiment, found)
     return Plan(
         search=found,
         dataset=cli.load_dataset(config) if again else whole,
@@ -132,6 +134,18 @@ def plan(experiment: str, *, number: int | None, name: str | None, folder: str |
         workdir=workdir,
         jobs=JOBS.value or default_jobs(),
     )
+
+
+@contextlib.contextmanager
+def _place(experiment: str, folder: str | None) -> Iterator[Workdir]:
+    """Gives the study's folder; a new one goes again if nothing is put into it."""
+    workdir = Workdir(folder or folders.new("tune", experiment))
+    try:
+        yield workdir
+    finally:
+        if not folder:
+            with contextlib.suppress(OSError):  # there is something in it
+                workdir.path.rmdir()
 
 
 def configured(

@@ -24,6 +24,11 @@ BAD_FLAGS = [
     (("--dataset=digits", "--hold_out=0.999"), "--hold_out=0.999 leaves 1 of 1437 examples"),
     (("--run=8", "--seeds=2"), "run 8 takes no --seeds"),
     (("--run=8", "--workdir=/dev/null"), "/dev/null"),
+    (
+        ("--checkpoint_every=2s", "--epochs=0"),
+        "--checkpoint_every is not for --find_lr nor --epoch",
+    ),
+    (("--checkpoint_every=2s", "--find_lr=lr.png"), "nor --epochs=0; leave it out"),
     (("stray",), "unexpected argument 'stray'"),
     (("--raw_dir=/nonexistent/folder",), "/nonexistent/folder"),
     (("--dataset=digits", "--workdir=/dev/null/run"), "cannot use /dev/null/run as --workdir"),

@@ -137,6 +137,17 @@ def test_bad_input_is_one_sentence(tune_main, tmp_path, arguments, said):
     assert not (tmp_path / "new").exists()
 
 
+def test_a_study_that_is_refused_leaves_no_new_folder(tune_main, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+    def refuse(*of) -> None:
+        raise UserError("it cannot be claimed.")
+
+    monkeypatch.setattr(tuning, "claim", refuse)
+    assert tune_main(*SMALL, "--trials=1")[::2] == (1, "error: it cannot be claimed.\n")
+    assert not list(tmp_path.glob("runs/tune/*"))
+
+
 def test_a_folder_that_holds_something_else_is_left_alone(tune_main, tmp_path):
     (tmp_path / "letter.txt").write_text("dear")
     status, _, err = tune_main(*SMALL, "--trials=1", f"--workdir={tmp_path}")

@@ -2,11 +2,13 @@
 
 import os
 import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from machine_helpers import in_processes
 
+from experiments.cli import machines
 from imgcls_jax.config import Config
 from imgcls_jax.data.dataset import Dataset, Split, labels_identity
 from imgcls_jax.errors import UnreadablePhoto, UserError
@@ -86,6 +88,16 @@ def test_settings_that_cannot_bring_processes_together_are_refused(given, said, 
     with pytest.raises(UserError, match=said):
         group.join(**given)
     assert not begun
+
+
+@pytest.mark.parametrize(("name", "value"), [("coordinator", "nonsense"), ("process_id", 7)])
+def test_who_is_told_to_stay_alone_is_not_told_of_others(name, value, monkeypatch):
+    for flag in ("coordinator", "processes", "process_id"):
+        given = {"processes": 1, name: value}.get(flag)
+        monkeypatch.setattr(machines, flag.upper(), SimpleNamespace(value=given))
+    said = f"--{name}={value} is for several processes, and --processes=1 trains alone"
+    with pytest.raises(UserError, match=said), machines.together():
+        pass
 
 
 def test_processes_that_do_not_meet_are_told_of_in_one_sentence(monkeypatch):
