@@ -9,6 +9,7 @@ ROOT = Path(__file__).parents[1]
 # Room -> the rooms it may import; all may import errors. Those missing here may import anything.
 ALLOWED = {
     "errors": (),
+    "ending": (),
     "sharding": (),
     "bars": (),
     "files": (),
@@ -20,7 +21,7 @@ ALLOWED = {
     "optim": ("files",),
     "models": ("files",),
     "checkpoint": ("files",),
-    "data": ("files", "bars", "sharding", "machines"),
+    "data": ("files", "bars", "ending", "sharding", "machines"),
     "steps": ("losses", "metrics", "optim"),
     "pretrained": ("files", "models", "data.catalog.download"),
     "config": ("files", "data", "models", "augment", "optim"),

@@ -6,11 +6,8 @@ import signal
 from types import FrameType
 
 from experiments.cli import huge_pages
+from imgcls_jax.ending import ASKING
 
-# That ask a program to end: Ctrl-C, a supervisor, a terminal that is closed.
-ASKING = tuple(
-    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
-)
 STATUS = 130  # as a shell reports a program that Ctrl-C ends
 
 

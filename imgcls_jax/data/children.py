@@ -12,10 +12,8 @@ import signal
 import threading
 from multiprocessing import connection
 
-# That ask a program to end: Ctrl-C, a supervisor, a terminal that is closed.
-ASKING = tuple(
-    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
-)
+from imgcls_jax.ending import ASKING
+
 _LOOK_SECONDS = 2.0
 
 

@@ -9,6 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from experiments.cli import beginning
+from imgcls_jax import ending
+from imgcls_jax.data import children
+
 _PARENT = """
 import multiprocessing, os, sys, time
 
@@ -111,3 +115,7 @@ def test_a_killed_stream_leaves_no_process_and_no_memory(tmp_path, group, doing)
         time.sleep(1)
         left = set(os.listdir("/dev/shm")) - before
         assert not [name for name in left if name.startswith(("psm_", "sem.mp-"))]
+
+
+def test_programs_and_their_processes_are_asked_to_end_by_the_same_signals():
+    assert beginning.ASKING is children.ASKING is ending.ASKING
