@@ -5,8 +5,8 @@ import json
 import jax
 import pytest
 
-from experiments.benchmarks import scaling
-from experiments.benchmarks.scaling import Host, Measured, Network, need
+from experiments.tables import scaling
+from experiments.tables.scaling import Host, Measured, Network, need
 from imgcls_jax import models
 from imgcls_jax.errors import UserError
 

@@ -133,7 +133,7 @@ def test_a_folder_is_claimed_by_the_first_and_only_it_writes(tmp_path, monkeypat
     workdir = Workdir(tmp_path / "run")
     assert (workdir.path / "by.txt").read_text() == "0"
     assert workdir.read_arrays("by.npz")["number"] == 0
-    assert workdir.history() == [{"epoch": 1, "by": 0}]
+    assert (workdir.path / "metrics.jsonl").read_text() == '{"epoch": 1, "by": 0}\n'
 
 
 def test_a_folder_that_is_not_shared_is_refused(tmp_path, monkeypatch):
