@@ -188,7 +188,7 @@ def held(folder: Path, *, setting: str = "workdir", wait: float = 0.0) -> Iterat
     """Keeps a folder to this thread until the block ends; blocks for one folder may be nested.
 
     A missing folder is made, and removed again if nothing was put into it. The system frees the
-    lock of a process that died.
+    lock of a process that died, and what killed writers left there is removed.
 
     Args:
       setting: what names the folder, for errors.
@@ -214,6 +214,7 @@ def held(folder: Path, *, setting: str = "workdir", wait: float = 0.0) -> Iterat
     outermost = mine.lock_counter == 1
     try:
         if outermost:
+            sweep(folder)
             _say_who(folder, setting)
         yield
     finally:

@@ -64,7 +64,7 @@ def test_home_and_missing_folders_of_a_file_to_write(tmp_path, monkeypatch):
 def test_what_killed_writers_left_is_swept_and_nothing_else(tmp_path):
     ended = subprocess.Popen([sys.executable, "-c", ""])
     ended.wait(timeout=10)
-    names = ("metrics.jsonl", "model.stablehlo.zip", "LICENSE")
+    names = ("metrics.jsonl", "model.stablehlo.zip", "LICENSE", ".process")
     gone = [f".imgcls-{name}.{ended.pid}.140233" for name in names]
     gone += [f".imgcls-curves.png.{os.getpid()}.1"]  # numbers come again
     stay = [f".imgcls-curves.png.{os.getppid()}.1", ".lock", "a.png.1.2"]

@@ -136,7 +136,7 @@ def damage(folder, *kinds):
 @pytest.fixture
 def every_epoch(monkeypatch):
     """A checkpoint after every epoch, however short."""
-    monkeypatch.setattr("imgcls_jax.train.ledger.Saver.is_due", lambda self: True)
+    monkeypatch.setattr("imgcls_jax.train.ledger.Saver.is_due", lambda self, record: True)
 
 
 def test_a_damaged_newest_costs_an_epoch_and_no_bit(
