@@ -69,7 +69,7 @@ def _require_best(
         f"the run in {workdir.path} needs it at its end: bring it back from a copy, or train again "
         "in a new `workdir`"
     )
-    checkpoints.restore("best", position, step=best, otherwise=otherwise)
+    checkpoints.verify("best", position, step=best, otherwise=otherwise)
 
 
 def require_sense(evaluation: Evaluation, dataset: Dataset) -> None:
