@@ -41,7 +41,7 @@ def fit(
 
     With a patience, training ends after that many epochs without a better validation accuracy.
 
-    Every epoch is recorded, and checkpointed unless that was done a moment ago. Orders and keys
+    Every epoch is recorded, and checkpointed where that is due (`ledger.Saver`). Orders and keys
     follow from the numbers of epoch and step alone, so a run that was stopped and resumed ends with
     the bits of one that was not.
 
