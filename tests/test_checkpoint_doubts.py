@@ -4,6 +4,8 @@ import errno
 import os
 import shutil
 
+import jax
+import jax.numpy as jnp
 import orbax.checkpoint as ocp
 import pytest
 from conftest import same_bits
@@ -13,6 +15,7 @@ from test_checkpoint_rot import saved, swap
 
 from imgcls_jax.checkpoint import Checkpoints, arrays, digests
 from imgcls_jax.errors import UserError
+from imgcls_jax.machines import group
 
 
 def full(tree):
@@ -130,3 +133,35 @@ def test_a_checkpoint_is_verified_without_a_device(tmp_path, monkeypatch):
         swap(tmp_path, 1)
         with pytest.raises(UserError, match=r"last/1 is damaged \(key is .*; begin anew"):
             checkpoints.verify("last", tree(), step=1, otherwise="begin anew")
+
+
+def test_the_first_process_chooses_the_step(tmp_path, monkeypatch):
+    one = {"a": jnp.arange(3)}
+    with Checkpoints(tmp_path) as checkpoints:
+        for step in (1, 2):
+            checkpoints.save("last", step, {"a": step * one["a"]})
+    monkeypatch.setattr(group, "broadcast", lambda make: [1])  # the first does not see 2 yet
+    with Checkpoints(tmp_path) as checkpoints:
+        assert same_bits(checkpoints.restore("last", one), one)
+        alone = jax.eval_shape(lambda: jnp.arange(3))  # read by one process for itself
+        assert int(checkpoints.restore("last", {"a": alone})["a"][1]) == 2
+
+
+@pytest.mark.parametrize("refused", ["the record", "the arrays"])
+def test_what_one_process_finds_damaged_is_damaged_for_all(tmp_path, monkeypatch, caplog, refused):
+    saved(tmp_path)
+    others = iter([True, False, False] if refused == "the record" else [False, True, False, False])
+    monkeypatch.setattr(group, "any_of", lambda flag: next(others))
+    with Checkpoints(tmp_path) as checkpoints:
+        assert same_bits(checkpoints.restore("last", tree()), tree(1))
+        assert checkpoints.steps("last") == [1]
+    assert "last/2 cannot be read (by another process); going on from step 1" in caplog.text
+
+
+def test_a_step_that_one_process_finds_damaged_is_written_anew_by_all(tmp_path, monkeypatch):
+    saved(tmp_path, steps=(1,))
+    with Checkpoints(tmp_path) as checkpoints:
+        with monkeypatch.context() as patched:
+            patched.setattr(group, "greatest", lambda *flags: [1, 1])
+            checkpoints.save("last", 1, tree(3))
+        assert same_bits(checkpoints.restore("last", tree()), tree(3))

@@ -5,7 +5,8 @@ the number of its step. A checkpoint is written under another name and renamed w
 predecessor goes only then, so a crash or a full disk at any moment leaves a usable one. Beside the
 arrays lies a digest of each (`digests`), which is compared whenever they are read: nothing of a
 damaged checkpoint is used. One that is in the way of another is renamed, not removed, as what
-cannot be read may yet be whole.
+cannot be read may yet be whole. Where several processes read together, the first one chooses the
+step, and what one finds damaged is damaged for all.
 """
 
 import contextlib
@@ -21,6 +22,7 @@ from absl import logging
 
 from imgcls_jax.checkpoint import arrays, failures
 from imgcls_jax.errors import UserError
+from imgcls_jax.machines import group
 
 _KEPT = {"last": 2}  # of a kind, one of any other
 _UNFINISHED = ".orbax-checkpoint-tmp"  # in the name of a folder that is being written or removed
@@ -88,12 +90,14 @@ class Checkpoints:
         self._writing = (kind, step)
         try:
             self._require_writable(kind, step)
-            if step in self._on_disk(kind):
-                if self._is_whole(kind, step, tree):
-                    self._writing = None
-                    self._settle(kind, step)
-                    return
+            there = step in self._on_disk(kind)
+            there, lost = group.greatest(there, there and not self._is_whole(kind, step, tree))
+            if lost:
                 self._set_aside(kind, step)
+            elif there:
+                self._writing = None
+                self._settle(kind, step)
+                return
             if self._writer is None:
                 self._handler = arrays.Handler()
                 self._writer = ocp.AsyncCheckpointer(self._handler)
@@ -148,7 +152,7 @@ class Checkpoints:
 
     def _first(
         self,
-        read: Callable[[Path, Any], Any],
+        read: Callable[..., Any],
         kind: str,
         like: Any,
         step: int | None,
@@ -156,7 +160,9 @@ class Checkpoints:
     ) -> Any:
         """Returns what `read` gives of the newest checkpoint that it can read."""
         self.wait()
-        found = [one for one in self.steps(kind) if step in (None, one)]
+        together = not arrays.are_shapes(like)
+        found = group.broadcast(lambda: self.steps(kind)) if together else self.steps(kind)
+        found = [one for one in found if step in (None, one)]
         if not found and step is None:
             raise UserError(
                 f"no {kind!r} checkpoint in {self.directory}; train first, or check `workdir`."
@@ -165,10 +171,12 @@ class Checkpoints:
             raise UserError(f"{self._folder(kind, step)} is missing; {otherwise}.")
         said = []
         for one in found:
+            folder = self._folder(kind, one)
             try:
-                tree = read(self._folder(kind, one), like)
+                record = arrays.agreed(together, arrays.record, folder, like)
+                tree = arrays.agreed(together, read, folder, like, record)
             except arrays.Damaged as error:
-                said.append(f"{self._folder(kind, one)} {error}")
+                said.append(f"{folder} {error}")
                 self._damaged[kind].add(one)
             else:
                 self._sound[kind].add(one)
@@ -186,7 +194,8 @@ class Checkpoints:
     def _is_whole(self, kind: str, step: int, like: Any) -> bool:
         """Returns whether a checkpoint that lies there already is one of `like`, and whole."""
         try:
-            arrays.verify(self._folder(kind, step), like)
+            folder = self._folder(kind, step)
+            arrays.verify(folder, like, arrays.record(folder, like))
         except (arrays.Damaged, UserError):
             return False
         return True

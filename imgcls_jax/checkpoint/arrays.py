@@ -3,7 +3,7 @@
 import contextlib
 import dataclasses
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ import orbax.checkpoint as ocp
 from imgcls_jax.checkpoint import digests, failures
 from imgcls_jax.errors import UserError
 from imgcls_jax.files import reading
+from imgcls_jax.machines import group
 
 
 class Damaged(Exception):
@@ -60,10 +61,51 @@ def to_save(tree: Any) -> ocp.args.CheckpointArgs:
     return _Save(_storable(tree), random=digests.random_numbers(tree))
 
 
-def read(folder: Path, like: Any) -> Any:
+def are_shapes(like: Any) -> bool:
+    """Returns whether this process reads by itself, and not with all that train together."""
+    return all(isinstance(leaf, jax.ShapeDtypeStruct) for leaf in jax.tree.leaves(like))
+
+
+def record(folder: Path, like: Any) -> dict[str, Any] | None:
+    """Returns what a checkpoint is to be compared with; None where no digests were kept.
+
+    Raises:
+      Damaged, UserError: as `read`.
+    """
+    with _explained(folder):
+        try:
+            found = digests.read(folder)
+        except ValueError as error:
+            raise Damaged(f"is damaged ({error})") from error
+        if found is not None:
+            _require_of_use(folder, found, like)
+        for path in folder.rglob("*"):
+            if not path.is_dir():
+                reading.require_regular(path)
+        return found
+
+
+def agreed(together: bool, read: Callable[..., Any], *args: Any) -> Any:
+    """Returns what a function reads; raises Damaged where any process that reads with this has."""
+    found, damage = None, None
+    try:
+        found = read(*args)
+    except Damaged as error:
+        damage = error
+    if together and group.any_of(damage is not None) and damage is None:
+        damage = Damaged("cannot be read (by another process)")
+    if damage is not None:
+        raise damage
+    return found
+
+
+def read(folder: Path, like: Any, record: dict[str, Any] | None) -> Any:
     """Reads a checkpoint into the structure, shapes and dtypes of `like`.
 
     Arrays are read by all processes that train together, shapes by this one alone.
+
+    Args:
+      record: see the function of that name.
 
     Raises:
       Damaged: it is not what was written, or cannot be read for a reason that may be its own.
@@ -71,29 +113,20 @@ def read(folder: Path, like: Any) -> Any:
         random-number implementation's.
     """
     target = jax.tree.map(_target, _storable(like))
-    return _usable(_read(folder, like, target, alone=_are_shapes(like)), like)
+    return _usable(_read(folder, target, record, alone=are_shapes(like)), like)
 
 
-def verify(folder: Path, like: Any) -> None:
+def verify(folder: Path, like: Any, record: dict[str, Any] | None) -> None:
     """Reads a checkpoint for this process alone, and not onto a device, to see if it is whole.
 
     Raises:
       Damaged, UserError: as `read`.
     """
-    _read(folder, like, jax.tree.map(_on_host, _storable(like)), alone=True)
+    _read(folder, jax.tree.map(_on_host, _storable(like)), record, alone=True)
 
 
-def _read(folder: Path, like: Any, target: Any, *, alone: bool) -> Any:
+def _read(folder: Path, target: Any, record: dict[str, Any] | None, *, alone: bool) -> Any:
     with _explained(folder):
-        try:
-            record = digests.read(folder)
-        except ValueError as error:
-            raise Damaged(f"is damaged ({error})") from error
-        if record is not None:
-            _require_of_use(folder, record, like)
-        for path in folder.rglob("*"):
-            if not path.is_dir():
-                reading.require_regular(path)
         # Versions up to 0.2 wrote through Orbax' manager, which adds a folder.
         arrays = folder / "default" if (folder / "default").is_dir() else folder
         with _reader(alone=alone) as reader:
@@ -101,10 +134,6 @@ def _read(folder: Path, like: Any, target: Any, *, alone: bool) -> Any:
         if record is not None and (name := digests.changed(record, tree)):
             raise Damaged(f"is damaged ({name} is not what was written)")
         return tree
-
-
-def _are_shapes(like: Any) -> bool:
-    return all(isinstance(leaf, jax.ShapeDtypeStruct) for leaf in jax.tree.leaves(like))
 
 
 def _reader(*, alone: bool) -> ocp.Checkpointer:

@@ -73,7 +73,7 @@ def standing(trainer: Trainer, checkpoints: Checkpoints) -> Position | None:
     Raises:
       UserError: if all are damaged.
     """
-    if checkpoints.step("last") is None:
+    if group.broadcast(lambda: checkpoints.step("last")) is None:
         return None
     folder = checkpoints.directory / "last"
     otherwise = (

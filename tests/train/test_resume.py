@@ -194,9 +194,9 @@ def test_what_the_end_needs_is_asked_for_at_the_start(finished, tmp_path, monkey
     monkeypatch.setattr(run, "fit", None)  # not reached
     onto_a_device, read = [], arrays.read
 
-    def noted(folder, like):
+    def noted(folder, like, record):
         onto_a_device.append(folder.parent.name)
-        return read(folder, like)
+        return read(folder, like, record)
 
     monkeypatch.setattr(arrays, "read", noted)
     with pytest.raises(UserError, match=r"/best/\d+ cannot be read .* needs it at its end: bring"):
