@@ -33,12 +33,12 @@ def saved(folder, kind="last", steps=(1, 2)):
     return folder / kind
 
 
-def swap(folder, step):
+def swap(folder, step, kind="last"):
     """Puts other values of the same shapes in place of a checkpoint's, which Orbax can read."""
     other = saved(folder / "other", steps=(99,)) / "99"
-    shutil.copy(folder / "last" / str(step) / digests.NAME, other)
-    shutil.rmtree(folder / "last" / str(step))
-    other.rename(folder / "last" / str(step))
+    shutil.copy(folder / kind / str(step) / digests.NAME, other)
+    shutil.rmtree(folder / kind / str(step))
+    other.rename(folder / kind / str(step))
 
 
 def test_no_flipped_bit_gives_other_values(tmp_path):
@@ -58,7 +58,9 @@ def test_no_flipped_bit_gives_other_values(tmp_path):
                 noticed.add(path.name)
                 said.add(str(error).partition("(")[0])
         path.write_bytes(content)
-    assert said == {f"the 'evaluated' checkpoint {step} is damaged "}
+    assert said == {
+        f"the 'evaluated' checkpoint {step} {how} " for how in ("is damaged", "cannot be read")
+    }
     assert {digests.NAME, "manifest.ocdbt", "_METADATA"} <= noticed
 
 
@@ -94,7 +96,7 @@ def test_where_all_are_damaged_the_folders_are_named_and_nothing_is_removed(tmp_
         path.write_bytes(b"")
     with Checkpoints(tmp_path) as checkpoints, pytest.raises(UserError) as raised:
         checkpoints.restore("last", tree(), otherwise="begin anew")
-    named = [f"{tmp_path}/last/{step} is damaged (it is not what was written)" for step in (2, 1)]
+    named = [f"{tmp_path}/last/{step} cannot be read (perhaps it is damaged)" for step in (2, 1)]
     assert str(raised.value) == f"the 'last' checkpoint {' and '.join(named)}; begin anew."
     assert len(list(tmp_path.glob("*/*"))) == 3
 
@@ -106,16 +108,6 @@ def test_a_checkpoint_of_an_earlier_step_replaces_those_of_later_ones(tmp_path, 
     saved(tmp_path, kind, steps=(9,))
     with Checkpoints(tmp_path) as checkpoints:
         assert checkpoints.steps(kind) == ([9, 8] if kind == "last" else [9])
-
-
-def test_a_step_that_another_process_wrote_is_written_anew(tmp_path):
-    saved(tmp_path, "best", steps=(3,))
-    with Checkpoints(tmp_path) as checkpoints:
-        checkpoints.save("best", 3, tree(9))
-    with Checkpoints(tmp_path) as checkpoints:
-        assert same_bits(checkpoints.restore("best", tree(), step=3), tree(9))
-        with pytest.raises(UserError, match=r"best/4 is missing; bring it back"):
-            checkpoints.restore("best", tree(), step=4)
 
 
 def test_checkpoints_of_before_there_were_digests_are_read(tmp_path):
@@ -201,20 +193,6 @@ def test_the_kind_of_a_failure_is_told_truly(error, reason, advice):
     said = failures.unwritten(error)
     assert said[0].startswith(reason)
     assert advice in said[1]
-
-
-def test_a_file_that_may_not_be_read_is_no_damage(tmp_path, monkeypatch):
-    saved(tmp_path)
-
-    def refuse(folder):
-        raise PermissionError(errno.EACCES, "Permission denied")
-
-    monkeypatch.setattr(digests, "read", refuse)
-    with (
-        Checkpoints(tmp_path) as checkpoints,
-        pytest.raises(UserError, match=r"last/2 cannot be read \(Permission denied\); see to that"),
-    ):
-        checkpoints.restore("last", tree())
 
 
 def test_only_what_orbax_logs_and_leaves_is_dropped():

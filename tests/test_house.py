@@ -20,7 +20,7 @@ ALLOWED = {
     "statistics": (),
     "optim": ("files",),
     "models": ("files",),
-    "checkpoint": ("files",),
+    "checkpoint": ("files", "machines"),
     "data": ("files", "bars", "ending", "sharding", "machines"),
     "steps": ("losses", "metrics", "optim"),
     "pretrained": ("files", "models", "data.catalog.download"),

@@ -4,12 +4,15 @@ A run keeps the two newest of `<directory>/last`, and one each of `best` and `ev
 the number of its step. A checkpoint is written under another name and renamed when complete; its
 predecessor goes only then, so a crash or a full disk at any moment leaves a usable one. Beside the
 arrays lies a digest of each (`digests`), which is compared whenever they are read: nothing of a
-damaged checkpoint is used.
+damaged checkpoint is used. One that is in the way of another is renamed, not removed, as what
+cannot be read may yet be whole. Where several processes read together, the first one chooses the
+step, and what one finds damaged is damaged for all.
 """
 
 import contextlib
 import shutil
 from collections import defaultdict
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +22,11 @@ from absl import logging
 
 from imgcls_jax.checkpoint import arrays, failures
 from imgcls_jax.errors import UserError
+from imgcls_jax.machines import group
 
 _KEPT = {"last": 2}  # of a kind, one of any other
 _UNFINISHED = ".orbax-checkpoint-tmp"  # in the name of a folder that is being written or removed
+_ASIDE = ".aside"  # at the end of the name of a damaged one
 _COPY = "bring it back from a copy"
 
 
@@ -73,7 +78,8 @@ class Checkpoints:
         """Writes `tree` as the newest checkpoint of that kind.
 
         Returns once the arrays are copied; writing and the digests go on in the background, after
-        what was saved before is on disk. A step that was written or read here stays as it is.
+        what was saved before is on disk. A step that is on disk and whole stays as it is: a run
+        that goes on comes to the same values.
 
         Raises:
           UserError: if this or the previous checkpoint could not be written.
@@ -84,9 +90,14 @@ class Checkpoints:
         self._writing = (kind, step)
         try:
             self._require_writable(kind, step)
-            if step in self._on_disk(kind):
-                self._remove(kind, step)
-            self._damaged[kind].discard(step)
+            there = step in self._on_disk(kind)
+            there, lost = group.greatest(there, there and not self._is_whole(kind, step, tree))
+            if lost:
+                self._set_aside(kind, step)
+            elif there:
+                self._writing = None
+                self._settle(kind, step)
+                return
             if self._writer is None:
                 self._handler = arrays.Handler()
                 self._writer = ocp.AsyncCheckpointer(self._handler)
@@ -108,19 +119,14 @@ class Checkpoints:
             raise self._unwritten(error) from error
         (kind, step), self._writing = self._writing, None
         self.saved += 1
-        self._sound[kind].add(step)
-        older = [one for one in self.steps(kind) if one < step]
-        keep = {step, *older[: _KEPT.get(kind, 1) - 1]}
-        for one in set(self._on_disk(kind)) - keep:
-            with contextlib.suppress(OSError):  # one that cannot be removed is no harm
-                self._remove(kind, one)
+        self._settle(kind, step)
 
     def restore(
         self, kind: str, like: Any, *, step: int | None = None, otherwise: str = _COPY
     ) -> Any:
         """Reads a checkpoint of that kind into the structure, shapes and dtypes of `like`.
 
-        The newest that is whole is read; a warning says where a newer one is damaged.
+        The newest that is whole is read; a warning says where a newer one is not.
 
         Args:
           like: arrays or their shapes; an array's sharding is what it is read into.
@@ -131,8 +137,32 @@ class Checkpoints:
           UserError: if there is none, all are damaged, or it is another model's or another
             random-number implementation's.
         """
+        return self._first(arrays.read, kind, like, step, otherwise)
+
+    def verify(self, kind: str, like: Any, *, step: int, otherwise: str = _COPY) -> None:
+        """Compares a checkpoint with its digests, and takes no memory of a device for it.
+
+        Args:
+          like, step, otherwise: as `restore` takes them.
+
+        Raises:
+          UserError: as `restore`.
+        """
+        self._first(arrays.verify, kind, like, step, otherwise)
+
+    def _first(
+        self,
+        read: Callable[..., Any],
+        kind: str,
+        like: Any,
+        step: int | None,
+        otherwise: str,
+    ) -> Any:
+        """Returns what `read` gives of the newest checkpoint that it can read."""
         self.wait()
-        found = [one for one in self.steps(kind) if step in (None, one)]
+        together = not arrays.are_shapes(like)
+        found = group.broadcast(lambda: self.steps(kind)) if together else self.steps(kind)
+        found = [one for one in found if step in (None, one)]
         if not found and step is None:
             raise UserError(
                 f"no {kind!r} checkpoint in {self.directory}; train first, or check `workdir`."
@@ -141,10 +171,12 @@ class Checkpoints:
             raise UserError(f"{self._folder(kind, step)} is missing; {otherwise}.")
         said = []
         for one in found:
+            folder = self._folder(kind, one)
             try:
-                tree = arrays.read(self._folder(kind, one), like)
+                record = arrays.agreed(together, arrays.record, folder, like)
+                tree = arrays.agreed(together, read, folder, like, record)
             except arrays.Damaged as error:
-                said.append(f"{self._folder(kind, one)} is damaged ({error})")
+                said.append(f"{folder} {error}")
                 self._damaged[kind].add(one)
             else:
                 self._sound[kind].add(one)
@@ -158,6 +190,27 @@ class Checkpoints:
         if jax.process_index() == 0:
             for path in self.directory.glob(f"*/*{_UNFINISHED}*"):
                 shutil.rmtree(path, ignore_errors=True)
+
+    def _is_whole(self, kind: str, step: int, like: Any) -> bool:
+        """Returns whether a checkpoint that lies there already is one of `like`, and whole."""
+        try:
+            folder = self._folder(kind, step)
+            arrays.verify(folder, like, arrays.record(folder, like))
+        except (arrays.Damaged, UserError):
+            return False
+        return True
+
+    def _settle(self, kind: str, step: int) -> None:
+        """Notes that a checkpoint is on disk, and clears away what it replaces."""
+        self._sound[kind].add(step)
+        older = [one for one in self.steps(kind) if one < step]
+        keep = {step, *older[: _KEPT.get(kind, 1) - 1]}
+        for one in set(self._on_disk(kind)) - keep:
+            with contextlib.suppress(OSError):  # one that cannot be removed is no harm
+                if one in self._damaged[kind]:
+                    self._set_aside(kind, one)
+                else:
+                    self._remove(kind, one)
 
     def _require_writable(self, kind: str, step: int) -> None:
         """Raises OSError where a folder cannot be made: Orbax would say so late and at length."""
@@ -175,7 +228,7 @@ class Checkpoints:
         shutil.rmtree(self._unfinished(kind, step), ignore_errors=True)
         reason, advice = failures.unwritten(error)
         kept = self.step(kind)
-        whole = f"that of step {kept} is kept" if kept in self._sound[kind] else "none was replaced"
+        whole = f"that of step {kept} is kept" if kept in self._sound[kind] else "none was removed"
         return UserError(
             f"cannot write a checkpoint to {self.directory / kind} ({reason}); {advice} ({whole})."
         )
@@ -203,6 +256,16 @@ class Checkpoints:
                 f"{folder} cannot be read ({error.strerror}); see to that first."
             ) from error
         return sorted((int(name) for name in names if name.isdecimal()), reverse=True)
+
+    def _set_aside(self, kind: str, step: int) -> None:
+        """Renames a checkpoint that cannot be used, so that it is in nobody's way and not lost."""
+        if jax.process_index() == 0:
+            folder = self._folder(kind, step)
+            aside = folder.with_name(folder.name + _ASIDE)
+            shutil.rmtree(aside, ignore_errors=True)
+            folder.rename(aside)
+            logging.warning("%s, which cannot be used, is kept as %s.", folder, aside.name)
+        self._damaged[kind].discard(step)
 
     def _remove(self, kind: str, step: int) -> None:
         """Removes a checkpoint, which at no moment is there in part."""

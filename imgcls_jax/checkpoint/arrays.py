@@ -3,7 +3,7 @@
 import contextlib
 import dataclasses
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +13,12 @@ import orbax.checkpoint as ocp
 
 from imgcls_jax.checkpoint import digests, failures
 from imgcls_jax.errors import UserError
+from imgcls_jax.files import reading
+from imgcls_jax.machines import group
 
 
 class Damaged(Exception):
-    """A checkpoint is not what was written, in words."""
+    """A checkpoint is not what was written, or cannot be read; its text is said of its folder."""
 
 
 class Handler(ocp.StandardCheckpointHandler):
@@ -59,32 +61,79 @@ def to_save(tree: Any) -> ocp.args.CheckpointArgs:
     return _Save(_storable(tree), random=digests.random_numbers(tree))
 
 
-def read(folder: Path, like: Any) -> Any:
+def are_shapes(like: Any) -> bool:
+    """Returns whether this process reads by itself, and not with all that train together."""
+    return all(isinstance(leaf, jax.ShapeDtypeStruct) for leaf in jax.tree.leaves(like))
+
+
+def record(folder: Path, like: Any) -> dict[str, Any] | None:
+    """Returns what a checkpoint is to be compared with; None where no digests were kept.
+
+    Raises:
+      Damaged, UserError: as `read`.
+    """
+    with _explained(folder):
+        try:
+            found = digests.read(folder)
+        except ValueError as error:
+            raise Damaged(f"is damaged ({error})") from error
+        if found is not None:
+            _require_of_use(folder, found, like)
+        for path in folder.rglob("*"):
+            if not path.is_dir():
+                reading.require_regular(path)
+        return found
+
+
+def agreed(together: bool, read: Callable[..., Any], *args: Any) -> Any:
+    """Returns what a function reads; raises Damaged where any process that reads with this has."""
+    found, damage = None, None
+    try:
+        found = read(*args)
+    except Damaged as error:
+        damage = error
+    if together and group.any_of(damage is not None) and damage is None:
+        damage = Damaged("cannot be read (by another process)")
+    if damage is not None:
+        raise damage
+    return found
+
+
+def read(folder: Path, like: Any, record: dict[str, Any] | None) -> Any:
     """Reads a checkpoint into the structure, shapes and dtypes of `like`.
 
     Arrays are read by all processes that train together, shapes by this one alone.
 
+    Args:
+      record: see the function of that name.
+
     Raises:
-      Damaged: it is not what was written.
-      UserError: it cannot be read, or is another model's or another random-number
-        implementation's.
+      Damaged: it is not what was written, or cannot be read for a reason that may be its own.
+      UserError: it cannot be read for another reason, or is another model's or another
+        random-number implementation's.
     """
-    with _explained(folder):
-        record = digests.read(folder)
-    if record is not None:
-        _require_of_use(folder, record, like)
-    # Versions up to 0.2 wrote through Orbax' manager, which adds a folder.
-    arrays = folder / "default" if (folder / "default").is_dir() else folder
     target = jax.tree.map(_target, _storable(like))
-    with _explained(folder), _reader(alone=_are_shapes(like)) as reader:
-        tree = reader.restore(arrays, args=ocp.args.StandardRestore(target))
-    if record is not None and (name := digests.changed(record, tree)):
-        raise Damaged(f"{name} is not what was written")
-    return _usable(tree, like)
+    return _usable(_read(folder, target, record, alone=are_shapes(like)), like)
 
 
-def _are_shapes(like: Any) -> bool:
-    return all(isinstance(leaf, jax.ShapeDtypeStruct) for leaf in jax.tree.leaves(like))
+def verify(folder: Path, like: Any, record: dict[str, Any] | None) -> None:
+    """Reads a checkpoint for this process alone, and not onto a device, to see if it is whole.
+
+    Raises:
+      Damaged, UserError: as `read`.
+    """
+    _read(folder, jax.tree.map(_on_host, _storable(like)), record, alone=True)
+
+
+def _read(folder: Path, target: Any, record: dict[str, Any] | None, *, alone: bool) -> Any:
+    with _explained(folder):
+        # Versions up to 0.2 wrote through Orbax' manager, which adds a folder.
+        arrays = folder / "default" if (folder / "default").is_dir() else folder
+        with _reader(alone=alone) as reader:
+            tree = reader.restore(arrays, args=ocp.args.StandardRestore(target))
+        if record is not None and (name := digests.changed(record, tree)):
+            raise Damaged(f"is damaged ({name} is not what was written)")
+        return tree
 
 
 def _reader(*, alone: bool) -> ocp.Checkpointer:
@@ -101,12 +150,18 @@ def _explained(folder: Path) -> Iterator[None]:
     """Tells the damage of a checkpoint from what keeps a whole one from being read."""
     try:
         yield
+    except (Damaged, UserError):
+        raise
     except Exception as error:
         if reason := failures.unreadable(error):
             raise UserError(f"{folder} cannot be read ({reason}); see to that first.") from error
+        if not folder.exists():
+            raise UserError(
+                f"{folder} was replaced while it was read; run the same command again."
+            ) from error
         if (folder / digests.NAME).exists():
-            raise Damaged("it is not what was written") from error
-        raise Damaged("it cannot be read, or belongs to another model") from error
+            raise Damaged("cannot be read (perhaps it is damaged)") from error
+        raise Damaged("cannot be read (it is damaged, or belongs to another model)") from error
 
 
 def _require_of_use(folder: Path, record: dict[str, Any], like: Any) -> None:
@@ -130,6 +185,13 @@ def _target(leaf: Any) -> Any:
         return leaf
     sharding = leaf.sharding or jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
     return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding)
+
+
+def _on_host(leaf: Any) -> Any:
+    """Returns an array of NumPy of a leaf's shape that takes no memory."""
+    if not isinstance(leaf, jax.Array | jax.ShapeDtypeStruct):
+        return leaf
+    return np.broadcast_to(np.zeros((), leaf.dtype), leaf.shape)
 
 
 def _storable(tree: Any) -> Any:

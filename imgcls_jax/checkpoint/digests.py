@@ -13,6 +13,9 @@ from typing import Any
 import jax
 import numpy as np
 
+from imgcls_jax.errors import UserError
+from imgcls_jax.files import reading
+
 NAME = "digests.json"  # beside the files of Orbax
 _VERSION = 1
 _THREEFRY, _IN_ONE = "threefry2x32", "not partitionable"
@@ -80,16 +83,21 @@ def read(folder: Path) -> dict[str, Any] | None:
     Raises:
       ValueError: it is damaged.
       OSError: it cannot be read.
+      UserError: it is of another version of the record.
     """
     try:
-        record = json.loads((folder / NAME).read_bytes())
-        kept = record.pop("sha256")
+        record = reading.read_json(folder / NAME)
     except FileNotFoundError:
         return None
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except ValueError as error:
         raise ValueError(f"{NAME} is no record") from error
-    if kept != _of_record(record):
+    if not isinstance(record, dict) or record.pop("sha256", None) != _of_record(record):
         raise ValueError(f"{NAME} is not what was written")
+    if record["version"] != _VERSION:
+        raise UserError(
+            f"{folder / NAME} is a record of version {record['version']}, and this version of "
+            f"imgcls_jax reads version {_VERSION}; use the one that wrote it."
+        )
     return record
 
 

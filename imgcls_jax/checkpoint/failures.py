@@ -10,6 +10,8 @@ import warnings
 from collections.abc import Iterator
 from typing import Any
 
+from jax.errors import JaxRuntimeError
+
 _SPACE = "free some disk space"
 _RIGHTS = "make it writable, or choose another `workdir`"
 _IN_THE_WAY = "move the file that is in the way, or choose another `workdir`"
@@ -27,10 +29,21 @@ _ADVICE = {
     errno.ENFILE: "close other programs",
     errno.ENOMEM: "close other programs",
     errno.EIO: "choose another `workdir`, on another disk",
+    errno.ESTALE: "mount the disk again",
+    errno.ETIMEDOUT: "see to the disk and its network",
 }
 _ELSEWHERE = "choose another `workdir`"
 # What says nothing about the content of a file that cannot be read.
-_OUTSIDE = (errno.EACCES, errno.EPERM, errno.EMFILE, errno.ENFILE, errno.ENOMEM)
+_OUTSIDE = (
+    errno.EACCES,
+    errno.EPERM,
+    errno.EMFILE,
+    errno.ENFILE,
+    errno.ENOMEM,
+    errno.ESTALE,
+    errno.ETIMEDOUT,
+)
+_EXHAUSTED = "RESOURCE_EXHAUSTED"  # as JAX and TensorStore spell it
 
 
 def unwritten(error: BaseException) -> tuple[str, str]:
@@ -42,11 +55,20 @@ def unwritten(error: BaseException) -> tuple[str, str]:
 
 
 def unreadable(error: BaseException) -> str | None:
-    """Returns why a file cannot be read that may be whole; None where its content is at fault."""
+    """Returns why a file cannot be read that may be whole; None where its content may be at fault.
+
+    A device that fails, or whose memory another program holds, says nothing of the file.
+    """
     number = _number(error)
     if isinstance(error, MemoryError):
         number = errno.ENOMEM
-    return os.strerror(number) if number in _OUTSIDE else None
+    if number in _OUTSIDE:
+        return os.strerror(number)
+    chain = list(_chain(error))
+    if any(_EXHAUSTED in str(one) for one in chain):
+        return "a device has too little free memory"
+    failed = any(isinstance(one, JaxRuntimeError) for one in chain)
+    return "a device failed" if failed else None
 
 
 def _number(error: BaseException) -> int | None:

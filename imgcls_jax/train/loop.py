@@ -41,7 +41,7 @@ def fit(
 
     With a patience, training ends after that many epochs without a better validation accuracy.
 
-    Every epoch is recorded, and checkpointed unless that was done a moment ago. Orders and keys
+    Every epoch is recorded, and checkpointed where that is due (`ledger.Saver`). Orders and keys
     follow from the numbers of epoch and step alone, so a run that was stopped and resumed ends with
     the bits of one that was not.
 
@@ -73,7 +73,7 @@ def standing(trainer: Trainer, checkpoints: Checkpoints) -> Position | None:
     Raises:
       UserError: if all are damaged.
     """
-    if checkpoints.step("last") is None:
+    if group.broadcast(lambda: checkpoints.step("last")) is None:
         return None
     folder = checkpoints.directory / "last"
     otherwise = (

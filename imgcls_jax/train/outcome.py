@@ -14,6 +14,7 @@ from imgcls_jax.errors import UserError
 from imgcls_jax.limits import thresholds
 from imgcls_jax.limits.kept import changes
 from imgcls_jax.losses import is_absurd
+from imgcls_jax.machines import group
 from imgcls_jax.train import predictions
 from imgcls_jax.train.kept import sweep
 from imgcls_jax.train.ledger import History
@@ -26,7 +27,8 @@ from imgcls_jax.workdir import Workdir
 
 def best_state(trainer: Trainer, history: History, checkpoints: Checkpoints) -> steps.TrainState:
     """Returns the state with the best validation accuracy, as the history has it."""
-    wanted, kept = evaluated_record(history, trainer.config)["step"], checkpoints.step("best")
+    wanted = evaluated_record(history, trainer.config)["step"]
+    kept = group.broadcast(lambda: checkpoints.step("best"))
     if kept != wanted:
         raise UserError(
             f"the best epoch ended at step {wanted}, but the 'best' checkpoint is of step {kept}; "
@@ -63,13 +65,14 @@ def _require_best(
     if not history or step < trainer.steps_per_epoch:
         return
     best = evaluated_record(history, trainer.config)["step"]
-    if best > step or any(one > step for one in checkpoints.steps("best")):
+    there = group.broadcast(lambda: checkpoints.steps("best"))
+    if best > step or any(one > step for one in there):
         return
     otherwise = (
         f"the run in {workdir.path} needs it at its end: bring it back from a copy, or train again "
         "in a new `workdir`"
     )
-    checkpoints.restore("best", position, step=best, otherwise=otherwise)
+    checkpoints.verify("best", position, step=best, otherwise=otherwise)
 
 
 def require_sense(evaluation: Evaluation, dataset: Dataset) -> None:

@@ -20,11 +20,11 @@ from typing import Any
 import jax
 
 from imgcls_jax.data import children
+from imgcls_jax.ending import UNREAD
 from imgcls_jax.errors import UserError
 from imgcls_jax.train.progress import collect_signals
 
 _LOOK_SECONDS = 0.2  # between two looks for a signal
-_UNREAD = 141  # the status of a process whose output nobody reads: 128 and SIGPIPE
 _END_SECONDS = 60.0  # that processes have to stop in when they are asked to
 
 
@@ -118,7 +118,7 @@ def _failure(started: list[tuple[Any, Any]]) -> Exception | None:
     for process, pipe in started:
         if process.exitcode is None or process.exitcode == 0:
             continue
-        if process.exitcode == _UNREAD:
+        if process.exitcode == UNREAD:
             return BrokenPipeError("of a process that prints")
         with contextlib.suppress(EOFError, OSError):
             if pipe.poll():
@@ -159,7 +159,7 @@ def _child(
         sys.exit(1)
     except BrokenPipeError:  # nobody reads what is printed
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # Python flushes once more
-        sys.exit(_UNREAD)
+        sys.exit(UNREAD)
     except Exception:
         traceback.print_exc()
         sys.exit(1)

@@ -46,7 +46,17 @@ _KEPT = plant(
 )
 _CHECKPOINT = plant(
     "imgcls_jax/checkpoint/__init__.py",
-    ("test_checkpoint.py", "test_checkpoint_rot.py"),
+    ("test_checkpoint.py", "test_checkpoint_rot.py", "test_checkpoint_doubts.py"),
+    what_cannot_be_read_is_removed=(
+        "a checkpoint that could not be read, and may be whole, is removed",
+        "if one in self._damaged[kind]:",
+        "if one in self._sound[kind]:",
+    ),
+    what_is_whole_is_written_anew=(
+        "a whole checkpoint is removed before its like is written",
+        "there and not self._is_whole(kind, step, tree))",
+        "there)",
+    ),
     one_last_is_kept=(
         "a damaged checkpoint has no predecessor",
         "_KEPT.get(kind, 1) - 1]",

@@ -132,7 +132,7 @@ READERS = (
     # Orbax takes a tenth of a second to open one; compiling an exported program as long.
     Reader(
         "checkpoint", (_checkpoint,), _read_checkpoint, default=2, slow=300, megabytes=1000,
-        leaves=True, odd=False,
+        leaves=True,
     ),
     Reader(
         "export",

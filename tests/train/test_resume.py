@@ -15,7 +15,7 @@ from conftest import SMALL, same_bits
 from test_loop import StopAfter, figures, restore, train
 
 from imgcls_jax import data
-from imgcls_jax.checkpoint import Checkpoints
+from imgcls_jax.checkpoint import Checkpoints, arrays
 from imgcls_jax.errors import Interrupted, UserError
 from imgcls_jax.predict import restored
 from imgcls_jax.train import run
@@ -192,8 +192,16 @@ def test_what_the_end_needs_is_asked_for_at_the_start(finished, tmp_path, monkey
     (folder / "summary.json").unlink()
     damage(folder, "best/*")
     monkeypatch.setattr(run, "fit", None)  # not reached
-    with pytest.raises(UserError, match=r"/best/\d+ is damaged .* needs it at its end: bring it"):
+    onto_a_device, read = [], arrays.read
+
+    def noted(folder, like, record):
+        onto_a_device.append(folder.parent.name)
+        return read(folder, like, record)
+
+    monkeypatch.setattr(arrays, "read", noted)
+    with pytest.raises(UserError, match=r"/best/\d+ cannot be read .* needs it at its end: bring"):
         again(folder)
+    assert onto_a_device == ["last"]
     shutil.rmtree(folder / "checkpoints" / "best")
     with pytest.raises(UserError, match=r"/best/\d+ is missing; the run in .* needs it at its end"):
         again(folder)
@@ -206,7 +214,7 @@ def test_a_damaged_network_is_made_anew_as_the_sentence_says(finished, tmp_path)
     leftover = folder / "figures" / ".imgcls-curves.png.99999999.4711"
     leftover.touch()
     damage(folder, "evaluated/*")
-    with pytest.raises(UserError, match=r"/evaluated/\d+ is damaged .* or remove .*/summary.json"):
+    with pytest.raises(UserError, match=r"/evaluated/\d+ cannot be read .* or remove .*/summary"):
         restored.restore(folder)
     (folder / "summary.json").unlink()  # as told
     again(folder)
