@@ -1,6 +1,13 @@
-"""Exceptions that are meant for a person rather than for a debugger."""
+"""Ends that are meant for a person rather than for a debugger: exceptions, signals, a status."""
 
 import os
+import signal
+
+# That ask a program to end: Ctrl-C, a supervisor, a terminal that is closed.
+ASKING = tuple(
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
+)
+UNREAD = 141  # 128 and SIGPIPE: as a shell reports programs whose output nobody reads
 
 
 class UserError(Exception):

@@ -9,7 +9,6 @@ ROOT = Path(__file__).parents[1]
 # Room -> the rooms it may import; all may import errors. Those missing here may import anything.
 ALLOWED = {
     "errors": (),
-    "ending": (),
     "sharding": (),
     "bars": (),
     "files": (),
@@ -21,7 +20,7 @@ ALLOWED = {
     "optim": ("files",),
     "models": ("files",),
     "checkpoint": ("files", "machines"),
-    "data": ("files", "bars", "ending", "sharding", "machines"),
+    "data": ("files", "bars", "sharding", "machines"),
     "steps": ("losses", "metrics", "optim"),
     "pretrained": ("files", "models", "data.catalog.download"),
     "config": ("files", "data", "models", "augment", "optim"),

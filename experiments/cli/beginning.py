@@ -6,7 +6,7 @@ import signal
 from types import FrameType
 
 from experiments.cli import huge_pages
-from imgcls_jax.ending import ASKING
+from imgcls_jax.errors import ASKING
 
 STATUS = 130  # as a shell reports a program that Ctrl-C ends
 

@@ -7,7 +7,7 @@ import select
 import sys
 from collections.abc import Iterator
 
-from imgcls_jax.ending import UNREAD as STATUS
+from imgcls_jax.errors import UNREAD as STATUS
 
 
 @contextlib.contextmanager

@@ -12,7 +12,7 @@ import signal
 import threading
 from multiprocessing import connection
 
-from imgcls_jax.ending import ASKING
+from imgcls_jax.errors import ASKING
 
 _LOOK_SECONDS = 2.0
 

@@ -20,8 +20,7 @@ from typing import Any
 import jax
 
 from imgcls_jax.data import children
-from imgcls_jax.ending import UNREAD
-from imgcls_jax.errors import UserError
+from imgcls_jax.errors import UNREAD, UserError
 from imgcls_jax.train.progress import collect_signals
 
 _LOOK_SECONDS = 0.2  # between two looks for a signal

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from experiments.cli import beginning
-from imgcls_jax import ending
+from imgcls_jax import errors
 from imgcls_jax.data import children
 
 _PARENT = """
@@ -118,4 +118,4 @@ def test_a_killed_stream_leaves_no_process_and_no_memory(tmp_path, group, doing)
 
 
 def test_programs_and_their_processes_are_asked_to_end_by_the_same_signals():
-    assert beginning.ASKING is children.ASKING is ending.ASKING
+    assert beginning.ASKING is children.ASKING is errors.ASKING
