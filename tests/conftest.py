@@ -1,9 +1,11 @@
 """What several test files share: small real data, small programs, the entry points in process."""
 
+import gzip
 import inspect
 import os
 import shutil
 import tempfile
+from pathlib import Path
 
 import jax
 import numpy as np
@@ -15,7 +17,9 @@ from experiments import cifar10, fmnist, transfer
 from experiments.cli import flags as cli
 from imgcls_jax import data
 from imgcls_jax.config import Config
+from imgcls_jax.data.catalog import preparing
 from imgcls_jax.data.catalog.load import load
+from imgcls_jax.errors import UserError
 from imgcls_jax.train.build import build
 
 # Digits: 1,437 examples at batch 100 end every epoch with a smaller batch of 37.
@@ -200,3 +204,32 @@ def _words(x):
     return np.asarray(
         jax.random.key_data(x) if jax.dtypes.issubdtype(x.dtype, jax.dtypes.prng_key) else x
     )
+
+
+@pytest.fixture
+def downloads(tmp_path) -> Path:
+    """Returns a folder of downloads with the archive that `builder_helpers.builder` asks for."""
+    from builder_helpers import PHOTOS
+
+    from experiments.benchmarks.builders import drawn
+
+    folder = tmp_path / "downloads"
+    folder.mkdir()
+    (folder / "photos.tar.gz").write_bytes(gzip.compress(drawn.tar(PHOTOS)))
+    return folder
+
+
+@pytest.fixture
+def refused(tmp_path, downloads):
+    """Prepares, expects an error of one sentence, and that nothing stays behind; returns it."""
+
+    def refuse(made, **options) -> str:
+        with pytest.raises(UserError) as caught:
+            preparing.prepare(made, **{"download_dir": downloads, **options})
+        assert "\n" not in str(caught.value)
+        assert str(caught.value).endswith(".")
+        left = [path.name for path in (tmp_path / "data").rglob("*") if path.is_file()]
+        assert set(left) <= {".lock"}
+        return str(caught.value)
+
+    return refuse

@@ -27,7 +27,7 @@ _LOOKS, _LOOK_SECONDS = 10, 0.02  # for what a process says that has just got a 
 # With these a spreadsheet begins a formula, the wide ones where East Asian text is usual.
 _FORMULAS = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 # A file of `whole` while it is written, by the number of its process: .metrics.png.4711.140233
-_PARTIAL = re.compile(r"\..+?\.[A-Za-z]\w*\.(\d+)(?:\.\d+)?")
+_PARTIAL = re.compile(r"\..*?\.[A-Za-z]\w*\.(\d+)(?:\.\d+)?")
 _WRITING: set[str] = set()  # the names of those of this process
 
 
@@ -197,7 +197,7 @@ def held(folder: Path, *, setting: str = "workdir", wait: float = 0.0) -> Iterat
     """Keeps a folder to this thread until the block ends; blocks for one folder may be nested.
 
     A missing folder is made, and removed again if nothing was put into it. The system frees the
-    lock of a process that died.
+    lock of a process that died, and what killed writers left there is removed.
 
     Args:
       setting: what names the folder, for errors.
@@ -223,6 +223,7 @@ def held(folder: Path, *, setting: str = "workdir", wait: float = 0.0) -> Iterat
     outermost = mine.lock_counter == 1
     try:
         if outermost:
+            sweep(folder)
             _say_who(folder, setting)
         yield
     finally:

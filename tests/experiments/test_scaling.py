@@ -1,15 +1,17 @@
 """The model of ResNet-50 on ImageNet: constants of the code and of files, and right sums."""
 
 import json
+from pathlib import Path
 
 import jax
 import pytest
 
-from experiments.benchmarks import scaling
-from experiments.benchmarks.scaling import Host, Measured, Network, need
+from experiments.tables import scaling
+from experiments.tables.scaling import Host, Measured, Network, need
 from imgcls_jax import models
 from imgcls_jax.errors import UserError
 
+RESULTS = Path(__file__).parents[2] / "experiments/results"
 OF = Measured(per_core=200.0, image_bytes=100_000.0)
 
 
@@ -25,7 +27,7 @@ def test_the_network_is_the_one_that_is_trained():
 
 
 def test_constants_come_from_the_file_of_the_benchmark(tmp_path):
-    found = scaling.measured(scaling.RESULTS)
+    found = scaling.measured(RESULTS)
     assert 50 < found.per_core < 2000
     assert 50_000 < found.image_bytes < 200_000
     file = {"images_per_second": {"stream_threads": 600}, "processes": 3, "bytes_per_image": 7}
@@ -60,10 +62,11 @@ def test_what_is_read_grows_with_the_accelerators_and_a_checkpoint_does_not():
     assert scaling.checkpoint_bytes(slots=1) == 4 * (2 * 25_557_032 + 53_120)
 
 
-def test_the_table_has_a_column_per_size(capsys):
-    scaling.main([])
-    lines = capsys.readouterr().out.splitlines()
+def test_the_table_has_a_column_per_size(tmp_path):
+    lines = scaling.page(scaling.measured(RESULTS))
     assert lines[0] == "| accelerators | 8 | 64 | 512 |"
     assert len(lines) == 13
-    with pytest.raises(UserError, match="at most RESULTS"):
-        scaling.main(["a", "b"])
+    section = scaling.several_machines(RESULTS)
+    start = section.index(lines[0])
+    assert section[start : start + 13] == lines
+    assert scaling.several_machines(tmp_path) == []

@@ -23,7 +23,7 @@ _HELD = plant(
 )
 _NEW = plant(
     "experiments/cli/folders.py",
-    ("experiments/test_folders.py",),
+    ("experiments/test_new_folders.py",),
     new_folders_are_shared=(
         "two commands of one second share a folder",
         "        while not _made(path):\n",

@@ -63,6 +63,7 @@ def test_what_killed_writers_left_is_swept_and_nothing_else(tmp_path):
     ended.wait(timeout=10)
     gone = [f".{name}.{ended.pid}.140233" for name in ("metrics.jsonl", "model.stablehlo.zip")]
     gone += [f".curves.png.{ended.pid}", f".curves.png.{os.getpid()}.1"]  # numbers come again
+    gone += [f"..process.{ended.pid}.1"]  # of a hidden file
     stay = [f".curves.png.{os.getppid()}.1", ".lock", f".gitignore.{ended.pid}", "a.png.1.2"]
     for name in (*gone, *stay):
         (tmp_path / name).touch()

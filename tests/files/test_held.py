@@ -132,3 +132,13 @@ def test_a_folder_that_cannot_be_made_is_a_sentence(tmp_path):
         refused = pytest.raises(UserError, match=r"cannot use .* as `out` .*that can be written")
         with refused, held(path, setting="out"):
             pass
+
+
+def test_who_holds_a_folder_finds_nothing_of_killed_writers(tmp_path):
+    """A killed one may have been about to say that it holds the folder."""
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait(timeout=60)
+    (tmp_path / f"..process.{ended.pid}.140233").touch()
+    with held(tmp_path):
+        assert {path.name for path in tmp_path.iterdir()} == {".lock", ".process"}
+    assert not list(tmp_path.iterdir())

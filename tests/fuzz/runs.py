@@ -13,6 +13,7 @@ from imgcls_jax.limits import kept as limits
 from imgcls_jax.limits import thresholds
 
 _SHAPE = (2, 2, 1)
+_FINISHED = Path(__file__).parents[1] / "golden/old_runs/finished"
 
 
 def _folder(folder: Path) -> None:
@@ -21,10 +22,8 @@ def _folder(folder: Path) -> None:
 
     workdir = Workdir(folder)
     workdir.claim(Config.of(dataset="digits", hidden=(4,)))
-    for epoch in (1, 2):
-        workdir.append_history({"epoch": epoch, "train_loss": 1.5, "test_accuracy": 0.5})
-    workdir.write_json("network.json", {"class_names": ["a", "b"], "image_shape": [8, 8, 1]})
-    workdir.write_json("summary.json", {"test_accuracy": 0.5, "per_class": {}, "epochs": 2})
+    for name in ("metrics.jsonl", "network.json", "summary.json"):
+        workdir.write_text(name, (_FINISHED / name).read_text())
     workdir.write_arrays("predictions.npz", labels=np.arange(4), probabilities=np.ones((4, 2)))
     workdir.set_head_seconds(1.5)
 
@@ -46,7 +45,7 @@ def _limits(folder: Path) -> None:
     from imgcls_jax.workdir import Workdir
 
     facts = {"temperature": 1.5, "held_out": {"of": "a", "examples": 4, "identity": "b"}}
-    facts["thresholds"] = {"values": [0.5, 0.25]}
+    facts["thresholds"] = {"values": [0.5, 0.25], "chosen_on": None}
     logits = np.arange(8, dtype=np.float32).reshape(4, 2)
     limits.write(Workdir(folder), limits.Limits(1.5, np.arange(4) % 2, logits, facts))
 

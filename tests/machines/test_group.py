@@ -133,7 +133,7 @@ def test_a_folder_is_claimed_by_the_first_and_only_it_writes(tmp_path, monkeypat
     workdir = Workdir(tmp_path / "run")
     assert (workdir.path / "by.txt").read_text() == "0"
     assert workdir.read_arrays("by.npz")["number"] == 0
-    assert workdir.history() == [{"epoch": 1, "by": 0}]
+    assert (workdir.path / "metrics.jsonl").read_text() == '{"epoch": 1, "by": 0}\n'
 
 
 def test_a_folder_that_is_not_shared_is_refused(tmp_path, monkeypatch):
@@ -160,7 +160,9 @@ def test_an_unreadable_photo_is_noted_by_whichever_process_meets_it(tmp_path, mo
     split = Split(np.zeros((2, 4, 4, 3), np.uint8), np.array([0, 1], np.int32))
     dataset = Dataset("d", split, split, ("a", "b"), "made", None)
     workdir = Workdir(tmp_path)
-    workdir.write_json("network.json", {"data": "as it was"})
+    record = {"class_names": ["a", "b"], "image_shape": [4, 4, 3], "resize": "crop"}
+    record |= {"normalise": {"name": "unit", "constants": {}}, "data": "as it was"}
+    workdir.write_json("network.json", record)
 
     def work(number):
         with photos_replaceable(workdir, dataset):

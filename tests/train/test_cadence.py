@@ -44,10 +44,10 @@ class Noted(Checkpoints):
 
     def __init__(self, directory):
         super().__init__(directory)
-        self.steps = []
+        self.saved = []
 
     def save(self, kind, step, tree):
-        self.steps.append(step)
+        self.saved.append(step)
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,7 @@ def test_a_training_keeps_to_it(small_trainer, tmp_path, monkeypatch, every, ste
     with Noted(workdir.checkpoints) as noted:
         at = {"workdir": workdir, "checkpoints": noted, "progress": Progress()}
         fit(small_trainer, seed=0, **at)
-    assert noted.steps == steps
+    assert noted.saved == steps
 
 
 def test_seconds_count_within_an_epoch_too(small_trainer, tmp_path):
@@ -78,8 +78,8 @@ def test_seconds_count_within_an_epoch_too(small_trainer, tmp_path):
     with Noted(workdir.checkpoints) as noted:
         at = {"workdir": workdir, "checkpoints": noted, "progress": Progress()}
         fit(small_trainer, seed=0, **at)
-    assert len(noted.steps) > 4
-    assert {15, 30, 45, 60} < set(noted.steps)
+    assert len(noted.saved) > 4
+    assert {15, 30, 45, 60} < set(noted.saved)
 
 
 def test_the_flag_reaches_a_run_and_what_it_cannot_be_is_said(fmnist_main, tmp_path):

@@ -4,7 +4,6 @@ import errno
 import json
 import os
 import signal
-import struct
 import subprocess
 import sys
 import time
@@ -22,6 +21,7 @@ from data_helpers import (
     labels_bytes,
     version_folder,
 )
+from prepared_helpers import framed
 
 from imgcls_jax.data.catalog import builder, fashion_mnist
 from imgcls_jax.data.catalog.load import load
@@ -175,7 +175,7 @@ def to_tfrecord(folder: Path) -> None:
         reader = ArrayRecordReader(os.fspath(path))
         with path.with_name(path.name.replace("array_record", "tfrecord")).open("wb") as file:
             for record in reader.read_all():
-                file.write(struct.pack("<QI", len(record), 0) + record + struct.pack("<I", 0))
+                file.write(framed(record))
         reader.close()
         path.unlink()
     info = folder / "dataset_info.json"

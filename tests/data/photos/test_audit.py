@@ -41,15 +41,15 @@ def test_only_files_of_equal_size_are_read(tmp_path, monkeypatch):
     folder = write(tmp_path, {"cat/a.png": 1, "cat/b.png": 1, "dog/c.png": 2, "dog/d.png": 3})
     for path, content in {"cat/0.jpg": b"", "dog/0.jpg": b"", "dog/long.jpg": bytes(9999)}.items():
         (tmp_path / path).write_bytes(content)
-    opened, read_bytes = [], Path.read_bytes
+    opened, content = [], audit.content
 
     def noted(path):
         opened.append(path.name)
         if path.name == "d.png":
             raise PermissionError(13, "Permission denied", str(path))
-        return read_bytes(path)
+        return content(path)
 
-    monkeypatch.setattr(Path, "read_bytes", noted)
+    monkeypatch.setattr(audit, "content", noted)
     folder = folders.scan(tmp_path)
     assert audit.duplicates(folder) == (("cat/a.png", "cat/b.png"),)
     assert sorted(opened) == ["a.png", "b.png", "c.png", "d.png"]

@@ -28,8 +28,11 @@ def data_dir_of(given: str | os.PathLike | None) -> Path:
     Raises:
       UserError: it is in a home that this user has not, or a file.
     """
-    where = given or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets"
-    data_dir = local_path(where, "data_dir" if given else "TFDS_DATA_DIR").absolute()
+    where = given or os.environ.get("TFDS_DATA_DIR")
+    if not where and os.path.expanduser("~") == "~":
+        raise UserError("this user has no home to keep data in; give `data_dir` or TFDS_DATA_DIR.")
+    setting = "data_dir" if given else "TFDS_DATA_DIR"
+    data_dir = local_path(where or "~/tensorflow_datasets", setting).absolute()
     existing = next(path for path in (data_dir, *data_dir.parents) if os.path.exists(path))
     if not existing.is_dir():
         raise UserError(
