@@ -128,6 +128,7 @@ def test_patience_ends_each_seed_by_its_own_history(digits, tmp_path):
 @pytest.mark.parametrize("name", ["train_loss", "validation_loss"])
 def test_a_diverging_seed_is_named(digits, tmp_path, monkeypatch, name):
     record = {"epoch": 1, "step": 12, "train_loss": 1.0, "validation_loss": 1.0}
+    record |= {"train_accuracy": 0.5, "train_seconds": 1.0, "eval_seconds": 0.0}
     records = [record, record | {name: float("nan")}]
     monkeypatch.setattr(Many, "train_epoch", lambda *_: records)
     with pytest.raises(UserError, match="seed 1: training diverged in epoch 1: the loss is nan"):
