@@ -108,7 +108,7 @@ def test_a_user_without_a_home_is_told_what_to_give(fmnist_main, monkeypatch):
         Workdir("~/run")
     status, _, err = fmnist_main("--epochs=1", "--offline")
     assert status == 1
-    assert "`TFDS_DATA_DIR=~/tensorflow_datasets` is in a home, and this user has none; give" in err
+    assert "this user has no home to keep data in; give --data_dir or TFDS_DATA_DIR" in err
 
 
 def test_no_platform_is_one_sentence(fmnist_main, monkeypatch):

@@ -112,10 +112,10 @@ def main():
 
     from experiments.cli import machines
 
-    flags.FLAGS(
-        ["test", f"--coordinator=localhost:{port}", f"--processes={count}",
-         f"--process_id={number}", f"--lost_after={given.pop('lost_after', LOST_AFTER)}"]
-    )  # fmt: skip
+    meeting = [f"--coordinator=localhost:{port}", f"--process_id={number}"]
+    patience = f"--lost_after={given.pop('lost_after', LOST_AFTER)}"
+    alone = count == "1"
+    flags.FLAGS(["test", f"--processes={count}", *([] if alone else [*meeting, patience])])
     with machines.together():
         summary = train(path, given)
         print(f"accuracy {summary['test_accuracy']}")
