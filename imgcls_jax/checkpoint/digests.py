@@ -102,12 +102,19 @@ def read(folder: Path) -> dict[str, Any] | None:
 
 
 def unlike(record: Mapping[str, Any], tree: Any) -> str | None:
-    """Says in what a tree is of another structure than the record's; None if it is not."""
+    """Says in what a tree is of another structure than the record's; None if it is not.
+
+    What the record holds in the place of an empty dict is not asked for, as where a stream stands
+    is not by an evaluation.
+    """
     held = {name: (of["dtype"], tuple(of["shape"])) for name, of in record["leaves"].items()}
-    here = {
-        jax.tree_util.keystr(path, simple=True, separator="."): (str(leaf.dtype), leaf.shape)
-        for path, leaf in jax.tree_util.tree_leaves_with_path(tree)
-    }
+    found = jax.tree_util.tree_leaves_with_path(
+        tree, is_leaf=lambda node: isinstance(node, dict) and not node
+    )
+    nodes = {jax.tree_util.keystr(path, simple=True, separator="."): node for path, node in found}
+    unasked = tuple(f"{name}." for name, node in nodes.items() if isinstance(node, dict))
+    held = {name: of for name, of in held.items() if not f"{name}.".startswith(unasked)}
+    here = {n: (str(of.dtype), of.shape) for n, of in nodes.items() if not isinstance(of, dict)}
     for name in (*held, *here):
         if held.get(name) != here.get(name):
             there, wanted = (_spelled(of.get(name)) for of in (held, here))
