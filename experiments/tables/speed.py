@@ -39,6 +39,12 @@ SPEED = (
         "s",
         "predict --data_dir=PHOTOS",
     ),
+    Contest(
+        "Run 5 with checkpoints and their digests, and without",
+        "benchmark_checkpoints",
+        "s",
+        "checkpoints",
+    ),
     Contest("Run 8, the whole cross-validation", "benchmark_logistic", "s", "logistic"),
     Contest("64 seeds of run 5 on a GPU: an epoch, per seed", "benchmark_seeds", "s", "seeds"),
     Contest("The whole main command, data prepared", "benchmark_start", "s", "start"),
