@@ -19,7 +19,7 @@ ALLOWED = {
     "statistics": (),
     "optim": ("files",),
     "models": ("files",),
-    "checkpoint": ("files", "machines"),
+    "checkpoint": ("files", "machines", "sharding"),
     "data": ("files", "bars", "sharding", "machines"),
     "steps": ("losses", "metrics", "optim"),
     "pretrained": ("files", "models", "data.catalog.download"),

@@ -13,6 +13,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from imgcls_jax import sharding
 from imgcls_jax.errors import UserError
 from imgcls_jax.files import reading
 
@@ -52,12 +53,8 @@ def leaves(tree: Any, *, copy: bool = False) -> Iterator[tuple[str, np.ndarray]]
       copy: whether the values may not change when the buffers of the tree are donated.
     """
     for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
-        if isinstance(leaf, jax.Array) and not (
-            leaf.is_fully_addressable or leaf.is_fully_replicated
-        ):
-            from jax.experimental import multihost_utils
-
-            leaf = multihost_utils.process_allgather(leaf, tiled=True)
+        if isinstance(leaf, jax.Array):
+            leaf = sharding.fetched(leaf)
         value = np.array(leaf) if copy else np.asarray(leaf)
         yield jax.tree_util.keystr(path, simple=True, separator="."), value
 
