@@ -3,19 +3,25 @@
 import contextlib
 import os
 import signal
+import sys
 from types import FrameType
 
-from experiments.cli import huge_pages
+from experiments.cli import huge_pages, restarting
 from imgcls_jax.errors import ASKING
 
+_UTF8 = "PYTHONUTF8"
 STATUS = 130  # as a shell reports a program that Ctrl-C ends
 
 
 def begin() -> None:
-    """Starts the program again with huge pages where that helps, and answers signals from now on.
+    """Starts the program again where that helps, and answers signals from now on.
 
-    One that comes while libraries are imported gets a line for an answer, and no traceback.
+    It starts again with huge pages, and with names of files in UTF-8, the only ones that Orbax'
+    TensorStore writes. A signal that comes while libraries are imported gets a line for an answer,
+    and no traceback.
     """
+    if sys.getfilesystemencoding() != "utf-8" and os.environ.get(_UTF8) != "1":
+        restarting.start_with(_UTF8, "1")
     huge_pages.ask()
     for number in ASKING:
         if signal.getsignal(number) != signal.SIG_IGN:  # as nohup has it

@@ -7,11 +7,11 @@ a process that asks, and the library asks (`madvise`) if `GLIBC_TUNABLES` says s
 starts; later is too late, so the program replaces itself before it has imported anything.
 """
 
-import itertools
 import os
 import platform
-import sys
 from pathlib import Path
+
+from experiments.cli import restarting
 
 VARIABLE = "GLIBC_TUNABLES"
 _SETTING = "glibc.malloc.hugetlb=1"
@@ -24,14 +24,9 @@ def ask() -> None:
     Returns where nothing is to be done: not such a command, another system or C library, pages
     that are not given on request, or a user who has set the variable, even to nothing.
     """
-    command = sys.orig_argv[1:]
-    named = [name for option, name in itertools.pairwise(command) if option == "-m"]
-    if not named or not named[0].startswith("experiments.") or VARIABLE in os.environ:
+    if VARIABLE in os.environ or platform.libc_ver()[0] != "glibc" or not _on_request():
         return
-    if platform.libc_ver()[0] != "glibc" or not _on_request():
-        return
-    os.environ[VARIABLE] = _SETTING
-    os.execv(sys.executable, [sys.executable, *command])
+    restarting.start_with(VARIABLE, _SETTING)
 
 
 def _on_request() -> bool:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import experiments
-from experiments.cli import huge_pages
+from experiments.cli import beginning, huge_pages
 
 _COMMAND = ["python", "-X", "dev", "-m", "experiments.fmnist", "--lr=1"]
 
@@ -93,3 +93,15 @@ def test_importing_the_package_starts_nothing(started):
 
 def test_all_programs_are_known():
     assert {path.stem for path in _PROGRAMS} >= {"fmnist", "cifar10", "transfer", "predict"}
+
+
+def test_names_of_files_are_in_utf_8(started, monkeypatch):
+    monkeypatch.setattr(sys, "getfilesystemencoding", lambda: "ascii")
+    monkeypatch.setattr("signal.signal", lambda *_: None)
+    monkeypatch.setenv("PYTHONUTF8", "0")
+    beginning.begin()
+    assert started[0] == (sys.executable, [sys.executable, *_COMMAND[1:]])
+    started.clear()
+    monkeypatch.setenv(huge_pages.VARIABLE, "")
+    beginning.begin()  # whatever the encoding is now
+    assert started == []
