@@ -63,13 +63,15 @@ def cache_folder(given: str | os.PathLike | None = None) -> Path:
     Raises:
       UserError: it would lie in a home, and this user has none.
     """
-    place = given or os.environ.get("IMGCLS_CACHE")
-    if place is None and os.path.expanduser("~") == "~":
-        raise UserError(
-            "this user has no home to keep decoded photos in; set IMGCLS_CACHE to a folder that "
-            "can be written."
-        )
+    if not (place := given or os.environ.get("IMGCLS_CACHE")):
+        require_home("decoded photos", "set IMGCLS_CACHE to a folder that can be written")
     return local_path(place or "~/.cache/imgcls_jax", "IMGCLS_CACHE")
+
+
+def require_home(what: str, advice: str) -> None:
+    """Raises UserError for a user without a home to keep something in, saying what to do."""
+    if os.path.expanduser("~") == "~":
+        raise UserError(f"this user has no home to keep {what} in; {advice}.")
 
 
 @contextlib.contextmanager

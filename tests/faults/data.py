@@ -95,8 +95,8 @@ _CATALOG = (
         ("data/catalog/test_prepared.py",),
         killed_preparations_stay=(
             "what a preparation killed after its renaming left stays for good",
-            "    if not left:\n        return\n    held",
-            "    if left:\n        return\n    held",
+            'if not any(folder.parent.glob(f"{_SCRATCH}*")):',
+            'if any(folder.parent.glob(f"{_SCRATCH}*")):',
         ),
         others_preparations_are_swept=(
             "a preparation at work beside a prepared folder loses its files",

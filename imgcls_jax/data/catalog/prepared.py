@@ -87,8 +87,7 @@ def make_whole(folder: Path, make: Callable[[Path], Path]) -> bool:
             return False
         if folder.exists() and any(folder.iterdir()):
             raise FileExistsError(errno.EEXIST, f"{folder} is there but incomplete, delete it")
-        for leftover in folder.parent.glob(f"{_SCRATCH}*"):
-            shutil.rmtree(leftover, ignore_errors=True)
+        _sweep(folder.parent)
         scratch = Path(tempfile.mkdtemp(prefix=_SCRATCH, dir=folder.parent))
         try:
             os.rename(make(scratch), folder)
@@ -104,13 +103,17 @@ def tidy(folder: Path) -> None:
 
     Where somebody prepares beside it, or the folder cannot be written to, it stays.
     """
-    left = list(folder.parent.glob(f"{_SCRATCH}*"))
-    if not left:
+    if not any(folder.parent.glob(f"{_SCRATCH}*")):
         return
     held = filelock.FileLock(folder.parent / ".lock")
     with contextlib.suppress(OSError), held.acquire(timeout=0):  # a time-out is an OSError too
-        for scratch in left:
-            shutil.rmtree(scratch, ignore_errors=True)
+        _sweep(folder.parent)
+
+
+def _sweep(folder: Path) -> None:
+    """Removes the work in progress of killed preparations, for the holder of the lock."""
+    for leftover in folder.glob(f"{_SCRATCH}*"):
+        shutil.rmtree(leftover, ignore_errors=True)
 
 
 def read(recipe: Recipe, data_dir: Path) -> Dataset:

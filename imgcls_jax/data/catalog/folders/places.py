@@ -10,7 +10,7 @@ from typing import TypedDict
 from imgcls_jax.data.catalog.folders import folder_info
 from imgcls_jax.data.catalog.naming import Name
 from imgcls_jax.errors import UserError, printable
-from imgcls_jax.files import local_path
+from imgcls_jax.files import local_path, require_home
 from imgcls_jax.files.typed import load
 
 
@@ -29,8 +29,8 @@ def data_dir_of(given: str | os.PathLike | None) -> Path:
       UserError: it is in a home that this user has not, or a file.
     """
     where = given or os.environ.get("TFDS_DATA_DIR")
-    if not where and os.path.expanduser("~") == "~":
-        raise UserError("this user has no home to keep data in; give `data_dir` or TFDS_DATA_DIR.")
+    if not where:
+        require_home("data", "give `data_dir` or TFDS_DATA_DIR")
     setting = "data_dir" if given else "TFDS_DATA_DIR"
     data_dir = local_path(where or "~/tensorflow_datasets", setting).absolute()
     existing = next(path for path in (data_dir, *data_dir.parents) if os.path.exists(path))
