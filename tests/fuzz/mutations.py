@@ -5,6 +5,7 @@ lengths, and text that programs trip over; in JSON also values of other types, m
 nesting.
 """
 
+import copy
 import json
 import random
 
@@ -125,7 +126,7 @@ def _other_values(content: bytes, rng: random.Random) -> bytes:
             case 2:
                 container[key] = [container[key]]
             case _:
-                container[key] = rng.choice(_ODD)
+                container[key] = copy.deepcopy(rng.choice(_ODD))
     text = json.dumps(held[0])
     return text.replace(f'"{_DEEP}"', "[" * 3000 + "]" * 3000).encode()
 

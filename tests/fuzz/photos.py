@@ -165,10 +165,18 @@ def _builds(kind: str, contents: list[bytes]) -> tuple[Callable[[Path], Inside |
     return tuple(functools.partial(_write, content, kind) for content in contents)
 
 
+_FOUND = {"PNG": (1346, 7493), "GIF": (517,), "WEBP": (2969, 5678)}  # gigabytes, or many seconds
+
 READERS = (
     *(
-        # Pillow's limit of 179 million pixels, four bytes for each, once more to convert them.
-        Reader(f"photo_{kind.lower()}", _builds(kind, contents), _read_photo, megabytes=2000)
+        # 17 million pixels, which few bytes may promise: of an animation several at a time.
+        Reader(
+            f"photo_{kind.lower()}",
+            _builds(kind, contents),
+            _read_photo,
+            found=_FOUND.get(kind, ()),
+            megabytes=500,
+        )
         for kind, contents in _contents().items()
     ),
     Reader(
@@ -177,14 +185,12 @@ READERS = (
         _read_cache,
         files=("cache/*/*.npy", "cache/*/*.json*", "cache/*/partial"),
         leaves=True,
-        default=20,
-        slow=3000,
     ),
     Reader(
         "inspection",
         (_inspected,),
         _read_inspected,
-        default=60,
         files=("corrections.csv", "copies.csv"),
+        found=(930,),
     ),
 )

@@ -38,7 +38,7 @@ class Reader:
         them, such as the content of a gzip file: damage there meets no checksum.
       read: reads the folder. An AssertionError is a wrong answer.
       files: patterns of the files to damage.
-      default, slow: how many damaged inputs the default run and the slow one try.
+      found: numbers of inputs that once had another answer than a right one or one sentence.
       megabytes: the most memory that reading may add to what the process had.
       leaves: whether reading leaves files behind, which must go before the next.
       odd: whether a named pipe, a socket or a device may be in the place of a file.
@@ -48,8 +48,7 @@ class Reader:
     builds: tuple[Callable[[Path], Inside | None], ...]
     read: Callable[[Path], Any]
     files: tuple[str, ...] = ("**/*",)
-    default: int = 200
-    slow: int = 10_000
+    found: tuple[int, ...] = ()
     megabytes: int = 256
     leaves: bool = False
     odd: bool = True

@@ -127,19 +127,13 @@ def _read_export(folder: Path) -> None:
 
 
 READERS = (
-    Reader("run_folder", (_folder,), _read_folder, default=60),
+    Reader("run_folder", (_folder,), _read_folder),
     Reader("limits", (_limits,), _read_limits),
-    # Orbax takes a tenth of a second to open one; compiling an exported program as long.
-    Reader(
-        "checkpoint", (_checkpoint,), _read_checkpoint, default=2, slow=300, megabytes=1000,
-        leaves=True,
-    ),
+    Reader("checkpoint", (_checkpoint,), _read_checkpoint, megabytes=1000, leaves=True),
     Reader(
         "export",
         tuple(functools.partial(_export, name) for name in ("meta.json", "model.stablehlo")),
         _read_export,
-        default=4,
-        slow=1000,
         megabytes=1000,
     ),
 )  # fmt: skip

@@ -200,8 +200,11 @@ def _digest(checkpoint: Path) -> str:
     """SHA-256 over paths, shapes and bytes of a checkpoint's arrays, less clocks and streams."""
     import orbax.checkpoint as ocp
 
-    (step,) = [entry for entry in checkpoint.iterdir() if entry.name.isdigit()]
-    tree = ocp.StandardCheckpointer().restore(step / "default")
+    newest = max(
+        (of for of in checkpoint.iterdir() if of.name.isdigit()), key=lambda of: int(of.name)
+    )
+    older = newest / "default"  # as older versions wrote
+    tree = ocp.StandardCheckpointer().restore(older if older.is_dir() else newest)
     for clock in ("seconds", "feed"):
         tree.pop(clock, None)
     digest = hashlib.sha256()

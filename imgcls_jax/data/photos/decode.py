@@ -39,6 +39,8 @@ _UPRIGHT = {  # EXIF orientation -> the turn that brings the picture upright
 }
 _ORIENTATION = 0x0112  # the EXIF tag
 
+_ALWAYS, _PER_BYTE = 2**24, 1000  # pixels that are decoded, of any file and for each of its bytes
+
 # Pillow warns of large pictures (it refuses only those of twice that size) and of stray metadata:
 # of no use to anybody while a set of pictures is read, whose bad ones are reported anyway.
 warnings.filterwarnings("ignore", module=r"PIL\.")
@@ -76,7 +78,8 @@ def decode(
 
     Raises:
       BadImage: the file cannot be read, is empty, truncated, damaged, no image or so large that it
-        could be a decompression bomb (Pillow's limit, 179 million pixels).
+        could be a decompression bomb: above 179 million pixels (Pillow's limit), or above 17
+        million and 1,000 for each byte.
     """
     return np.asarray(_open(source, at_least))
 
@@ -134,6 +137,7 @@ def _open(source: str | os.PathLike | bytes, at_least: tuple[int, int] | None) -
         formats = ("HEIF",)
     try:
         with Image.open(io.BytesIO(content), formats=formats) as image:
+            _require_no_bomb(image.size, len(content), name)
             if at_least and image.format in ("JPEG", "MPO"):
                 lying = _orientation(image) >= 5
                 image.draft(None, at_least if lying else at_least[::-1])
@@ -141,7 +145,7 @@ def _open(source: str | os.PathLike | bytes, at_least: tuple[int, int] | None) -
             # After loading, since some of Pillow's readers (TIFF) have turned it by then.
             turn = _UPRIGHT.get(_orientation(image))
             return _rgb(image.transpose(turn) if turn is not None else image)
-    except MemoryError:
+    except (MemoryError, BadImage):
         raise
     except UnidentifiedImageError as error:
         whatever = ", whatever its name says" if kinds.is_called_picture(name) else ""
@@ -151,6 +155,17 @@ def _open(source: str | os.PathLike | bytes, at_least: tuple[int, int] | None) -
     except Exception as error:  # damaged files make Pillow's readers raise anything
         reason = " ".join(str(error).split()).rstrip(".") or type(error).__name__
         raise BadImage(name, f"is truncated or damaged ({reason})") from error
+
+
+def _require_no_bomb(size: tuple[int, int], length: int, name: str) -> None:
+    """Refuses pixels that a few bytes promise: they would take gigabytes before they are missed.
+
+    Of one colour, a JPEG has up to 80 pixels for each byte, a PNG 350.
+    """
+    pixels = size[0] * size[1]
+    if pixels > max(_ALWAYS, _PER_BYTE * length):
+        why = f"has {pixels:,} pixels in {length:,} bytes"
+        raise BadImage(name, f"{why}, so that it could be a decompression bomb")
 
 
 def _orientation(image: Image.Image) -> int:

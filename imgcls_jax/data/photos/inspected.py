@@ -63,11 +63,12 @@ def read_rows(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
     try:
         with io.TextIOWrapper(opened(path), "utf-8-sig", "surrogateescape", newline="") as file:
             reader = csv.DictReader(file, strict=True)
+            header = reader.fieldnames or ()
             rows = list(reader)
     except (OSError, csv.Error) as error:
         reason = getattr(error, "strerror", None) or error
         raise UserError(f"{printable(path)} cannot be read ({reason}); {_ADVICE}.") from error
-    if missing := [name for name in columns if name not in (reader.fieldnames or ())]:
+    if missing := [name for name in columns if name not in header]:
         raise UserError(
             f"{printable(path)} has no column {' and no column '.join(missing)}; save it as comma-"
             "separated values with the header it was written with."

@@ -106,19 +106,19 @@ class _Groups:
 
     Attributes:
       firsts: int64 (G,), the number of each group's first row, counted through all files.
-      largest: bytes of pictures in the largest group, at least 1.
+      largest: bytes in the largest group, at least 1.
     """
 
     def __init__(self, files: tuple[str, ...], image: str):
         self._paths, self._image = files, image
-        self._files = [_opened(path, image) for path in files]
+        self._files = [_opened(path) for path in files]
         self._starts = np.cumsum([0, *(sum(opened.rows) for opened in self._files)])
         self._place, firsts, row, self.largest = [], [], 0, 1
         for path, opened in zip(files, self._files, strict=True):
             for number, (rows, size) in enumerate(zip(opened.rows, opened.sizes, strict=True)):
                 if size > _LARGEST:
                     raise UserError(
-                        f"{printable(path)} holds {size / 1e9:.1f} GB of pictures in one row "
+                        f"{printable(path)} holds {size / 1e9:.1f} GB in one row "
                         "group, too many to read at once; write it again with groups of 100 rows."
                     )
                 self._place.append((opened.file, number))
@@ -158,14 +158,14 @@ def _order(photos: ParquetPhotos, seed: int, epoch: int) -> np.ndarray:
 
 
 class _Opened(NamedTuple):
-    """A file, and of each of its row groups the rows and the bytes of pictures."""
+    """A file, and of each of its row groups the rows and the bytes, uncompressed."""
 
     file: Any
     rows: list[int]
     sizes: list[int]
 
 
-def _opened(path: str, image: str) -> _Opened:
+def _opened(path: str) -> _Opened:
     import pyarrow.parquet
 
     try:
@@ -173,14 +173,9 @@ def _opened(path: str, image: str) -> _Opened:
         # Page by page rather than all of a group's bytes first.
         file = pyarrow.parquet.ParquetFile(path, pre_buffer=False, buffer_size=2**20)
         groups = [file.metadata.row_group(n) for n in range(file.metadata.num_row_groups)]
-        sizes = [
-            sum(
-                column.total_uncompressed_size
-                for column in map(group.column, range(group.num_columns))
-                if column.path_in_schema.split(".")[0] == image
-            )
-            for group in groups
-        ]
+        # Not of the pictures' column alone: pyarrow ends the process where a column's description
+        # is damaged (`Repetition level histogram size mismatch`, version 25).
+        sizes = [group.total_byte_size for group in groups]
         return _Opened(file, [group.num_rows for group in groups], sizes)
     except Exception as error:  # pyarrow's, of several kinds
         raise UserError(

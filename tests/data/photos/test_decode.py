@@ -206,6 +206,11 @@ BAD = {
         png(struct.pack(">IIBBBBB", 30_000, 30_000, 8, 2, 0, 0, 0), b""),
         "could be a decompression bomb",
     ),
+    # Pillow would decode them, in seconds and gigabytes.
+    "25 million pixels": (
+        png(struct.pack(">IIBBBBB", 5_000, 5_000, 8, 2, 0, 0, 0), b""),
+        "has 25,000,000 pixels in 65 bytes, so that it could be a decompression bomb",
+    ),
     "half a JPEG": (encoded(smooth(80, 80), "JPEG")[:700], "is truncated or damaged"),
     "half a PNG": (encoded(smooth(80, 80))[:300], "is truncated or damaged"),
     "half a WebP": (encoded(smooth(80, 80), "WEBP")[:90], "is truncated or damaged"),

@@ -89,9 +89,10 @@ def test_files_that_are_no_corrections_are_refused(photos, tmp_path):
     with pytest.raises(UserError, match=r"there is no folder .*gone; give `inspected`"):
         _load(photos, inspected=str(tmp_path / "gone"))
     where = _correct(photos)
-    (where / inspected.CORRECTIONS).write_text("path;action;to;digest\n")
-    with pytest.raises(UserError, match="has no column path and no column action"):
-        _load(photos, inspected=str(where))
+    for content in ("path;action;to;digest\n", ""):
+        (where / inspected.CORRECTIONS).write_text(content)
+        with pytest.raises(UserError, match="has no column path and no column action"):
+            _load(photos, inspected=str(where))
 
 
 def test_grouping_needs_an_inspection_and_photos(photos):

@@ -103,7 +103,7 @@ def test_a_row_without_a_picture_and_a_group_that_is_too_large(tmp_path, files, 
         with pytest.raises(BadImage, match="is empty"):
             decode(source[index][0])
     monkeypatch.setattr(parquet, "_LARGEST", 100)
-    with pytest.raises(UserError, match=r"a.parquet holds 0.0 GB of pictures in one row group"):
+    with pytest.raises(UserError, match=r"a.parquet holds 0.0 GB in one row group"):
         photos(files)[0]
 
 
@@ -118,14 +118,14 @@ def test_a_file_that_is_gone_or_no_parquet_file(tmp_path, files):
     assert photos(files).fingerprint() != photos([files[0], path]).fingerprint()
 
 
-def test_names_of_columns_that_are_no_text(tmp_path, files):
-    """The file opens, since only the name that a row group's column has is damaged."""
+def test_descriptions_of_columns_are_not_looked_at(tmp_path, files):
+    """By a damaged one pyarrow raises what Python cannot catch, and here a name that is no text."""
     path = tmp_path / "x.parquet"
     with open(files[1], "rb") as file:
         parts = file.read().split(b"image")
     path.write_bytes(b"image".join(parts[:2]) + b"\x80mage" + b"image".join(parts[2:]))
-    with pytest.raises(UserError, match=r"x.parquet is no Parquet file that can be read"):
-        photos([path])[0]
+    for damaged, whole in zip(photos([path], [0, 1]), photos([files[1]], [0, 1]), strict=True):
+        assert damaged == whole
 
 
 @settings(deadline=None, max_examples=30)

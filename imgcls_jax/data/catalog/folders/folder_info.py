@@ -159,7 +159,7 @@ def read(folder: Path) -> FolderInfo:
         told = read_json(folder / "dataset_info.json")
         keys = _supervised_keys(told.get("supervisedKeys", {}))
         features = choose(_feature_tree(folder), keys, where=printable(folder))
-        splits = {of["name"]: of for of in told["splits"] if any(map(int, of["shardLengths"]))}
+        splits = {of["name"]: of for of in told["splits"] if any(_lengths(of))}
         info = FolderInfo(
             path=folder,
             name=told["name"],
@@ -167,7 +167,7 @@ def read(folder: Path) -> FolderInfo:
             version=told["version"],
             features=features,
             class_names=_class_names(folder, features),
-            shards={n: tuple(map(int, of["shardLengths"])) for n, of in splits.items()},
+            shards={name: _lengths(of) for name, of in splits.items()},
             templates={n: of.get("filepathTemplate") or _TEMPLATE for n, of in splits.items()},
             file_format=told.get("fileFormat", "tfrecord"),
             told=told,
@@ -195,9 +195,18 @@ def read(folder: Path) -> FolderInfo:
     return info
 
 
+def _lengths(split: Mapping[str, Any]) -> tuple[int, ...]:
+    """Returns the lengths of a split's files, in JSON of protocol buffers numbers or text."""
+    if not all(type(length) in (int, str) for length in split["shardLengths"]):
+        raise ValueError("shardLengths that are no numbers")
+    return tuple(map(int, split["shardLengths"]))
+
+
 def _require_sound(info: FolderInfo) -> None:
     """Raises ValueError for what TFDS never writes, such as files in another folder."""
-    said = info.description
+    said, names = info.description, [of["name"] for of in info.told["splits"]]
+    if len(set(names)) < len(names):
+        raise ValueError("two splits of one name")
     if not all(isinstance(text, str) for text in (said.licence, said.homepage, said.citation)):
         raise ValueError("a description that is no text")
     for name in (info.name, info.version, info.config or "none", *info.shards):
@@ -212,10 +221,9 @@ def _require_sound(info: FolderInfo) -> None:
 
 
 def require_features_of_tfds(content: Any) -> None:
-    """Raises ValueError for features of any other package, which TFDS would import by their names.
+    """Raises ValueError for a `features.json` that names features of another package.
 
-    Args:
-      content: of a `features.json`.
+    TFDS would import them.
     """
     inner = content.values() if isinstance(content, dict) else content
     for key, value in content.items() if isinstance(content, dict) else ():

@@ -40,6 +40,8 @@ def load(info: FolderInfo, options: SmallOptions) -> Dataset:
       UserError: for whatever is wrong with the folder or the options, or too little memory.
     """
     title, (height, width, channels) = info.title, info.features.image_shape
+    if height is None or width is None:
+        raise UserError(f"{title} has images of several sizes: load it as photos.")
     if channels not in _MODES:
         raise UserError(f"{title} has images of {channels} channels: choose one of 1, 3 or 4.")
     chosen = splitting.choose(
