@@ -37,6 +37,7 @@ _FORMAT = 1  # number of the layout of meta.json
 _MODEL, _META = "model.stablehlo", "meta.json"
 _AGAIN = "export the run again"
 _ANEW = f"copy it anew, or {_AGAIN}"
+_ONE_ARRAY = (jax.tree.structure(((0,), {})), jax.tree.structure(0))  # as it takes and gives it
 
 
 @dataclasses.dataclass(frozen=True)
@@ -208,6 +209,8 @@ def _unlike(exported: jax_export.Exported, meta: dict[str, Any]) -> str | None:
         or not jnp.issubdtype(gives[0].dtype, jnp.floating)
     ):
         return f"gives {_shapes(gives)} and not probabilities (B, {classes})"
+    if (exported.in_tree, exported.out_tree) != _ONE_ARRAY:
+        return "takes or gives more than an array"
     if not set(meta["platforms"]) <= set(exported.platforms):
         return f"is for {' and '.join(exported.platforms)}, not {' and '.join(meta['platforms'])}"
     return None

@@ -183,6 +183,7 @@ READERS = (
         "photo_cache",
         (_cached, _broken_off),
         _read_cache,
+        found=(6397, 7401),
         files=("cache/*/*.npy", "cache/*/*.json*", "cache/*/partial"),
         leaves=True,
     ),

@@ -181,7 +181,7 @@ READERS = (
         "tfds_images",
         tuple(functools.partial(_prepared, kind) for kind in _WRITERS),
         _read_small,
-        found=(628,),
+        found=(628, 2927),
         leaves=True,
     ),
     Reader("kept_npz", (_kept,), _read_kept, files=("*.npz",)),

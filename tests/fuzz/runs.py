@@ -134,6 +134,7 @@ READERS = (
         "export",
         tuple(functools.partial(_export, name) for name in ("meta.json", "model.stablehlo")),
         _read_export,
+        found=(2403,),
         megabytes=1000,
     ),
 )  # fmt: skip

@@ -86,6 +86,11 @@ def test_what_a_file_says_of_itself_is_held_to_its_range_and_its_program(
     assert says in refusal(rewritten(tmp_path / "a.zip", meta | edit, model))
 
 
+def test_a_program_that_gives_more_than_an_array_is_refused(tmp_path):
+    path = write(lambda images: (means(images), None), tmp_path / "a.zip")
+    assert "its program takes or gives more than an array; copy it anew" in refusal(path)
+
+
 @pytest.mark.parametrize("meta", ["[]", "[" * 10_000, '{"format": 1, "format": 1}', "NaN", ""])
 def test_metadata_that_are_no_object_are_no_exported_network(meta, written, tmp_path):
     path = rewritten(tmp_path / "a.zip", meta, parts(written)[1])

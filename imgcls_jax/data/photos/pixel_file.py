@@ -76,6 +76,8 @@ def resume(pixels: io.BufferedRandom, log: io.TextIOBase, size: int) -> tuple[in
     end = pixels.tell()
     log.seek(0)
     for line in log:
+        if not line.endswith("\n"):  # or the next would follow on the same line
+            break
         try:
             block = json.loads(line)
             count = block["images"] + len(block["bad"])

@@ -166,6 +166,18 @@ def test_damage_to_unfinished_work_is_noticed(folder, decoded, tmp_path):
     np.testing.assert_array_equal(images, expected(root, paths))
 
 
+def test_a_line_of_unfinished_work_without_its_end_is_not_written_on(folder, decoded, tmp_path):
+    root, paths = folder
+    decoded.stop_after = 60
+    with pytest.raises(KeyboardInterrupt):
+        cache.load(root, paths, size=8, how="crop", workers=1)
+    decoded.stop_after = None
+    log = the_cache(tmp_path) / "blocks.jsonl"
+    log.write_text(log.read_text().rstrip("\n"))
+    images, *_ = cache.load(root, paths, size=8, how="crop", workers=1)
+    np.testing.assert_array_equal(images, expected(root, paths))
+
+
 @pytest.mark.parametrize("accident", ["truncated", "written into", "no record", "torn record"])
 def test_a_damaged_cache_is_made_anew(folder, decoded, tmp_path, accident):
     root, paths = folder

@@ -18,7 +18,8 @@ _TEMPLATE = "{DATASET}-{SPLIT}.{FILEFORMAT}-{SHARD_X_OF_Y}"  # where the folder 
 FORMATS = ("array_record", "tfrecord")
 _FIELD = re.compile(r"\{(\w+)\}")
 _PLAIN = re.compile(r"[\w.+-]+")
-_MOST, _MOST_CLASSES = 2**40, 2**20  # far more examples in a file, and classes, than there are
+# Far more examples in a file, classes, and pixels to a side than there are.
+_MOST, _MOST_CLASSES, _MOST_PIXELS = 2**40, 2**20, 2**20
 
 
 class Features(NamedTuple):
@@ -204,7 +205,8 @@ def _lengths(split: Mapping[str, Any]) -> tuple[int, ...]:
 
 def _require_sound(info: FolderInfo) -> None:
     """Raises ValueError for what TFDS never writes, such as files in another folder."""
-    said, names = info.description, [of["name"] for of in info.told["splits"]]
+    said, shape = info.description, info.features.image_shape
+    names = [of["name"] for of in info.told["splits"]]
     if len(set(names)) < len(names):
         raise ValueError("two splits of one name")
     if not all(isinstance(text, str) for text in (said.licence, said.homepage, said.citation)):
@@ -216,15 +218,12 @@ def _require_sound(info: FolderInfo) -> None:
         raise ValueError("impossible numbers of examples")
     if any(file.parent != info.path for split in info.shards for file in info.files(split)):
         raise ValueError("files in another folder")
-    if len(info.features.image_shape) != 3:
-        raise ValueError(f"images of {len(info.features.image_shape)} dimensions")
+    if len(shape) != 3 or not all(side is None or 0 < side < _MOST_PIXELS for side in shape):
+        raise ValueError(f"images of the shape {shape}"[:80])
 
 
 def require_features_of_tfds(content: Any) -> None:
-    """Raises ValueError for a `features.json` that names features of another package.
-
-    TFDS would import them.
-    """
+    """Raises ValueError for a `features.json` with names of another package: TFDS imports them."""
     inner = content.values() if isinstance(content, dict) else content
     for key, value in content.items() if isinstance(content, dict) else ():
         named = key in ("pythonClassName", "type") and isinstance(value, str)
