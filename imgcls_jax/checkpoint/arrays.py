@@ -21,14 +21,19 @@ class Damaged(Exception):
     """A checkpoint is not what was written, or cannot be read; its text is said of its folder."""
 
 
-class Handler(ocp.StandardCheckpointHandler):
+class Handler(ocp.PyTreeCheckpointHandler):
     """Writes a tree, and before it is complete the record of its leaves.
+
+    Nothing is compressed: weights become a twelfth smaller by it, and take half as long again.
 
     Attributes:
       seconds: the time that the last tree took; 0 before.
     """
 
     seconds = 0.0
+
+    def __init__(self):
+        super().__init__(use_compression=False)
 
     async def async_save(self, directory, args):
         self._began = time.perf_counter()
@@ -44,7 +49,7 @@ class Handler(ocp.StandardCheckpointHandler):
 
 @ocp.args.register_with_handler(Handler, for_save=True)
 @dataclasses.dataclass
-class _Save(ocp.args.StandardSave):
+class _Save(ocp.args.PyTreeSave):
     """What `Handler` takes: the tree, and `digests.random_numbers` of it."""
 
     random: str | None = None
@@ -52,7 +57,7 @@ class _Save(ocp.args.StandardSave):
 
 @ocp.args.register_with_handler(Handler, for_restore=True)
 @dataclasses.dataclass
-class _Restore(ocp.args.StandardRestore):
+class _Restore(ocp.args.PyTreeRestore):
     """What Orbax wants of a handler, though this one only writes."""
 
 
