@@ -1,11 +1,13 @@
 """Checkpoints: what is saved comes back bit for bit, and damage is one sentence."""
 
+import threading
+
 import jax
 import jax.numpy as jnp
 import pytest
 from conftest import same_bits
 
-from imgcls_jax.checkpoint import Checkpoints
+from imgcls_jax.checkpoint import Checkpoints, digests
 from imgcls_jax.errors import UserError
 
 
@@ -49,6 +51,24 @@ def test_the_newest_are_kept_two_of_those_to_go_on_from(tmp_path):
         assert same_bits(checkpoints.restore("best", tree()), tree(2))
     assert sorted(p.name for p in (tmp_path / "last").iterdir()) == ["2", "5"]
     assert [p.name for p in (tmp_path / "best").iterdir()] == ["2"]
+
+
+def test_one_kind_does_not_wait_for_another(tmp_path, monkeypatch):
+    """At the end of a run two are written at the same time."""
+    held, write = threading.Event(), digests.write
+
+    def writing(folder, *of):
+        if "last" in str(folder):
+            assert held.wait(20)
+        write(folder, *of)
+
+    monkeypatch.setattr(digests, "write", writing)
+    with Checkpoints(tmp_path) as checkpoints:
+        checkpoints.save("last", 1, tree(1))
+        checkpoints.save("evaluated", 1, tree(1))
+        held.set()
+    assert Checkpoints(tmp_path).step("last") == Checkpoints(tmp_path).step("evaluated") == 1
+    assert checkpoints.saved == 2
 
 
 def test_donating_the_saved_arrays_does_not_change_what_is_written(tmp_path):

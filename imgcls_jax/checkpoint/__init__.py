@@ -41,9 +41,9 @@ class Checkpoints:
     def __init__(self, directory: str | Path):
         self.directory = Path(directory).resolve()
         self.saved = 0
-        self._handler: arrays.Handler | None = None
-        self._writer: ocp.AsyncCheckpointer | None = None
-        self._writing: tuple[str, int] | None = None
+        # By kind, so that none waits for another: who writes, and what is being written.
+        self._writers: dict[str, tuple[arrays.Handler, ocp.AsyncCheckpointer]] = {}
+        self._writing: dict[str, int] = {}
         # Steps that were written or read here, and those that were found damaged.
         self._sound: defaultdict[str, set[int]] = defaultdict(set)
         self._damaged: defaultdict[str, set[int]] = defaultdict(set)
@@ -53,14 +53,17 @@ class Checkpoints:
         return self
 
     def __exit__(self, exc_type, exc, traceback) -> None:
-        with contextlib.suppress(Exception) if exc_type else contextlib.nullcontext():
-            self.wait()
-        self._close()
+        try:
+            with contextlib.suppress(Exception) if exc_type else contextlib.nullcontext():
+                self.wait()
+        finally:
+            for kind in list(self._writers):
+                self._close(kind)
 
     @property
     def seconds(self) -> float:
-        """The time that writing the last checkpoint took, in the background too; 0 before."""
-        return self._handler.seconds if self._handler else 0.0
+        """The longest that the last checkpoint of a kind took to write, in the background too."""
+        return max((handler.seconds for handler, _ in self._writers.values()), default=0.0)
 
     def step(self, kind: str) -> int | None:
         """Returns the newest step of that kind that is not known to be damaged, None for none."""
@@ -78,16 +81,18 @@ class Checkpoints:
         """Writes `tree` as the newest checkpoint of that kind.
 
         Returns once the arrays are copied; writing and the digests go on in the background, after
-        what was saved before is on disk. A step that is on disk and whole stays as it is: a run
-        that goes on comes to the same values.
+        what was saved before of that kind is on disk; several processes agree on one order, of all
+        kinds. A step that is on disk and whole stays as it is: a run that goes on comes to the same
+        values.
 
         Raises:
-          UserError: if this or the previous checkpoint could not be written.
+          UserError: if this checkpoint or one before could not be written.
         """
-        self.wait()
+        for earlier in list(self._writing) if jax.process_count() > 1 else (kind,):
+            self._wait_for(earlier)
         if step in self._sound[kind]:
             return
-        self._writing = (kind, step)
+        self._writing[kind] = step
         try:
             self._require_writable(kind, step)
             there = step in self._on_disk(kind)
@@ -95,15 +100,15 @@ class Checkpoints:
             if lost:
                 self._set_aside(kind, step)
             elif there:
-                self._writing = None
+                del self._writing[kind]
                 self._settle(kind, step)
                 return
-            if self._writer is None:
-                self._handler = arrays.Handler()
-                self._writer = ocp.AsyncCheckpointer(self._handler)
-            self._writer.save(self._folder(kind, step), args=arrays.to_save(tree))
+            if kind not in self._writers:
+                handler = arrays.Handler()
+                self._writers[kind] = handler, ocp.AsyncCheckpointer(handler)
+            self._writers[kind][1].save(self._folder(kind, step), args=arrays.to_save(tree))
         except Exception as error:
-            raise self._unwritten(error) from error
+            raise self._unwritten(kind, error) from error
 
     def wait(self) -> None:
         """Returns when everything saved so far is on disk, and what it replaces is gone.
@@ -111,15 +116,18 @@ class Checkpoints:
         Raises:
           UserError: if it could not be written.
         """
-        if self._writing is None:
+        for kind in list(self._writing):
+            self._wait_for(kind)
+
+    def _wait_for(self, kind: str) -> None:
+        if kind not in self._writing:
             return
         try:
-            self._writer.wait_until_finished()
+            self._writers[kind][1].wait_until_finished()
         except Exception as error:
-            raise self._unwritten(error) from error
-        (kind, step), self._writing = self._writing, None
+            raise self._unwritten(kind, error) from error
         self.saved += 1
-        self._settle(kind, step)
+        self._settle(kind, self._writing.pop(kind))
 
     def restore(
         self, kind: str, like: Any, *, step: int | None = None, otherwise: str = _COPY
@@ -221,10 +229,10 @@ class Checkpoints:
             unfinished.mkdir()
             unfinished.rmdir()
 
-    def _unwritten(self, error: Exception) -> UserError:
+    def _unwritten(self, kind: str, error: Exception) -> UserError:
         """Returns what is said of the checkpoint that was to be written; there is none any more."""
-        (kind, step), self._writing = self._writing, None
-        self._close()
+        step = self._writing.pop(kind)
+        self._close(kind)
         shutil.rmtree(self._unfinished(kind, step), ignore_errors=True)
         reason, advice = failures.unwritten(error)
         kept = self.step(kind)
@@ -233,11 +241,10 @@ class Checkpoints:
             f"cannot write a checkpoint to {self.directory / kind} ({reason}); {advice} ({whole})."
         )
 
-    def _close(self) -> None:
-        writer, self._writer = self._writer, None
-        with contextlib.suppress(Exception):  # what failed was said before
-            if writer is not None:
-                writer.close()
+    def _close(self, kind: str) -> None:
+        if kind in self._writers:
+            with contextlib.suppress(Exception):  # what failed was said before
+                self._writers.pop(kind)[1].close()
 
     def _folder(self, kind: str, step: int) -> Path:
         return self.directory / kind / str(step)
