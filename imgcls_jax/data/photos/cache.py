@@ -36,6 +36,7 @@ from imgcls_jax.files.reading import read_json, require_regular
 
 _LAYOUT = 2  # raise it when the files here, or the pixels that `photos` makes, change
 _NAMED = 10  # bad images that an error names
+_BLOCKS = "blocks.jsonl"
 
 
 def load(
@@ -151,12 +152,14 @@ def _finished(folder: Path, pictures: Pictures, size: int, verify: bool) -> dict
         with contextlib.suppress(decode.BadImage):
             decode.decode(pictures[index])
             return None
+    with contextlib.suppress(OSError):  # left where a process died when all was done
+        (folder / _BLOCKS).unlink()
     return bad
 
 
 def _make(folder: Path, pictures: Pictures, size: int, how: str, workers: int) -> dict[int, str]:
     """Decodes the missing blocks, in order; returns why pictures are bad, by index."""
-    partial, blocks = folder / "partial", folder / "blocks.jsonl"
+    partial, blocks = folder / "partial", folder / _BLOCKS
     for path in (partial, blocks):
         path.touch()
         require_regular(path)
@@ -201,7 +204,7 @@ def _make(folder: Path, pictures: Pictures, size: int, how: str, workers: int) -
     record = {"state": pixel_file.state_of(folder / "images.npy"), "bad": bad, "blocks": written}
     with whole(folder / "finished.json") as unfinished:
         unfinished.write_text(json.dumps(record) + "\n")
-    blocks.unlink()
+    blocks.unlink(missing_ok=True)
     return bad
 
 

@@ -149,6 +149,18 @@ def test_goes_on_after_a_crash_where_it_stopped(folder, decoded):
     np.testing.assert_array_equal(images, expected(root, np.array(paths)[kept]))
 
 
+def test_what_was_left_when_all_was_done_goes(folder, decoded, tmp_path):
+    """As of a process that died before it removed its notes."""
+    root, paths = folder
+    for _ in range(2):
+        cache.load(root, paths, size=8, how="crop")
+        assert not (the_cache(tmp_path) / "blocks.jsonl").exists()
+        (the_cache(tmp_path) / "blocks.jsonl").touch()
+    cache.load(root, paths, size=8, how="crop")
+    assert not (the_cache(tmp_path) / "blocks.jsonl").exists()
+    assert len(decoded) == COUNT
+
+
 def test_damage_to_unfinished_work_is_noticed(folder, decoded, tmp_path):
     root, paths = folder
     decoded.stop_after = 60
