@@ -17,6 +17,7 @@ from imgcls_jax.workdir import Workdir
 
 _ACCURACIES = {"test_accuracy", "train_accuracy", "roc_auc", "cross_validation_accuracy"}
 OLD_RUNS = behaviour.GOLDEN.with_name("old_runs")
+BEGUN_ON = "jax 0.10.2, 9c80de83ce49"  # their machine kind: what goes on elsewhere rounds otherwise
 
 
 @pytest.fixture(scope="module")
@@ -24,10 +25,10 @@ def inputs(tmp_path_factory):
     return behaviour.inputs(tmp_path_factory.mktemp("inputs"))
 
 
-def assert_as_before(name: str, workdir) -> None:
+def assert_as_before(name: str, workdir, *, bits: bool = True) -> None:
     every = json.loads(behaviour.GOLDEN.read_text())
     found = json.loads(json.dumps(behaviour.outcome(workdir)))
-    if (here := behaviour.machine()) in every and name not in behaviour.UNSTEADY:
+    if bits and (here := behaviour.machine()) in every and name not in behaviour.UNSTEADY:
         assert found == every[here][name]
         return
     for expected in (machine[name] for machine in every.values()):
@@ -52,7 +53,7 @@ def test_a_run_ends_with_the_bits_it_always_ended_with(name, inputs, tmp_path):
 def test_a_run_that_an_older_version_began_goes_on_to_the_same_end(inputs, tmp_path):
     workdir = shutil.copytree(OLD_RUNS / "stopped", tmp_path / "stopped")
     behaviour.run("stopped", workdir, inputs)
-    assert_as_before("stopped", workdir)
+    assert_as_before("stopped", workdir, bits=behaviour.machine() == BEGUN_ON)
 
 
 def test_a_run_that_an_older_version_finished_predicts_and_exports(tmp_path):
