@@ -41,9 +41,9 @@ TRANSFER = (
     ),
     Claim(
         "the same, EfficientNet-Lite0",
-        ("sports100_fine_tuned_lite0",),
+        ("sports100_fine_tuned_lite0", "sports100_fine_tuned_lite0_seed2"),
         "python -m experiments.transfer --data_dir=SPORTS --model=efficientnet_lite0"
-        " --preset=fine_tuned --trainable=stage4 --seeds=2",
+        " --preset=fine_tuned --trainable=stage4 --seeds=2  # and again with --seed=2",
     ),
     Claim(
         "MobileNetV2 again, evaluated at 224 pixels",
@@ -97,8 +97,8 @@ None of these photo sets is the one of a document, and they came without a word 
 sports is a part of it, 25 photos per class to train on, measured on the 496 of its `valid` folder,
 on which MobileNetV2's settings were chosen as well (sampling error 1.0 to 1.4 points); Lite0 takes
 them over, its rate compared on held-out training photos. The rows differ in views and size at
-evaluation too, and the seconds of Lite0's fine-tuning are of a machine that did other work and
-stood still for hours. Eggs: 634 photos of the documented classes, each measured once, by the fold
+evaluation too, and the seconds of Lite0's fine-tuning are of machines that did other work, one of
+which stood still for hours. Eggs: 634 photos of the documented classes, each measured once, by the fold
 that had not seen it; both seeds have the same folds, so that ± is the network's alone. Anime,
 cartoon or human: 1,382 pictures, and easy, since each class comes from another source; all of 276
 right is an interval of 98.6 to 100 %."""
