@@ -17,6 +17,14 @@ from imgcls_jax.workdir import Workdir
 ROOT = Path(__file__).parents[2]
 
 
+@pytest.fixture(autouse=True)
+def _heard():
+    """A shell has what runs in the background ignore SIGINT, and these tests may run there."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 def program(code: str) -> subprocess.Popen:
     """A program of its own, once it has printed a line."""
     process = subprocess.Popen(
@@ -67,7 +75,7 @@ def test_a_signal_while_data_is_loaded_gets_a_line(fmnist_main, tmp_path, monkey
             (tmp_path / "tidied").touch()
 
     monkeypatch.setattr("imgcls_jax.data.load", load)
-    monkeypatch.setattr("experiments.cli.signals._BOTH_SECONDS", 20)  # on a busy machine, too
+    monkeypatch.setattr("experiments.cli.signals._BOTH_SECONDS", 20)  # the machine may be busy
     before = [signal.getsignal(number) for number in signal.Signals]
     status, _, err = fmnist_main(*QUICK, f"--workdir={tmp_path / 'run'}")
     assert (status, err) == (130, "")  # said past Python's buffers
