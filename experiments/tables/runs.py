@@ -98,8 +98,8 @@ sports is a part of it, 25 photos per class to train on, measured on the 496 of 
 on which MobileNetV2's settings were chosen as well (sampling error 1.0 to 1.4 points); Lite0 takes
 them over, its rate compared on held-out training photos. The rows differ in views and size at
 evaluation too, and the seconds of Lite0's fine-tuning are of machines that did other work, one of
-which stood still for hours. Eggs: 634 photos of the documented classes, each measured once, by the fold
-that had not seen it; both seeds have the same folds, so that ± is the network's alone. Anime,
+which stood still for hours. Eggs: 634 photos of the documented classes, each measured once, by the
+fold that had not seen it; both seeds have the same folds, so that ± is the network's alone. Anime,
 cartoon or human: 1,382 pictures, and easy, since each class comes from another source; all of 276
 right is an interval of 98.6 to 100 %."""
 
