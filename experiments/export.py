@@ -22,7 +22,7 @@ from absl import flags
 from experiments.cli import checkpoint_flag, out_flag
 from experiments.cli import flags as cli
 from experiments.cli.checkpoint_flag import CHECKPOINT
-from experiments.cli.out_flag import OUT
+from experiments.cli.out_flag import require_writable
 from imgcls_jax.errors import UserError
 from imgcls_jax.predict import export, predictor
 from imgcls_jax.report import console
@@ -44,7 +44,7 @@ def main() -> None:
         raise UserError("no run is given; add --checkpoint=RUN, the folder of a run.")
     if not Path(CHECKPOINT.value).expanduser().is_dir():
         raise UserError(f"{CHECKPOINT.value} is no folder; give that of a run as --checkpoint.")
-    out = Path(OUT.value or Path(CHECKPOINT.value) / "model.stablehlo.zip").expanduser()
+    out = require_writable() or Path(CHECKPOINT.value).expanduser() / "model.stablehlo.zip"
     network = predictor.load(CHECKPOINT.value)
     network.export(out, platforms=_PLATFORMS.value)
     console.heading("Exported")

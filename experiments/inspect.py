@@ -93,7 +93,11 @@ def _look(data_dir: str, out: Path) -> None:
         partial.write_text(json.dumps(report, indent=2) + "\n")
     inspection.show(report)
     console.paths("Contact sheets", map(str, inspection.draw(looked, found, out)))
-    print(f"\nThe findings are in {printable(table)}: fill its column action, then --apply={table}")
+    actions = f"{inspected.EXCLUDE} or {inspected.MOVE}"
+    print(
+        f"\nThe findings are in {printable(table)}: write {actions} into its column action where "
+        f"you agree, then --apply={table}"
+    )
 
 
 def _apply(data_dir: str, table: Path, out: Path) -> None:
@@ -101,13 +105,13 @@ def _apply(data_dir: str, table: Path, out: Path) -> None:
     folder = folders.scan(data_dir)
     corrections = findings.corrections(table, folder)
     excluded = sum(correction.action == inspected.EXCLUDE for correction in corrections)
-    what = f"{excluded:,} photos left out, {len(corrections) - excluded:,} of another class"
+    what = f"photos left out: {excluded:,}, of another class: {len(corrections) - excluded:,}"
     if _MOVE_FILES.value:
         count = moving.move(folder, corrections, out)
-        print(f"{what}: {count:,} files moved; --undo={out} takes it back")
+        print(f"{what}, moved: {count:,}; --undo={out} takes it back")
     else:
         inspected.write_corrections(out, corrections)
-        print(f"{what}: train with --inspected={out}; --undo={out} takes it back")
+        print(f"{what}; train with --inspected={out}; --undo={out} takes it back")
 
 
 def _take_back(root: Path, out: Path) -> None:

@@ -28,6 +28,7 @@ if __name__ == "__main__":  # before anything heavy is imported
 
     begin()
 
+import dataclasses
 import itertools
 import os
 import sys
@@ -40,10 +41,10 @@ from tqdm.auto import tqdm
 from experiments.cli import checkpoint_flag, out_flag
 from experiments.cli import flags as cli
 from experiments.cli.checkpoint_flag import CHECKPOINT
-from experiments.cli.out_flag import OUT
+from experiments.cli.out_flag import OUT, require_writable
 from imgcls_jax.errors import UserError
 from imgcls_jax.predict import output, predictor
-from imgcls_jax.predict.judge import Asked, make_judge
+from imgcls_jax.predict.judge import UNKNOWN, Asked, make_judge
 from imgcls_jax.train.waiting import waiting
 
 flags.adopt_module_key_flags(checkpoint_flag)
@@ -75,9 +76,10 @@ def main(sources: list[str]) -> None:
     Raises:
       UserError: for flags or sources that cannot be used, or if no picture can be classified.
     """
-    _check(sources)
+    asked = _check(sources)
     sys.stdout.reconfigure(errors="backslashreplace")  # names that the terminal has no letters for
     sys.stderr.reconfigure(errors="backslashreplace")
+    paths, passed = _pictures(sources)
     with waiting("reading the network"):
         network = predictor.load(CHECKPOINT.value)
     if _SALIENCY.value and network.grad_cam is None:
@@ -85,26 +87,13 @@ def main(sources: list[str]) -> None:
             "--saliency needs the network's code, and an exported file has none; give the run's "
             "folder as --checkpoint."
         )
-    asked = Asked(
-        _UNKNOWN.value,
-        _COVERAGE.value,
-        _POSITIVE.value,
-        _THRESHOLD.value,
-        labels=network.thresholds is not None,
-    )
+    asked = dataclasses.replace(asked, labels=network.thresholds is not None)
     judge = make_judge(network, asked)
-    paths = predictor.find_images(sources, passed := Counter())
-    kinds = ", ".join(f"{count:,} {kind}" for kind, count in sorted(passed.items()))
-    if not paths:
-        instead = f" but {kinds}" if kinds else ""
-        raise UserError(
-            f"there are no images in {', '.join(sources)}{instead}; give other files or folders."
-        )
     if passed:
-        print(f"passed over: {kinds}", file=sys.stderr)
+        print(f"passed over: {passed}", file=sys.stderr)
     suffix = Path(OUT.value or "").suffix.lower().removeprefix(".")
     form = _FORMAT.value or (suffix if suffix in output.FORMATS else "table")
-    shown, done = [], 0
+    shown, done, unknown = [], 0, 0
     predictions = predictor.predict(network, paths, distances=asked.unknown is not None)
     of = {"paths": paths, "class_names": network.class_names, "top": _TOP.value}
     with output.open_report(form, OUT.value, **of, judge=judge, asked=asked) as write:
@@ -115,20 +104,57 @@ def main(sources: list[str]) -> None:
                 continue
             write(prediction)
             done += 1
+            unknown += asked.unknown is not None and judge(prediction).decision is None
             if _GRID.value and len(shown) < _GRID_IMAGES.value:
                 shown.append(prediction)
         if not done:
             what = "the file" if len(paths) == 1 else f"any of the {len(paths):,} files"
             raise UserError(f"could not classify {what}; see the reasons above.")
+    written = [Path(OUT.value)] if OUT.value else []
     if _GRID.value:
-        print(_draw(network, shown, done), file=sys.stderr)
-    if done < len(paths):
-        skipped = f"{len(paths) - done:,} of {len(paths):,} files skipped"
-        print(f"{done:,} pictures classified, {skipped}", file=sys.stderr)
+        written.append(_draw(network, shown, done))
+    _tell(asked, written, of=len(paths), done=done, unknown=unknown)
 
 
-def _check(sources: list[str]) -> None:
-    """Raises a UserError for flags or sources that cannot be used."""
+def _tell(asked: Asked, written: list[Path], *, of: int, done: int, unknown: int) -> None:
+    """Prints what the columns mean that were asked for, and what was written."""
+    if asked.unknown is not None:
+        print(
+            f"decision: {UNKNOWN} where a picture is farther from the training photos than all but "
+            f"{asked.unknown:.3g} of known ones are; {unknown:,} of {done:,} here",
+            file=sys.stderr,
+        )
+    if asked.coverage is not None:
+        said = f"set: the classes that hold the true one for {asked.coverage:.3g} of known photos"
+        print(said, file=sys.stderr)
+    if written or done < of:
+        pictures = "picture" if done == 1 else "pictures"
+        skipped = f", {of - done:,} of {of:,} files skipped" if done < of else ""
+        where = f"; written: {', '.join(map(str, written))}" if written else ""
+        print(f"{done:,} {pictures} classified{skipped}{where}", file=sys.stderr)
+
+
+def _pictures(sources: list[str]) -> tuple[list[str], str]:
+    """Returns the files to classify, and in words what is passed over in folders.
+
+    Raises:
+      UserError: there are none.
+    """
+    if not any(map(os.path.lexists, sources)):
+        given = " or ".join(map(output.printable, sources))
+        raise UserError(f"there is no {given}; give files or folders that exist.")
+    paths = predictor.find_images(sources, passed := Counter())
+    kinds = ", ".join(f"{count:,} {kind}" for kind, count in sorted(passed.items()))
+    if not paths:
+        instead = f" but {kinds}" if kinds else ""
+        raise UserError(
+            f"there are no images in {', '.join(sources)}{instead}; give other files or folders."
+        )
+    return paths, kinds
+
+
+def _check(sources: list[str]) -> Asked:
+    """Returns what to judge by; raises a UserError for flags or sources that cannot be used."""
     if not CHECKPOINT.value:
         raise UserError("no network is given; add --checkpoint=RUN, the folder of a run.")
     if not sources:
@@ -138,6 +164,8 @@ def _check(sources: list[str]) -> None:
             raise UserError(f"--{flag.name}={flag.value} cannot be used; it must be at least 1.")
     if _SALIENCY.value and not _GRID.value:
         raise UserError("--saliency is drawn in the grid; add --grid=FILE.png.")
+    require_writable()
+    return Asked(_UNKNOWN.value, _COVERAGE.value, _POSITIVE.value, _THRESHOLD.value)
 
 
 def _with_bar(predictions, total: int):

@@ -146,7 +146,7 @@ def _copies(album: Album, found: Inspection, folder: Path) -> list[Path]:
         "copy_across": ("Near copies across splits", pairs.take(across), int(across.sum())),
         "copy": ("Near copies", pairs.take(~across), int((~across).sum())),
         "copy_threshold": (
-            f"Either side of the threshold, {copies.COPY:g}: the first {len(last)} are copies",
+            f"Either side of the threshold, {copies.COPY:g}: copies ({len(last)}), then others",
             beside,
             len(beside),
         ),

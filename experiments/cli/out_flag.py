@@ -1,7 +1,7 @@
 """The flag of commands that write a file or a folder of one's choice."""
 
 import json
-import os
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -29,12 +29,12 @@ def require_writable() -> Path | None:
     path, reason = Path(OUT.value).expanduser(), ""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path.parent):  # root may write where it cannot
+            pass
     except OSError as error:
         reason = error.strerror
     if path.is_dir():
         reason = "it is a folder"
-    elif not reason and not os.access(path.parent, os.W_OK):
-        reason = "its folder is read-only"
     if reason:
         raise UserError(f"cannot write {path} ({reason}); give another --out.")
     return path

@@ -11,6 +11,7 @@ from imgcls_jax.errors import UserError
 from imgcls_jax.limits import conformal
 
 UNKNOWN = "unknown"
+_OUT_OF_RANGE = "`{}={:g}` cannot be used; it must lie between 0 and 1."
 
 
 class Judgement(NamedTuple):
@@ -36,6 +37,9 @@ class Asked:
       positive: the class of two that is decided for from `threshold` on.
       threshold: its least probability, within [0, 1]; 0.5 if None.
       labels: whether the network gives a picture any number of labels, which are then listed.
+
+    Raises:
+      UserError: a value is out of its range.
     """
 
     unknown: float | None = None
@@ -43,6 +47,14 @@ class Asked:
     positive: str | None = None
     threshold: float | None = None
     labels: bool = False
+
+    def __post_init__(self):
+        for name in ("unknown", "coverage"):
+            value = getattr(self, name)
+            if value is not None and not 0 < value < 1:
+                raise UserError(_OUT_OF_RANGE.format(name, value))
+        if self.threshold is not None and not 0 <= self.threshold <= 1:
+            raise UserError(_OUT_OF_RANGE.format("threshold", self.threshold))
 
     @property
     def listed(self) -> str | None:
@@ -68,8 +80,8 @@ def make_judge(network: Any, asked: Asked) -> Callable[[Any], Judgement]:
       asked: what to judge by.
 
     Raises:
-      UserError: if a value is out of its range, the network has not learned what it needs, or is
-        not of two classes where `positive` or `threshold` is asked for.
+      UserError: if the network has not learned what it needs, or is not of two classes where
+        `positive` or `threshold` is asked for.
     """
     if network.thresholds is not None:
         return _by_thresholds(network.thresholds, asked)
@@ -133,7 +145,5 @@ def _decide(names: tuple[str, ...], asked: Asked) -> Callable[[np.ndarray], int]
             f"there is no class `positive={asked.positive}`; choose {names[0]} or {names[1]}."
         )
     threshold = 0.5 if asked.threshold is None else asked.threshold
-    if not 0 <= threshold <= 1:
-        raise UserError(f"`threshold={threshold:g}` cannot be used; it must lie between 0 and 1.")
     positive = names.index(asked.positive)
     return lambda probabilities: positive if probabilities[positive] >= threshold else 1 - positive

@@ -73,12 +73,12 @@ def test_a_table_is_applied_and_taken_back(look, tmp_path):
     table = _table(tmp_path, a00="exclude", a01="move", a02="")
     status, out, err = look(f"--apply={table}")
     assert status == 0, err
-    assert "1 photos left out, 1 of another class: train with --inspected=" in out
+    assert "photos left out: 1, of another class: 1; train with --inspected=" in out
     status, out, _ = look(f"--undo={table.parent}")
     assert (status, "corrections removed" in out) == (0, True)
     status, out, err = look(f"--apply={table}", "--move_files")
     assert status == 0, err
-    assert "2 files moved" in out
+    assert "moved: 2" in out
     assert (tmp_path / "photos/bee/01-1.png").exists()
     status, out, _ = look(f"--undo={table.parent}")
     assert (status, "2 files moved back" in out) == (0, True)

@@ -49,12 +49,14 @@ def test_a_folder_becomes_a_table_csv_json_and_a_grid(any_main, run, photos, dig
     assert len(out.splitlines()) == 1 + 2 * 10
     assert err.count("skipped:") == 2
     assert "empty.jpg is empty (0 bytes)" in err
-    assert "10 pictures classified, 2 of 12 files skipped" in err
+    assert f"10 pictures classified, 2 of 12 files skipped; written: {tmp_path}/g.png" in err
     assert "passed over: 1 not an image (.txt)\n" in err
     assert pixels(tmp_path / "g.png").std() > 20
 
     out = tmp_path / "new" / "deeper" / "p.csv"  # the folders are made
-    assert any_main(predict.main, flag, f"--out={out}", photos)[:2] == (0, "")
+    status, said, err = any_main(predict.main, flag, f"--out={out}", photos)
+    assert (status, said) == (0, "")
+    assert f"files skipped; written: {out}\n" in err
     with out.open() as file:
         rows = list(csv.DictReader(file))
     assert [row["class_1"] for row in rows] == [str(c) for c in expected.argmax(1)]
@@ -118,6 +120,8 @@ def test_a_set_of_classes_is_listed(any_main, calibrated, photos):
     lines = any_main(predict.main, *flags_, photos)[1].splitlines()
     assert len(lines) == 1 + sum(map(len, sets))
     assert not (lines[0].count("decision"))
+    err = any_main(predict.main, *flags_, photos)[2]
+    assert "set: the classes that hold the true one for 0.95 of known photos\n" in err
 
 
 @pytest.mark.parametrize(
@@ -199,13 +203,15 @@ def test_saliency_of_a_network_without_a_map_is_refused(any_main, run, photos, t
         (["--checkpoint=CUT", "a.jpg"], "is no exported network"),
     ],
 )
-def test_bad_input_is_one_clear_sentence(arguments, says, any_main, run, tmp_path):
+def test_bad_input_is_one_clear_sentence(arguments, says, any_main, run, tmp_path, monkeypatch):
     untrained = shutil.copytree(run, tmp_path / "untrained")
     shutil.rmtree(untrained / "checkpoints")
     (tmp_path / "cut").write_bytes(b"PK\x03\x04")
     places = {"RUN": run, "UNTRAINED": untrained, "CUT": tmp_path / "cut"}
     for word, place in places.items():
         arguments = [argument.replace(f"={word}", f"={place}") for argument in arguments]
+    (tmp_path / "a.jpg").touch()
+    monkeypatch.chdir(tmp_path)
     status, _, err = any_main(predict.main, *arguments)
     assert status == 1
     assert says in err
@@ -213,11 +219,33 @@ def test_bad_input_is_one_clear_sentence(arguments, says, any_main, run, tmp_pat
     assert err.count("\n") == 1
 
 
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["none.jpg", "nowhere/"], "there is no none.jpg or nowhere/; give files or folders that"),
+        ([""], "there are no images in"),
+        (["--unknown=5", "a.jpg"], "--unknown=5 cannot be used; it must lie between 0 and 1."),
+        (["--out=/proc/p.csv", "a.jpg"], "cannot write /proc/p.csv (No such file or directory);"),
+    ],
+)
+def test_what_can_be_seen_before_the_network_is_read_is_said_before(
+    arguments, says, any_main, tmp_path, monkeypatch
+):
+    (tmp_path / "a.jpg").touch()
+    (tmp_path / "empty").mkdir()
+    monkeypatch.chdir(tmp_path)
+    arguments = [argument or str(tmp_path / "empty") for argument in arguments]
+    status, _, err = any_main(predict.main, "--checkpoint=nothing is here", *arguments)
+    assert (status, err.count("\n")) == (1, 1)
+    assert err.startswith(f"error: {says}")
+
+
 def test_export_takes_the_folder_of_a_run(any_main, tmp_path):
     for arguments, says in (
         ([], "add --checkpoint=RUN"),
         ([f"--checkpoint={tmp_path}/none"], "is no folder"),
         ([f"--checkpoint={tmp_path}"], "holds no run"),
+        ([f"--checkpoint={tmp_path}", "--out=/proc/x.zip"], "cannot write /proc/x.zip"),
     ):
         status, _, err = any_main(export.main, *arguments)
         assert status == 1

@@ -203,7 +203,6 @@ def test_sets_hold_the_label_and_the_rest_is_one_sentence(digits_run, digits):
     for asked, says in (
         (Asked(unknown=0.05), "this network hands out none; train one that is made for transfer"),
         (Asked(coverage=0.9999), r"`coverage=0\.9999` needs more than the 288 held-out examples"),
-        (Asked(coverage=1.5), r"`coverage=1\.5` cannot be used; it must lie between 0 and 1"),
         (Asked(positive="3"), "`positive` is for networks of two classes, and this one tells 10"),
         (Asked(threshold=0.5), "`threshold` is for networks of two classes"),
     ):
@@ -246,12 +245,17 @@ def test_a_threshold_moves_the_decision(asked, decision):
     assert make_judge(network, asked)(prediction).decision == decision
 
 
+@pytest.mark.parametrize(("name", "value"), [("coverage", 1.5), ("unknown", 0), ("threshold", 2)])
+def test_what_is_out_of_its_range_is_refused_before_any_network(name, value):
+    with pytest.raises(UserError, match=rf"`{name}={value}` cannot be used; it must lie between"):
+        Asked(**{name: value})
+
+
 def test_thresholds_that_cannot_be_used_are_one_sentence():
     network = predictor.Predictor(None, ("bad", "good"), (4, 4, 3), {})
     for asked, says in (
         (Asked(threshold=0.2), "`threshold` needs `positive`, the class that it is for: bad or go"),
         (Asked(positive="worse"), "there is no class `positive=worse`; choose bad or good"),
-        (Asked(positive="bad", threshold=1.5), r"`threshold=1\.5` cannot be used; it must lie"),
     ):
         with pytest.raises(UserError, match=says):
             make_judge(network, asked)
