@@ -174,7 +174,11 @@ def roc(
 
 
 def class_counts(
-    counts: Mapping[str, Sequence[int]], class_names: Sequence[str], path: Target = None
+    counts: Mapping[str, Sequence[int]],
+    class_names: Sequence[str],
+    path: Target = None,
+    *,
+    photos: Mapping[str, int] | None = None,
 ) -> Drawn:
     """Draws the examples of each class as bars, largest class first, one colour per split.
 
@@ -184,6 +188,7 @@ def class_counts(
       counts: by name of the split, C counts.
       class_names: C names.
       path: the PNG file to write.
+      photos: how many each split has, where they may have several labels.
     """
     table = np.array(list(counts.values()))
     order = np.argsort(-table.sum(axis=0), kind="stable")
@@ -194,7 +199,7 @@ def class_counts(
     left = np.zeros(classes)
     for (name, row), color in zip(counts.items(), _COLORS, strict=False):
         row = np.asarray(row)[order]
-        label = f"{name} ({row.sum():,})"
+        label = f"{name} ({photos[name]:,} photos)" if photos else f"{name} ({row.sum():,})"
         height = 0.78 if named else 1.0
         axes.barh(range(classes), row, height, left=left, color=color, label=label)
         left += row
@@ -211,8 +216,9 @@ def class_counts(
         axes.set_ylabel(f"{classes} classes, largest first", fontsize=11)
         axes.set_yticks([])
     axes.set(ylim=(classes - 0.4, -0.6), xlim=(0, 1.08 * max(totals.max(), 1)))
-    axes.set_xlabel("Examples", fontsize=11)
-    axes.set_title(f"Examples per class{_imbalance(counts)}", fontsize=12, loc="left")
+    what, of = ("Photos", "label") if photos else ("Examples", "class")
+    axes.set_xlabel(f"{what} of a {of}", fontsize=11)
+    axes.set_title(f"{what} per {of}{_imbalance(counts)}", fontsize=12, loc="left")
     axes.spines[["top", "right"]].set_visible(False)
     if len(counts) > 1:
         figure.legend(frameon=False, fontsize=10, loc="outside lower center", ncols=len(counts))

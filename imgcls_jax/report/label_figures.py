@@ -9,7 +9,8 @@ import numpy as np
 from imgcls_jax.data.dataset import Dataset, class_counts
 from imgcls_jax.report import charts, sheets
 from imgcls_jax.report.augmentation_sheet import augmentation_sheet
-from imgcls_jax.report.sheets import overlay, prediction_sheet
+from imgcls_jax.report.cells import joined
+from imgcls_jax.report.sheets import overlay
 from imgcls_jax.workdir import Workdir
 
 _SHOWN, _LOOKED_INTO = 24, 12  # photos drawn with predictions, and with saliency
@@ -35,10 +36,12 @@ def draw(
     of = (labels, probabilities, names)
     yield str(charts.precision_recall(*of, folder / "precision_recall.png"))
     yield str(charts.roc(*of, folder / "roc.png"))
-    yield str(charts.class_counts(counts, names, folder / "class_counts.png"))
-    sheet = (dataset, labels, probabilities)
+    examples = {name: len(of) for name, of in dataset.splits.items()}
+    yield str(charts.class_counts(counts, names, folder / "class_counts.png", photos=examples))
+    found = [of["threshold"] for of in workdir.summary()["per_class"].values()]
+    sheet = (dataset, labels, probabilities, np.array(found))
     yield str(_sheet(*sheet, folder / "predictions.png", most=_SHOWN))
-    first = words(train.labels[0], names)
+    first = joined(train.labels[0], names)
     yield str(sheets.sample_image(train.images[0], first, folder / "sample_image.png"))
     if grad_cam is not None:
         path = folder / "saliency.png"
@@ -48,35 +51,23 @@ def draw(
         yield str(augmentation_sheet(some, folder / "augmentation.png", specs=specs))
 
 
-def words(labels: np.ndarray, names: tuple[str, ...]) -> str:
-    """Returns the names of an example's labels (K,) of 0 and 1, with bars between them."""
-    return " | ".join(names[label] for label in np.flatnonzero(labels)) or "no label"
-
-
 def _sheet(
     dataset: Dataset,
     labels: np.ndarray,
     probabilities: np.ndarray,
+    thresholds: np.ndarray,
     path: Path,
     *,
     most: int,
     grad_cam: Callable[[Any, Any], Any] | None = None,
 ) -> Path:
-    """Draws test photos, spread evenly, above their true labels and beside the likeliest ones."""
+    """Draws test photos, spread evenly, under the labels they are given, above their own."""
     shown = np.linspace(0, len(labels) - 1, min(most, len(labels))).astype(int)
     images, chosen, overlays = dataset.test.images[shown], probabilities[shown], None
+    title = "Predictions, above the true labels"
     if grad_cam is not None:
         cams = np.asarray(grad_cam(images, chosen.argmax(axis=1)))
         overlays = np.stack([overlay(*pair) for pair in zip(images, cams, strict=True)])
-    title = "Predictions, above the true labels"
-    looks = "Where the network looks for the likeliest label (Grad-CAM), above the true labels"
-    return prediction_sheet(
-        images,
-        chosen,
-        dataset.class_names,
-        [words(row, dataset.class_names) for row in labels[shown]],
-        path,
-        overlays=overlays,
-        title=title if overlays is None else looks,
-        columns=4 if overlays is None else 2,
-    )
+        title = "Where the network looks for the likeliest label (Grad-CAM), above the true labels"
+    of = (images, labels[shown], chosen, thresholds, dataset.class_names)
+    return sheets.label_sheet(*of, path, overlays=overlays, title=title)

@@ -33,6 +33,14 @@ _CAPTIONS = {
     "sample_row": "Some training images with their classes.",
     "augmentation": "What the augmentations of the training images do.",
 }
+_OF_LABELS = {  # where an example may have several
+    "predictions": "Some test photos under the labels from their thresholds on, above those they "
+    "have: green where all are right. A bar is green or red by its label, grey below a threshold.",
+    "class_counts": "How many photos have each label, by split.",
+    "precision_recall": "Precision against recall at every threshold, for each label.",
+    "roc": "True against false positives at every threshold, for each label.",
+    "sample_image": "The first training photo and its labels.",
+}
 _NO_VALIDATION = (
     " Nothing was held out from training, so that there is no validation line; the setting "
     "hold_out=0.1 keeps a tenth to choose by."
@@ -122,9 +130,10 @@ def classes(per_class: Mapping[str, Mapping[str, Any]]) -> str:
 
 def pictures(figures: Sequence[str | Path], summary: Mapping[str, Any]) -> str:
     """Returns figures with their captions; nothing where none were drawn."""
-    shown = []
+    shown, several = [], summary.get("thresholds") is not None
+    captions = _CAPTIONS | _OF_LABELS if several else _CAPTIONS
     for path in map(Path, figures):
-        caption = _CAPTIONS.get(path.stem, path.stem.replace("_", " "))
+        caption = captions.get(path.stem, path.stem.replace("_", " "))
         if path.stem == "learning_curves" and summary.get("watched") is None:
             caption += _NO_VALIDATION
         shown.append(page.picture(path, caption))

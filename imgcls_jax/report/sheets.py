@@ -5,27 +5,19 @@ Files are written, returned and refused as in `imgcls_jax.report.charts`; images
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import numpy as np
 
+from imgcls_jax.report.cells import RIGHT, Entry, draw, joined
 from imgcls_jax.report.figure import (
-    FAINT,
     Drawn,
     Target,
     finish,
     new_figure,
     shorten,
-    shorten_names,
 )
 from imgcls_jax.report.lettering import drawable
-from imgcls_jax.report.tiles import box, display_tiles, mosaic, pixel_figure, write
-
-_RIGHT, _WRONG, _PREDICTED, _EMPTY = "#2e7d4f", "#b3302a", "#1f5a94", "#eceef0"
-# Device pixels: around the sheet, above all, above and below an image, and beside it.
-_MARGIN, _BANNER, _HEAD, _FOOT, _CAPTION = 20, 40, 32, 22, 12
-_GAP, _BAR, _FIGURES = 14, 150, 36
-_WORDS = 14  # height of the words above a bar
+from imgcls_jax.report.tiles import display_tiles, mosaic, pixel_figure, write
 
 
 def prediction_grid(
@@ -52,11 +44,11 @@ def prediction_grid(
       columns: images per row.
     """
     shown = slice(rows * columns)
-    entries = [_Entry(*pair) for pair in zip(probabilities[shown], labels[shown], strict=True)]
+    entries = [Entry(*pair) for pair in zip(probabilities[shown], labels[shown], strict=True)]
     right = sum(int(entry.probabilities.argmax() == entry.truth) for entry in entries)
     title = f"Predictions ({right} of {len(entries)} right)"
     tiles = display_tiles(images[shown])
-    return _draw(tiles, entries, class_names, path, title=title, columns=columns, places=3)
+    return draw(tiles, entries, class_names, path, title=title, columns=columns, places=3)
 
 
 def most_confident_mistakes(
@@ -81,15 +73,15 @@ def most_confident_mistakes(
     if not len(wrong):
         figure = new_figure(6.0, 1.6)
         message = f"No mistakes among {len(labels):,} examples"
-        figure.text(0.5, 0.5, message, fontsize=14, color=_RIGHT, ha="center", va="center")
+        figure.text(0.5, 0.5, message, fontsize=14, color=RIGHT, ha="center", va="center")
         return finish(figure, path)
     shown = wrong[: rows * columns]
     title = f"Most confident mistakes ({len(shown)} of {len(wrong):,})"
     below = ["" if captions is None else captions[index] for index in shown]
     found = zip(probabilities[shown], labels[shown], below, strict=True)
-    entries = [_Entry(*one) for one in found]
+    entries = [Entry(*one) for one in found]
     tiles = display_tiles(images[shown])
-    return _draw(tiles, entries, class_names, path, title=title, columns=columns, places=3)
+    return draw(tiles, entries, class_names, path, title=title, columns=columns, places=3)
 
 
 def confident_mistakes(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
@@ -126,93 +118,46 @@ def prediction_sheet(
     Raises:
       UserError: the file cannot be written.
     """
-    tiles = display_tiles(images.repeat(3 // images.shape[-1], axis=-1), side=168)
-    if overlays is not None:
-        tiles = np.concatenate([tiles, display_tiles(overlays, side=168)], axis=2)
     pairs = zip(probabilities, captions, strict=True)
-    entries = [_Entry(row, caption=caption) for row, caption in pairs]
-    return _draw(tiles, entries, class_names, path, title=title, columns=columns, places=5)
+    entries = [Entry(row, caption=caption) for row, caption in pairs]
+    tiles = _beside(images, overlays)
+    return draw(tiles, entries, class_names, path, title=title, columns=columns, places=5)
 
 
-class _Entry(NamedTuple):
-    """The prediction that stands beside one image.
-
-    Attributes:
-      probabilities: (C,).
-      truth: the true class, which colours the entry green or red and frames the image; None where
-        it is not known.
-      caption: words below the image.
-    """
-
-    probabilities: np.ndarray
-    truth: int | None = None
-    caption: str = ""
-
-    def color(self, chosen: int, place: int) -> str:
-        """Returns the colour of the class that is the `place`-th most probable."""
-        if self.truth is None:
-            return FAINT if place else _PREDICTED
-        return _RIGHT if chosen == self.truth else FAINT if place else _WRONG
-
-
-def _draw(
-    tiles: np.ndarray,
-    entries: Sequence[_Entry],
+def label_sheet(
+    images: np.ndarray,
+    labels: np.ndarray,
+    probabilities: np.ndarray,
+    thresholds: np.ndarray,
     class_names: Sequence[str],
     path: Target = None,
     *,
-    title: str,
-    columns: int,
-    places: int,
+    overlays: np.ndarray | None = None,
+    title: str = "Predictions",
 ) -> Drawn:
-    """Draws a sheet of cells, each an image and, beside it, bars of its most probable classes.
+    """Draws pictures under the labels from their thresholds on, above those that they have.
 
-    Classes that the height of the images has no room for are left out.
+    The words are green where every label is right; a bar is green or red by its own label, and grey
+    below its threshold. Arguments are those of :func:`prediction_sheet`, and:
+
+    Args:
+      labels: (N, C) of 0 and 1.
+      thresholds: (C,) from which on a picture has a label.
     """
-    from matplotlib.collections import PolyCollection
+    chosen = probabilities >= thresholds
+    entries = [
+        Entry(row, caption=joined(true, class_names), labels=np.stack([given, true != 0]))
+        for row, given, true in zip(probabilities, chosen, labels, strict=True)
+    ]
+    tiles, columns = _beside(images, overlays), 4 if overlays is None else 2
+    return draw(tiles, entries, class_names, path, title=title, columns=columns, places=5)
 
-    height, width = tiles.shape[1:3]
-    foot = _FOOT + _CAPTION * any(entry.caption for entry in entries)
-    cell = (_HEAD + height + foot, _MARGIN + width + _GAP + _BAR + _FIGURES)
-    sheet = mosaic(tiles, min(columns, len(tiles)), cell=cell, offset=(_HEAD, _MARGIN))
-    missing = max(0, 12 * len(title) + 2 * _MARGIN - sheet.shape[1])
-    sheet = np.pad(sheet, ((_BANNER, 0), (0, missing), (0, 0)), constant_values=255)
-    figure, axes = pixel_figure(sheet)
-    room = sheet.shape[1] - 2 * _MARGIN
-    write(axes, _MARGIN, _BANNER / 2, title, room=room, va="center", fontsize=12)
-    room, beside = cell[1] - _MARGIN - 4, _BAR + _FIGURES - 4
-    places = min(places, len(class_names), max(1, height // (_WORDS + 13)))
-    slot = height / places
-    thick = min(10, int(slot / 4))
-    drop = (slot + _WORDS + 3 - thick) / 2  # from a slot's top to its bar's, all of it centred
-    short = shorten_names(class_names, 14)
-    bars, bar_colors, frames, frame_colors = [], [], [], []
-    for position, entry in enumerate(entries):
-        row, column = divmod(position, columns)
-        x, y = column * cell[1] + _MARGIN, row * cell[0] + _BANNER + _HEAD
-        ranked = np.argsort(-entry.probabilities, kind="stable")[:places]
-        color = entry.color(ranked[0], 0)
-        style = {"color": color, "va": "bottom", "fontsize": 9}
-        true = f" (true: {short[entry.truth]})" if color == _WRONG else ""
-        write(axes, x, y - 7, drawable(class_names[ranked[0]]), end=true, room=room, **style)
-        style = {"color": FAINT, "va": "top", "fontsize": 7, "keep_end": True}
-        caption = shorten(entry.caption, room // 5, keep_end=True)  # or each letter is measured
-        write(axes, x, y + height + 4, caption, room=room, **style)
-        if entry.truth is not None:
-            frames.append(box(x, y, width, height))
-            frame_colors.append(color)
-        for place, chosen in enumerate(ranked):
-            left, top = x + width + _GAP, y + place * slot + drop
-            filled = _BAR * float(entry.probabilities[chosen])
-            bars += [box(left, top, _BAR, thick), box(left, top, filled, thick)]
-            bar_colors += [_EMPTY, entry.color(chosen, place)]
-            share = f": {entry.probabilities[chosen]:.1%}"
-            style = {"end": share, "va": "bottom", "fontsize": 7.5}
-            write(axes, left, top - 3, drawable(class_names[chosen]), room=beside, **style)
-    axes.add_collection(PolyCollection(bars, facecolors=bar_colors), autolim=False)
-    outlines = PolyCollection(frames, facecolors="none", edgecolors=frame_colors, linewidths=1.2)
-    axes.add_collection(outlines, autolim=False)
-    return finish(figure, path)
+
+def _beside(images: np.ndarray, overlays: np.ndarray | None) -> np.ndarray:
+    tiles = display_tiles(images.repeat(3 // images.shape[-1], axis=-1), side=168)
+    if overlays is None:
+        return tiles
+    return np.concatenate([tiles, display_tiles(overlays, side=168)], axis=2)
 
 
 def overlay(image: np.ndarray, cam: np.ndarray, *, strength: float = 0.55) -> np.ndarray:

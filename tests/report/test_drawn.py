@@ -10,7 +10,7 @@ from imgcls_jax import metrics
 from imgcls_jax.config import Config
 from imgcls_jax.data.dataset import Split
 from imgcls_jax.limits import temperature
-from imgcls_jax.report import charts, reliability, run_figures, sheets
+from imgcls_jax.report import cells, charts, reliability, run_figures, sheets
 from imgcls_jax.report.reliability import reliability_diagram
 
 NAMES = ["ape", "bee", "cow"]
@@ -20,7 +20,7 @@ NAMES = ["ape", "bee", "cow"]
 def drawn(monkeypatch):
     """The figures in place of their files."""
     figures = []
-    for module in (charts, reliability, sheets):
+    for module in (cells, charts, reliability, sheets):
         monkeypatch.setattr(module, "finish", lambda figure, path: figures.append(figure) or path)
     return figures
 
@@ -155,7 +155,7 @@ def test_curves_have_their_axes(drawn, draw, words, curve):
 
 def test_mistakes_are_told_by_their_own_truth(drawn, monkeypatch):
     seen = {}
-    monkeypatch.setattr(sheets, "_draw", lambda tiles, entries, *_, **__: seen.update(at=entries))
+    monkeypatch.setattr(sheets, "draw", lambda tiles, entries, *_, **__: seen.update(at=entries))
     labels = np.array([0, 1, 2, 2])
     probabilities = np.array([[0.9, 0.1, 0], [0.6, 0.4, 0], [0, 0.1, 0.9], [0, 0.7, 0.3]])
     sheets.most_confident_mistakes(

@@ -54,6 +54,29 @@ def test_prediction_grid(tmp_path, n, channels, size, shape):
     assert count(right, GREEN) - count(wrong, GREEN) > 900 + 1200 * 7 / 8  # the truth keeps 0.1
 
 
+def test_labels_are_right_or_wrong_each_for_itself(monkeypatch, tmp_path):
+    """Given: all that it has; one that it has not; none of its one."""
+    probabilities = np.array([[0.9, 0.6, 0.1], [0.9, 0.6, 0.1], [0.2, 0.3, 0.1]])
+    labels = np.array([[1, 1, 0], [1, 0, 0], [0, 0, 1]])
+    seen = {}
+
+    def draw(tiles, entries, *_, **__):
+        seen["entries"] = entries
+
+    monkeypatch.setattr(sheets, "draw", draw)
+    images = np.zeros((3, 8, 8, 3), np.uint8)
+    names = ("red", "wet", "new")
+    sheets.label_sheet(images, labels, probabilities, np.full(3, 0.5), names)
+    right, wrong, none = (entry.words(names) for entry in seen["entries"])
+    assert (right[0], wrong[0], none[0]) == ("red | wet", "red | wet", "no label")
+    assert right[1] != wrong[1] == none[1]
+    first, second, third = seen["entries"]
+    assert [first.color(c, c) for c in range(2)] == [right[1]] * 2
+    assert [second.color(c, c) for c in range(2)] == [right[1], wrong[1]]
+    assert {third.color(c, c) for c in range(3)}.isdisjoint({right[1], wrong[1]})
+    assert [entry.caption for entry in seen["entries"]] == ["red | wet", "red", "new"]
+
+
 def test_most_confident_mistakes_draws_the_most_confident_first(tmp_path):
     images, labels, probabilities = examples(40, wrong=(3, 11, 17))
     images[17] = 255  # drawn black
