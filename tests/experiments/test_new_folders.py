@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from conftest import QUICK
 
-from experiments import ensemble, inspect, tune
+from experiments import cifar10, ensemble, fmnist, inspect, train, transfer, tune
 from experiments.cli import folders
 from imgcls_jax.files import held
 
@@ -94,6 +94,29 @@ def test_a_command_that_fails_at_once_leaves_no_new_folder(fmnist_main, tmp_path
     (tmp_path / "runs").touch()
     status, _, err = fmnist_main(*QUICK)
     assert (status, "cannot make runs/fmnist/" in err) == (1, True)
+
+
+@pytest.mark.parametrize(
+    ("command", "given"),
+    [
+        (fmnist, ("--dataset=digits",)),
+        (cifar10, ()),
+        (transfer, ("--data_dir=.",)),
+        (transfer, ("--data_dir=.", "--weights=none")),
+        (transfer, ("--data_dir=.", "--weights=none", "--preset=fine_tuned")),
+        (transfer, ("--data_dir=.", "--run=12")),
+        (train, ("--dataset=digits",)),
+        (train, ("--dataset=folder", "--data_dir=.", "--weights=none")),
+        (tune, ("fmnist", "--dataset=digits", "--trials=1")),
+        (tune, ("transfer", "--data_dir=.", "--weights=none", "--trials=1")),
+    ],
+)
+def test_an_unknown_model_is_one_sentence(any_main, tmp_path, monkeypatch, command, given):
+    monkeypatch.chdir(tmp_path)
+    status, _, err = any_main(command.main, "--model=resnet99", *given)
+    assert (status, err.count("\n")) == (1, 1), err
+    assert "error: unknown --model=resnet99; perhaps resnet" in err
+    assert not list(tmp_path.glob("runs/*/*"))
 
 
 def test_a_command_that_only_reads_is_let_in(fmnist_main, tmp_path, elsewhere):
