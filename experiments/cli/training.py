@@ -24,7 +24,7 @@ from imgcls_jax.predict import predictor
 from imgcls_jax.report import console, run_page
 from imgcls_jax.report.run_figures import draw
 from imgcls_jax.train import run
-from imgcls_jax.train.waiting import waiting
+from imgcls_jax.train.waiting import stage
 from imgcls_jax.workdir import Workdir
 
 flags.adopt_module_key_flags(instead)
@@ -283,7 +283,7 @@ def _draw(
     """Draws a finished run's figures if they are wanted and writes its report, a line for each."""
 
     def grad_cam(images: np.ndarray, classes: np.ndarray) -> np.ndarray:
-        with waiting("computing where the network looks"):
+        with stage("computing where the network looks"):
             return np.asarray(predictor.load(workdir.path).grad_cam(images, classes))
 
     def written() -> Iterator[str]:
