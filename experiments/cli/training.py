@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from absl import flags
 
-from experiments.cli import again, folders, instead, machines, origins, rate_finding, shown
+from experiments.cli import again, batches, folders, instead, machines, origins, rate_finding, shown
 from experiments.cli import flags as cli
 from experiments.cli.rate_finding import FIND_LR
 from experiments.cli.trackers_flag import asked_trackers
@@ -150,8 +150,9 @@ def train(preset: choose.Preset, *, experiment: str) -> None:
             return
         reads = cli.only_evaluates(given, found)
         with folders.own(experiment, preset.name, reads=reads) as workdir:
+            start = batches.as_begun(preset, held=found)
             config, evaluate_only = cli.resolve(
-                preset.settings, workdir, preset_given=chosen, several=several
+                start, workdir, preset_given=chosen, several=several
             )
             asked = {"run": RUN.value, "name": PRESET.value, "given": given}
             command = functools.partial(again.command, experiment, preset=preset, **asked)
@@ -188,6 +189,7 @@ def _train(
         return
     dataset = cli.load_dataset(config, begun=begun)
     shown.data(dataset, drawn=FIGURES.value)
+    config = batches.fitted(config, dataset, preset=preset)
     documented = _if_of_these(documented, dataset)
     name = _name(preset, config, documented)
     console.heading("Evaluation" if evaluate_only else "Training")
