@@ -40,8 +40,7 @@ def build(
       pretrained: variables to start from, see `imgcls_jax.pretrained`; the others are drawn.
       teacher: whom to learn from beside the labels, if anyone; see `imgcls_jax.train.distil`.
       resumed: whether a checkpoint will give every variable, so that none is drawn.
-      check: is called between compilations, batches of features and epochs of a head alone, and may
-        raise to stop.
+      check: is called between compilations, batches of features and epochs of a head alone.
 
     Raises:
       UserError: if the settings do not fit each other, the data or how JAX is set.
@@ -53,13 +52,11 @@ def build(
         of = {"train": train, "num_classes": dataset.num_classes}
         teach = teacher and functools.partial(with_teacher, teacher, config=config, **of)
         setup = make_setup(config, **of, teach=teach)
-    started = time.perf_counter()
-    init, shapes = _make_init(config, setup, known=_known(pretrained, resumed=resumed))
+    started, known = time.perf_counter(), _known(pretrained, resumed=resumed)
+    init, shapes = _make_init(config, setup, known=known)
     init_seconds = time.perf_counter() - started
     check()
-    begin = place = None
-    feature_seconds: list[float] = []
-    head_seconds: list[float] = []
+    begin, place, feature_seconds, head_seconds = None, None, [], []
     if pretrained is not None:
         begin = functools.partial(features.overlay, pretrained=pretrained)
         place = _placing_features(config, setup, train, init, begin, feature_seconds, check)
@@ -68,9 +65,8 @@ def build(
             fit_head = _fitting_the_head(config, setup, found=found, state=shapes[0], check=check)
             begin = _timed(begin, fit_head, head_seconds)
             init_seconds += time.perf_counter() - started
-            check()
-    place = place if config.features_once else None
-    feed = make_feed(config, setup, train, carry=shapes, place=place, check=check)
+    of = {"carry": shapes, "place": place if config.features_once else None, "check": check}
+    feed = make_feed(config, setup, train, **of)
     if watched is not None:
         feed.prepare(watched.split)
     return Trainer(
@@ -230,7 +226,7 @@ def _fitting_the_head(
     """Builds a function that fits a state's head to the features found; compiled here."""
     of = config.train
     with stage("compiling the fit of the head"):
-        return features.make_fit_head(
+        fit_head = features.make_fit_head(
             model=setup.network.model,
             binary=config.model.head == "binary",
             loss_fn=setup.loss_fn,
@@ -240,6 +236,8 @@ def _fitting_the_head(
             state=state,
             check=check,
         )
+    check()
+    return fit_head
 
 
 def _timed(

@@ -142,7 +142,6 @@ def make_fit_head(
     )
     whole = sharding.replicated(mesh)
     (name,) = model.stages()["head"]
-
     begin = partial(_head_alone, name=name, tx=tx)
     carry, zero = sharding.shaped(jax.eval_shape(begin, state), whole), np.int32(0)
 
@@ -158,16 +157,16 @@ def make_fit_head(
     train_rest = train_many(rest, rest) if rest else None
 
     def fit_head(state, found=found):
-        head, sums = jax.device_put(begin(state), whole)
+        head = jax.device_put(begin(state), whole)
         for epoch in range(of.epochs):
             order = resident.drawn_order(of.sampler, state.key, epoch, found.labels)
-            head, sums = train_full(head, sums, found, order, zero, np.int32(full))
+            head = train_full(*head, found, order, zero, np.int32(full))
             if rest:
                 last = order[full * of.batch_size :]
-                head, sums = train_rest(head, sums, found, last, zero, np.int32(1))
-            jax.block_until_ready(sums)
+                head = train_rest(*head, found, last, zero, np.int32(1))
+            jax.block_until_ready(head)
             check()
-        return overlay(state, {"params": head.params})
+        return overlay(state, {"params": head[0].params})
 
     return fit_head
 
