@@ -82,7 +82,8 @@ def learn_limits(
     if dataset.several_labels:
         return _learn_thresholds(trainer, state, dataset=dataset, workdir=workdir)
     started = time.perf_counter()
-    held = find(trainer, state, seed=config.train.seed, dataset=dataset)
+    with told("learning the limits of predictions"):
+        held = find(trainer, state, seed=config.train.seed, dataset=dataset)
     if held is None:
         kept.write(workdir, None, why_not=TOO_FEW if config.features_once else NOTHING)
     else:

@@ -30,7 +30,7 @@ from imgcls_jax.train.setup import make_model
 from imgcls_jax.train.together import train_together
 from imgcls_jax.train.tracking import Tracking
 from imgcls_jax.train.trainer import Trainer
-from imgcls_jax.train.waiting import stage
+from imgcls_jax.train.waiting import stage, told
 from imgcls_jax.workdir import Workdir
 
 
@@ -108,8 +108,9 @@ def _train(
             before.end()
         if config.evaluation.evaluate == "best" and config.train.epochs:
             state = best_state(trainer, history, checkpoints)
-        evaluation = evaluate(trainer, state, test)
-        keep_evaluated(checkpoints, evaluation.state)
+        with told("evaluation on the test set"):
+            evaluation = evaluate(trainer, state, test)
+            keep_evaluated(checkpoints, evaluation.state)
     require_sense(evaluation, dataset)
     facts = learn_limits(trainer, evaluation.state, config=config, dataset=dataset, workdir=workdir)
     of_run = {"history": history, "workdir": workdir, "limits": facts}
