@@ -68,9 +68,10 @@ class InBatches:
         size, total = self._batch_size, len(source)
         starts = range(0, total, size)
         self.compile()
-        shown = tqdm(starts, "evaluation", unit=" batches", leave=False, disable=None)
+        doing = f"evaluation of {total:,} images"
+        shown = tqdm(starts, doing, unit=" batches", leave=False, disable=None)
         batches = ((self._take(source, np.int32(k)), min(size, total - k)) for k in shown)
-        with told(f"evaluation of {total:,} images"):
+        with told(doing):
             return self._over(state, batches)
 
     def _over(self, state: steps.TrainState, batches: Iterable[tuple[steps.Batch, int]]) -> Found:

@@ -101,7 +101,7 @@ END = ("keeping the network", "learning the limits of predictions", "summing up"
             (
                 *(*BEGIN, *FEATURES, "compiling the fit of the head", "compiling the training"),
                 *("compiling the evaluation", "fitting the head", "averaging the weights"),
-                *("evaluation", END[0], "features", *END[1:]),
+                *("evaluation of 7 images", END[0], "features of 12 images", *END[1:]),
             ),
             {"eval_step": 1, "of_batch": 2},  # of weights as they came, and as they have become
             marks=pytest.mark.slow,
