@@ -5,7 +5,8 @@ python -m experiments.transfer --data_dir=PHOTOS --preset=fine_tuned   # Efficie
 python -m experiments.transfer --data_dir=PHOTOS --model=resnet50 --image_size=160
 python -m experiments.transfer --data_dir=PHOTOS --model=mobilenet_v2 --weights=mobilenet_v2.h5
 python -m experiments.transfer --data_dir=EGGS --run=15 --folds=5      # cross-validation
-python -m experiments.transfer --data_dir=PHOTOS --label_file=labels.csv --hold_out=0.2
+python -m experiments.transfer --data_dir=PHOTOS --model=efficientnet_lite0 \\
+    --label_file=labels.csv --hold_out=0.2    # its lines: path,label and a.jpg,wet|red
 python -m experiments.transfer --list_runs
 python -m experiments.predict --checkpoint=runs/transfer/... photo.jpg folder/
 

@@ -26,7 +26,7 @@ _PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "tensorflow-d
 _FULL = "free some space or choose another `workdir`, then run the same command to continue"
 # What a folder can be claimed for, by the file that holds the settings, and how an error says so.
 _RUN, SEVERAL, _RACE, _ENSEMBLE = "config.json", "seeds.json", "race.json", "ensemble.json"
-_HOLDS = {
+HOLDS = {
     _RUN: "holds a single run; choose another `workdir`",
     SEVERAL: "holds a run over seeds or folds; give `seeds` or `folds` to continue it",
     _RACE: "holds a speed run; give its settings to see it, or choose another `workdir`",
@@ -129,7 +129,7 @@ class Workdir:
 
         Where nothing was done, the settings may have been mistaken.
         """
-        if self._names() <= set(_HOLDS):
+        if self._names() <= set(HOLDS):
             return None
         return self._read_json(kind, run_files.Ensemble if kind == _ENSEMBLE else dict)
 
@@ -139,12 +139,12 @@ class Workdir:
         The one rule: a folder is of one kind, and a run begun in it stays.
         """
         held = self._held(kind)
-        for other, sentence in _HOLDS.items():
+        for other, sentence in HOLDS.items():
             if other != kind and self._held(other) is not None:
                 raise UserError(f"{self.path} {sentence}.")
         if held is None:
-            self.make_empty(but_for=set(_HOLDS))
-            for other in set(_HOLDS) - {kind}:
+            self.make_empty(but_for=set(HOLDS))
+            for other in set(HOLDS) - {kind}:
                 (self.path / other).unlink(missing_ok=True)
             self.write_json(kind, settings)
         return held

@@ -17,7 +17,7 @@ from experiments.cli.origins import SETTING
 from experiments.cli.signals import answered
 from imgcls_jax import data, pretrained
 from imgcls_jax.config import Config, settings_by_name
-from imgcls_jax.errors import Interrupted, UserError
+from imgcls_jax.errors import Interrupted, UserError, printable
 from imgcls_jax.workdir import Workdir
 
 _DATA_DIR = flags.DEFINE_string(
@@ -287,4 +287,17 @@ def run(
             sys.exit(1)
 
     with pipes.reader_may_leave(), answered():
-        app.run(guarded, argv=argv)
+        app.run(guarded, argv=argv, flags_parser=_parsed)
+
+
+def _parsed(argv: list[str]) -> list[str]:
+    """Parses the flags and returns what is none; one line and status 1 where they are wrong."""
+    try:
+        return flags.FLAGS(argv)
+    except flags.UnrecognizedFlagError as error:
+        near = re.search(r"Did you mean: (.+?) \?", str(error))
+        meant = f"; did you mean --{near[1].replace(', ', ' or --')}?" if near else "."
+        pipes.say(f"error: unknown flag --{printable(error.flagname)}{meant} See --help.")
+    except (flags.Error, ValueError) as error:  # the latter for --noNAME=VALUE
+        pipes.say(f"error: {' '.join(printable(str(error)).split())}; see --help.")
+    sys.exit(1)

@@ -12,7 +12,7 @@ from imgcls_jax.config.cadence import Cadence
 from imgcls_jax.errors import UserError
 from imgcls_jax.files import held
 from imgcls_jax.machines import group
-from imgcls_jax.workdir import Workdir
+from imgcls_jax.workdir import HOLDS, Workdir
 
 WORKDIR = flags.DEFINE_string("workdir", None, "folder of the run; an old one is continued")
 CHECKPOINT_EVERY = flags.DEFINE_string(
@@ -69,6 +69,8 @@ def config(*, several: bool) -> Config | None:
 def own(experiment: str, name: str, *, reads: bool = False) -> Iterator[Workdir]:
     """Gives the folder of a run to this command alone, until the block ends.
 
+    A new folder goes again where nothing is put into it, or settings alone before an error.
+
     Args:
       experiment, name: what a new folder is called by.
       reads: whether the command changes nothing in the folder that --workdir names, and so may come
@@ -82,11 +84,30 @@ def own(experiment: str, name: str, *, reads: bool = False) -> Iterator[Workdir]
         yield Workdir(WORKDIR.value)
         return
     path = Path(WORKDIR.value or group.broadcast(lambda: str(new(experiment, name))))
-    path = Workdir(path).path
+    workdir = Workdir(path, checkpoint_every=every)
+    path = workdir.path
     try:
         with held(path) if group.is_first() else contextlib.nullcontext():
-            yield Workdir(path, checkpoint_every=every)
+            try:
+                yield workdir
+            except (UserError, KeyboardInterrupt):
+                if not WORKDIR.value and group.is_first():
+                    _forget(path)
+                raise
     finally:
         if not WORKDIR.value:
             with contextlib.suppress(OSError):  # there is something in it
                 path.rmdir()
+
+
+def _forget(path: Path) -> None:
+    """Removes the settings from a folder in which nothing was done, also from those of its seeds.
+
+    Whoever calls it holds the folder, and has made it.
+    """
+    found = [entry for entry in path.rglob("*") if not entry.name.startswith(".")]
+    if any(entry.is_file() and entry.name not in HOLDS for entry in found):
+        return
+    with contextlib.suppress(OSError):
+        for entry in sorted(found, reverse=True):  # what is in a folder before it
+            entry.rmdir() if entry.is_dir() else entry.unlink()

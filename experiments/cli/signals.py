@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import select
 import signal
 import threading
 import time
@@ -12,6 +13,8 @@ from experiments.cli.beginning import ASKING, STATUS, say_stopped
 
 # One signal may come twice, to the process and to its group: `timeout` sends it so.
 _BOTH_SECONDS = 0.2
+_PATIENCE_SECONDS = 1.5  # after which it is said that the first signal was heard
+_HEARD = b"stopping after the step in progress; Ctrl-C once more leaves at once.\n"
 
 
 class Stopped(KeyboardInterrupt):
@@ -57,7 +60,10 @@ def answered() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _second_ends() -> Iterator[None]:
-    """Ends the program at a Ctrl-C that follows another signal by more than a moment."""
+    """Ends the program at a Ctrl-C that follows another signal by more than a moment.
+
+    A program that is not at its end a little after the first signal says that it has heard it.
+    """
     reader, writer = os.pipe()
     os.set_blocking(writer, False)
     before = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)  # gets a signal's number
@@ -73,8 +79,16 @@ def _second_ends() -> Iterator[None]:
 
 
 def _listen(reader: int) -> None:
-    first = None
-    while heard := os.read(reader, 1):
+    first, told = None, False
+    while True:
+        wait = None if first is None or told else _PATIENCE_SECONDS
+        if not select.select([reader], [], [], wait)[0]:
+            told = True
+            with contextlib.suppress(OSError):  # the terminal is gone
+                os.write(2, _HEARD)
+            continue
+        if not (heard := os.read(reader, 1)):
+            return
         if heard[0] not in ASKING:
             continue
         now = time.monotonic()

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from absl import flags
 
-from experiments.cli import again, folders, instead, machines, origins, rate_finding, shown
+from experiments.cli import again, batches, folders, instead, machines, origins, rate_finding, shown
 from experiments.cli import flags as cli
 from experiments.cli.rate_finding import FIND_LR
 from experiments.cli.trackers_flag import asked_trackers
@@ -24,7 +24,7 @@ from imgcls_jax.predict import predictor
 from imgcls_jax.report import console, run_page
 from imgcls_jax.report.run_figures import draw
 from imgcls_jax.train import run
-from imgcls_jax.train.waiting import waiting
+from imgcls_jax.train.waiting import stage
 from imgcls_jax.workdir import Workdir
 
 flags.adopt_module_key_flags(instead)
@@ -150,8 +150,9 @@ def train(preset: choose.Preset, *, experiment: str) -> None:
             return
         reads = cli.only_evaluates(given, found)
         with folders.own(experiment, preset.name, reads=reads) as workdir:
+            start = batches.as_begun(preset, held=found)
             config, evaluate_only = cli.resolve(
-                preset.settings, workdir, preset_given=chosen, several=several
+                start, workdir, preset_given=chosen, several=several
             )
             asked = {"run": RUN.value, "name": PRESET.value, "given": given}
             command = functools.partial(again.command, experiment, preset=preset, **asked)
@@ -188,6 +189,7 @@ def _train(
         return
     dataset = cli.load_dataset(config, begun=begun)
     shown.data(dataset, drawn=FIGURES.value)
+    config = batches.fitted(config, dataset, preset=preset)
     documented = _if_of_these(documented, dataset)
     name = _name(preset, config, documented)
     console.heading("Evaluation" if evaluate_only else "Training")
@@ -283,7 +285,7 @@ def _draw(
     """Draws a finished run's figures if they are wanted and writes its report, a line for each."""
 
     def grad_cam(images: np.ndarray, classes: np.ndarray) -> np.ndarray:
-        with waiting("computing where the network looks"):
+        with stage("computing where the network looks"):
             return np.asarray(predictor.load(workdir.path).grad_cam(images, classes))
 
     def written() -> Iterator[str]:

@@ -84,8 +84,8 @@ class DataConfig:
     label_file: str | None = setting(
         None,
         "CSV or Parquet file of the photos' labels, in place of class folders: a column of paths "
-        "or names, then one of labels with | between them, or one of 0 and 1 per label; `split` "
-        "may be another",
+        "or names, then one of labels with | or ; between them, or one of 0 and 1 per label; "
+        "`split` may be another",
         of="photos",
     )
     inspected: str | None = setting(

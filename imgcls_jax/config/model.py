@@ -68,6 +68,7 @@ class ModelConfig:
     )
 
     def __post_init__(self):
+        models.require_known(self.model)  # which names those spelled alike
         check(self)
         self.options()
 

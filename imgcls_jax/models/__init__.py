@@ -5,6 +5,7 @@ variables = model.init(jax.random.key(0), jnp.zeros((1, 28, 28, 1)))
 logits = model.apply(variables, images)                  # images float (B, H, W, C)
 """
 
+import difflib
 import functools
 import importlib
 import inspect
@@ -55,8 +56,7 @@ def create(name: str, *, num_classes: int, **options: Any) -> nn.Module:
     Raises:
       UserError: if the name, or an option for that model, is unknown.
     """
-    if name not in NAMES:
-        raise UserError(f"unknown model {name!r}; choose one of: {', '.join(NAMES)}.")
+    require_known(name)
     unknown = set(options) - set(options_of(name))
     if unknown:
         raise UserError(
@@ -66,8 +66,17 @@ def create(name: str, *, num_classes: int, **options: Any) -> nn.Module:
     return _factory(name)(num_classes=num_classes, **options)
 
 
+def require_known(name: str) -> None:
+    """Raises UserError for a name that is none of `NAMES`; it names those spelled alike."""
+    if name not in NAMES:
+        alike = difflib.get_close_matches(name, NAMES, n=3)
+        meant = f"perhaps {' or '.join(alike)} is meant; " if alike else ""
+        raise UserError(f"unknown `model={name}`; {meant}choose one of: {', '.join(NAMES)}.")
+
+
 def _factory(name: str) -> Callable[..., nn.Module]:
-    """Returns the factory of the network of that name."""
+    """Returns the factory of the network of that name; raises UserError for an unknown name."""
+    require_known(name)
     family = next(family for family, names in FAMILIES.items() if name in names)
     return importlib.import_module(f"imgcls_jax.models.{family}").NETWORKS[name]
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from imgcls_jax import models
 from imgcls_jax.errors import UserError, printable
 from imgcls_jax.pretrained import (
     densenet,
@@ -34,8 +35,9 @@ def family(model_name: str) -> Family:
     """Returns the family of a network.
 
     Raises:
-      UserError: if there are no published weights for the network.
+      UserError: if there are no published weights for the network, or no network of that name.
     """
+    models.require_known(model_name)
     if model_name not in NETWORKS:
         raise UserError(
             f"no published weights fit the model {model_name!r}; use `weights=none` or one of the "

@@ -21,7 +21,7 @@ from imgcls_jax.train.feeds import evaluation_batch_size, make_feed
 from imgcls_jax.train.setup import Setup, make_setup
 from imgcls_jax.train.streams import explained
 from imgcls_jax.train.trainer import Carry, Trainer, Watched
-from imgcls_jax.train.waiting import waiting
+from imgcls_jax.train.waiting import stage
 
 
 def build(
@@ -31,6 +31,7 @@ def build(
     pretrained: Mapping[str, Any] | None = None,
     teacher: Teacher | None = None,
     resumed: bool = False,
+    check: Callable[[], None] = lambda: None,
 ) -> Trainer:
     """Makes a configuration executable: splits the data, puts it where it is fed from, compiles.
 
@@ -39,6 +40,7 @@ def build(
       pretrained: variables to start from, see `imgcls_jax.pretrained`; the others are drawn.
       teacher: whom to learn from beside the labels, if anyone; see `imgcls_jax.train.distil`.
       resumed: whether a checkpoint will give every variable, so that none is drawn.
+      check: is called between compilations, batches of features and epochs of a head alone.
 
     Raises:
       UserError: if the settings do not fit each other, the data or how JAX is set.
@@ -50,23 +52,21 @@ def build(
         of = {"train": train, "num_classes": dataset.num_classes}
         teach = teacher and functools.partial(with_teacher, teacher, config=config, **of)
         setup = make_setup(config, **of, teach=teach)
-    started = time.perf_counter()
-    init, shapes = _make_init(config, setup, known=_known(pretrained, resumed=resumed))
+    started, known = time.perf_counter(), _known(pretrained, resumed=resumed)
+    init, shapes = _make_init(config, setup, known=known)
     init_seconds = time.perf_counter() - started
-    begin = place = None
-    feature_seconds: list[float] = []
-    head_seconds: list[float] = []
+    check()
+    begin, place, feature_seconds, head_seconds = None, None, [], []
     if pretrained is not None:
         begin = functools.partial(features.overlay, pretrained=pretrained)
-        place = _placing_features(config, setup, train, init, begin, feature_seconds)
+        place = _placing_features(config, setup, train, init, begin, feature_seconds, check)
         if config.train.head_epochs:
             found, started = place(train), time.perf_counter()
-            fit_head = _fitting_the_head(config, setup, found=found, state=shapes[0])
+            fit_head = _fitting_the_head(config, setup, found=found, state=shapes[0], check=check)
             begin = _timed(begin, fit_head, head_seconds)
             init_seconds += time.perf_counter() - started
-    feed = make_feed(
-        config, setup, train, carry=shapes, place=place if config.features_once else None
-    )
+    of = {"carry": shapes, "place": place if config.features_once else None, "check": check}
+    feed = make_feed(config, setup, train, **of)
     if watched is not None:
         feed.prepare(watched.split)
     return Trainer(
@@ -173,7 +173,7 @@ def _make_init(
         )
         return state, steps.zero_metrics()
 
-    with waiting("preparing the network"):
+    with stage("preparing the network"):
         key = sharding.shaped(jax.eval_shape(lambda: jax.random.key(0)), whole)
         of_state = whole
         if chosen is not None:
@@ -192,6 +192,7 @@ def _placing_features(
     init: Callable[[jax.Array], Carry],
     begin: Callable[[steps.TrainState], steps.TrainState],
     seconds: list[float],
+    check: Callable[[], None],
 ) -> Callable[[Split], Resident]:
     """Builds a function that puts a split's features, by the pretrained weights, on the device."""
 
@@ -200,7 +201,7 @@ def _placing_features(
         variables = begin(init(jax.random.key(0))[0]).variables
         size = evaluation_batch_size(config, train)
         extract = features.make_extract(
-            apply_fn=setup.network.apply_fn, batch_size=size, mesh=setup.mesh
+            apply_fn=setup.network.apply_fn, batch_size=size, mesh=setup.mesh, check=check
         )
         return variables, extract
 
@@ -215,12 +216,17 @@ def _placing_features(
 
 
 def _fitting_the_head(
-    config: Config, setup: Setup, *, found: Resident, state: steps.TrainState
+    config: Config,
+    setup: Setup,
+    *,
+    found: Resident,
+    state: steps.TrainState,
+    check: Callable[[], None],
 ) -> Callable[[steps.TrainState], steps.TrainState]:
     """Builds a function that fits a state's head to the features found; compiled here."""
     of = config.train
-    with waiting("compiling the fit of the head"):
-        return features.make_fit_head(
+    with stage("compiling the fit of the head"):
+        fit_head = features.make_fit_head(
             model=setup.network.model,
             binary=config.model.head == "binary",
             loss_fn=setup.loss_fn,
@@ -228,7 +234,10 @@ def _fitting_the_head(
             mesh=setup.mesh,
             found=found,
             state=state,
+            check=check,
         )
+    check()
+    return fit_head
 
 
 def _timed(
@@ -241,7 +250,7 @@ def _timed(
     def both(state: steps.TrainState) -> steps.TrainState:
         state = jax.block_until_ready(begin(state))
         started = time.perf_counter()
-        with waiting("fitting the head"):
+        with stage("fitting the head"):
             state = jax.block_until_ready(fit_head(state))
         seconds.append(time.perf_counter() - started)
         return state

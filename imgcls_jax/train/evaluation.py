@@ -16,7 +16,7 @@ from imgcls_jax.data.dataset import Split
 from imgcls_jax.data.resident import Resident
 from imgcls_jax.train.setup import Setup
 from imgcls_jax.train.streams import evaluation_batches
-from imgcls_jax.train.waiting import waiting
+from imgcls_jax.train.waiting import stage, told
 
 Found = tuple[steps.Metrics, np.ndarray]  # sums over a split's examples, and its logits (N, C)
 
@@ -52,26 +52,30 @@ class InBatches:
         if self._compiled is not None:
             return 0.0
         started = time.perf_counter()
-        with waiting("compiling the evaluation"):
+        with stage("compiling the evaluation"):
             self._compiled = self._step.lower(self._state, self._shapes).compile()
         return time.perf_counter() - started
 
     def of_split(self, state: steps.TrainState, split: Split) -> Found:
         """Evaluates a split whose images are at hand or in their files."""
-        batches = evaluation_batches(split, self._batch_size, "evaluation", self._mesh)
+        self.compile()
+        doing = f"evaluation of {len(split):,} images"
+        batches = evaluation_batches(split, self._batch_size, doing, self._mesh)
         return self._over(state, batches)
 
     def of_resident(self, state: steps.TrainState, source: Resident) -> Found:
         """Evaluates a split that lies on the device."""
         size, total = self._batch_size, len(source)
         starts = range(0, total, size)
-        shown = tqdm(starts, "evaluation", unit=" batches", leave=False, disable=None)
+        self.compile()
+        doing = f"evaluation of {total:,} images"
+        shown = tqdm(starts, doing, unit=" batches", leave=False, disable=None)
         batches = ((self._take(source, np.int32(k)), min(size, total - k)) for k in shown)
-        return self._over(state, batches)
+        with told(doing):
+            return self._over(state, batches)
 
     def _over(self, state: steps.TrainState, batches: Iterable[tuple[steps.Batch, int]]) -> Found:
         """Sums the metrics of batches, each with how many of its examples count."""
-        self.compile()
         total, logits = steps.zero_metrics(), []
         for batch, size in batches:
             metrics, of_batch = self._compiled(state, batch)

@@ -17,7 +17,7 @@ from imgcls_jax.data.resident import Resident
 from imgcls_jax.models.freezing import ApplyFn, features_of, head_of, with_binary_head
 from imgcls_jax.optim.ema import ema_init
 from imgcls_jax.train.streams import evaluation_batches
-from imgcls_jax.train.waiting import waiting
+from imgcls_jax.train.waiting import stage
 
 
 def merge(params: Any, loaded: Mapping[str, Any]) -> Any:
@@ -50,7 +50,11 @@ def overlay(state: steps.TrainState, pretrained: Mapping[str, Any]) -> steps.Tra
 
 
 def make_extract(
-    *, apply_fn: ApplyFn, batch_size: int, mesh: Mesh | None = None
+    *,
+    apply_fn: ApplyFn,
+    batch_size: int,
+    mesh: Mesh | None = None,
+    check: Callable[[], None] = lambda: None,
 ) -> Callable[[Any, Split, str], Resident]:
     """Builds `extract(variables, split, doing)`: the features of a split, on the devices.
 
@@ -60,6 +64,7 @@ def make_extract(
 
     Args:
       mesh: the devices that share every batch, which hold the variables; the first if None.
+      check: is called after every batch, and may raise to stop.
     """
     mesh = sharding.make_mesh(1) if mesh is None else mesh
     cut, features, compiled = sharding.over_batch(mesh), features_of(apply_fn), {}
@@ -71,7 +76,7 @@ def make_extract(
     def run_of(variables, images):
         shape = (batch_size, *images.shape[1:])
         if shape not in compiled:
-            with waiting("compiling the network"):
+            with stage("compiling the network"):
                 batch = jax.ShapeDtypeStruct(
                     shape, images.dtype, sharding=sharding.of_batch(mesh, batch_size)
                 )
@@ -80,12 +85,11 @@ def make_extract(
 
     def extract(variables, split, doing):
         run = run_of(variables, split.images)
-        rows = np.concatenate(
-            [
-                np.asarray(run(variables, batch["image"]))[:size]
-                for batch, size in evaluation_batches(split, batch_size, doing, mesh)
-            ]
-        )
+        found = []
+        for batch, size in evaluation_batches(split, batch_size, doing, mesh):
+            found.append(np.asarray(run(variables, batch["image"]))[:size])
+            check()
+        rows = np.concatenate(found)
         return resident.placed(rows, split.labels, rows.shape[1:], mesh)
 
     return extract
@@ -114,6 +118,7 @@ def make_fit_head(
     found: Resident,
     state: steps.TrainState,
     mesh: Mesh | None = None,
+    check: Callable[[], None] = lambda: None,
 ) -> Callable[..., steps.TrainState]:
     """Builds `fit_head(state, found) -> state`, its head alone trained by Adam; compiled here.
 
@@ -127,6 +132,7 @@ def make_fit_head(
       found: the features of the training split; `fit_head` takes others of the same shapes too.
       state: shapes of the states that will come.
       mesh: the devices that share every batch; the first if None.
+      check: is called after every epoch, and may raise to stop.
     """
     mesh = sharding.make_mesh(1) if mesh is None else mesh
     apply_fn = with_binary_head(head_of(model)) if binary else head_of(model)
@@ -136,7 +142,6 @@ def make_fit_head(
     )
     whole = sharding.replicated(mesh)
     (name,) = model.stages()["head"]
-
     begin = partial(_head_alone, name=name, tx=tx)
     carry, zero = sharding.shaped(jax.eval_shape(begin, state), whole), np.int32(0)
 
@@ -152,14 +157,16 @@ def make_fit_head(
     train_rest = train_many(rest, rest) if rest else None
 
     def fit_head(state, found=found):
-        head, sums = jax.device_put(begin(state), whole)
+        head = jax.device_put(begin(state), whole)
         for epoch in range(of.epochs):
             order = resident.drawn_order(of.sampler, state.key, epoch, found.labels)
-            head, sums = train_full(head, sums, found, order, zero, np.int32(full))
+            head = train_full(*head, found, order, zero, np.int32(full))
             if rest:
                 last = order[full * of.batch_size :]
-                head, sums = train_rest(head, sums, found, last, zero, np.int32(1))
-        return overlay(state, {"params": head.params})
+                head = train_rest(*head, found, last, zero, np.int32(1))
+            jax.block_until_ready(head)
+            check()
+        return overlay(state, {"params": head[0].params})
 
     return fit_head
 

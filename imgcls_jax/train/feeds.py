@@ -28,7 +28,7 @@ from imgcls_jax.train.recalibrate import make_recalibrate, make_recalibrate_stre
 from imgcls_jax.train.setup import Setup
 from imgcls_jax.train.streams import explained, open_stream
 from imgcls_jax.train.trainer import Carry, Feed
-from imgcls_jax.train.waiting import waiting
+from imgcls_jax.train.waiting import stage
 
 _STATE_BYTES = 1024  # of a stream's state in a checkpoint, whose arrays have fixed shapes
 
@@ -48,6 +48,7 @@ class ResidentFeed:
       train: the training split.
       carry: shapes and shardings of the state and of the sums, to compile for.
       place: puts a split on the devices, or features in place of its images.
+      check: is called between compilations.
     """
 
     def __init__(
@@ -58,6 +59,7 @@ class ResidentFeed:
         *,
         carry: Carry,
         place: Callable[[Split], Resident] | None = None,
+        check: Callable[[], None] = lambda: None,
     ):
         self._config, self._setup = config, setup
         self._place = place or functools.partial(resident.put, mesh=setup.mesh)
@@ -74,11 +76,11 @@ class ResidentFeed:
             self._batches = InBatches(setup, carry[0], train, batch_size=size)
         started = time.perf_counter()
         self._carry = carry
-        with waiting("compiling the training"):
-            self._compile(train)
+        with stage("compiling the training"):
+            self._compile(train, check)
         self.compile_seconds = time.perf_counter() - started
 
-    def _compile(self, split: Split) -> None:
+    def _compile(self, split: Split, check: Callable[[], None]) -> None:
         """Compiles the calls of training, one after the other: XLA spreads each over the cores."""
         zero, size = np.int32(0), self._config.train.batch_size
         key, shardings = self._carry[0].key, jax.tree.map(lambda leaf: leaf.sharding, self._carry)
@@ -100,8 +102,10 @@ class ResidentFeed:
         order = jax.jit(order, out_shardings=self._whole)
         self._make_order = order.lower(key, zero, self._train.labels).compile()
         self._train_many = train_many(size, self.size)
+        check()
         rest = self.size % size
         self._train_rest = train_many(rest, rest) if rest else None
+        check()
         self._average = None
         if self._config.optim.ema:
             recalibrate = make_recalibrate(
@@ -149,7 +153,7 @@ class ResidentFeed:
     def averaged(self, state: steps.TrainState) -> steps.TrainState:
         if self._average is None:
             return state
-        with waiting("averaging the weights"):
+        with stage("averaging the weights"):
             return jax.block_until_ready(self._average(state, self._train))
 
     def prepare(self, split: Split) -> None:
@@ -166,7 +170,8 @@ class ResidentFeed:
             batch_size=self._batch_size,
             sharding=self._whole,
         )
-        self._evaluate[id(split)] = evaluate.lower(self._carry[0], source).compile()
+        with stage("compiling the evaluation"):
+            self._evaluate[id(split)] = evaluate.lower(self._carry[0], source).compile()
         self.compile_seconds += time.perf_counter() - started
 
     def evaluate(self, state: steps.TrainState, split: Split) -> tuple[steps.Metrics, jax.Array]:
@@ -201,7 +206,7 @@ class StreamFeed:
 
         train_step = jax.jit(train_step, donate_argnums=(0, 1), out_shardings=shardings)
         full, rest = config.train.batch_size, len(train) % config.train.batch_size
-        with waiting("compiling the training"):
+        with stage("compiling the training"):
             self._step = {
                 size: train_step.lower(*carry, self._shapes(size)).compile()
                 for size in (full, rest)
@@ -260,7 +265,7 @@ class StreamFeed:
     def averaged(self, state: steps.TrainState) -> steps.TrainState:
         if not self._config.optim.ema:
             return state
-        with explained(), waiting("averaging the weights"):
+        with explained(), stage("averaging the weights"):
             return jax.block_until_ready(self._average(state, self._train.images))
 
     def prepare(self, split: Split) -> None:
@@ -280,17 +285,18 @@ def make_feed(
     *,
     carry: Carry,
     place: Callable[[Split], Resident] | None,
+    check: Callable[[], None] = lambda: None,
 ) -> Feed:
     """Returns the way to feed that the settings ask for, compiled.
 
     Args:
       place: puts a frozen network's features on the device, see `ResidentFeed`, whatever feeds the
         images they are computed of; None to feed images.
+      check: is called between compilations, and may raise to stop.
     """
-    if place is not None:
-        return ResidentFeed(config, setup, train, carry=carry, place=place)
-    make = StreamFeed if config.data.feed == "streamed" else ResidentFeed
-    return make(config, setup, train, carry=carry)
+    if place is None and config.data.feed == "streamed":
+        return StreamFeed(config, setup, train, carry=carry)
+    return ResidentFeed(config, setup, train, carry=carry, place=place, check=check)
 
 
 def _recalibration(config: Config, setup: Setup, train: Split) -> dict[str, Any]:

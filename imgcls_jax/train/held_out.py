@@ -27,7 +27,7 @@ from imgcls_jax.train.feeds import ResidentFeed, evaluation_batch_size
 from imgcls_jax.train.setup import schedule_of
 from imgcls_jax.train.streams import explained
 from imgcls_jax.train.trainer import Trainer
-from imgcls_jax.train.waiting import waiting
+from imgcls_jax.train.waiting import stage, told
 from imgcls_jax.workdir import Workdir
 
 FOLDS = 5
@@ -82,11 +82,12 @@ def learn_limits(
     if dataset.several_labels:
         return _learn_thresholds(trainer, state, dataset=dataset, workdir=workdir)
     started = time.perf_counter()
-    held = find(trainer, state, seed=config.train.seed, dataset=dataset)
+    with told("learning the limits of predictions"):
+        held = find(trainer, state, seed=config.train.seed, dataset=dataset)
     if held is None:
         kept.write(workdir, None, why_not=TOO_FEW if config.features_once else NOTHING)
     else:
-        with waiting("learning the limits of predictions"):
+        with stage("learning the limits of predictions"):
             limits = kept.learn(
                 held.labels,
                 held.logits,
@@ -160,8 +161,8 @@ def _features(trainer: Trainer, state: steps.TrainState, split: Split) -> Featur
     for chosen in np.split(rows, range(4 * batch_size, len(rows), 4 * batch_size)):
         with explained():
             part = Split(trainer.train.images[chosen], trainer.train.labels[chosen])
-        found.append(extract(state.variables, part, "features").rows())
-    held = extract(state.variables, split, "features").rows()
+        found.append(extract(state.variables, part, f"features of {len(part):,} images").rows())
+    held = extract(state.variables, split, f"features of {len(split):,} images").rows()
     return Features(np.concatenate(found), trainer.train.labels[rows], held)
 
 
@@ -217,9 +218,10 @@ def out_of_fold(heads: "Heads", source: Resident, rows: np.ndarray, *, seed: int
     folds = folds_of(np.asarray(source.labels)[rows])
     used = min(FOLDS, math.ceil(_ENOUGH / (len(rows) / FOLDS)))
     pixels, logits = source.rows(), []
-    for k in tqdm(range(used), "heads", leave=False, disable=None):
-        head = heads.train(rows[folds != k][: heads.size], seed=seed)
-        logits.append(head(pixels[rows[folds == k]]))
+    with told(f"fitting {used} heads"):
+        for k in tqdm(range(used), "heads", leave=False, disable=None):
+            head = heads.train(rows[folds != k][: heads.size], seed=seed)
+            logits.append(head(pixels[rows[folds == k]]))
     chosen = np.concatenate([np.flatnonzero(folds == k) for k in range(used)])
     return OutOfFold(chosen, np.concatenate(logits), folds)
 

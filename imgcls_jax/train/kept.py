@@ -14,7 +14,7 @@ from imgcls_jax.data.dataset import Dataset, identity, labels_identity
 from imgcls_jax.errors import UnreadablePhoto, UserError
 from imgcls_jax.machines import group
 from imgcls_jax.train.trainer import Trainer
-from imgcls_jax.train.waiting import waiting
+from imgcls_jax.train.waiting import stage
 from imgcls_jax.workdir import Workdir
 
 
@@ -56,7 +56,7 @@ def require_same_data(workdir: Workdir, dataset: Dataset) -> None:
     A folder of version 0.1 knows the labels alone.
     """
     record = workdir.network_record()
-    with waiting("reading through the data"):  # the digest of all pixels
+    with stage("reading through the data"):  # the digest of all pixels
         here, labels = identity(dataset), labels_identity(dataset)
     group.require_same("data set", here)
     if record is None or record.get("data") in (here, labels):
@@ -119,7 +119,7 @@ def keep_network(workdir: Workdir, trainer: Trainer, dataset: Dataset) -> None:
 
 def keep_evaluated(checkpoints: Checkpoints, state: steps.TrainState) -> None:
     """Writes the variables that a run is evaluated with."""
-    with waiting("keeping the network"):
+    with stage("keeping the network"):
         checkpoints.save("evaluated", int(state.step), state.variables)
         checkpoints.wait()
 

@@ -21,7 +21,7 @@ from imgcls_jax.train.ledger import History
 from imgcls_jax.train.loop import Evaluation, standing
 from imgcls_jax.train.summary import difference, evaluated_record, summarise
 from imgcls_jax.train.trainer import Position, Trainer
-from imgcls_jax.train.waiting import waiting
+from imgcls_jax.train.waiting import stage
 from imgcls_jax.workdir import Workdir
 
 
@@ -118,7 +118,7 @@ def summarised(
         "thresholds": (limits or {}).get("thresholds"),
     }
     of = {"sums": evaluation.sums, "logits": evaluation.logits, "history": history}
-    with waiting("summing up"):
+    with stage("summing up"):
         summary, arrays = summarise(config, dataset, **of, facts=facts)
     if limits is not None and not dataset.several_labels:
         summary["temperature"] = of_test(limits, evaluation.logits, dataset.test.labels)

@@ -13,8 +13,9 @@ from typing import Any
 from tqdm.auto import tqdm
 
 from imgcls_jax.data.children import ASKING
+from imgcls_jax.errors import Interrupted
 from imgcls_jax.machines import group
-from imgcls_jax.train.waiting import bars_are_shown, meanwhile
+from imgcls_jax.train.waiting import bars_are_shown, meanwhile, told
 
 _TICK_SECONDS = 1.0
 _TWICE_SECONDS = 0.2  # between one signal's two ways to a process
@@ -60,6 +61,8 @@ class ProgressBar(Progress):
             smoothing=0.1,
         )
         self._clock = contextlib.ExitStack()
+        doing = f"training on {examples_per_epoch:,} examples, epoch by epoch"
+        self._say_no_more = self._clock.enter_context(told(doing))
         if not self._bar.disable:
             self._clock.enter_context(meanwhile(self._bar.refresh, seconds=_TICK_SECONDS))
 
@@ -68,6 +71,7 @@ class ProgressBar(Progress):
         self._bar.update(count)
 
     def epoch(self, record: dict[str, Any]) -> None:
+        self._say_no_more()
         width = len(str(self._epochs))
         line = (
             f"  epoch {record['epoch']:{width}d}/{self._epochs}"
@@ -116,6 +120,26 @@ class Observer(ProgressBar):
 
     def stop_requested(self) -> bool:
         return group.any_of(self._stop or super().stop_requested())
+
+
+class Beginning:
+    """What comes before the first step, which signals stop between its parts.
+
+    Args:
+      stop: the signals received so far, see `collect_signals`.
+    """
+
+    def __init__(self, stop: list[int]):
+        self._stop: list[int] | None = stop
+
+    def check(self) -> None:
+        """Raises Interrupted if a signal asked to stop; never after the end."""
+        if self._stop is not None and asked(self._stop):
+            raise Interrupted("stopped before training began; run the same command to start.")
+
+    def end(self) -> None:
+        """Notes that training has begun, and that steps are saved from now on."""
+        self._stop = None
 
 
 def asked(stop: list[int]) -> bool:

@@ -9,7 +9,7 @@ from imgcls_jax import pretrained
 from imgcls_jax.checkpoint import Checkpoints
 from imgcls_jax.config import Config
 from imgcls_jax.data.dataset import Dataset, Split
-from imgcls_jax.errors import Interrupted, UserError
+from imgcls_jax.errors import UserError
 from imgcls_jax.limits import kept
 from imgcls_jax.train.build import build, training_splits
 from imgcls_jax.train.distil import Teacher
@@ -24,13 +24,13 @@ from imgcls_jax.train.kept import (
 from imgcls_jax.train.loop import evaluate, fit, observer, say_where
 from imgcls_jax.train.many import considered
 from imgcls_jax.train.outcome import best_state, going_on, require_sense, summarised, written
-from imgcls_jax.train.progress import asked, collect_signals
+from imgcls_jax.train.progress import Beginning, collect_signals
 from imgcls_jax.train.repeat import alone, each, of_one, over, pooled
 from imgcls_jax.train.setup import make_model
 from imgcls_jax.train.together import train_together
 from imgcls_jax.train.tracking import Tracking
 from imgcls_jax.train.trainer import Trainer
-from imgcls_jax.train.waiting import waiting
+from imgcls_jax.train.waiting import stage, told
 from imgcls_jax.workdir import Workdir
 
 
@@ -93,9 +93,10 @@ def _train(
     with Checkpoints(workdir.checkpoints) as checkpoints, photos_replaceable(workdir, dataset):
         begun = checkpoints.step("last") is not None
         with signals as stop:
-            trainer = anew(resumed=begun) if shared_trainer is None else shared_trainer()
-            if asked(stop):  # a signal during compilation, which cannot be broken off
-                raise Interrupted("stopped before training began; run the same command to start.")
+            before = Beginning(stop)
+            begin = functools.partial(anew, resumed=begun, check=before.check)
+            trainer = begin() if shared_trainer is None else shared_trainer()
+            before.check()  # a signal during a compilation, which cannot be broken off
             keep_network(workdir, trainer, dataset)
             position = going_on(trainer, workdir, checkpoints)
             done = say_where(trainer, position)
@@ -104,10 +105,12 @@ def _train(
             with contextlib.closing(watch):
                 at = {"workdir": workdir, "checkpoints": checkpoints, "progress": watch}
                 state, history = fit(trainer, seed=config.train.seed, **at, position=position)
+            before.end()
         if config.evaluation.evaluate == "best" and config.train.epochs:
             state = best_state(trainer, history, checkpoints)
-        evaluation = evaluate(trainer, state, test)
-        keep_evaluated(checkpoints, evaluation.state)
+        with told("evaluation on the test set"):
+            evaluation = evaluate(trainer, state, test)
+            keep_evaluated(checkpoints, evaluation.state)
     require_sense(evaluation, dataset)
     facts = learn_limits(trainer, evaluation.state, config=config, dataset=dataset, workdir=workdir)
     of_run = {"history": history, "workdir": workdir, "limits": facts}
@@ -270,32 +273,35 @@ def evaluate_only(
 
 
 def make_trainer(
-    config: Config, dataset: Dataset, *, resumed: bool = False, teacher: Teacher | None = None
+    config: Config,
+    dataset: Dataset,
+    *,
+    resumed: bool = False,
+    teacher: Teacher | None = None,
+    check: Callable[[], None] = lambda: None,
 ) -> Trainer:
     """Builds the trainer, with the weights that the configuration starts from.
 
     Args:
       resumed: whether a checkpoint will give every variable; weights may be needed for features.
       teacher: whom to learn from beside the labels, if anyone.
+      check: as `build` takes it.
     """
-    of = config.train
-    if of.trainable == "head" and of.cache_features and not config.features_once:
+    frozen = config.train.trainable == "head"
+    if frozen and config.train.cache_features and not config.features_once:
         print(
             "features are computed in every epoch, since augmentation, random crops, averaged "
             "views or a larger evaluation size change the images."
         )
     resumed = resumed and not config.features_once
     if config.model.weights == "none" or resumed:
-        return build(config, dataset, teacher=teacher, resumed=resumed)
-    with waiting("reading the weights"):
-        loaded = pretrained.load(
-            config.model.weights,
-            model_name=config.model.model,
-            model=make_model(config, num_classes=dataset.num_classes),
-            image_shape=dataset.image_shape,
-        )
+        return build(config, dataset, teacher=teacher, resumed=resumed, check=check)
+    with stage("reading the weights"):
+        of = {"model_name": config.model.model, "image_shape": dataset.image_shape}
+        model = make_model(config, num_classes=dataset.num_classes)
+        loaded = pretrained.load(config.model.weights, model=model, **of)
     print(f"weights: {loaded.source}")
-    return build(config, dataset, pretrained=loaded.variables, teacher=teacher)
+    return build(config, dataset, pretrained=loaded.variables, teacher=teacher, check=check)
 
 
 def _test_split(dataset: Dataset) -> Split:

@@ -15,6 +15,7 @@ from imgcls_jax.data.photos import decode, streaming
 from imgcls_jax.data.photos.lazy import LazyPhotos
 from imgcls_jax.data.sampling import Balanced
 from imgcls_jax.errors import UnreadablePhoto
+from imgcls_jax.train.waiting import told
 
 
 def evaluation_batches(
@@ -37,6 +38,7 @@ def evaluation_batches(
             batches = stack.enter_context(open_stream(split, batch_size, here=here))
         else:
             batches = (_rows(split, np.minimum(start + rows, len(split) - 1)) for start in starts)
+        stack.enter_context(told(doing))
         shown = tqdm(batches, doing, len(starts), unit=" batches", leave=False, disable=None)
         for start, batch in zip(starts, shown, strict=True):
             size = min(batch_size, len(split) - start)

@@ -1,4 +1,4 @@
-"""A living line on a terminal for steps that cannot say how far they are, such as a compilation."""
+"""What is being done: a living line on a terminal, a plain line in a log where it takes long."""
 
 import contextlib
 import os
@@ -9,13 +9,24 @@ from collections.abc import Callable, Iterator
 from tqdm.auto import tqdm
 
 _TICK_SECONDS = 1.0
+_SILENT_SECONDS = 1.5  # after which a log tells what is being done
 
 
 def bars_are_shown() -> bool:
-    """Returns whether bars can be drawn: as a notebook's widgets, or on standard error."""
+    """Returns whether bars can be drawn: as a notebook's widgets, or on standard error.
+
+    On a terminal that does not say how wide it is, as `script` makes one, a bar would be empty.
+    """
     if any(kind.__module__ == "tqdm.notebook" for kind in tqdm.__mro__):
         return True
-    return sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+    return sys.stderr.isatty() and os.environ.get("TERM") != "dumb" and _has_width()
+
+
+def _has_width() -> bool:
+    try:
+        return os.get_terminal_size(sys.stderr.fileno()).columns > 0
+    except (OSError, ValueError):  # no terminal of the system's
+        return True
 
 
 @contextlib.contextmanager
@@ -33,6 +44,40 @@ def waiting(doing: str) -> Iterator[None]:
         return
     with contextlib.closing(line), meanwhile(line.refresh, seconds=_TICK_SECONDS):
         yield
+
+
+@contextlib.contextmanager
+def stage(doing: str) -> Iterator[None]:
+    """Shows a stage of a training: as `waiting` does, or as `told` where no bars are shown."""
+    with waiting(doing), told(doing):
+        yield
+
+
+@contextlib.contextmanager
+def told(doing: str) -> Iterator[Callable[[], None]]:
+    """Prints a line such as "  compiling the training ..." if the block takes more than a moment.
+
+    Where bars are shown they tell it. Standard output has it, as it has the lines of epochs.
+
+    Yields:
+      a function after whose call nothing is printed, for a block that says something itself.
+    """
+    if bars_are_shown():
+        yield lambda: None
+        return
+    timer = threading.Timer(_SILENT_SECONDS, _say, [f"  {doing} ..."])
+    timer.daemon = True
+    timer.start()
+    try:
+        yield timer.cancel
+    finally:
+        timer.cancel()
+        timer.join()
+
+
+def _say(line: str) -> None:
+    with contextlib.suppress(OSError, ValueError):  # nobody reads it
+        print(line, flush=True)
 
 
 @contextlib.contextmanager

@@ -11,9 +11,11 @@ from pathlib import Path
 import pytest
 from conftest import QUICK
 
-from experiments import ensemble, inspect, tune
+from experiments import cifar10, ensemble, fmnist, inspect, train, transfer, tune
 from experiments.cli import folders
+from imgcls_jax.config import Config
 from imgcls_jax.files import held
+from imgcls_jax.workdir import Workdir
 
 ROOT = Path(__file__).parents[2]
 
@@ -94,6 +96,78 @@ def test_a_command_that_fails_at_once_leaves_no_new_folder(fmnist_main, tmp_path
     (tmp_path / "runs").touch()
     status, _, err = fmnist_main(*QUICK)
     assert (status, "cannot make runs/fmnist/" in err) == (1, True)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        ("--data_dir=nowhere", "--weights=none", "--model=resnet20", "--trainable=all"),
+        ("--data_dir=empty", "--weights=none", "--model=resnet20", "--trainable=all"),
+        ("--weights=none", "--model=resnet20", "--trainable=all"),
+        ("--data_dir=nowhere", "--weights=gone.h5"),
+    ],
+    ids=" ".join,
+)
+def test_photos_that_are_not_there_leave_no_new_folder(transfer_main, tmp_path, monkeypatch, given):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "empty").mkdir()
+    status, _, err = transfer_main("--image_size=32", *given)
+    assert (status, err.count("\n")) == (1, 1)
+    assert not list(tmp_path.glob("runs/transfer/*"))
+
+
+@pytest.mark.parametrize("several", [(), ("--seeds=2",)], ids=" ".join)
+def test_an_error_before_training_leaves_a_folder_only_where_it_was_named(
+    fmnist_main, tmp_path, monkeypatch, several
+):
+    monkeypatch.chdir(tmp_path)
+    given = ("--dataset=digits", "--batch_size=2000", *several)
+    status, _, err = fmnist_main(*given)
+    assert (status, "larger than the training set of 1437" in err) == (1, True)
+    assert not list(tmp_path.glob("runs/fmnist/*"))
+    status, _, _ = fmnist_main(*given, "--workdir=mine")
+    assert status == 1
+    assert {path.name for path in (tmp_path / "mine").rglob("*.json")} <= {
+        "config.json", "seeds.json"
+    }  # fmt: skip
+    assert (tmp_path / "mine").is_dir()
+
+
+def test_a_folder_in_which_something_was_done_stays(tmp_path):
+    workdir = Workdir(tmp_path / "run")
+    workdir.claim(Config())
+    (workdir.path / ".lock").touch()
+    for name in ("metrics.jsonl", "checkpoints/last/1/arrays", "seed-0/summary.json"):
+        (workdir.path / name).parent.mkdir(parents=True, exist_ok=True)
+        (workdir.path / name).touch()
+        folders._forget(workdir.path)
+        assert (workdir.path / "config.json").exists()
+        (workdir.path / name).unlink()
+    folders._forget(workdir.path)
+    assert [path.name for path in workdir.path.iterdir()] == [".lock"]
+
+
+@pytest.mark.parametrize(
+    ("command", "given"),
+    [
+        (fmnist, ("--dataset=digits",)),
+        (cifar10, ()),
+        (transfer, ("--data_dir=.",)),
+        (transfer, ("--data_dir=.", "--weights=none")),
+        (transfer, ("--data_dir=.", "--weights=none", "--preset=fine_tuned")),
+        (transfer, ("--data_dir=.", "--run=12")),
+        (train, ("--dataset=digits",)),
+        (train, ("--dataset=folder", "--data_dir=.", "--weights=none")),
+        (tune, ("fmnist", "--dataset=digits", "--trials=1")),
+        (tune, ("transfer", "--data_dir=.", "--weights=none", "--trials=1")),
+    ],
+)
+def test_an_unknown_model_is_one_sentence(any_main, tmp_path, monkeypatch, command, given):
+    monkeypatch.chdir(tmp_path)
+    status, _, err = any_main(command.main, "--model=resnet99", *given)
+    assert (status, err.count("\n")) == (1, 1), err
+    assert "error: unknown --model=resnet99; perhaps resnet" in err
+    assert not list(tmp_path.glob("runs/*/*"))
 
 
 def test_a_command_that_only_reads_is_let_in(fmnist_main, tmp_path, elsewhere):

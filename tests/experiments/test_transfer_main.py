@@ -72,6 +72,26 @@ def test_frozen_trained_drawn_and_predicted(transfer_main, folder, weights, tmp_
         assert np.abs(found - row).max(axis=1).min() < 1e-4
 
 
+def test_a_presets_batch_size_fits_a_small_training_set(transfer_main, folder, tmp_path):
+    """One that is given does not change; the same command goes on in the same folder."""
+    given = (
+        *("--preset=fine_tuned", "--model=cnn", "--weights=none", "--layer_decay=1", "--ema=0"),
+        *("--image_size=16", "--augment=", "--tta=none", "--epochs=1", "--nofigures"),
+        *(f"--data_dir={folder}", f"--workdir={tmp_path}"),
+    )
+    status, _, err = transfer_main(*given, "--batch_size=32")
+    assert (status, "--batch_size=32 is larger than the training set of 29" in err) == (1, True)
+    status, out, err = transfer_main(*given)
+    assert (status, err) == (0, "")
+    said = "batches of 16 examples, since the training set of 29 is smaller than the usual 32."
+    assert out.count(said) == 1
+    assert json.loads((tmp_path / "config.json").read_text())["batch_size"] == 16
+    status, out, err = transfer_main(*given)
+    assert (status, "holds this run, finished" in out, said in out) == (0, True, False), err
+    status, _, err = transfer_main(*given, "--batch_size=32")
+    assert (status, "batch_size is 16 there, 32 here" in err) == (1, True)
+
+
 def test_documented_runs_and_named_presets_are_there(transfer_main):
     status, out, _ = transfer_main("--list_runs")
     assert status == 0

@@ -179,7 +179,9 @@ def test_cnn_drops_units_and_updates_statistics_in_training_only():
 @pytest.mark.parametrize(
     ("call", "sentence"),
     [
-        (lambda: models.create("vgg", num_classes=10), "unknown model 'vgg'"),
+        (lambda: models.create("vgg", num_classes=10), "unknown `model=vgg`"),
+        (lambda: models.options_of("resnet99"), "perhaps resnet[0-9]+ or .* is meant; choose one"),
+        (lambda: models.class_of("zzz"), "unknown `model=zzz`; choose one of: linear, mlp, "),
         (lambda: models.create("mlp", num_classes=10, width=3), "takes no option width"),
         (lambda: models.create("linear", num_classes=10, hidden=(3,)), "takes no option hidden"),
     ],

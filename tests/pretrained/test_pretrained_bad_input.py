@@ -310,3 +310,5 @@ def test_a_model_without_published_weights(tmp_path):
         pretrained.describe(str(path), "cnn")
     with pytest.raises(UserError, match="no published weights fit the model 'cnn'"):
         pretrained.describe("imagenet", "cnn")
+    with pytest.raises(UserError, match="unknown `model=cnnn`; perhaps cnn is meant; choose"):
+        pretrained.describe("imagenet", "cnnn")

@@ -1,6 +1,8 @@
 """The head fitted before a fine-tuning: against a plain loop, its seconds, its resuming."""
 
 import json
+import signal
+import types
 
 import flax.linen as nn
 import jax
@@ -20,6 +22,7 @@ from imgcls_jax.train import run
 from imgcls_jax.train.build import build
 from imgcls_jax.train.features import HeadFit, make_fit_head
 from imgcls_jax.train.loop import fit
+from imgcls_jax.train.progress import Beginning
 from imgcls_jax.workdir import Workdir
 
 
@@ -97,6 +100,37 @@ def photos(monkeypatch):
     images = np.random.default_rng(1).integers(0, 256, (20, 8, 8, 3), dtype=np.uint8)
     split = Split(images, np.arange(20, dtype=np.int32) % 3)
     return Dataset("photos", split, split, ("a", "b", "c"), "made up", None)
+
+
+def test_a_signal_stops_the_fit_between_its_epochs(photos, tmp_path, monkeypatch):
+    stop, epochs, draw = [], [], resident.drawn_order
+
+    def drawn(sampler, key, epoch, labels):
+        if isinstance(epoch, int):  # not while the order of the training is compiled
+            epochs.append(epoch)
+            stop.extend([signal.SIGTERM] * (epoch == 2))
+        return draw(sampler, key, epoch, labels)
+
+    loaded = types.SimpleNamespace(variables={"params": {}}, source="nowhere")
+    monkeypatch.setattr("imgcls_jax.pretrained.load", lambda *_, **__: loaded)
+    monkeypatch.setattr(resident, "drawn_order", drawn)
+    config, of = CONFIG.replace(head_epochs=50), {"name": "run", "dataset": photos}
+    with pytest.raises(Interrupted, match="stopped before training began"):
+        run.train(config, workdir=Workdir(tmp_path), stop=stop, **of)
+    assert epochs == [0, 1, 2]
+    with pytest.raises(Interrupted):  # before the features, the head or anything else
+        run.train(config, workdir=Workdir(tmp_path), stop=stop, **of)
+    assert epochs == [0, 1, 2]
+
+
+def test_a_signal_is_looked_for_between_compilations_and_batches_of_features(photos, monkeypatch):
+    monkeypatch.setattr("imgcls_jax.train.build.evaluation_batch_size", lambda *_: 6)
+    checked = []
+    build(CONFIG, photos, pretrained={"params": {}}, check=lambda: checked.append(None))
+    assert len(checked) == 1 + 4 + 1 + 2  # the start, 20 images, the head, the training
+    before = Beginning([signal.SIGTERM])
+    before.end()
+    before.check()  # steps are saved from now on
 
 
 @pytest.mark.slow

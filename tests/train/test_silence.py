@@ -101,7 +101,7 @@ END = ("keeping the network", "learning the limits of predictions", "summing up"
             (
                 *(*BEGIN, *FEATURES, "compiling the fit of the head", "compiling the training"),
                 *("compiling the evaluation", "fitting the head", "averaging the weights"),
-                *("evaluation", END[0], "features", *END[1:]),
+                *("evaluation of 7 images", END[0], "features of 12 images", *END[1:]),
             ),
             {"eval_step": 1, "of_batch": 2},  # of weights as they came, and as they have become
             marks=pytest.mark.slow,
@@ -163,12 +163,59 @@ def test_a_waiting_line_lives_on_a_terminal_alone(monkeypatch, capsys):
     assert threading.active_count() <= threads + 1  # tqdm's own watches its bars
 
 
+def test_a_log_has_a_line_of_each_stage_that_takes_long(monkeypatch, capsys):
+    with waiting.stage("compiling the training"):
+        pass
+    assert capsys.readouterr() == ("", "")
+    monkeypatch.setattr(waiting, "_SILENT_SECONDS", 0.01)
+    with waiting.stage("compiling the training"):
+        time.sleep(0.2)
+    assert capsys.readouterr() == ("  compiling the training ...\n", "")
+    with waiting.told("training") as say_no_more:
+        say_no_more()
+        time.sleep(0.1)
+    assert capsys.readouterr() == ("", "")
+    with contextlib.closing(progress.ProgressBar(epochs=2, examples_per_epoch=50)):
+        time.sleep(0.2)
+    assert capsys.readouterr().out == "  training on 50 examples, epoch by epoch ...\n"
+    terminal(monkeypatch)
+    with waiting.stage("compiling the training"):
+        time.sleep(0.1)
+    assert capsys.readouterr().out == ""
+
+
+def test_a_log_tells_of_every_part_of_a_frozen_run(monkeypatch, capsys, tmp_path):
+    monkeypatch.setattr(waiting.threading, "Timer", _AtOnce)
+    train(FROZEN, tmp_path, monkeypatch)
+    out = capsys.readouterr().out
+    told = iter(line.removesuffix(" ...").strip() for line in out.splitlines())
+    begin = (*BEGIN, *FEATURES, "compiling the training", "training on 12 examples, epoch by epoch")
+    end = ("features of 5 images", "compiling the evaluation", END[1], END[2])
+    assert [stage for stage in (*begin, *end) if stage not in told] == []
+
+
+class _AtOnce:
+    """A timer whose time is over when it starts."""
+
+    def __init__(self, _, act, arguments):
+        self._act = lambda: act(*arguments)
+
+    def start(self):
+        self._act()
+
+    def cancel(self):
+        pass
+
+    join = cancel
+
+
 def test_the_bar_of_a_training_lives_between_its_calls(monkeypatch, capsys):
     monkeypatch.setattr(progress, "_TICK_SECONDS", 0.001)
     threads = threading.active_count()
     of = {"epochs": 2, "examples_per_epoch": 5}
     with contextlib.closing(progress.ProgressBar(**of)):
-        assert threading.active_count() == threads
+        assert threading.active_count() == threads + 1  # that tells a log what takes long
+    assert threading.active_count() == threads
     assert capsys.readouterr().err == ""
     shown, until = terminal(monkeypatch), time.monotonic() + 10
     with contextlib.closing(progress.ProgressBar(**of)):
