@@ -217,7 +217,7 @@ def class_counts(
         axes.set_yticks([])
     axes.set(ylim=(classes - 0.4, -0.6), xlim=(0, 1.08 * max(totals.max(), 1)))
     what, of = ("Photos", "label") if photos else ("Examples", "class")
-    axes.set_xlabel(f"{what} of a {of}", fontsize=11)
+    axes.set_xlabel(what, fontsize=11)
     axes.set_title(f"{what} per {of}{_imbalance(counts)}", fontsize=12, loc="left")
     axes.spines[["top", "right"]].set_visible(False)
     if len(counts) > 1:
@@ -273,7 +273,9 @@ def _draw(kind: _Kind, labels, probabilities, class_names, path, *, chance: list
     axes.set_title(kind.title + mean, fontsize=12, loc="left")
     axes.spines[["top", "right"]].set_visible(False)
     if ranked or chance:
-        heading = f"worst {_NAMED} of {len(ranked)} classes" if len(ranked) > _NAMED else None
+        found = {figures["classes"][class_names[c]][kind.score] for c in ranked}
+        which = "worst" if len(found) > 1 else "first"
+        heading = f"{which} {_NAMED} of {len(ranked)} classes" if len(ranked) > _NAMED else None
         legend = figure.legend(
             loc="outside right upper", frameon=False, fontsize=8.5, title=heading, title_fontsize=9
         )

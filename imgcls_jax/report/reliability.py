@@ -22,7 +22,7 @@ def reliability_diagram(curves: Mapping[str, Mapping[str, Any]], path: Target = 
       path: the PNG file to write.
     """
     figure = new_figure(4.8, 5.1 + 0.2 * (len(curves) - 1))
-    axes = figure.add_subplot(aspect="equal", xlim=(0, 1.02), ylim=(0, 1.02))
+    axes = figure.add_subplot(aspect="equal", xlim=(0, 1.05), ylim=(0, 1.05))
     axes.plot([0, 1], [0, 1], color=FAINT, linestyle=":", label="perfectly calibrated")
     for (name, calibration), color in zip(curves.items(), _COLORS, strict=False):
         used = [entry for entry in calibration["bins"] if entry["count"]]
@@ -32,7 +32,8 @@ def reliability_diagram(curves: Mapping[str, Mapping[str, Any]], path: Target = 
         axes.plot(confidence, accuracy, color=color, linewidth=1.2, label=label)
         # Area grows with a bin's examples: a bin of five that lies far off matters little.
         sizes = 14 + 500 * counts / counts.sum()
-        axes.scatter(confidence, accuracy, sizes, color=color, linewidth=0, zorder=3)
+        style = {"color": color, "linewidth": 0, "zorder": 3, "clip_on": False}
+        axes.scatter(confidence, accuracy, sizes, **style)
     axes.set_xlabel("Confidence", fontsize=11)
     axes.set_ylabel("Accuracy", fontsize=11)
     axes.set_title("Calibration (area of a bin by its examples)", fontsize=12, loc="left")
