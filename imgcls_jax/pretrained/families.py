@@ -37,8 +37,8 @@ def family(model_name: str) -> Family:
     Raises:
       UserError: if there are no published weights for the network, or no network of that name.
     """
-    models.require_known(model_name)
     if model_name not in NETWORKS:
+        models.require_known(model_name)
         raise UserError(
             f"no published weights fit the model {model_name!r}; use `weights=none` or one of the "
             f"models {', '.join(NETWORKS)}."
