@@ -148,7 +148,8 @@ def _pictures(sources: list[str]) -> tuple[list[str], str]:
     if not paths:
         instead = f" but {kinds}" if kinds else ""
         raise UserError(
-            f"there are no images in {', '.join(sources)}{instead}; give other files or folders."
+            f"there are no images in {', '.join(map(output.printable, sources))}{instead}; give "
+            "other files or folders."
         )
     return paths, kinds
 

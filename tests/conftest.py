@@ -34,6 +34,20 @@ if jax.__version_info__ < (0, 11):  # later versions know one way to emit fusion
 QUICK = ("--dataset=digits", "--epochs=2", "--hidden=16")  # flags of a run of seconds
 
 
+def pytest_addoption(parser):
+    parser.addoption(
+        "--whole",
+        action="store_true",
+        help="slow tests try as much as they may: 10,000 files for each reader, 200 kills",
+    )
+
+
+@pytest.fixture(scope="session")
+def whole(request) -> bool:
+    """Whether slow tests try all they may, which takes longer than CI has."""
+    return request.config.getoption("--whole")
+
+
 def pytest_configure(config):
     """The default run mostly compiles: the same things once, without LLVM's optimisations.
 

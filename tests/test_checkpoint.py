@@ -1,6 +1,8 @@
 """Checkpoints: what is saved comes back bit for bit, and damage is one sentence."""
 
+import errno
 import threading
+import time
 
 import jax
 import jax.numpy as jnp
@@ -53,7 +55,7 @@ def test_the_newest_are_kept_two_of_those_to_go_on_from(tmp_path):
     assert [p.name for p in (tmp_path / "best").iterdir()] == ["2"]
 
 
-def test_one_kind_does_not_wait_for_another(tmp_path, monkeypatch):
+def test_what_is_evaluated_does_not_wait(tmp_path, monkeypatch):
     """At the end of a run two are written at the same time."""
     held, write = threading.Event(), digests.write
 
@@ -69,6 +71,45 @@ def test_one_kind_does_not_wait_for_another(tmp_path, monkeypatch):
         held.set()
     assert Checkpoints(tmp_path).step("last") == Checkpoints(tmp_path).step("evaluated") == 1
     assert checkpoints.saved == 2
+
+
+def test_a_last_is_never_newer_than_the_best_it_tells_of(tmp_path, monkeypatch):
+    order, write = [], digests.write
+
+    def writing(folder, *of):
+        if "best" in str(folder):
+            time.sleep(0.5)
+        write(folder, *of)
+        order.append("best" if "best" in str(folder) else "last")
+
+    monkeypatch.setattr(digests, "write", writing)
+    with Checkpoints(tmp_path) as checkpoints:
+        for step in (1, 2):
+            checkpoints.save("best", step, tree(step))
+            checkpoints.save("last", step, tree(step))
+    assert order == ["best", "last"] * 2
+
+
+def test_one_that_fails_does_not_hide_what_became_of_the_other(tmp_path, monkeypatch):
+    write = digests.write
+
+    def writing(folder, *of):
+        if "last" in str(folder):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        write(folder, *of)
+
+    monkeypatch.setattr(digests, "write", writing)
+    checkpoints = Checkpoints(tmp_path)
+    checkpoints.save("last", 1, tree(1))
+    checkpoints.save("evaluated", 1, tree(1))
+    with pytest.raises(UserError, match=r"last \(No space left on device\); free some disk"):
+        checkpoints.wait()
+    assert (checkpoints.saved, checkpoints.step("last"), checkpoints.step("evaluated")) == (
+        1,
+        None,
+        1,
+    )
+    checkpoints.wait()
 
 
 def test_donating_the_saved_arrays_does_not_change_what_is_written(tmp_path):

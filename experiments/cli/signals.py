@@ -14,7 +14,7 @@ from experiments.cli.beginning import ASKING, STATUS, say_stopped
 # One signal may come twice, to the process and to its group: `timeout` sends it so.
 _BOTH_SECONDS = 0.2
 _PATIENCE_SECONDS = 1.5  # after which it is said that the first signal was heard
-_HEARD = b"stopping after the step in progress; Ctrl-C once more leaves at once.\n"
+_HEARD = b"stopping; Ctrl-C once more leaves at once.\n"
 
 
 class Stopped(KeyboardInterrupt):

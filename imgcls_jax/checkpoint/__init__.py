@@ -25,6 +25,7 @@ from imgcls_jax.errors import UserError
 from imgcls_jax.machines import group
 
 _KEPT = {"last": 2}  # of a kind, one of any other
+_BESIDE = ("evaluated",)  # written beside others: no run goes on from it
 _UNFINISHED = ".orbax-checkpoint-tmp"  # in the name of a folder that is being written or removed
 _ASIDE = ".aside"  # at the end of the name of a damaged one
 _COPY = "bring it back from a copy"
@@ -41,7 +42,7 @@ class Checkpoints:
     def __init__(self, directory: str | Path):
         self.directory = Path(directory).resolve()
         self.saved = 0
-        # By kind, so that none waits for another: who writes, and what is being written.
+        # By kind: who writes, and what is being written.
         self._writers: dict[str, tuple[arrays.Handler, ocp.AsyncCheckpointer]] = {}
         self._writing: dict[str, int] = {}
         # Steps that were written or read here, and those that were found damaged.
@@ -62,8 +63,8 @@ class Checkpoints:
 
     @property
     def seconds(self) -> float:
-        """The longest that the last checkpoint of a kind took to write, in the background too."""
-        return max((handler.seconds for handler, _ in self._writers.values()), default=0.0)
+        """The time that writing the newest `last` took, in the background too; 0 before."""
+        return self._writers["last"][0].seconds if "last" in self._writers else 0.0
 
     def step(self, kind: str) -> int | None:
         """Returns the newest step of that kind that is not known to be damaged, None for none."""
@@ -81,15 +82,17 @@ class Checkpoints:
         """Writes `tree` as the newest checkpoint of that kind.
 
         Returns once the arrays are copied; writing and the digests go on in the background, after
-        what was saved before of that kind is on disk; several processes agree on one order, of all
-        kinds. A step that is on disk and whole stays as it is: a run that goes on comes to the same
-        values.
+        what was saved before is on disk: a `last` is never newer than the `best` it tells of. One
+        process writes what is to be evaluated beside others. A step that is on disk and whole stays
+        as it is: a run that goes on comes to the same values.
 
         Raises:
           UserError: if this checkpoint or one before could not be written.
         """
-        for earlier in list(self._writing) if jax.process_count() > 1 else (kind,):
-            self._wait_for(earlier)
+        if kind in _BESIDE and jax.process_count() == 1:
+            self._wait_for(kind)
+        else:
+            self.wait()
         if step in self._sound[kind]:
             return
         self._writing[kind] = step
@@ -116,8 +119,14 @@ class Checkpoints:
         Raises:
           UserError: if it could not be written.
         """
+        failed = None
         for kind in list(self._writing):
-            self._wait_for(kind)
+            try:
+                self._wait_for(kind)
+            except UserError as error:
+                failed = failed or error
+        if failed is not None:
+            raise failed
 
     def _wait_for(self, kind: str) -> None:
         if kind not in self._writing:

@@ -45,7 +45,8 @@ def shorten(text: str, columns: int, *, keep_end: bool = False) -> str:
         return text
     at_the_end = columns - 1 if keep_end else (columns - 1) // 2
     end = _beginning(text[::-1], at_the_end)[::-1]
-    return _beginning(text, columns - 1 - at_the_end).rstrip() + "…" + end.lstrip()
+    begin = "" if keep_end else _beginning(text, columns - 1 - at_the_end).rstrip()
+    return begin + "…" + end.lstrip()
 
 
 def _beginning(text: str, columns: int) -> str:

@@ -62,10 +62,10 @@ _CHECKPOINT = plant(
         "_KEPT.get(kind, 1) - 1]",
         "_KEPT.get(kind, 1) - 2]",
     ),
-    kinds_wait_for_each_other=(
-        "what is written last waits for what was written before it",
-        "list(self._writing) if jax.process_count() > 1 else (kind,)",
-        "list(self._writing)",
+    all_kinds_wait=(
+        "what is written at the end waits for what was written before it",
+        "if kind in _BESIDE and",
+        "if kind not in _BESIDE and",
     ),
     damaged_steps_stay=(
         "a run that begins again from before a damaged checkpoint keeps it as its newest",

@@ -32,15 +32,15 @@ def _refused_one(server: Server, folder, *more: str) -> None:
 
 
 @pytest.mark.slow
-def test_of_100_starts_of_two_none_are_both_at_work(server, tmp_path):
-    for number in range(100):
+def test_of_100_starts_of_two_none_are_both_at_work(server, tmp_path, whole):
+    for number in range(100 if whole else 12):
         several = ("--seeds=2",) if number % 4 == 0 else ()
         _refused_one(server, tmp_path / f"{number}", *several)
 
 
 @pytest.mark.slow
-def test_folders_named_by_the_time_are_two(server, tmp_path):
-    for number in range(20):
+def test_folders_named_by_the_time_are_two(server, tmp_path, whole):
+    for number in range(20 if whole else 4):
         folder = tmp_path / f"{number}"
         command = Command("fmnist", _QUICK, folder)
         for ended in server.run(command, command):

@@ -4,7 +4,7 @@ import warnings
 
 import pytest
 from figure_helpers import pixels
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from imgcls_jax import errors
@@ -30,6 +30,7 @@ def test_width(text, columns):
 
 @settings(max_examples=100, deadline=None)
 @given(text=st.text(max_size=20), columns=st.integers(2, 12), keep_end=st.booleans())
+@example(text="\U00010a01000", columns=2, keep_end=True)  # a sign without a width of its own
 def test_what_is_shortened_fits_and_is_printable(text, columns, keep_end):
     text = errors.printable(text)
     short = lettering.shorten(text, columns, keep_end=keep_end)

@@ -152,8 +152,9 @@ def _finished(folder: Path, pictures: Pictures, size: int, verify: bool) -> dict
         with contextlib.suppress(decode.BadImage):
             decode.decode(pictures[index])
             return None
-    with contextlib.suppress(OSError):  # left where a process died when all was done
-        (folder / _BLOCKS).unlink()
+    if not (folder / "partial").exists():  # nobody decodes: one died when all was done
+        with contextlib.suppress(OSError):
+            (folder / _BLOCKS).unlink()
     return bad
 
 

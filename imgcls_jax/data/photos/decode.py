@@ -39,7 +39,7 @@ _UPRIGHT = {  # EXIF orientation -> the turn that brings the picture upright
 }
 _ORIENTATION = 0x0112  # the EXIF tag
 
-_ALWAYS, _PER_BYTE = 2**24, 1000  # pixels that are decoded, of any file and for each of its bytes
+_ALWAYS, _PER_BYTE = 2**24, 10_000  # pixels that are decoded, of any file and for each of its bytes
 
 # Pillow warns of large pictures (it refuses only those of twice that size) and of stray metadata:
 # of no use to anybody while a set of pictures is read, whose bad ones are reported anyway.
@@ -79,7 +79,7 @@ def decode(
     Raises:
       BadImage: the file cannot be read, is empty, truncated, damaged, no image or so large that it
         could be a decompression bomb: above 179 million pixels (Pillow's limit), or above 17
-        million and 1,000 for each byte.
+        million and 10,000 for each byte.
     """
     return np.asarray(_open(source, at_least))
 
@@ -160,7 +160,7 @@ def _open(source: str | os.PathLike | bytes, at_least: tuple[int, int] | None) -
 def _require_no_bomb(size: tuple[int, int], length: int, name: str) -> None:
     """Refuses pixels that a few bytes promise: they would take gigabytes before they are missed.
 
-    Of one colour, a JPEG has up to 80 pixels for each byte, a PNG 350.
+    Of one colour, a PNG of one bit for a pixel has 8,000 of them for each byte.
     """
     pixels = size[0] * size[1]
     if pixels > max(_ALWAYS, _PER_BYTE * length):

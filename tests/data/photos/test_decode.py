@@ -196,6 +196,13 @@ def test_what_is_at_least_wanted_is_meant_upright():
     assert decode.decode(content, at_least=(100, 400)).shape == (200, 400, 3)
 
 
+def test_a_large_scan_of_one_colour_is_no_bomb():
+    """Of 8,000 pixels for each byte."""
+    content = encoded(Image.new("1", (5_000, 5_000)))
+    assert len(content) < 5_000 * 5_000 / 7_000
+    assert decode.load(content, 8).max() == 0
+
+
 BAD = {
     "zero bytes": (b"", "is empty (0 bytes)"),
     "text": (b"404 Not Found\n" * 50, "is no image"),
