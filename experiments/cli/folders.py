@@ -9,7 +9,7 @@ from absl import flags
 
 from imgcls_jax.config import Config
 from imgcls_jax.config.cadence import Cadence
-from imgcls_jax.errors import UserError
+from imgcls_jax.errors import Interrupted, UserError
 from imgcls_jax.files import held
 from imgcls_jax.machines import group
 from imgcls_jax.workdir import HOLDS, Workdir
@@ -90,8 +90,9 @@ def own(experiment: str, name: str, *, reads: bool = False) -> Iterator[Workdir]
         with held(path) if group.is_first() else contextlib.nullcontext():
             try:
                 yield workdir
-            except (UserError, KeyboardInterrupt):
-                if not WORKDIR.value and group.is_first():
+            except UserError as error:
+                begun = isinstance(error, Interrupted)  # which says how to go on in it
+                if not WORKDIR.value and group.is_first() and not begun:
                     _forget(path)
                 raise
     finally:
