@@ -93,10 +93,14 @@ def test_commands_go_on_from_a_flipped_bit_or_say_so(tmp_path_factory, tmp_path)
         for number in range(10):
             place = shutil.copytree(tmp_path / "whole", tmp_path / f"{number}")
             (place / "run" / "summary.json").unlink()
-            _flip_one(place / "run" / "checkpoints" / rng.choice(KINDS[:2]), rng)
+            kind = Path("run", "checkpoints", rng.choice(KINDS[:2]))
+            flipped = kind / _flip_one(place / kind, rng)
             ended = server.run(CASES[0].command(files, place))[0]
             statuses.append(ended.status)
             if ended.status == 0:
+                if flipped.name.startswith("_") and (place / flipped).exists():
+                    # Orbax' notes, which nothing but the next line reads.
+                    shutil.copyfile(tmp_path / "whole" / flipped, place / flipped)
                 assert ends.of_folder(place) == expected
             else:
                 assert ended.said.splitlines()[-1].startswith("error: ")
