@@ -291,7 +291,7 @@ def run(
 
 
 def _parsed(argv: list[str]) -> list[str]:
-    """Parses the flags and returns what is none; one line and status 1 where they are wrong."""
+    """Returns the arguments that are no flags; one line and status 1 where a flag is wrong."""
     try:
         return flags.FLAGS(argv)
     except flags.UnrecognizedFlagError as error:

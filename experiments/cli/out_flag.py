@@ -29,7 +29,7 @@ def require_writable() -> Path | None:
     path, reason = Path(OUT.value).expanduser(), ""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=path.parent):  # root may write where it cannot
+        with tempfile.TemporaryFile(dir=path.parent):  # permissions say nothing to root
             pass
     except OSError as error:
         reason = error.strerror

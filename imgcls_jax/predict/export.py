@@ -37,7 +37,10 @@ _FORMAT = 1  # number of the layout of meta.json
 _MODEL, _META = "model.stablehlo", "meta.json"
 _AGAIN = "export the run again"
 _ANEW = f"copy it anew, or {_AGAIN}"
-_ONE_ARRAY = (jax.tree.structure(((0,), {})), jax.tree.structure(0))  # as it takes and gives it
+_ONE_ARRAY = (
+    jax.tree.structure(((0,), {})),
+    jax.tree.structure(0),
+)  # of what it takes, and of what it gives
 
 
 @dataclasses.dataclass(frozen=True)

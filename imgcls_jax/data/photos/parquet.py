@@ -174,7 +174,7 @@ def _opened(path: str) -> _Opened:
         file = pyarrow.parquet.ParquetFile(path, pre_buffer=False, buffer_size=2**20)
         groups = [file.metadata.row_group(n) for n in range(file.metadata.num_row_groups)]
         # Not of the pictures' column alone: pyarrow ends the process where a column's description
-        # is damaged (`Repetition level histogram size mismatch`, version 25).
+        # is damaged (`Repetition level histogram size mismatch`, version 26).
         sizes = [group.total_byte_size for group in groups]
         return _Opened(file, [group.num_rows for group in groups], sizes)
     except Exception as error:  # pyarrow's, of several kinds

@@ -161,12 +161,16 @@ def test_what_was_left_when_all_was_done_goes(folder, decoded, tmp_path):
     assert len(decoded) == COUNT
 
 
-def test_damage_to_unfinished_work_is_noticed(folder, decoded, tmp_path):
-    root, paths = folder
+def _stop_after_60(root, paths, decoded):
     decoded.stop_after = 60
     with pytest.raises(KeyboardInterrupt):
         cache.load(root, paths, size=8, how="crop", workers=1)
     decoded.stop_after = None
+
+
+def test_damage_to_unfinished_work_is_noticed(folder, decoded, tmp_path):
+    root, paths = folder
+    _stop_after_60(root, paths, decoded)
     partial = the_cache(tmp_path) / "partial"
     content = bytearray(partial.read_bytes())
     content[128 + 20 * 8 * 8 * 3] ^= 1  # in the second block
@@ -180,10 +184,7 @@ def test_damage_to_unfinished_work_is_noticed(folder, decoded, tmp_path):
 
 def test_a_line_of_unfinished_work_without_its_end_is_not_written_on(folder, decoded, tmp_path):
     root, paths = folder
-    decoded.stop_after = 60
-    with pytest.raises(KeyboardInterrupt):
-        cache.load(root, paths, size=8, how="crop", workers=1)
-    decoded.stop_after = None
+    _stop_after_60(root, paths, decoded)
     log = the_cache(tmp_path) / "blocks.jsonl"
     log.write_text(log.read_text().rstrip("\n"))
     images, *_ = cache.load(root, paths, size=8, how="crop", workers=1)
