@@ -52,8 +52,10 @@ def pytest_configure(config):
     """The default run mostly compiles: the same things once, without LLVM's optimisations.
 
     Here and in what it starts. The slow tests compute more than they compile, and run with
-    optimisations. A set XLA_FLAGS stays.
+    optimisations. A set XLA_FLAGS stays. What tries all it may may take as long as it does.
     """
+    if config.option.whole:
+        config.option.timeout = 0
     if config.option.markexpr == "not slow":
         os.environ.setdefault("XLA_FLAGS", " ".join(QUICK_TO_COMPILE))
         if hasattr(config, "workerinput"):  # one of pytest-xdist's processes
