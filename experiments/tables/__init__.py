@@ -61,7 +61,11 @@ def page(folder: Path) -> str:
             "",
         ),
         "What the documents claim in passing": (_CLAIMS_NOTE, evidence.claims(files), ""),
-        "Presets beyond the documents": ("", runs.claimed(files, runs.PRESETS), ""),
+        "Presets beyond the documents": (
+            runs.PRESETS_NOTE,
+            runs.claimed(files, runs.PRESETS),
+            "",
+        ),
         "Tuning": (studies.NOTE, studies.studies(files), ""),
         "Ensembles": (NOTE, ensembles(files), ""),
         "Transfer learning": (runs.TRANSFER_NOTE, runs.claimed(files, runs.TRANSFER), ""),
