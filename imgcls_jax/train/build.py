@@ -40,7 +40,7 @@ def build(
       pretrained: variables to start from, see `imgcls_jax.pretrained`; the others are drawn.
       teacher: whom to learn from beside the labels, if anyone; see `imgcls_jax.train.distil`.
       resumed: whether a checkpoint will give every variable, so that none is drawn.
-      check: is called between compilations, batches of features and epochs of a head alone.
+      check: as `Setup` has it.
 
     Raises:
       UserError: if the settings do not fit each other, the data or how JAX is set.
@@ -50,22 +50,22 @@ def build(
     train, watched = training_splits(config, dataset)
     with explained():  # statistics of pixels may have to be taken from files
         of = {"train": train, "num_classes": dataset.num_classes}
-        teach = teacher and functools.partial(with_teacher, teacher, config=config, **of)
-        setup = make_setup(config, **of, teach=teach)
+        asked = {"config": config, "check": check, **of}
+        teach = teacher and functools.partial(with_teacher, teacher, **asked)
+        setup = make_setup(config, **of, teach=teach)._replace(check=check)
     started, known = time.perf_counter(), _known(pretrained, resumed=resumed)
     init, shapes = _make_init(config, setup, known=known)
     init_seconds = time.perf_counter() - started
-    check()
     begin, place, feature_seconds, head_seconds = None, None, [], []
     if pretrained is not None:
         begin = functools.partial(features.overlay, pretrained=pretrained)
-        place = _placing_features(config, setup, train, init, begin, feature_seconds, check)
+        place = _placing_features(config, setup, train, init, begin, feature_seconds)
         if config.train.head_epochs:
             found, started = place(train), time.perf_counter()
-            fit_head = _fitting_the_head(config, setup, found=found, state=shapes[0], check=check)
+            fit_head = _fitting_the_head(config, setup, found=found, state=shapes[0])
             begin = _timed(begin, fit_head, head_seconds)
             init_seconds += time.perf_counter() - started
-    of = {"carry": shapes, "place": place if config.features_once else None, "check": check}
+    of = {"carry": shapes, "place": place if config.features_once else None}
     feed = make_feed(config, setup, train, **of)
     if watched is not None:
         feed.prepare(watched.split)
@@ -182,7 +182,9 @@ def _make_init(
         traced = jax.jit(initial, out_shardings=(of_state, whole)).trace(key)
         state, sums = traced.out_info
         shapes = sharding.shaped(state, of_state), sharding.shaped(sums, whole)
-        return traced.lower().compile(), shapes
+        compiled = traced.lower().compile()
+    setup.check()
+    return compiled, shapes
 
 
 def _placing_features(
@@ -192,7 +194,6 @@ def _placing_features(
     init: Callable[[jax.Array], Carry],
     begin: Callable[[steps.TrainState], steps.TrainState],
     seconds: list[float],
-    check: Callable[[], None],
 ) -> Callable[[Split], Resident]:
     """Builds a function that puts a split's features, by the pretrained weights, on the device."""
 
@@ -201,7 +202,10 @@ def _placing_features(
         variables = begin(init(jax.random.key(0))[0]).variables
         size = evaluation_batch_size(config, train)
         extract = features.make_extract(
-            apply_fn=setup.network.apply_fn, batch_size=size, mesh=setup.mesh, check=check
+            apply_fn=setup.network.apply_fn,
+            batch_size=size,
+            mesh=setup.mesh,
+            check=setup.check,
         )
         return variables, extract
 
@@ -216,12 +220,7 @@ def _placing_features(
 
 
 def _fitting_the_head(
-    config: Config,
-    setup: Setup,
-    *,
-    found: Resident,
-    state: steps.TrainState,
-    check: Callable[[], None],
+    config: Config, setup: Setup, *, found: Resident, state: steps.TrainState
 ) -> Callable[[steps.TrainState], steps.TrainState]:
     """Builds a function that fits a state's head to the features found; compiled here."""
     of = config.train
@@ -234,9 +233,9 @@ def _fitting_the_head(
             mesh=setup.mesh,
             found=found,
             state=state,
-            check=check,
+            check=setup.check,
         )
-    check()
+    setup.check()
     return fit_head
 
 

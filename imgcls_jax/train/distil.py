@@ -79,6 +79,7 @@ def with_teacher(
     config: Config,
     train: Split,
     num_classes: int,
+    check: Callable[[], None] = lambda: None,
 ) -> tuple[LossFn, Augment]:
     """Returns the loss and the augmentation of a training step that learns from a teacher.
 
@@ -86,6 +87,7 @@ def with_teacher(
       loss_fn, augment_fn: those without a teacher.
       config: the student's settings; they say whether training changes the images.
       train: the split that is trained on, for the teacher to be asked once per image.
+      check: is called after every batch of those, and may raise to stop.
     """
     if config.model.head == "multi_label":
         raise UserError(
@@ -93,7 +95,7 @@ def with_teacher(
             "one class; leave out `head=multi_label`."
         )
     changed = bool(config.train.augment) or config.data.random_crop is not None
-    known = None if changed else _asked_once(teacher, train, config.evaluation.eval_size)
+    known = None if changed else _asked_once(teacher, train, config.evaluation.eval_size, check)
 
     def augment(key: jax.Array, batch: dict[str, jax.Array]) -> dict[str, jax.Array]:
         index = batch["index"]
@@ -125,12 +127,14 @@ def distillation_loss(loss_fn: LossFn, *, temperature: float, share: float) -> L
     return loss
 
 
-def _asked_once(teacher: Teacher, split: Split, side: int | None) -> jax.Array:
+def _asked_once(
+    teacher: Teacher, split: Split, side: int | None, check: Callable[[], None]
+) -> jax.Array:
     """Returns what the teacher says of a split's images as they are, (N, C)."""
     size = eval_batch_size((side, side) if side else split.images.shape[1:])
     ask = jax.jit(lambda images: teacher.log_probabilities(steps.to_unit_interval(images)))
-    rows = [
-        np.asarray(ask(batch["image"]))[:count]
-        for batch, count in evaluation_batches(split, size, "asking the teacher")
-    ]
+    rows = []
+    for batch, count in evaluation_batches(split, size, "asking the teacher"):
+        rows.append(np.asarray(ask(batch["image"]))[:count])
+        check()
     return jnp.asarray(np.concatenate(rows))

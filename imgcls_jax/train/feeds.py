@@ -48,7 +48,6 @@ class ResidentFeed:
       train: the training split.
       carry: shapes and shardings of the state and of the sums, to compile for.
       place: puts a split on the devices, or features in place of its images.
-      check: is called between compilations.
     """
 
     def __init__(
@@ -59,7 +58,6 @@ class ResidentFeed:
         *,
         carry: Carry,
         place: Callable[[Split], Resident] | None = None,
-        check: Callable[[], None] = lambda: None,
     ):
         self._config, self._setup = config, setup
         self._place = place or functools.partial(resident.put, mesh=setup.mesh)
@@ -77,10 +75,10 @@ class ResidentFeed:
         started = time.perf_counter()
         self._carry = carry
         with stage("compiling the training"):
-            self._compile(train, check)
+            self._compile(train)
         self.compile_seconds = time.perf_counter() - started
 
-    def _compile(self, split: Split, check: Callable[[], None]) -> None:
+    def _compile(self, split: Split) -> None:
         """Compiles the calls of training, one after the other: XLA spreads each over the cores."""
         zero, size = np.int32(0), self._config.train.batch_size
         key, shardings = self._carry[0].key, jax.tree.map(lambda leaf: leaf.sharding, self._carry)
@@ -102,10 +100,10 @@ class ResidentFeed:
         order = jax.jit(order, out_shardings=self._whole)
         self._make_order = order.lower(key, zero, self._train.labels).compile()
         self._train_many = train_many(size, self.size)
-        check()
+        self._setup.check()
         rest = self.size % size
         self._train_rest = train_many(rest, rest) if rest else None
-        check()
+        self._setup.check()
         self._average = None
         if self._config.optim.ema:
             recalibrate = make_recalibrate(
@@ -207,11 +205,10 @@ class StreamFeed:
         train_step = jax.jit(train_step, donate_argnums=(0, 1), out_shardings=shardings)
         full, rest = config.train.batch_size, len(train) % config.train.batch_size
         with stage("compiling the training"):
-            self._step = {
-                size: train_step.lower(*carry, self._shapes(size)).compile()
-                for size in (full, rest)
-                if size
-            }
+            self._step = {}
+            for size in filter(None, (full, rest)):
+                self._step[size] = train_step.lower(*carry, self._shapes(size)).compile()
+                setup.check()
         batch_size = evaluation_batch_size(config, train) * setup.mesh.size
         self._batches = InBatches(setup, carry[0], train, batch_size=batch_size)
         recalibrate = make_recalibrate_streamed(**_recalibration(config, setup, train))
@@ -285,18 +282,16 @@ def make_feed(
     *,
     carry: Carry,
     place: Callable[[Split], Resident] | None,
-    check: Callable[[], None] = lambda: None,
 ) -> Feed:
     """Returns the way to feed that the settings ask for, compiled.
 
     Args:
       place: puts a frozen network's features on the device, see `ResidentFeed`, whatever feeds the
         images they are computed of; None to feed images.
-      check: is called between compilations, and may raise to stop.
     """
     if place is None and config.data.feed == "streamed":
         return StreamFeed(config, setup, train, carry=carry)
-    return ResidentFeed(config, setup, train, carry=carry, place=place, check=check)
+    return ResidentFeed(config, setup, train, carry=carry, place=place)
 
 
 def _recalibration(config: Config, setup: Setup, train: Split) -> dict[str, Any]:

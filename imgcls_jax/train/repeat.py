@@ -14,6 +14,7 @@ from imgcls_jax.files import held
 from imgcls_jax.machines import group
 from imgcls_jax.train.progress import asked, collect_signals
 from imgcls_jax.train.summary import of_top_k, spread
+from imgcls_jax.train.trainer import Trainer
 from imgcls_jax.workdir import Workdir, environment
 
 
@@ -30,6 +31,25 @@ def alone(function: Callable[..., Any]) -> Callable[..., Any]:
             return function(*arguments, workdir=workdir, **more)
 
     return in_folder
+
+
+class Shared:
+    """A trainer that is made on the first call and given again on others.
+
+    What it has to prepare asks whom the last call named whether to stop.
+
+    Args:
+      make: as `run.make_trainer`, but for what is given already.
+    """
+
+    def __init__(self, make: Callable[..., Trainer]):
+        self._make, self._made = make, None
+
+    def __call__(self, *, check: Callable[[], None]) -> Trainer:
+        self._check = check
+        if self._made is None:
+            self._made = self._make(check=lambda: self._check())
+        return self._made
 
 
 def each(

@@ -25,7 +25,7 @@ from imgcls_jax.train.loop import evaluate, fit, observer, say_where
 from imgcls_jax.train.many import considered
 from imgcls_jax.train.outcome import best_state, going_on, require_sense, summarised, written
 from imgcls_jax.train.progress import Beginning, collect_signals
-from imgcls_jax.train.repeat import alone, each, of_one, over, pooled
+from imgcls_jax.train.repeat import Shared, alone, each, of_one, over, pooled
 from imgcls_jax.train.setup import make_model
 from imgcls_jax.train.together import train_together
 from imgcls_jax.train.tracking import Tracking
@@ -42,7 +42,7 @@ def train(
     dataset: Dataset,
     workdir: Workdir,
     documented: Mapping[str, Any] | None = None,
-    shared_trainer: Callable[[], Trainer] | None = None,
+    shared_trainer: Callable[..., Trainer] | None = None,
     trackers: Sequence[str] = (),
     stop: list[int] | None = None,
 ) -> dict[str, Any]:
@@ -55,8 +55,8 @@ def train(
       workdir: a new folder, or one that holds this very configuration.
       documented: what a source document reports of this run: `figures` by summary name,
         optionally `disagreement`.
-      shared_trainer: gives what `make_trainer` made of the same settings, whatever their seed, and
-        is called if the run is not finished; if None a trainer is built here.
+      shared_trainer: gives what `make_trainer` made of the same settings, whatever their seed, if
+        the run is not finished, see `repeat.Shared`; if None a trainer is built here.
       trackers: names of services that show the run, see `imgcls_jax.train.trackers`.
       stop: the signals that a caller collects; collected here if None.
 
@@ -77,7 +77,7 @@ def _train(
     dataset: Dataset,
     workdir: Workdir,
     documented: Mapping[str, Any] | None,
-    shared_trainer: Callable[[], Trainer] | None,
+    shared_trainer: Callable[..., Trainer] | None,
     tracking: Tracking,
     stop: list[int] | None,
 ) -> dict[str, Any]:
@@ -89,13 +89,13 @@ def _train(
         print(f"{workdir.path} holds this run, finished: nothing to train.")
         return finished
     signals = collect_signals() if stop is None else contextlib.nullcontext(stop)
-    anew = functools.partial(make_trainer, as_begun(config, workdir), dataset)
     with Checkpoints(workdir.checkpoints) as checkpoints, photos_replaceable(workdir, dataset):
         begun = checkpoints.step("last") is not None
         with signals as stop:
             before = Beginning(stop)
-            begin = functools.partial(anew, resumed=begun, check=before.check)
-            trainer = begin() if shared_trainer is None else shared_trainer()
+            anew = functools.partial(make_trainer, as_begun(config, workdir), dataset)
+            make = shared_trainer or functools.partial(anew, resumed=begun)
+            trainer = make(check=before.check)
             before.check()  # a signal during a compilation, which cannot be broken off
             keep_network(workdir, trainer, dataset)
             position = going_on(trainer, workdir, checkpoints)
@@ -128,7 +128,7 @@ def repeat(
     workdir: Workdir,
     documented: Mapping[str, Any] | None = None,
     trackers: Sequence[str] = (),
-    shared_trainer: Callable[[], Trainer] | None = None,
+    shared_trainer: Callable[..., Trainer] | None = None,
 ) -> dict[str, Any]:
     """Runs `config` with `seeds` consecutive seeds, each in its own folder, compiled once.
 
@@ -142,13 +142,12 @@ def repeat(
       (n - 1), and where the documented figure falls in that distribution.
     """
     workdir.claim(config, several=True)
-    shared = functools.cache(shared_trainer or (lambda: make_trainer(config, dataset)))
+    shared = Shared(shared_trainer or functools.partial(make_trainer, config, dataset))
 
     def run_one(one: Config, folder: Workdir, stop: list[int]) -> dict[str, Any]:
-        return train(one, **of, workdir=folder, stop=stop)
+        return train(one, **of, workdir=folder, shared_trainer=shared, stop=stop)
 
     of = {"name": name, "dataset": dataset, "documented": documented, "trackers": trackers}
-    of["shared_trainer"] = shared
     runs = each(config.seeds(seeds), "seed", workdir, run_one)
     result = over(runs, config, name, documented) | {
         "seeds": [summary["seed"] for summary in runs],
@@ -170,7 +169,7 @@ def begin_together(
     name: str,
     vectorize: str,
     trackers: Sequence[str] = (),
-) -> Callable[[], Trainer]:
+) -> Callable[..., Trainer]:
     """Trains seeds in one program before `repeat` goes on, where they may share one.
 
     Each differs from the same seed alone by rounding only. Seeds that are already begun in
@@ -187,7 +186,7 @@ def begin_together(
       Interrupted, UserError: as `together.train_together`; for "on" and settings that do not allow
         it as well.
     """
-    shared = functools.cache(lambda: make_trainer(config, dataset))
+    shared = Shared(functools.partial(make_trainer, config, dataset))
     if not considered(vectorize, config):
         return shared
     _test_split(dataset)
@@ -196,13 +195,14 @@ def begin_together(
     trainer = train_together(
         configs,
         [of_one(workdir, "seed", one) for one in configs],
-        lambda: (shared(), training_splits(config, dataset)[0]),
+        shared,
+        training_splits(config, dataset)[0],
         dataset,
         tried=vectorize == "on",
         name=name,
         trackers=trackers,
     )
-    return shared if trainer is None else lambda: trainer
+    return shared if trainer is None else lambda **_: trainer
 
 
 @alone

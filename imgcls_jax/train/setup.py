@@ -73,6 +73,8 @@ class Setup(NamedTuple):
       train_step: on images, or on features where there is a `head_fn`.
       step_with: schedule -> the training step by another learning rate than the settings'.
       steps_per_epoch: batches per epoch, the last one possibly smaller.
+      check: is called between compilations, batches of features or of a teacher's answers, and
+        epochs of a head alone; it may raise to stop.
     """
 
     mesh: Mesh
@@ -87,6 +89,7 @@ class Setup(NamedTuple):
     train_step: Callable[..., Any]
     step_with: Callable[[optax.Schedule], Callable[..., Any]]
     steps_per_epoch: int
+    check: Callable[[], None] = lambda: None
 
     def eval_step(self, apply_fn: Callable[..., Any] | None = None) -> Callable[..., Any]:
         """Builds the evaluation step, by the evaluation chain or by what is given in its place."""

@@ -21,7 +21,7 @@ from imgcls_jax.files import held
 from imgcls_jax.train.kept import keep_network, require_same_data
 from imgcls_jax.train.ledger import Ledger
 from imgcls_jax.train.many import Many, gains
-from imgcls_jax.train.progress import ProgressBar, collect_signals
+from imgcls_jax.train.progress import Beginning, ProgressBar, collect_signals
 from imgcls_jax.train.tracking import Tracking
 from imgcls_jax.train.trainer import Position, Trainer
 from imgcls_jax.workdir import Workdir
@@ -30,7 +30,8 @@ from imgcls_jax.workdir import Workdir
 def train_together(
     configs: Sequence[Config],
     folders: Sequence[Workdir],
-    make: Callable[[], tuple[Trainer, Split]],
+    make: Callable[..., Trainer],
+    train: Split,
     dataset: Dataset,
     *,
     tried: bool,
@@ -44,7 +45,8 @@ def train_together(
 
     Args:
       configs, folders: that differ in the seed alone, and where each is kept.
-      make: gives the trainer of any of them, and the training split.
+      make: gives the trainer of any of them, see `repeat.Shared`.
+      train: the training split.
       tried: whether it is known to be faster; otherwise it is tried, and done only where it is.
       name, trackers: as `run.train` takes them; a run's trackers go on when its test set is met.
 
@@ -65,7 +67,7 @@ def train_together(
     with collect_signals() as stop, contextlib.ExitStack() as ours:
         for _, folder in fresh:
             ours.enter_context(held(folder.path))
-        trainer, train = make()
+        trainer = make(check=Beginning(stop).check)
         if not tried and not gains(trainer, train, members=len(fresh)):
             return None
         for config, folder in fresh:

@@ -9,7 +9,7 @@ import pytest
 from conftest import SMALL, begun
 
 from imgcls_jax.data import Dataset, Split
-from imgcls_jax.errors import UserError
+from imgcls_jax.errors import Interrupted, UserError
 from imgcls_jax.losses import cross_entropy
 from imgcls_jax.metrics import batch_metrics
 from imgcls_jax.train import run
@@ -94,6 +94,19 @@ def test_the_teacher_is_asked_for_the_images_that_the_student_sees(augment):
     np.testing.assert_allclose(found["label"][:, 10:], expected, rtol=1e-5, atol=1e-5)
 
 
+def test_a_stop_is_looked_for_after_every_batch_that_the_teacher_is_asked_for():
+    asked_for = []
+
+    def check():
+        asked_for.append(None)
+        raise Interrupted("stop")
+
+    of = {"config": SMALL, "train": small(600).train, "num_classes": 10, "check": check}
+    with pytest.raises(Interrupted):
+        with_teacher(Teacher(asked, "t"), cross_entropy, None, **of)
+    assert len(asked_for) == 1
+
+
 def test_the_teacher_sees_the_part_that_a_random_crop_left():
     config = SMALL.replace(dataset="folder", image_size=8, feed="streamed", random_crop=0.5)
     train, teacher = small().train, Teacher(asked, "t")
@@ -128,10 +141,10 @@ def test_a_students_folder_goes_on_with_its_teacher_alone(digits, small_trainer,
     folder.write_json("network.json", network_record(taught, digits))  # as if stopped there
     require_same_teacher(folder, facts)
     with pytest.raises(UserError, match="learns from other networks; go on with the command that"):
-        run.train(config, workdir=folder, shared_trainer=lambda: small_trainer, **common)
+        run.train(config, workdir=folder, shared_trainer=lambda **_: small_trainer, **common)
     other = dataclasses.replace(small_trainer, teacher=facts | {"temperature": 3.0})
     with pytest.raises(UserError, match=r"learns from something else \(temperature 2.0\)"):
-        run.train(config, workdir=folder, shared_trainer=lambda: other, **common)
+        run.train(config, workdir=folder, shared_trainer=lambda **_: other, **common)
     assert "teacher" not in network_record(small_trainer, digits)
     folder.write_json("network.json", network_record(small_trainer, digits))
     with pytest.raises(UserError, match=r"learns from something else \(the labels\)"):

@@ -1,6 +1,7 @@
 """The head fitted before a fine-tuning: against a plain loop, its seconds, its resuming."""
 
 import json
+import os
 import signal
 import types
 
@@ -102,25 +103,43 @@ def photos(monkeypatch):
     return Dataset("photos", split, split, ("a", "b", "c"), "made up", None)
 
 
-def test_a_signal_stops_the_fit_between_its_epochs(photos, tmp_path, monkeypatch):
-    stop, epochs, draw = [], [], resident.drawn_order
+@pytest.fixture
+def epochs(monkeypatch):
+    """The epochs of heads that begin; a test may act on the length of the list."""
+    found, draw = types.SimpleNamespace(begun=[], at={}), resident.drawn_order
 
     def drawn(sampler, key, epoch, labels):
         if isinstance(epoch, int):  # not while the order of the training is compiled
-            epochs.append(epoch)
-            stop.extend([signal.SIGTERM] * (epoch == 2))
+            found.begun.append(epoch)
+            found.at.get(len(found.begun), lambda: None)()
         return draw(sampler, key, epoch, labels)
 
     loaded = types.SimpleNamespace(variables={"params": {}}, source="nowhere")
     monkeypatch.setattr("imgcls_jax.pretrained.load", lambda *_, **__: loaded)
     monkeypatch.setattr(resident, "drawn_order", drawn)
-    config, of = CONFIG.replace(head_epochs=50), {"name": "run", "dataset": photos}
+    return found
+
+
+def test_a_signal_stops_the_fit_between_its_epochs(photos, tmp_path, epochs):
+    stop = []
+    epochs.at[3] = lambda: stop.append(signal.SIGTERM)
+    of = {"name": "run", "dataset": photos, "stop": stop}
     with pytest.raises(Interrupted, match="stopped before training began"):
-        run.train(config, workdir=Workdir(tmp_path), stop=stop, **of)
-    assert epochs == [0, 1, 2]
+        run.train(CONFIG.replace(head_epochs=50), workdir=Workdir(tmp_path), **of)
+    assert epochs.begun == [0, 1, 2]
     with pytest.raises(Interrupted):  # before the features, the head or anything else
-        run.train(config, workdir=Workdir(tmp_path), stop=stop, **of)
-    assert epochs == [0, 1, 2]
+        run.train(CONFIG.replace(head_epochs=50), workdir=Workdir(tmp_path), **of)
+    assert epochs.begun == [0, 1, 2]
+
+
+@pytest.mark.parametrize(("number", "seed"), [(2, 0), (5, 1)])
+def test_a_signal_stops_the_fit_of_seeds_too(photos, tmp_path, epochs, number, seed):
+    """Their trainer is made once, and asks whether the seed that is trained should stop."""
+    epochs.at[number] = lambda: os.kill(os.getpid(), signal.SIGTERM)
+    config, at = CONFIG.replace(head_epochs=3), {"workdir": Workdir(tmp_path)}
+    with pytest.raises(Interrupted, match=f"stopped at seed {seed}"):
+        run.repeat(config, seeds=2, name="run", dataset=photos, **at)
+    assert epochs.begun == [0, 1, 2, 0, 1][:number]
 
 
 def test_a_signal_is_looked_for_between_compilations_and_batches_of_features(photos, monkeypatch):
@@ -142,7 +161,7 @@ def test_its_seconds_are_in_the_summary_and_shown_after_a_stop_too(photos, tmp_p
         fit(trainer, seed=0, workdir=workdir, checkpoints=checkpoints, progress=StopAfter(8))
     (seconds,) = trainer.head_seconds
     assert seconds > 0
-    given = {"dataset": photos, "shared_trainer": lambda: trainer, "name": "run"}
+    given = {"dataset": photos, "shared_trainer": lambda **_: trainer, "name": "run"}
     summary = run.train(CONFIG, workdir=workdir, **given)
     assert summary["head_seconds"] == seconds
     assert trainer.head_seconds == [seconds]  # it was not fitted again

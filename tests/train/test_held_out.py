@@ -48,7 +48,7 @@ def trained(config, photos, workdir, **more):
     """Runs the configuration; returns its summary."""
     trainer = build(config, photos, **more)
     return run.train(
-        config, name="run", dataset=photos, workdir=workdir, shared_trainer=lambda: trainer
+        config, name="run", dataset=photos, workdir=workdir, shared_trainer=lambda **_: trainer
     )
 
 

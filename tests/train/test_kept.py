@@ -119,7 +119,7 @@ def test_a_run_goes_on_when_an_unreadable_photo_was_replaced(digits, record_of):
 
 def test_a_finished_run_is_not_shown_for_other_images(digits, small_trainer, tmp_path):
     given = {"name": "one", "workdir": Workdir(tmp_path)}
-    run.train(SMALL, dataset=digits, shared_trainer=lambda: small_trainer, **given)
+    run.train(SMALL, dataset=digits, shared_trainer=lambda **_: small_trainer, **given)
     for again in (run.train, run.evaluate_only):
         with pytest.raises(UserError, match="other images than digits"):
             again(SMALL, dataset=other_images(digits), **given)

@@ -179,7 +179,7 @@ def finished(digits, held_out_trainer, tmp_path_factory):
     trainer = dataclasses.replace(held_out_trainer, config=BEST)
 
     def again(folder):
-        at = {"workdir": Workdir(folder), "shared_trainer": lambda: trainer}
+        at = {"workdir": Workdir(folder), "shared_trainer": lambda **_: trainer}
         return run.train(BEST, name="one", dataset=digits, **at)
 
     folder = tmp_path_factory.mktemp("finished")

@@ -152,7 +152,7 @@ def test_auto_is_one_by_one_on_a_cpu_and_elsewhere_decided_by_trying(
     monkeypatch.setattr(together, "gains", lambda *a, members: asked.append(members))
     configs = [CONFIG.replace(seed=seed) for seed in (0, 1)]
     folders = [Workdir(tmp_path / str(seed)) for seed in (0, 1)]
-    of = (configs, folders, lambda: (None, None), digits)
+    of = (configs, folders, lambda **_: None, None, digits)
     assert together.train_together(*of, tried=False, name="small") is None
     assert asked == [2]
     assert not list(tmp_path.iterdir())
