@@ -42,9 +42,10 @@ def main() -> None:
     """
     if not CHECKPOINT.value:
         raise UserError("no run is given; add --checkpoint=RUN, the folder of a run.")
-    if not Path(CHECKPOINT.value).expanduser().is_dir():
+    folder = Path(CHECKPOINT.value).expanduser()
+    if not folder.is_dir():
         raise UserError(f"{CHECKPOINT.value} is no folder; give that of a run as --checkpoint.")
-    out = require_writable() or Path(CHECKPOINT.value).expanduser() / "model.stablehlo.zip"
+    out = require_writable(usual=folder / "model.stablehlo.zip")
     network = predictor.load(CHECKPOINT.value)
     network.export(out, platforms=_PLATFORMS.value)
     console.heading("Exported")

@@ -44,7 +44,7 @@ from experiments.cli.checkpoint_flag import CHECKPOINT
 from experiments.cli.out_flag import OUT, require_writable
 from imgcls_jax.errors import UserError
 from imgcls_jax.predict import output, predictor
-from imgcls_jax.predict.judge import UNKNOWN, Asked, make_judge
+from imgcls_jax.predict.judge import UNKNOWN, Asked, Judgement, make_judge
 from imgcls_jax.train.waiting import waiting
 
 flags.adopt_module_key_flags(checkpoint_flag)
@@ -102,17 +102,17 @@ def main(sources: list[str]) -> None:
                 name = output.printable(prediction.path)
                 tqdm.write(f"skipped: {name} {prediction.error}", file=sys.stderr)
                 continue
-            write(prediction)
+            judgement = write(prediction)
             done += 1
-            unknown += asked.unknown is not None and judge(prediction).decision is None
+            unknown += judgement.decision is None
             if _GRID.value and len(shown) < _GRID_IMAGES.value:
-                shown.append(prediction)
+                shown.append((prediction, judgement))
         if not done:
             what = "the file" if len(paths) == 1 else f"any of the {len(paths):,} files"
             raise UserError(f"could not classify {what}; see the reasons above.")
     written = [Path(OUT.value)] if OUT.value else []
     if _GRID.value:
-        written.append(_draw(network, shown, done))
+        written.append(_draw(network, shown, asked, done))
     _tell(asked, written, of=len(paths), done=done, unknown=unknown)
 
 
@@ -166,6 +166,7 @@ def _check(sources: list[str]) -> Asked:
     if _SALIENCY.value and not _GRID.value:
         raise UserError("--saliency is drawn in the grid; add --grid=FILE.png.")
     require_writable()
+    require_writable(_GRID)
     return Asked(_UNKNOWN.value, _COVERAGE.value, _POSITIVE.value, _THRESHOLD.value)
 
 
@@ -179,17 +180,28 @@ def _with_bar(predictions, total: int):
     return tqdm(predictions, total=total, unit=" pictures", disable=hidden, file=sys.stderr)
 
 
-def _draw(network: predictor.Predictor, shown: list[predictor.Prediction], done: int) -> Path:
-    """Draws the pictures with their most probable classes; returns the sheet's path."""
+def _draw(
+    network: predictor.Predictor,
+    judged: list[tuple[predictor.Prediction, Judgement]],
+    asked: Asked,
+    done: int,
+) -> Path:
+    """Draws the pictures with their classes, as they were judged; returns the sheet's path."""
     import numpy as np
 
     from imgcls_jax.report import lettering
     from imgcls_jax.report.sheets import overlay, prediction_sheet
 
+    shown, judgements = zip(*judged, strict=True)
     images = np.stack([prediction.image for prediction in shown])
     probabilities = np.stack([prediction.probabilities for prediction in shown])
     if notice := lettering.lacking(network.class_names):
         print(notice, file=sys.stderr)
+    decided = None
+    if asked.labels or asked.decides:
+        decided = np.zeros(probabilities.shape, bool), "no label" if asked.labels else UNKNOWN
+        for row, (decision, chosen) in zip(decided[0], judgements, strict=True):
+            row[list(chosen) if asked.labels else [] if decision is None else decision] = True
     overlays = None
     if _SALIENCY.value:
         cams = np.asarray(network.grad_cam(images, probabilities.argmax(axis=1)))
@@ -200,8 +212,8 @@ def _draw(network: predictor.Predictor, shown: list[predictor.Prediction], done:
         network.class_names,
         [os.path.join(*Path(prediction.path).parts[-2:]) for prediction in shown],
         _GRID.value,
+        decided=decided,
         overlays=overlays,
-        columns=2 if _SALIENCY.value else 4,
         title=f"Predictions ({len(shown):,} of {done:,} pictures)"
         if len(shown) < done
         else "Predictions",

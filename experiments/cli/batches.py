@@ -10,7 +10,7 @@ from imgcls_jax.data import Dataset
 from imgcls_jax.train.build import training_splits
 
 
-def as_begun(preset: Preset, *, held: Config | None) -> Mapping[str, Any]:
+def as_held(preset: Preset, *, held: Config | None) -> Mapping[str, Any]:
     """Returns the preset's settings with the smaller batch size that a folder's run was given.
 
     Args:
@@ -25,18 +25,21 @@ def as_begun(preset: Preset, *, held: Config | None) -> Mapping[str, Any]:
 def fitted(config: Config, dataset: Dataset, *, preset: Preset) -> Config:
     """Returns the settings with a batch size that the training set has, and says so.
 
-    It is the largest power of two, where the preset's own batch is larger than the set.
+    It is the largest power of two, where the preset's own batch is larger than the set. Of several
+    folds the one that is given tells the others, which have as many examples but for one a class.
     """
-    size = config.train.batch_size
-    if not _is_own(preset) or size < len(dataset.train) * (1 - config.data.hold_out) - 1:
+    size, spare = config.train.batch_size, dataset.num_classes if config.data.folds else 0
+    if not _is_own(preset) or size < len(dataset.train) * (1 - config.data.hold_out) - 1 - spare:
         return config
     train, _ = training_splits(config.replace(batch_size=1), dataset)
-    if size <= len(train):
+    least = max(len(train) - spare, 1)
+    if size <= least:
         return config
-    fitting = 1 << (len(train).bit_length() - 1)
+    fitting = 1 << (least.bit_length() - 1)
+    has = "of a fold may have" if spare else "has"
     print(
-        f"batches of {fitting} examples, since the training set of {len(train)} is smaller than "
-        f"the usual {size}."
+        f"batches of {fitting} examples, since the training set {has} {least}, fewer than the "
+        f"usual {size}."
     )
     return config.replace(batch_size=fitting)
 

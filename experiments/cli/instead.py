@@ -4,6 +4,7 @@ import numpy as np
 from absl import flags
 
 from experiments.cli import flags as cli
+from experiments.cli import out_flag
 from experiments.presets import choose
 from imgcls_jax.config import Config
 from imgcls_jax.report.augmentation_sheet import augmentation_sheet
@@ -24,6 +25,7 @@ def listed_or_drawn(dataset: str) -> bool:
     if LIST_RUNS.value:
         choose.list_runs(dataset)
     elif AUGMENTATIONS.value:
+        out_flag.require_writable(AUGMENTATIONS)
         settings = {"dataset": dataset} | cli.given_settings()
         if settings["dataset"] == "folder" or cli.describe(settings["dataset"]).photos:
             settings.setdefault("image_size", 224)

@@ -18,15 +18,21 @@ OUT = flags.DEFINE_string(
 )
 
 
-def require_writable() -> Path | None:
-    """Returns the file that --out names, None without it; called before the work that it is of.
+def require_writable(
+    flag: flags.FlagHolder[str | None] = OUT, *, usual: Path | None = None
+) -> Path | None:
+    """Returns the file that a flag names; called before the work that it is of.
+
+    Args:
+      flag: of this name or another.
+      usual: the file where the flag is not given.
 
     Raises:
       UserError: if no file can be written there.
     """
-    if OUT.value is None:
+    if flag.value is None and usual is None:
         return None
-    path, reason = Path(OUT.value).expanduser(), ""
+    path, reason = usual if flag.value is None else Path(flag.value).expanduser(), ""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=path.parent):  # permissions say nothing to root
@@ -36,7 +42,7 @@ def require_writable() -> Path | None:
     if path.is_dir():
         reason = "it is a folder"
     if reason:
-        raise UserError(f"cannot write {path} ({reason}); give another --out.")
+        raise UserError(f"cannot write {path} ({reason}); give another --{flag.name}.")
     return path
 
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from absl import flags
 
 from experiments.cli import flags as cli
+from experiments.cli import out_flag
 from imgcls_jax.config import Config
 from imgcls_jax.data.dataset import Dataset
 from imgcls_jax.errors import UserError
@@ -23,10 +24,16 @@ FIND_LR = flags.DEFINE_string(
 )
 
 
-def find(config: Config, path: str, *, make_trainer: Callable[[Config, Dataset], Trainer]) -> None:
-    """Looks for a learning rate, draws the losses into a PNG file and prints the suggestion.
+def find(
+    config: Config,
+    *,
+    fitted: Callable[[Config, Dataset], Config],
+    make_trainer: Callable[[Config, Dataset], Trainer],
+) -> None:
+    """Looks for a learning rate, draws the losses into --find_lr and prints the suggestion.
 
     Args:
+      fitted: gives settings with a batch size that the training set has, see `batches.fitted`.
       make_trainer: as `run.make_trainer`.
 
     Raises:
@@ -35,8 +42,10 @@ def find(config: Config, path: str, *, make_trainer: Callable[[Config, Dataset],
     """
     if group.count() > 1:
         raise UserError("--find_lr is for one process; give --processes=1, or leave it out.")
+    path = out_flag.require_writable(FIND_LR)
     dataset = cli.load_dataset(config)
     console.dataset(dataset)
+    config = fitted(config, dataset)
     console.heading("Learning rate")
     config, dataset = without_evaluation(config, dataset)
     found = rate_finder.find(make_trainer(config, dataset), seed=config.train.seed)

@@ -145,15 +145,15 @@ def train(preset: choose.Preset, *, experiment: str) -> None:
         if experiment != "train":  # which has shown it
             shown.description({**settings, **given}["dataset"], unless_published=True)
         if FIND_LR.value:
+            fitted = functools.partial(batches.fitted, preset=preset)
             config = Config.of(**{**settings, **given})
-            rate_finding.find(config, FIND_LR.value, make_trainer=run.make_trainer)
+            rate_finding.find(config, fitted=fitted, make_trainer=run.make_trainer)
             return
         reads = cli.only_evaluates(given, found)
         with folders.own(experiment, preset.name, reads=reads) as workdir:
-            start = batches.as_begun(preset, held=found)
-            config, evaluate_only = cli.resolve(
-                start, workdir, preset_given=chosen, several=several
-            )
+            start = batches.as_held(preset, held=found)
+            of = {"preset_given": chosen, "several": several}
+            config, evaluate_only = cli.resolve(start, workdir, **of)
             asked = {"run": RUN.value, "name": PRESET.value, "given": given}
             command = functools.partial(again.command, experiment, preset=preset, **asked)
             ended = functools.partial(_draw, command=command)
@@ -177,8 +177,7 @@ def _train(
     config.seeds(SEEDS.value or 1)
     documented = choose.documented(preset, config)
     name = _name(preset, config, documented)
-    photos = config.data.of_photos
-    title = f"Settings of {name}" if photos else f"Documented {name}"
+    title = f"{'Settings of' if config.data.of_photos else 'Documented'} {name}"
     console.heading(title if documented else f"{name}: no documented run's settings")
     shown.settings(config, workdir, everything=SHOW_CONFIG.value)
     if over_folds:
@@ -251,6 +250,7 @@ def _cross_validate(
 ) -> None:
     """Runs all folds and shows what they come to."""
     first = cli.load_dataset(config.replace(fold=0), begun=begun)
+    config = batches.fitted(config, first, preset=preset)
     documented = _if_of_these(documented, first)
     name = _name(preset, config, documented)
 

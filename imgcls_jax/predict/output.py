@@ -21,6 +21,8 @@ _FILE, _CLASS, _BAR = 48, 32, 20  # widest columns of the table
 _NONE = "-"  # in place of the class of a picture that has no label
 _DIGITS = 6  # of a probability in CSV and JSON
 
+_Write = Callable[[Prediction, dict[str, Any]], None]  # of a prediction and what is said of it
+
 
 @contextlib.contextmanager
 def open_report(
@@ -32,8 +34,8 @@ def open_report(
     top: int,
     judge: Callable[[Prediction], Judgement] | None = None,
     asked: Asked = NOTHING,
-) -> Iterator[Callable[[Prediction], None]]:
-    """Yields a function that writes one prediction.
+) -> Iterator[Callable[[Prediction], Judgement | None]]:
+    """Yields a function that writes one prediction, and returns what it was judged to be.
 
     table: a line for each of the most probable classes, the name of the file on the first; where a
       set was asked for, for each class of the set.
@@ -62,29 +64,30 @@ def open_report(
         order = np.argsort(-prediction.probabilities, kind="stable")[:count]
         return [(class_names[c], float(prediction.probabilities[c])) for c in order]
 
-    def judged(prediction: Prediction) -> dict[str, Any]:
-        found = {} if judge is None else judge(prediction)._asdict()
-        said = {}
-        if asked.decides:
-            decision = found["decision"]
-            said["decision"] = None if decision is None else class_names[decision]
-        if asked.listed:
-            said[asked.listed] = [class_names[c] for c in found["chosen"]]
-        return said
+    def judged(write: _Write) -> Callable[[Prediction], Judgement | None]:
+        def judge_and_write(prediction: Prediction) -> Judgement | None:
+            judgement, said = None if judge is None else judge(prediction), {}
+            if asked.decides:
+                decision = judgement.decision
+                said["decision"] = None if decision is None else class_names[decision]
+            if asked.listed:
+                said[asked.listed] = [class_names[c] for c in judgement.chosen]
+            write(prediction, said)
+            return judgement
+
+        return judge_and_write
 
     with _opened(path) as file:
         if form == "table":
-            yield _table(file, ranked, judged, paths, class_names, asked)
+            yield judged(_table(file, ranked, paths, class_names, asked))
         elif form == "csv":
-            yield _csv(file, ranked, judged, top, asked)
+            yield judged(_csv(file, ranked, top, asked))
         else:
-            with _json(file, ranked, judged) as write:
-                yield write
+            with _json(file, ranked) as write:
+                yield judged(write)
 
 
-def _table(
-    file: TextIO, ranked, judged, paths, class_names, asked: Asked
-) -> Callable[[Prediction], None]:
+def _table(file: TextIO, ranked, paths, class_names, asked: Asked) -> _Write:
     left = min(_FILE, max(width(printable(path)) for path in ("file", *paths)))
     names = ("class", *class_names)
     middle = min(_CLASS, max(width(printable(name)) for name in names))
@@ -92,8 +95,7 @@ def _table(
     header = [pad("file", left), *([pad("decision", first)] if asked.decides else [])]
     print("  ".join([*header, pad("class", middle), "probability"]), file=file)
 
-    def write(prediction: Prediction) -> None:
-        found = judged(prediction)
+    def write(prediction: Prediction, found: dict[str, Any]) -> None:
         cells = [pad(shorten(printable(prediction.path), left, keep_end=True), left)]
         if asked.decides:
             cells.append(pad(shorten(printable(found["decision"] or UNKNOWN), first), first))
@@ -112,14 +114,13 @@ def _table(
     return write
 
 
-def _csv(file: TextIO, ranked, judged, top: int, asked: Asked) -> Callable[[Prediction], None]:
+def _csv(file: TextIO, ranked, top: int, asked: Asked) -> _Write:
     places = range(1, top + 1)
     more = ["decision"] * asked.decides + [asked.listed] * bool(asked.listed)
     columns = (f"{what}_{n}" for n in places for what in ("class", "probability"))
     file.write(csv_text([["file", *more, *columns]]))
 
-    def write(prediction: Prediction) -> None:
-        found = judged(prediction)
+    def write(prediction: Prediction, found: dict[str, Any]) -> None:
         said = [found["decision"] or UNKNOWN] if "decision" in found else []
         said += [" | ".join(found[asked.listed])] if asked.listed else []
         pairs = ((name, round(value, _DIGITS)) for name, value in ranked(prediction))
@@ -130,13 +131,13 @@ def _csv(file: TextIO, ranked, judged, top: int, asked: Asked) -> Callable[[Pred
 
 
 @contextlib.contextmanager
-def _json(file: TextIO, ranked, judged) -> Iterator[Callable[[Prediction], None]]:
+def _json(file: TextIO, ranked) -> Iterator[_Write]:
     separator = "[\n"
 
-    def write(prediction: Prediction) -> None:
+    def write(prediction: Prediction, found: dict[str, Any]) -> None:
         nonlocal separator
         top = [{"class": c, "probability": round(p, _DIGITS)} for c, p in ranked(prediction)]
-        record: dict[str, Any] = {"file": prediction.path, **judged(prediction), "top": top}
+        record: dict[str, Any] = {"file": prediction.path, **found, "top": top}
         file.write(separator + json.dumps(record, ensure_ascii=False))
         separator = ",\n"
 

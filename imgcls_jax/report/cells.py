@@ -23,9 +23,9 @@ _GAP, _BAR, _FIGURES = 14, 150, 36
 _WORDS = 14  # height of the words above a bar
 
 
-def joined(labels: np.ndarray, names: Sequence[str]) -> str:
+def joined(labels: np.ndarray, names: Sequence[str], *, nothing: str = "no label") -> str:
     """Returns the names of an example's labels (C,) of 0 and 1, with bars between them."""
-    return " | ".join(names[label] for label in np.flatnonzero(labels)) or "no label"
+    return " | ".join(names[label] for label in np.flatnonzero(labels)) or nothing
 
 
 class Entry(NamedTuple):
@@ -38,15 +38,23 @@ class Entry(NamedTuple):
       caption: words below the image.
       labels: bool (2, C), the labels that it is given and those that it has, where there may be
         several.
+      decided: bool (C,), the classes that are decided for where those need not be the most probable
+        one and the truth is not known.
+      nothing: what is said where none is.
     """
 
     probabilities: np.ndarray
     truth: int | None = None
     caption: str = ""
     labels: np.ndarray | None = None
+    decided: np.ndarray | None = None
+    nothing: str = "unknown"
 
     def words(self, names: Sequence[str]) -> tuple[str, str]:
         """Returns what stands above the image, and its colour."""
+        if self.decided is not None:
+            said = joined(self.decided, names, nothing=self.nothing)
+            return said, _PREDICTED if self.decided.any() else FAINT
         if self.labels is None:
             best = int(np.argmax(self.probabilities))
             return names[best], self.color(best, 0)
@@ -55,6 +63,8 @@ class Entry(NamedTuple):
 
     def color(self, chosen: int, place: int) -> str:
         """Returns the colour of the class that is the `place`-th most probable."""
+        if self.decided is not None:
+            return _PREDICTED if self.decided[chosen] else FAINT
         if self.labels is not None:
             given, true = self.labels[:, chosen]
             return (RIGHT if true else _WRONG) if given else FAINT

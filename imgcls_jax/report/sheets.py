@@ -98,11 +98,13 @@ def prediction_sheet(
     captions: Sequence[str],
     path: Target = None,
     *,
+    decided: tuple[np.ndarray, str] | None = None,
     overlays: np.ndarray | None = None,
     title: str = "Predictions",
-    columns: int = 4,
 ) -> Drawn:
     """Draws each picture under its most probable class, beside the bars of the first five.
+
+    Four stand in a row, or two with what stands beside them.
 
     Args:
       images: (N, H, W, 1 or 3) uint8, as the network gets them; grey ones look as their files do,
@@ -111,16 +113,21 @@ def prediction_sheet(
       class_names: C names.
       captions: N names of the pictures, set below them; long ones keep their end.
       path: the PNG file to write.
+      decided: the classes, bool (N, C), that stand above a picture in place of the most probable
+        one and whose bars are coloured, and the word that stands there where it is none.
       overlays: (N, H, W, 3) uint8 to stand beside the pictures, such as saliency.
       title: of the sheet.
-      columns: pictures per row.
 
     Raises:
       UserError: the file cannot be written.
     """
     pairs = zip(probabilities, captions, strict=True)
     entries = [Entry(row, caption=caption) for row, caption in pairs]
-    tiles = _beside(images, overlays)
+    if decided is not None:
+        of, nothing = decided
+        pairs = zip(entries, of, strict=True)
+        entries = [entry._replace(decided=row, nothing=nothing) for entry, row in pairs]
+    tiles, columns = _beside(images, overlays)
     return draw(tiles, entries, class_names, path, title=title, columns=columns, places=5)
 
 
@@ -149,15 +156,16 @@ def label_sheet(
         Entry(row, caption=joined(true, class_names), labels=np.stack([given, true != 0]))
         for row, given, true in zip(probabilities, chosen, labels, strict=True)
     ]
-    tiles, columns = _beside(images, overlays), 4 if overlays is None else 2
+    tiles, columns = _beside(images, overlays)
     return draw(tiles, entries, class_names, path, title=title, columns=columns, places=5)
 
 
-def _beside(images: np.ndarray, overlays: np.ndarray | None) -> np.ndarray:
+def _beside(images: np.ndarray, overlays: np.ndarray | None) -> tuple[np.ndarray, int]:
+    """Returns the images with what stands beside them, and how many stand in a row."""
     tiles = display_tiles(images.repeat(3 // images.shape[-1], axis=-1), side=168)
     if overlays is None:
-        return tiles
-    return np.concatenate([tiles, display_tiles(overlays, side=168)], axis=2)
+        return tiles, 4
+    return np.concatenate([tiles, display_tiles(overlays, side=168)], axis=2), 2
 
 
 def overlay(image: np.ndarray, cam: np.ndarray, *, strength: float = 0.55) -> np.ndarray:

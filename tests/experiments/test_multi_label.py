@@ -11,6 +11,7 @@ from experiments import export, predict
 from imgcls_jax.config import Config
 from imgcls_jax.errors import UserError
 from imgcls_jax.predict import members, predictor
+from imgcls_jax.report import sheets
 
 SMALL = (
     "--preset=fine_tuned", "--weights=none", "--model=mlp", "--hidden=16", "--layer_decay=1",
@@ -99,6 +100,21 @@ def test_predictions_are_the_labels_from_their_thresholds_on(any_main, run, phot
     assert len(lines) == 1 + 3 + 1
     _, text, _ = any_main(predict.main, flag, "--format=json", root / "00.png")
     assert json.loads(text)[0]["labels"] == []
+
+
+def test_a_sheet_shows_the_labels_from_their_thresholds_on(
+    any_main, run, photos, tmp_path, monkeypatch
+):
+    seen = []
+    monkeypatch.setattr(sheets, "draw", lambda tiles, entries, *_, **__: seen.extend(entries))
+    flags = (f"--checkpoint={run[0]}", f"--grid={tmp_path}/g.png")
+    any_main(predict.main, *flags, photos[0] / "07.png", photos[0] / "00.png")
+    names, thresholds = ("blue", "green", "red"), predictor.load(run[0]).thresholds
+    all_three, none = seen
+    assert (all_three.words(names)[0], none.words(names)[0]) == ("blue | green | red", "no label")
+    assert (none.decided == (none.probabilities >= thresholds)).all()
+    colors = {entry.color(0, 0) for entry in seen}
+    assert len(colors) == 2
 
 
 def test_the_exported_file_has_the_thresholds(any_main, run, photos, tmp_path):

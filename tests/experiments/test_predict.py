@@ -226,6 +226,7 @@ def test_bad_input_is_one_clear_sentence(arguments, says, any_main, run, tmp_pat
         ([""], "there are no images in"),
         (["--unknown=5", "a.jpg"], "--unknown=5 cannot be used; it must lie between 0 and 1."),
         (["--out=/proc/p.csv", "a.jpg"], "cannot write /proc/p.csv (No such file or directory);"),
+        (["--grid=empty", "a.jpg"], "cannot write empty (it is a folder); give another --grid."),
     ],
 )
 def test_what_can_be_seen_before_the_network_is_read_is_said_before(
@@ -262,7 +263,6 @@ def test_a_sheet_holds_the_pictures_their_overlays_and_bars(overlays, tmp_path):
         ["/a/very/long/path/to/a/한국.jpg"] * 5,
         tmp_path / "sheet.png",
         overlays=np.full((5, 56, 56, 3), (200, 0, 0), np.uint8) if overlays else None,
-        columns=3,
     )
     picture = pixels(drawn)
     assert count(picture, (77, 77, 77)) >= 5 * 168 * 168
