@@ -23,7 +23,7 @@ from imgcls_jax.files.typed import read
 from imgcls_jax.machines import claims, group
 
 _PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "tensorflow-datasets", "numpy")
-_FULL = "free some space or choose another `workdir`, then run the same command to continue"
+_ELSEWHERE = "choose another `workdir`, then run the same command to continue"
 # What a folder can be claimed for, by the file that holds the settings, and how an error says so.
 _RUN, SEVERAL, _RACE, _ENSEMBLE = "config.json", "seeds.json", "race.json", "ensemble.json"
 HOLDS = {
@@ -258,7 +258,7 @@ class Workdir:
         return read(self.path / name, wanted, advice=advice)
 
     def _replacing(self, name: str) -> contextlib.AbstractContextManager[Path]:
-        return files.replacing(self.path / name, advice=_FULL)
+        return files.replacing(self.path / name, advice=_ELSEWHERE)
 
     @contextlib.contextmanager
     def _writing(self, name: str) -> Iterator[None]:
@@ -267,7 +267,8 @@ class Workdir:
             yield
         except OSError as error:
             raise UserError(
-                f"cannot write {self.path / name} ({error.strerror}); {_FULL}."
+                f"cannot write {self.path / name} ({error.strerror}); "
+                f"{files.advised(error, _ELSEWHERE)}."
             ) from error
 
 

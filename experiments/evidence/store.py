@@ -141,7 +141,7 @@ class Store:
         content = _plain(content) | {"format": FORMAT}
         content["digest"] = _digest(content)
         path = self.folder / f"{stem}.json"
-        with files.replacing(path, advice="free some space or give another --out") as temporary:
+        with files.replacing(path, advice="give another --out") as temporary:
             temporary.write_text(_text(content), encoding="utf-8")
 
     @contextlib.contextmanager

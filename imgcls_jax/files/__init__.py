@@ -118,7 +118,7 @@ def replacing(path: str | os.PathLike, *, advice: str) -> Iterator[Path]:
     """Writes as `whole` does, for a person to be told where it cannot.
 
     Args:
-      advice: what to do then, the end of the error's sentence.
+      advice: what to do then, the end of the error's sentence; see `advised`.
 
     Raises:
       UserError: the file cannot be written.
@@ -127,7 +127,14 @@ def replacing(path: str | os.PathLike, *, advice: str) -> Iterator[Path]:
         with whole(path) as partial:
             yield partial
     except OSError as error:
-        raise UserError(f"cannot write {path} ({error.strerror}); {advice}.") from error
+        helps = advised(error, advice)
+        raise UserError(f"cannot write {path} ({error.strerror}); {helps}.") from error
+
+
+def advised(error: OSError, advice: str) -> str:
+    """Returns what to do about a file that cannot be written: space helps where none is left."""
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+    return f"free some space or {advice}" if full else advice
 
 
 def csv_text(rows: Iterable[Sequence[object]]) -> str:

@@ -111,8 +111,10 @@ def write(
     }
     if thresholds is not None:
         meta["thresholds"] = np.asarray(thresholds).tolist()
-    advice = "free some space or give another file"
-    with replacing(path, advice=advice) as partial, zipfile.ZipFile(partial, "w") as archive:
+    with (
+        replacing(path, advice="give another file") as partial,
+        zipfile.ZipFile(partial, "w") as archive,
+    ):
         # ZipInfo bears no time of day: the same network gives the same file.
         archive.writestr(zipfile.ZipInfo(_META), json.dumps(meta, indent=2))
         archive.writestr(zipfile.ZipInfo(_MODEL), exported.serialize())

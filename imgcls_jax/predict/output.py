@@ -153,6 +153,5 @@ def _opened(path: str | os.PathLike | None) -> Iterator[TextIO]:
         return
     # Names of files need not be text; in JSON this is the escape that means them.
     text = {"encoding": "utf-8", "errors": "backslashreplace", "newline": ""}
-    advice = "free some space or give another file"
-    with replacing(path, advice=advice) as partial, partial.open("w", **text) as file:
+    with replacing(path, advice="give another file") as partial, partial.open("w", **text) as file:
         yield file

@@ -1,5 +1,6 @@
 """Locks between processes: who waits, what is said meanwhile, and who was killed."""
 
+import errno
 import os
 import subprocess
 import sys
@@ -8,7 +9,7 @@ import time
 import pytest
 
 from imgcls_jax.errors import UserError
-from imgcls_jax.files import csv_text, guarded, lock, records, sweep, unguarded, whole
+from imgcls_jax.files import csv_text, guarded, lock, records, replacing, sweep, unguarded, whole
 
 _HOLD = """
 import pathlib, sys, time
@@ -35,6 +36,16 @@ def test_the_second_waits_and_says_for_what(tmp_path, caplog):
     with lock(tmp_path, "tests the tests"):
         assert process.wait(timeout=10) == 0
     assert caplog.messages == ["Waiting for another process that tests the tests."]
+
+
+@pytest.mark.parametrize(
+    ("number", "advice"),
+    [(errno.ENOSPC, "free some space or give another"), (errno.EACCES, "give another")],
+)
+def test_space_is_advised_where_it_is_what_lacks(tmp_path, number, advice):
+    with pytest.raises(UserError) as met, replacing(tmp_path / "a.csv", advice="give another"):
+        raise OSError(number, os.strerror(number))
+    assert str(met.value) == f"cannot write {tmp_path}/a.csv ({os.strerror(number)}); {advice}."
 
 
 def test_a_killed_process_holds_nothing(tmp_path, caplog):

@@ -31,7 +31,7 @@ from imgcls_jax.data.photos import decode, pixel_file
 from imgcls_jax.data.photos.decode import in_order
 from imgcls_jax.data.photos.pictures import Files, Pictures
 from imgcls_jax.errors import UserError
-from imgcls_jax.files import cache_folder, lock, whole
+from imgcls_jax.files import advised, cache_folder, lock, whole
 from imgcls_jax.files.reading import read_json, require_regular
 
 _LAYOUT = 2  # raise it when the files here, or the pixels that `photos` makes, change
@@ -111,9 +111,9 @@ def load_pictures(
                 if bad is None:
                     bad = _make(folder, pictures, size, how, workers)
     except OSError as error:
+        advice = advised(error, "set IMGCLS_CACHE to another folder, then run again")
         raise UserError(
-            f"Decoded images cannot be kept in {cache} ({error.strerror or error}): free some "
-            "space or set IMGCLS_CACHE to a folder with room, then run again."
+            f"Decoded images cannot be kept in {cache} ({error.strerror or error}): {advice}."
         ) from error
     listed = [(pictures.told(index), bad[index]) for index in sorted(bad)]
     if len(listed) == len(pictures) or (listed and corrupt == "refuse"):

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from imgcls_jax.errors import UserError
-from imgcls_jax.files import lock, processes
+from imgcls_jax.files import advised, lock, processes
 from imgcls_jax.train.tuning import repeats, signs
 from imgcls_jax.train.tuning.search_space import Choices, Dimension, Space, is_whole, text_of
 from imgcls_jax.train.tuning.storage import (
@@ -80,9 +80,9 @@ class Study:
                 # Other machines may write their trials' results there meanwhile.
                 stack.enter_context(lock(self._folder, doing, sweeps=False))
             except OSError as error:
+                advice = advised(error, "choose another `workdir`")
                 raise UserError(
-                    f"cannot write into {self._folder} ({error.strerror}); free some space or "
-                    "choose another `workdir`."
+                    f"cannot write into {self._folder} ({error.strerror}); {advice}."
                 ) from error
             stack.enter_context(self.explained())
             yield
