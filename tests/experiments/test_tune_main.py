@@ -294,8 +294,9 @@ def test_a_study_in_processes_goes_on_after_its_end(tmp_path, ended_by):
     _, err = process.communicate(timeout=120)
     assert "Traceback" not in err
     if ended_by == signal.SIGTERM:
-        assert (process.returncode, err.count("\n")) == (130, 1)
-        assert "is intact, run the same command to go on" in err
+        *heard, said = err.splitlines()  # the first where the trials take a while to stop
+        assert heard in ([], ["stopping; Ctrl-C once more leaves at once."])
+        assert (process.returncode, "is intact, run the same command" in said) == (130, True)
     time.sleep(2)
     again = subprocess.run(call, capture_output=True, text=True, cwd=ROOT, timeout=300, check=False)
     assert again.returncode == 0, again.stderr
