@@ -16,7 +16,7 @@ from imgcls_jax.losses import is_absurd
 from imgcls_jax.machines import group
 from imgcls_jax.workdir import Workdir
 
-_SAVE_SECONDS = 2.0  # between checkpoints: below this, redoing the work is cheaper than saving it
+_SAVE_SECONDS = 10.0  # between checkpoints: what a kill may cost, twice a start of the command
 _SHARE = 0.01  # of the time that checkpoints may take, where they take longer than was thought
 _OVERDUE_SECONDS = 120.0  # without a checkpoint: one within the epoch
 
@@ -62,7 +62,7 @@ class Ledger:
         self.saver = Saver(
             checkpoints,
             every=workdir.checkpoint_every,
-            seconds=of * _SAVE_SECONDS,
+            seconds=min(of * _SAVE_SECONDS, _OVERDUE_SECONDS),
             done=epochs * steps,
         )
         needed = {"validation_accuracy"} if config.evaluation.evaluate == "best" else set()

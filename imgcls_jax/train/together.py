@@ -57,7 +57,7 @@ def train_together(
     Raises:
       Interrupted: if a signal asked to stop, which is obeyed at the end of an epoch. The
         folders hold all epochs and go on one by one. What is lost to a crash is the epochs since
-        the last checkpoints. By default these are written at the end of an epoch, 2 s per seed or
+        the last checkpoints. By default these are written at the end of an epoch, 10 s per seed or
         more after the last and 100 times as long as one took to write (2 minutes at most).
       UserError: if a training diverges, a folder cannot be used, or the memory is too small.
     """
