@@ -185,6 +185,11 @@ _DISTIL = plant(
         "known[index]",
         "known[: len(index)]",
     ),
+    a_teacher_is_asked_to_the_end=(
+        "a signal waits until the teacher has been asked for every image",
+        "[:count])\n        check()\n",
+        "[:count])\n",
+    ),
 )
 _COMMAND = (
     "experiments/test_ensembling.py",

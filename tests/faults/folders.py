@@ -57,6 +57,15 @@ _HISTORY = plant(
         "return fitting",
     ),
 )
+_ADVICE = plant(
+    "imgcls_jax/files/__init__.py",
+    ("files/test_files.py",),
+    space_is_always_advised=(
+        "who may not write is told to free some space",
+        "full = error.errno in (errno.ENOSPC, errno.EDQUOT)",
+        "full = True",
+    ),
+)
 _CADENCE = plant(
     "imgcls_jax/train/ledger.py",
     ("train/test_cadence.py",),
@@ -113,4 +122,4 @@ _ENDS = (
         ),
     )
 )
-FAULTS = _HELD + _NEW + _HISTORY + _CADENCE + _ENDS
+FAULTS = _HELD + _NEW + _HISTORY + _ADVICE + _CADENCE + _ENDS

@@ -106,4 +106,13 @@ _SHEETS = (
         ),
     )
 )
-FAULTS = _PREDICTOR + _RESTORED + _EXPORT + _SALIENCY + _CHARTS + _SHEETS
+_PREDICT = plant(
+    "experiments/predict.py",
+    ("experiments/test_multi_label.py",),
+    a_sheet_has_one_label=(
+        "a sheet shows the likeliest of several labels alone",
+        "    if asked.labels or asked.decides:\n",
+        "    if asked.decides:\n",
+    ),
+)
+FAULTS = _PREDICTOR + _RESTORED + _EXPORT + _SALIENCY + _CHARTS + _SHEETS + _PREDICT

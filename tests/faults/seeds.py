@@ -154,4 +154,26 @@ _MANY = plant(
         "time.perf_counter() - started",
     ),
 )
-FAULTS = _PREDICTION + _DIFFERENCE + _MANY
+_SHARED = plant(
+    "imgcls_jax/train/repeat.py",
+    ("train/test_fit_head.py",),
+    seeds_are_not_asked=(
+        "what seeds share is prepared to its end, whatever signal comes",
+        "check=lambda: self._check()",
+        "check=lambda: None",
+    ),
+    the_first_seed_is_asked=(
+        "what a later seed prepares asks the first one whether to stop",
+        "        self._check = check\n        if self._made is None:\n",
+        "        if self._made is None:\n            self._check = check\n",
+    ),
+) + plant(
+    "experiments/cli/batches.py",
+    ("experiments/test_transfer_main.py::test_it_fits_those_of_folds_and_of_a_search_for_a_rate",),
+    folds_are_as_large_as_the_first=(
+        "a batch fits the first fold's training set and not a smaller one's",
+        "dataset.num_classes if config.data.folds else 0",
+        "0",
+    ),
+)
+FAULTS = _PREDICTION + _DIFFERENCE + _MANY + _SHARED
