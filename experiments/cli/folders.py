@@ -19,8 +19,8 @@ CHECKPOINT_EVERY = flags.DEFINE_string(
     "checkpoint_every",
     None,
     "time between checkpoints, as seconds, steps or epochs such as 30s, 500steps or 2epochs; by "
-    "default at the end of an epoch, 10 s or more after the last and 100 times as long as that took "
-    "to write (2 minutes at most), and after 2 minutes within an epoch",
+    "default at the end of an epoch, 10 s or more after the last and 100 times as long as that "
+    "took to write (2 minutes at most), and after 2 minutes within an epoch",
 )
 
 
