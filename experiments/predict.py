@@ -204,7 +204,11 @@ def _draw(
             row[list(chosen) if asked.labels else [] if decision is None else decision] = True
     overlays = None
     if _SALIENCY.value:
-        cams = np.asarray(network.grad_cam(images, probabilities.argmax(axis=1)))
+        best = probabilities.argmax(axis=1)
+        classes = [
+            b if j.decision is None else j.decision for b, j in zip(best, judgements, strict=True)
+        ]
+        cams = np.asarray(network.grad_cam(images, np.array(classes)))
         overlays = np.stack([overlay(image, cam) for image, cam in zip(images, cams, strict=True)])
     return prediction_sheet(
         images,

@@ -22,24 +22,33 @@ def as_held(preset: Preset, *, held: Config | None) -> Mapping[str, Any]:
     return {**preset.settings, "batch_size": held.train.batch_size}
 
 
-def fitted(config: Config, dataset: Dataset, *, preset: Preset) -> Config:
+def fitted(
+    config: Config, dataset: Dataset, *, preset: Preset, held: Config | None, spare: int = 0
+) -> Config:
     """Returns the settings with a batch size that the training set has, and says so.
 
-    It is the largest power of two, where the preset's own batch is larger than the set. Of several
-    folds the one that is given tells the others, which have as many examples but for one a class.
+    It is the largest power of two, where the preset's own batch is larger than the set. A run that
+    is held already has its own.
+
+    Args:
+      held: as for `as_held`.
+      spare: by how many examples the training sets of other folds may be smaller: one, unless
+        copies are kept together.
     """
-    size, spare = config.train.batch_size, dataset.num_classes if config.data.folds else 0
-    if not _is_own(preset) or size < len(dataset.train) * (1 - config.data.hold_out) - 1 - spare:
+    size = config.train.batch_size
+    if held is not None or not _is_own(preset):
+        return config
+    if size < len(dataset.train) * (1 - config.data.hold_out) - 1 - spare:
         return config
     train, _ = training_splits(config.replace(batch_size=1), dataset)
     least = max(len(train) - spare, 1)
     if size <= least:
         return config
     fitting = 1 << (least.bit_length() - 1)
-    has = "of a fold may have" if spare else "has"
+    others = " or one fewer" if spare else ""
     print(
-        f"batches of {fitting} examples, since the training set {has} {least}, fewer than the "
-        f"usual {size}."
+        f"batches of {fitting} examples in place of {size}, since the training set has "
+        f"{len(train)}{others}."
     )
     return config.replace(batch_size=fitting)
 

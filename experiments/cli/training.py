@@ -141,11 +141,11 @@ def train(preset: choose.Preset, *, experiment: str) -> None:
     held = None if chosen else found
     settings = preset.settings if held is None else held.flat()
     source = preset.title if held is None else f"the run in {Workdir(folders.WORKDIR.value).path}"
+    fitted = functools.partial(batches.fitted, preset=preset, held=found)
     with origins.named(settings, source, replaceable=held is None):
         if experiment != "train":  # which has shown it
             shown.description({**settings, **given}["dataset"], unless_published=True)
         if FIND_LR.value:
-            fitted = functools.partial(batches.fitted, preset=preset)
             config = Config.of(**{**settings, **given})
             rate_finding.find(config, fitted=fitted, make_trainer=run.make_trainer)
             return
@@ -157,7 +157,7 @@ def train(preset: choose.Preset, *, experiment: str) -> None:
             asked = {"run": RUN.value, "name": PRESET.value, "given": given}
             command = functools.partial(again.command, experiment, preset=preset, **asked)
             ended = functools.partial(_draw, command=command)
-            only = {"evaluate_only": evaluate_only, "over_folds": over_folds}
+            only = {"evaluate_only": evaluate_only, "over_folds": over_folds, "fitted": fitted}
             _train(preset, config, workdir, ended=ended, begun=held is not None, **only)
             print(f"\nEverything is in {workdir.path}")
 
@@ -171,26 +171,27 @@ def _train(
     begun: bool,
     evaluate_only: bool,
     over_folds: bool,
+    fitted: Callable[..., Config],
 ) -> None:
     """Shows the settings and does what they say; `ended` shows what a finished training left."""
     trackers = asked_trackers()  # before anything is loaded
     config.seeds(SEEDS.value or 1)
     documented = choose.documented(preset, config)
-    name = _name(preset, config, documented)
+    name = choose.name_of(preset, config, documented)
     title = f"{'Settings of' if config.data.of_photos else 'Documented'} {name}"
     console.heading(title if documented else f"{name}: no documented run's settings")
     shown.settings(config, workdir, everything=SHOW_CONFIG.value)
     if over_folds:
         _cross_validate(
             preset, config, workdir=workdir, documented=documented, trackers=trackers, ended=ended,
-            begun=begun,
+            begun=begun, fitted=fitted,
         )  # fmt: skip
         return
     dataset = cli.load_dataset(config, begun=begun)
     shown.data(dataset, drawn=FIGURES.value)
-    config = batches.fitted(config, dataset, preset=preset)
+    config = fitted(config, dataset)
     documented = _if_of_these(documented, dataset)
-    name = _name(preset, config, documented)
+    name = choose.name_of(preset, config, documented)
     console.heading("Evaluation" if evaluate_only else "Training")
     common = {"name": name, "dataset": dataset, "workdir": workdir}
     if evaluate_only:
@@ -247,12 +248,13 @@ def _cross_validate(
     trackers: list[str],
     ended: Callable[..., None],
     begun: bool,
+    fitted: Callable[..., Config],
 ) -> None:
     """Runs all folds and shows what they come to."""
     first = cli.load_dataset(config.replace(fold=0), begun=begun)
-    config = batches.fitted(config, first, preset=preset)
+    config = fitted(config, first, spare=1)
     documented = _if_of_these(documented, first)
-    name = _name(preset, config, documented)
+    name = choose.name_of(preset, config, documented)
 
     def load(one: Config) -> Dataset:
         return first if one.data.fold == 0 else cli.load_dataset(one, begun=True)
@@ -298,13 +300,3 @@ def _draw(
         yield str(run_page.write(workdir, dataset, figures=drawn, command=command(config)))
 
     console.paths(title if FIGURES.value else title.replace("Figures", "Report"), written())
-
-
-def _name(preset: choose.Preset, config: Config, documented: dict | None) -> str:
-    """Returns the name of the run in its summary."""
-    if documented:
-        return f"run {documented['run']}"
-    settings = config.flat()
-    if preset.run is None and preset.settings == {name: settings[name] for name in preset.settings}:
-        return f"{config.data.dataset} {preset.name}"
-    return f"{config.data.dataset} {config.model.model}"

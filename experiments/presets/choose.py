@@ -234,6 +234,16 @@ def documented(preset: Preset, config: Config) -> dict[str, Any] | None:
     return None
 
 
+def name_of(preset: Preset, config: Config, documented: Mapping[str, Any] | None) -> str:
+    """Returns what a run is called in its summary: by its document, its preset or its network."""
+    if documented:
+        return f"run {documented['run']}"
+    settings = config.flat()
+    if preset.run is None and preset.settings == {name: settings[name] for name in preset.settings}:
+        return f"{config.data.dataset} {preset.name}"
+    return f"{config.data.dataset} {config.model.model}"
+
+
 def report(found: DocumentedRun, reading: Reading) -> dict[str, Any]:
     """Returns the document's report of a run, as `documented` holds it in a summary."""
     return {

@@ -45,7 +45,7 @@ PRESETS = (
 )
 PRESETS_NOTE = """\
 A second seed of ResNet-18 was broken off after 99 of its 100 epochs, when the GPU had to go back.
-`best` was meant to be the most accurate of CIFAR-10's presets, and is not."""
+`best` was meant to be the most accurate of CIFAR-10's presets, and is no more so than that seed."""
 TRANSFER = (
     Claim("100 sports, frozen", ("sports100_frozen",), f"{_SPORTS} --seeds=3"),
     Claim(

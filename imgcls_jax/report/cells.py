@@ -48,7 +48,7 @@ class Entry(NamedTuple):
     caption: str = ""
     labels: np.ndarray | None = None
     decided: np.ndarray | None = None
-    nothing: str = "unknown"
+    nothing: str = ""
 
     def words(self, names: Sequence[str]) -> tuple[str, str]:
         """Returns what stands above the image, and its colour."""

@@ -130,5 +130,4 @@ def _saliency(workdir: Workdir, dataset: Dataset, labels, probabilities, grad_ca
         workdir.figures / "saliency.png",
         overlays=np.stack([overlay(*pair) for pair in zip(images, cams, strict=True)]),
         title="Where the network looks (Grad-CAM), above the true class",
-        columns=2,
     )

@@ -102,7 +102,7 @@ def prediction_sheet(
     overlays: np.ndarray | None = None,
     title: str = "Predictions",
 ) -> Drawn:
-    """Draws each picture under its most probable class, beside the bars of the first five.
+    """Draws each picture under its class, beside the bars of the five most probable ones.
 
     Four stand in a row, or two with what stands beside them.
 

@@ -16,7 +16,7 @@ from imgcls_jax.losses import is_absurd
 from imgcls_jax.machines import group
 from imgcls_jax.workdir import Workdir
 
-_SAVE_SECONDS = 10.0  # between checkpoints: what a kill may cost, twice a start of the command
+_SAVE_SECONDS = 10.0  # at least, between checkpoints at ends of epochs: twice a start of a command
 _SHARE = 0.01  # of the time that checkpoints may take, where they take longer than was thought
 _OVERDUE_SECONDS = 120.0  # without a checkpoint: one within the epoch
 

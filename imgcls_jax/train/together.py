@@ -45,8 +45,7 @@ def train_together(
 
     Args:
       configs, folders: that differ in the seed alone, and where each is kept.
-      make: gives the trainer of any of them, see `repeat.Shared`.
-      train: the training split.
+      make, train: gives the trainer of any of them, see `repeat.Shared`; the training split.
       tried: whether it is known to be faster; otherwise it is tried, and done only where it is.
       name, trackers: as `run.train` takes them; a run's trackers go on when its test set is met.
 
@@ -55,10 +54,9 @@ def train_together(
       trained.
 
     Raises:
-      Interrupted: if a signal asked to stop, which is obeyed at the end of an epoch. The
-        folders hold all epochs and go on one by one. What is lost to a crash is the epochs since
-        the last checkpoints. By default these are written at the end of an epoch, 10 s per seed or
-        more after the last and 100 times as long as one took to write (2 minutes at most).
+      Interrupted: if a signal asked to stop, which is obeyed at the end of an epoch. The folders
+        hold all epochs and go on one by one. A crash loses the epochs since the last checkpoints:
+        10 s per seed and 100 times what one takes to write, by default (2 minutes at most).
       UserError: if a training diverges, a folder cannot be used, or the memory is too small.
     """
     fresh = [at for at in zip(configs, folders, strict=True) if not _is_begun(at[1])]
@@ -67,8 +65,12 @@ def train_together(
     with collect_signals() as stop, contextlib.ExitStack() as ours:
         for _, folder in fresh:
             ours.enter_context(held(folder.path))
-        trainer = make(check=Beginning(stop).check)
-        if not tried and not gains(trainer, train, members=len(fresh)):
+        check = Beginning(stop).check
+        trainer = make(check=check)
+        check()
+        worth = tried or gains(trainer, train, members=len(fresh))
+        check()
+        if not worth:
             return None
         for config, folder in fresh:
             folder.claim(config)
@@ -84,8 +86,7 @@ def train_together(
                 f"same command with `workdir={folder.path.parent}` `seeds={len(configs)}` to "
                 "continue."
             )
-    compiling = trainer.init_seconds + many.compile_seconds
-    return dataclasses.replace(trainer, init_seconds=compiling)
+    return dataclasses.replace(trainer, init_seconds=trainer.init_seconds + many.compile_seconds)
 
 
 def _tracked(trackers: Sequence[str], name: str, config: Config, folder: Workdir) -> Tracking:

@@ -29,6 +29,8 @@ BAD_FLAGS = [
         "--checkpoint_every is not for --find_lr nor --epoch",
     ),
     (("--checkpoint_every=2s", "--find_lr=lr.png"), "nor --epochs=0; leave it out"),
+    (("--find_lr=/proc/a.png",), "cannot write /proc/a.png (No such file or directory); give anot"),
+    (("--augmentations=/proc/a.png",), "directory); give another --augmentations."),
     (("--modle=mlp",), "unknown flag --modle; did you mean --model? See --help."),
     (("--zzzzzz",), "unknown flag --zzzzzz. See --help."),
     (("--epochs=ten",), "flag --epochs=ten: invalid literal for int() with base 10: 'ten'; see -"),

@@ -85,7 +85,7 @@ def test_it_runs(weights, tmp_path, monkeypatch):
     notebook = nbformat.read(PATH, as_version=4)
     nbformat.validate(notebook)
     nbclient.NotebookClient(
-        notebook, timeout=1200, kernel_name="python3", resources={"metadata": {"path": str(place)}}
+        notebook, timeout=600, kernel_name="python3", resources={"metadata": {"path": str(place)}}
     ).execute()
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", ())]
     said = "".join(map(text_of, outputs))

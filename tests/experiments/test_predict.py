@@ -3,6 +3,7 @@
 import csv
 import json
 import shutil
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,6 +13,8 @@ from PIL import Image
 
 from experiments import export, predict
 from imgcls_jax.data.photos import kinds
+from imgcls_jax.predict import judge, predictor
+from imgcls_jax.report import sheets
 from imgcls_jax.report.sheets import prediction_sheet
 
 
@@ -92,6 +95,13 @@ def test_the_exported_file_predicts_the_same(any_main, run, photos, tmp_path):
     )
     assert status == 1
     assert "--saliency needs the network's code" in err
+    path.unlink()
+    path.mkdir()
+    status, _, err = any_main(export.main, f"--checkpoint={run}")
+    path.rmdir()
+    assert (status, err) == (
+        1, f"error: cannot write {path} (it is a folder); give another --out.\n"
+    )  # fmt: skip
 
 
 @pytest.fixture
@@ -251,6 +261,34 @@ def test_export_takes_the_folder_of_a_run(any_main, tmp_path):
         status, _, err = any_main(export.main, *arguments)
         assert status == 1
         assert says in err
+
+
+@pytest.mark.parametrize(
+    ("asked", "decisions", "words", "looked"),
+    [
+        (judge.Asked(unknown=0.1), (1, None), ("b", "unknown"), [1, 0]),
+        (judge.Asked(positive="b", threshold=0.2), (1, 0), ("b", "a"), [1, 0]),
+        (judge.NOTHING, (0, 0), ("a", "a"), [0, 0]),
+    ],
+    ids=["unknown", "positive", "neither"],
+)
+def test_a_sheet_shows_what_was_decided(asked, decisions, words, looked, tmp_path, monkeypatch):
+    """Where the network looks is asked for the class that was decided for, if any was."""
+    entries, classes = [], []
+    monkeypatch.setattr(sheets, "draw", lambda tiles, drawn, *_, **__: entries.extend(drawn))
+    monkeypatch.setattr(predict, "_SALIENCY", SimpleNamespace(value=True))
+    monkeypatch.setattr(predict, "_GRID", SimpleNamespace(value=str(tmp_path / "g.png")))
+
+    def grad_cam(images, of):
+        classes.extend(of)
+        return np.zeros((len(images), 2, 2))
+
+    network = SimpleNamespace(class_names=("a", "b"), grad_cam=grad_cam)
+    one = predictor.Prediction("x.jpg", np.zeros((4, 4, 3), np.uint8), np.array([0.7, 0.3]))
+    judged = [(one, judge.Judgement(decision, None)) for decision in decisions]
+    predict._draw(network, judged, asked, done=2)
+    assert tuple(entry.words(network.class_names)[0] for entry in entries) == words
+    assert classes == looked
 
 
 @pytest.mark.parametrize("overlays", [False, True])

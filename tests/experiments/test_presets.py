@@ -58,6 +58,13 @@ def test_a_record_is_what_its_result_file_holds(experiment, name, record):
     assert record.keys() == {"command", "machine", "seeds", "accuracy", "seconds", "file"}
     assert record["file"].startswith("experiments/results/")
     result = json.loads((ROOT / record["file"]).read_text())
+    assert record["machine"] == f"{result['device']}; jax {result['versions']['jax']}"
+    assert _settings(experiment, name, flags, result)
+    if "spread" not in result and "accuracies" not in result:
+        assert record["accuracy"] == f"{100 * result['test_accuracy']:.2f} % (one seed)"
+        assert record["seconds"] == f"{result['train_seconds']:.1f}"
+        assert record["seeds"] == str(result["seed"]) == flags.get("seed", "0")
+        return
     seconds = result["train_seconds"]
     if "accuracies" in result:  # a race's file
         accuracy = result["accuracies_summary"] | {"values": result["accuracies"]}
@@ -66,14 +73,16 @@ def test_a_record_is_what_its_result_file_holds(experiment, name, record):
     mean, std = 100 * accuracy["mean"], 100 * accuracy["std"]
     assert record["accuracy"] == f"{mean:.2f} % (std {std:.2f} %)"
     assert record["seconds"] == f"{min(seconds):.1f} to {max(seconds):.1f}"
-    assert record["machine"] == f"{result['device']}; jax {result['versions']['jax']}"
     seeds = result["seeds"]
     every, span = ", ".join(map(str, seeds)), f"{seeds[0]} to {seeds[-1]}"
     assert record["seeds"] == (span if len(seeds) > 5 else every)
     assert seeds == list(range(seeds[0], seeds[0] + len(seeds)))
     assert len(accuracy["values"]) == len(result["seeds"]) == int(flags["seeds"])
+
+
+def _settings(experiment: str, name: str, flags: dict[str, str], result: dict) -> bool:
+    """Says whether a result was made with the preset's settings and those of the flags."""
     settings = dict(choose.NAMED[experiment][name])
     settings |= {flag: value for flag, value in flags.items() if flag not in NO_SETTINGS}
     measured = {field: result["config"][field] for field in settings.keys() - FROM_WEIGHTS}
-    expected = {field: settings[field] for field in measured}
-    assert measured == json.loads(json.dumps(expected))
+    return measured == json.loads(json.dumps({field: settings[field] for field in measured}))

@@ -85,7 +85,7 @@ def test_a_presets_batch_size_fits_a_small_training_set(transfer_main, folder, t
     assert (status, "--batch_size=32 is larger than the training set of 29" in err) == (1, True)
     status, out, err = transfer_main(*given)
     assert (status, err) == (0, "")
-    said = "batches of 16 examples, since the training set has 29, fewer than the usual 32."
+    said = "batches of 16 examples in place of 32, since the training set has 29."
     assert out.count(said) == 1
     assert json.loads((tmp_path / "config.json").read_text())["batch_size"] == 16
     status, out, err = transfer_main(*given)
@@ -95,26 +95,35 @@ def test_a_presets_batch_size_fits_a_small_training_set(transfer_main, folder, t
 
 
 def test_it_fits_those_of_folds_and_of_a_search_for_a_rate(folder, monkeypatch):
-    """Of two folds, one may train on an example fewer of each of three classes than the other."""
+    """Of two folds, one may train on an example fewer than the other."""
     monkeypatch.setattr(batches.cli, "given_settings", dict)
     images, labels = np.zeros((33, 8, 8, 3), np.uint8), np.arange(33, dtype=np.int32) % 3
     settings = {"dataset": "folder", "image_size": 8, "model": "cnn", "batch_size": 32}
     preset = choose.Preset("small", settings)
-    for folds, examples, fitting in ((0, 33, 32), (0, 31, 16), (2, 33, 16), (2, 16, 8)):
+    for spare, examples, fitting in ((0, 32, 32), (0, 31, 16), (1, 33, 32), (1, 32, 16)):
         train = Split(images[:examples], labels[:examples])
         dataset = Dataset("photos", train, train, ("a", "b", "c"), "made up", None)
-        config = Config.of(**settings, folds=folds)
-        assert batches.fitted(config, dataset, preset=preset).train.batch_size == fitting
+        of = {"dataset": dataset, "preset": preset, "spare": spare}
+        config = Config.of(**settings)
+        assert batches.fitted(config, **of, held=None).train.batch_size == fitting
+        assert batches.fitted(config, **of, held=config) is config  # which has its own
 
 
 def test_folds_of_a_few_photos_are_trained_on(transfer_main, folder, tmp_path):
-    status, out, err = transfer_main(
+    given = (
         *("--preset=fine_tuned", "--model=cnn", "--weights=none", "--layer_decay=1", "--ema=0"),
         *("--image_size=16", "--augment=", "--tta=none", "--epochs=1", "--nofigures"),
-        *(f"--data_dir={folder}", f"--workdir={tmp_path}", "--folds=2"),
+        *(f"--data_dir={folder}", "--folds=2"),
     )
-    assert (status, err) == (0, "")
-    assert out.count("batches of 8 examples, since the training set of a fold may have 15") == 1
+    said = "batches of 16 examples in place of 32, since the training set has 18 or one fewer."
+    for times in (1, 0):  # begun, and once more
+        status, out, err = transfer_main(*given, f"--workdir={tmp_path / 'fitted'}")
+        assert (status, err, out.count(said)) == (0, "", times)
+    own = f"--workdir={tmp_path / 'own'}"
+    assert transfer_main(*given, own, "--batch_size=18")[0] == 0
+    for again in (given, (f"--data_dir={folder}", "--folds=2")):
+        status, out, err = transfer_main(*again, own)
+        assert (status, err, "in place of" in out) == (0, "", False)
 
 
 def test_documented_runs_and_named_presets_are_there(transfer_main):

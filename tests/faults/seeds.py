@@ -172,8 +172,13 @@ _SHARED = plant(
     ("experiments/test_transfer_main.py::test_it_fits_those_of_folds_and_of_a_search_for_a_rate",),
     folds_are_as_large_as_the_first=(
         "a batch fits the first fold's training set and not a smaller one's",
-        "dataset.num_classes if config.data.folds else 0",
-        "0",
+        "least = max(len(train) - spare, 1)",
+        "least = len(train)",
+    ),
+    a_held_runs_batch_is_fitted=(
+        "a run that is held with a batch of its own cannot be gone on with",
+        "if held is not None or not _is_own(preset):",
+        "if not _is_own(preset):",
     ),
 )
 FAULTS = _PREDICTION + _DIFFERENCE + _MANY + _SHARED

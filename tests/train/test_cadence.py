@@ -3,8 +3,9 @@
 import math
 
 import pytest
+from conftest import SMALL
 
-from imgcls_jax.checkpoint import Checkpoints
+from imgcls_jax.checkpoint import Checkpoints, NoCheckpoints
 from imgcls_jax.config.cadence import Cadence
 from imgcls_jax.errors import UserError
 from imgcls_jax.train import ledger
@@ -70,6 +71,16 @@ def test_a_training_keeps_to_it(small_trainer, tmp_path, monkeypatch, every, ste
         at = {"workdir": workdir, "checkpoints": noted, "progress": Progress()}
         fit(small_trainer, seed=0, **at)
     assert noted.saved == steps
+
+
+@pytest.mark.parametrize(("of", "seconds"), [(1, 10), (3, 30), (64, 120)])
+def test_an_epochs_end_is_saved_10_s_a_training_after_the_last_or_two_minutes(
+    tmp_path, monkeypatch, of, seconds
+):
+    at = ledger.Ledger(SMALL, Workdir(tmp_path), NoCheckpoints(), num_classes=10, steps=3, of=of)
+    for age, due in ((seconds - 1, False), (seconds + 1, True)):
+        monkeypatch.setattr(at.saver, "_age", lambda age=age: age)
+        assert at.saver.is_due({"epoch": 1, "step": 3}) is due
 
 
 def test_seconds_count_within_an_epoch_too(small_trainer, tmp_path):

@@ -100,6 +100,13 @@ def test_long_epochs_are_saved_within(trainer, tmp_path, monkeypatch):
     assert figures(resumed_history) == figures(history)
 
 
+def test_a_stop_is_looked_for_between_a_streams_compilations(dataset):
+    checked = []
+    build(CONFIG, dataset, check=lambda: checked.append(None))
+    assert len(dataset.train) % CONFIG.train.batch_size > 0
+    assert len(checked) == 1 + 2  # the network, and batches of two sizes
+
+
 def test_other_photos_are_no_continuation(trainer, folder, tmp_path):
     with pytest.raises(Interrupted):
         train(trainer, tmp_path / "cut", progress=StopAfter(1))

@@ -158,6 +158,20 @@ def test_auto_is_one_by_one_on_a_cpu_and_elsewhere_decided_by_trying(
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("moment", ["while it is built", "while it is tried"])
+def test_a_signal_before_the_first_step_is_heard(digits, tmp_path, monkeypatch, moment):
+    built = moment == "while it is built"
+
+    def asked(*_, **__):
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr(run, "make_trainer", asked if built else lambda *a, **k: None)
+    monkeypatch.setattr(together, "gains", (lambda *a, **k: True) if built else asked)
+    monkeypatch.setattr(run, "considered", lambda *_: True)
+    with pytest.raises(Interrupted, match="stopped before training began"):
+        repeat(digits, tmp_path, seeds=2, vectorize="auto")
+
+
 @pytest.mark.parametrize(
     ("changes", "what"),
     [
