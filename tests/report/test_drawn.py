@@ -207,6 +207,24 @@ def test_a_runs_photos_stand_beside_their_own_predictions(monkeypatch, tmp_path)
     np.testing.assert_array_equal(beside, probabilities[numbers])
 
 
+def test_where_a_network_looks_is_drawn_for_the_class_it_tells(monkeypatch, tmp_path):
+    images, labels = np.zeros((3, 8, 8, 3), np.uint8), np.array([0, 1, 2])
+    probabilities, seen, entries = np.eye(3)[[1, 1, 0]], [], []
+    dataset = types.SimpleNamespace(
+        class_names=NAMES, test=types.SimpleNamespace(images=images), several_labels=False
+    )
+
+    def grad_cam(images, classes):
+        seen.extend(classes)
+        return np.zeros((len(images), 2, 2))
+
+    monkeypatch.setattr(sheets, "draw", lambda tiles, drawn, *_, **__: entries.extend(drawn))
+    at = types.SimpleNamespace(figures=tmp_path)
+    run_figures._saliency(at, dataset, labels, probabilities, grad_cam)
+    assert seen == [1, 1, 0]
+    assert [entry.caption for entry in entries] == list(NAMES[:3])
+
+
 def test_the_calibration_of_a_run_is_drawn_with_its_temperature_and_without(drawn):
     labels = np.arange(60) % 3
     timid = np.full((60, 3), 0.3) + 0.1 * np.eye(3)[labels]
