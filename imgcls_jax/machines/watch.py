@@ -59,7 +59,10 @@ class Watch:
         if self._number:
             return None
         now, alive = time.monotonic(), dict(self._client.key_value_dir_get(_ALIVE))
+        done = dict(self._client.key_value_dir_get(_DONE))  # who has said all that it has to say
         for number, (beats, since) in self._heard.items():
+            if f"{_DONE}{number}" in done:
+                continue
             found = alive.get(f"{_ALIVE}{number}", "")
             if found != beats:
                 self._heard[number] = (found, now)
