@@ -190,6 +190,7 @@ def _draw(
     import numpy as np
 
     from imgcls_jax.report import lettering
+    from imgcls_jax.report.cells import NO_LABEL
     from imgcls_jax.report.sheets import overlay, prediction_sheet
 
     shown, judgements = zip(*judged, strict=True)
@@ -199,9 +200,13 @@ def _draw(
         print(notice, file=sys.stderr)
     decided = None
     if asked.labels or asked.decides:
-        decided = np.zeros(probabilities.shape, bool), "no label" if asked.labels else UNKNOWN
-        for row, (decision, chosen) in zip(decided[0], judgements, strict=True):
-            row[list(chosen) if asked.labels else [] if decision is None else decision] = True
+        masks = np.zeros(probabilities.shape, bool)
+        for mask, (decision, chosen) in zip(masks, judgements, strict=True):
+            if asked.labels:
+                mask[list(chosen)] = True
+            elif decision is not None:
+                mask[decision] = True
+        decided = masks, NO_LABEL if asked.labels else UNKNOWN
     overlays = None
     if _SALIENCY.value:
         best = probabilities.argmax(axis=1)

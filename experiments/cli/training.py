@@ -152,8 +152,9 @@ def train(preset: choose.Preset, *, experiment: str) -> None:
         reads = cli.only_evaluates(given, found)
         with folders.own(experiment, preset.name, reads=reads) as workdir:
             start = batches.as_held(preset, held=found)
-            of = {"preset_given": chosen, "several": several}
-            config, evaluate_only = cli.resolve(start, workdir, **of)
+            config, evaluate_only = cli.resolve(
+                start, workdir, preset_given=chosen, several=several
+            )
             asked = {"run": RUN.value, "name": PRESET.value, "given": given}
             command = functools.partial(again.command, experiment, preset=preset, **asked)
             ended = functools.partial(_draw, command=command)
@@ -178,7 +179,8 @@ def _train(
     config.seeds(SEEDS.value or 1)
     documented = choose.documented(preset, config)
     name = choose.name_of(preset, config, documented)
-    title = f"{'Settings of' if config.data.of_photos else 'Documented'} {name}"
+    photos = config.data.of_photos
+    title = f"Settings of {name}" if photos else f"Documented {name}"
     console.heading(title if documented else f"{name}: no documented run's settings")
     shown.settings(config, workdir, everything=SHOW_CONFIG.value)
     if over_folds:

@@ -59,14 +59,11 @@ class Watch:
         if self._number:
             return None
         now, alive = time.monotonic(), dict(self._client.key_value_dir_get(_ALIVE))
-        done = dict(self._client.key_value_dir_get(_DONE))  # who has said all that it has to say
         for number, (beats, since) in self._heard.items():
-            if f"{_DONE}{number}" in done:
-                continue
             found = alive.get(f"{_ALIVE}{number}", "")
             if found != beats:
                 self._heard[number] = (found, now)
-            elif now - since > self._lost_seconds:
+            elif now - since > self._lost_seconds and number not in self._done():
                 why = (
                     f"nothing was heard of process {number} of {self._count} for "
                     f"{self._lost_seconds:g} s; {GO_ON}"
@@ -104,11 +101,16 @@ class Watch:
         self._client.key_value_set(f"{_DONE}{self._number}", "")
         wanted = self._count if self._number == 0 else 1
         while True:
-            done = dict(self._client.key_value_dir_get(_DONE))
-            if len(done) >= wanted and f"{_DONE}0" in done:
+            done = self._done()
+            if len(done) >= wanted and 0 in done:
                 break
             time.sleep(_POLL_SECONDS)
         self._over.set()
+
+    def _done(self) -> set[int]:
+        """Returns the processes that have come to their end, and have no more to say."""
+        found = self._client.key_value_dir_get(_DONE)
+        return {int(name.removeprefix(_DONE)) for name, _ in found}
 
     def _ended_by(self, number: int, why: str) -> str:
         return f"process {number} of {self._count} ended: {why}"

@@ -21,9 +21,10 @@ RIGHT, _WRONG, _PREDICTED, _EMPTY = "#2e7d4f", "#b3302a", "#1f5a94", "#eceef0"
 _MARGIN, _BANNER, _HEAD, _FOOT, _CAPTION = 20, 40, 32, 22, 12
 _GAP, _BAR, _FIGURES = 14, 150, 36
 _WORDS = 14  # height of the words above a bar
+NO_LABEL = "no label"
 
 
-def joined(labels: np.ndarray, names: Sequence[str], *, nothing: str = "no label") -> str:
+def joined(labels: np.ndarray, names: Sequence[str], *, nothing: str = NO_LABEL) -> str:
     """Returns the names of an example's labels (C,) of 0 and 1, with bars between them."""
     return " | ".join(names[label] for label in np.flatnonzero(labels)) or nothing
 

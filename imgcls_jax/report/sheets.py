@@ -124,9 +124,9 @@ def prediction_sheet(
     pairs = zip(probabilities, captions, strict=True)
     entries = [Entry(row, caption=caption) for row, caption in pairs]
     if decided is not None:
-        of, nothing = decided
-        pairs = zip(entries, of, strict=True)
-        entries = [entry._replace(decided=row, nothing=nothing) for entry, row in pairs]
+        masks, nothing = decided
+        found = zip(entries, masks, strict=True)
+        entries = [entry._replace(decided=mask, nothing=nothing) for entry, mask in found]
     tiles, columns = _beside(images, overlays)
     return draw(tiles, entries, class_names, path, title=title, columns=columns, places=5)
 

@@ -1,9 +1,11 @@
 """The transfer entry point end to end, on small folders of colours, and its bad input."""
 
 import argparse
+import functools
 import json
 import pickle
 import zipfile
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,10 +14,11 @@ from photo_helpers import COLOURS, write_photos
 from PIL import Image
 from weight_files import write_legacy, write_safetensors, write_timm_config
 
-from experiments.cli import batches
+from experiments.cli import batches, rate_finding
 from experiments.presets import choose
 from imgcls_jax.config import Config
 from imgcls_jax.data import Dataset, Split
+from imgcls_jax.errors import UserError
 from imgcls_jax.limits import temperature
 from imgcls_jax.predict import predictor
 
@@ -94,7 +97,7 @@ def test_a_presets_batch_size_fits_a_small_training_set(transfer_main, folder, t
     assert (status, "batch_size is 16 there, 32 here" in err) == (1, True)
 
 
-def test_it_fits_those_of_folds_and_of_a_search_for_a_rate(folder, monkeypatch):
+def test_it_fits_those_of_folds_and_of_a_search_for_a_rate(tmp_path, monkeypatch):
     """Of two folds, one may train on an example fewer than the other."""
     monkeypatch.setattr(batches.cli, "given_settings", dict)
     images, labels = np.zeros((33, 8, 8, 3), np.uint8), np.arange(33, dtype=np.int32) % 3
@@ -107,6 +110,18 @@ def test_it_fits_those_of_folds_and_of_a_search_for_a_rate(folder, monkeypatch):
         config = Config.of(**settings)
         assert batches.fitted(config, **of, held=None).train.batch_size == fitting
         assert batches.fitted(config, **of, held=config) is config  # which has its own
+    made, file = [], SimpleNamespace(name="find_lr", value=str(tmp_path / "rates.png"))
+    monkeypatch.setattr(rate_finding, "FIND_LR", file)
+    monkeypatch.setattr(rate_finding.cli, "load_dataset", lambda config: dataset)
+
+    def make_trainer(config, dataset):
+        made.append(config.train.batch_size)
+        raise UserError("that is all.")
+
+    fitted = functools.partial(batches.fitted, preset=preset, held=None, spare=1)
+    with pytest.raises(UserError, match="that is all"):
+        rate_finding.find(config, fitted=fitted, make_trainer=make_trainer)
+    assert made == [16]
 
 
 def test_folds_of_a_few_photos_are_trained_on(transfer_main, folder, tmp_path):
